@@ -1,0 +1,161 @@
+# Sluice: one Makefile for the whole house.
+#
+#   make                  build/sluice and build/sluice-agent
+#   make demo             a workspace, a fleet of eight boxes, an update, an attack, a stop
+#   make test             all that CI needs; ends with "N passed, N failed"
+#   make asan             the same suite under the address and undefined-behaviour sanitizers
+#   make lint             clang-tidy, cppcheck, format, and the house's own rules
+#   make bench            figures beside peers'
+#   make install          DESTDIR and PREFIX are honoured
+#
+# Variables: VARIANT=release|asan|fuzz|cov  CC=gcc|clang-14  WERROR=1  DEPS=skip  V=1
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+VARIANT ?= release
+B := build/$(VARIANT)
+PYTHON := /usr/bin/python3
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-4s %s\n' $(1) $@)
+
+# The one list of Debian packages: what builds it, then what tests and demonstrates it.
+DEPS_BUILD := gcc make pkg-config libc6-dev libsodium-dev libssl-dev libcurl4-openssl-dev \
+	libarchive-dev zlib1g-dev libjansson-dev libfyaml-dev libinih-dev libsqlite3-dev
+DEPS_TEST := libcmocka-dev python3 nginx-light openssl minisign e2fsprogs util-linux procps curl \
+	zstd xz-utils strace ca-certificates iproute2 clang-14 clang-format-14 clang-tidy-14 \
+	libclang-rt-14-dev cppcheck
+
+CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
+CSTD := -std=gnu17
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wformat=2 \
+	-Wstrict-prototypes -Wmissing-prototypes -Wcast-qual -Wvla -Wundef $(if $(WERROR),-Werror)
+HARDEN := -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection -fPIE
+HARDEN_LD := -pie -Wl,-z,relro,-z,now,-z,noexecstack
+
+ifeq ($(VARIANT),release)
+OPT := -O2 -g $(HARDEN) -ffunction-sections -fdata-sections
+OPT_LD := $(HARDEN_LD) -Wl,--gc-sections
+else ifeq ($(VARIANT),asan)
+OPT := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all -fPIE
+OPT_LD := -pie -fsanitize=address,undefined
+else ifeq ($(VARIANT),fuzz)
+CC := clang-14
+OPT := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
+	-fno-sanitize-recover=all
+OPT_LD := -fsanitize=address,undefined
+else ifeq ($(VARIANT),cov)
+OPT := -O0 -g --coverage
+OPT_LD := --coverage
+else
+$(error VARIANT is release, asan, fuzz or cov, not $(VARIANT))
+endif
+
+CPPFLAGS_ALL := -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -MMD -MP $(CPPFLAGS)
+CFLAGS_ALL := $(CSTD) $(WARN) $(OPT) $(CFLAGS)
+LDFLAGS_ALL := $(OPT_LD) -Wl,--as-needed $(LDFLAGS)
+LIBS_COMMON := -lsodium -lcrypto -larchive -lz -ljansson -lpthread
+LIBS_AGENT := -lcurl -linih $(LIBS_COMMON)
+LIBS_SIGNER := -lfyaml -lsqlite3 $(LIBS_COMMON)
+
+COMMON_SRC := $(sort $(wildcard common/*/*.c))
+SIGNER_SRC := $(sort $(wildcard signer/*.c))
+AGENT_SRC := $(sort $(wildcard agent/*.c))
+obj = $(patsubst %.c,$(B)/%.o,$(1))
+COMMON_OBJ := $(call obj,$(COMMON_SRC))
+SIGNER_OBJ := $(call obj,$(SIGNER_SRC))
+AGENT_OBJ := $(call obj,$(AGENT_SRC))
+
+# A unit test tests/unit/test_NAME.c links with the whole library and with both programs' rooms
+# (all but their main), so it may look into any of them.
+UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
+UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(UNIT_SRC))
+TOOL_SRC := $(sort $(wildcard tests/tools/*.c))
+TOOL_BIN := $(patsubst tests/tools/%.c,$(B)/tests/tools/%,$(TOOL_SRC))
+
+.DELETE_ON_ERROR:
+.PHONY: all deps demo test asan unit tools lint bench install clean format
+
+all: build/sluice build/sluice-agent
+
+build/sluice: $(B)/sluice FORCE
+	@ln -sfn $(VARIANT)/sluice $@
+build/sluice-agent: $(B)/sluice-agent FORCE
+	@ln -sfn $(VARIANT)/sluice-agent $@
+.PHONY: FORCE
+FORCE:
+
+$(B)/sluice: $(SIGNER_OBJ) $(B)/libcommon.a
+	$(call say,LINK)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_SIGNER)
+$(B)/sluice-agent: $(AGENT_OBJ) $(B)/libcommon.a
+	$(call say,LINK)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_AGENT)
+
+# The archives are made anew, so that a source file that has gone leaves no object behind.
+$(B)/libcommon.a: $(COMMON_OBJ)
+	@rm -f $@ && ar rcs $@ $^
+$(B)/libsigner.a: $(filter-out $(B)/signer/main.o,$(SIGNER_OBJ))
+	@mkdir -p $(@D) && rm -f $@ && ar rcs $@ $^
+$(B)/libagent.a: $(filter-out $(B)/agent/main.o,$(AGENT_OBJ))
+	@mkdir -p $(@D) && rm -f $@ && ar rcs $@ $^
+
+$(B)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
+
+$(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(B)/libsigner.a $(B)/libagent.a $(B)/libcommon.a
+	$(call say,LINK)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(B)/libsigner.a $(B)/libagent.a $(B)/libcommon.a \
+		-lcmocka $(sort $(LIBS_AGENT) $(LIBS_SIGNER))
+$(B)/tests/tools/%: $(B)/tests/tools/%.o $(B)/libagent.a $(B)/libcommon.a
+	$(call say,LINK)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(B)/libagent.a $(B)/libcommon.a $(LIBS_AGENT)
+
+unit: $(UNIT_BIN)
+tools: $(TOOL_BIN)
+
+deps:
+	@if [ "$(DEPS)" = skip ]; then exit 0; fi; \
+	missing=; for p in $(DEPS_BUILD) $(DEPS_TEST); do \
+		dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q '^install ok' || missing="$$missing $$p"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+		echo "installing:$$missing"; \
+		root=; [ "$$(id -u)" = 0 ] || root=sudo; \
+		$$root apt-get update -q && \
+		DEBIAN_FRONTEND=noninteractive $$root apt-get install -q -y --no-install-recommends $$missing; \
+	fi
+
+# The packages come first, in a make of their own: the compiler is one of them.
+test: deps
+	$(MAKE) test-run
+.PHONY: test-run
+test-run: all unit tools
+	$(PYTHON) tests/run --build $(B)
+
+asan: deps
+	$(MAKE) VARIANT=asan test-run
+
+demo: deps
+	$(MAKE) all tools
+	$(PYTHON) tests/demo/demo.py --build $(B) $(if $(KEEP),--keep)
+
+bench: deps
+	$(MAKE) all tools
+	$(PYTHON) tests/bench/run --build $(B)
+
+C_FILES := $(sort $(wildcard common/*.h common/*/*.[ch] signer/*.[ch] agent/*.[ch] tests/*/*.[ch]))
+lint: deps
+	$(PYTHON) tests/lint/run $(C_FILES)
+format:
+	clang-format-14 -i $(C_FILES)
+
+install: all
+	install -D -m 755 $(B)/sluice $(DESTDIR)$(PREFIX)/bin/sluice
+	install -D -m 755 $(B)/sluice-agent $(DESTDIR)$(PREFIX)/sbin/sluice-agent
+
+clean:
+	rm -rf build
+
+-include $(COMMON_OBJ:.o=.d) $(SIGNER_OBJ:.o=.d) $(AGENT_OBJ:.o=.d) $(UNIT_BIN:=.d) $(TOOL_BIN:=.d)

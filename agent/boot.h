@@ -1,0 +1,43 @@
+/* Bootloaders: a small table of functions over each (DESIGN section 5). */
+#ifndef SLUICE_AGENT_BOOT_H
+#define SLUICE_AGENT_BOOT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/conf.h"
+#include "common/base/err.h"
+#include "common/format/report.h"
+
+/* What the boot environment says of one side. */
+struct boot_side {
+	bool bootable;
+	bool confirmed;	     /* not on trial */
+	uint64_t tries_left; /* while on trial */
+};
+
+/* Every change is durable and was read back and compared when 0 is returned; ERR_SYSTEM when what
+ * was read back differs. An environment that cannot be read or makes no sense is ERR_MALFORMED and
+ * is not changed. */
+struct boot_backend {
+	const char *name;
+	uint64_t tries_max; /* how many tries it can count */
+	int (*current)(const struct conf *c, enum side *out, struct err *e); /* never guessed */
+	int (*primary)(const struct conf *c, enum side *out, struct err *e); /* what boots next */
+	int (*look)(const struct conf *c, enum side s, struct boot_side *out, struct err *e);
+	int (*disable)(const struct conf *c, enum side s, struct err *e); /* mark not bootable */
+	/* Make s the next to boot, tries times at most, then the other side. One atomic change. */
+	int (*activate)(const struct conf *c, enum side s, uint64_t tries, struct err *e);
+	int (*confirm)(const struct conf *c, enum side s, struct err *e);
+	/* Make s, confirmed before, the next to boot, and mark the other not bootable: one change.
+	 */
+	int (*go_back)(const struct conf *c, enum side s, struct err *e);
+	int (*boot_id)(const struct conf *c, char out[BOOT_ID_MAX + 1], struct err *e);
+};
+
+/* The backend that agent.conf names. ERR_USAGE for a name not known. */
+int boot_backend_find(const struct conf *c, const struct boot_backend **out, struct err *e);
+
+extern const struct boot_backend boot_simulated;
+
+#endif

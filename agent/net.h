@@ -1,0 +1,61 @@
+/* The parent's view of the network child: requests out, unverified bytes in (wire.h between them).
+ *
+ * The child holds the TLS key and the network, the parent everything else. Several requests may be
+ * open at once; each has a window of bytes that the child may send ahead, so nothing grows. */
+#ifndef SLUICE_AGENT_NET_H
+#define SLUICE_AGENT_NET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "agent/conf.h"
+#include "agent/source.h"
+#include "common/base/buf.h"
+#include "common/base/err.h"
+
+struct net;
+
+/* Starts the child (fork, socketpair). now_s is the effective time that certificates are judged
+ * at; net_set_time changes it. */
+int net_start(const struct conf *c, int64_t now_s, struct net **out, struct err *e);
+void net_stop(struct net **n);
+int net_set_time(struct net *n, int64_t now_s, struct err *e);
+
+enum net_base { NET_METADATA, NET_TARGETS, NET_REPORTS };
+
+struct net_request {
+	enum net_base base;
+	const char *path; /* quoted, relative to the base */
+	bool has_range;
+	uint64_t offset,
+		len;	     /* has_range: exactly these bytes; an answer of any other kind or
+			      * length is ERR_NETWORK (a 200 that starts at 0 is skipped up to offset) */
+	uint64_t max;	     /* no range: the most bytes taken; more is ERR_LIMIT */
+	const char *etag;    /* ask only for what changed since; or NULL */
+	struct span put;     /* NET_REPORTS: the body to PUT */
+	int64_t deadline_ms; /* for the whole of it; 0: only the stall limit */
+};
+
+struct net_reply {
+	long status; /* 200, 206, 304, 404 ... */
+	char etag[128];
+	int64_t retry_after_s; /* 429 and 503; -1 where not given; capped */
+};
+
+/* The whole answer appended to out. 304 gives 0 with nothing appended. Statuses of 400 and more are
+ * ERR_NETWORK with e->errnum = status. keep_going (or NULL) as in source.h. */
+int net_fetch(struct net *n, const struct net_request *r, struct buf *out, struct net_reply *reply,
+	const struct keep_going *keep_going, struct err *e);
+
+/* A source over one target path (bundle), for install_write and for the head. path is copied. */
+struct net_source;
+int net_source_new(struct net *n, const char *path, const struct keep_going *keep_going,
+	struct net_source **out, struct err *e);
+void net_source_free(struct net_source **s);
+struct source net_source_of(struct net_source *s);
+
+/* All bytes that the child took and sent, TLS and headers not counted. */
+uint64_t net_bytes_received(const struct net *n);
+
+#endif

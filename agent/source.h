@@ -1,0 +1,32 @@
+/* Where the bytes of a bundle come from: a file on this box, or ranges over the network. */
+#ifndef SLUICE_AGENT_SOURCE_H
+#define SLUICE_AGENT_SOURCE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/base/err.h"
+
+/* A stream of one range at a time. What it gives was verified by nobody. */
+struct source {
+	void *arg;
+	/* Starts a range; an open one is ended first. */
+	int (*open)(void *arg, uint64_t offset, uint64_t len, struct err *e);
+	/* Gives 1 to len bytes of the open range, in order; 0 at its end; -1 with e, ERR_NETWORK
+	 * when the range broke off (open it again from there). Calls keep_going at least once a
+	 * second while it waits, and fails with its error. */
+	ssize_t (*read)(void *arg, void *data, size_t len, struct err *e);
+	void (*close)(void *arg); /* ends the open range, if any */
+};
+
+/* Asked before every chunk and at least once a second during an install: 0 to go on, or -1 with
+ * ERR_STOPPED (a stop, a withdrawal, SIGTERM). ask may be NULL. */
+struct keep_going {
+	int (*ask)(void *arg, struct err *e);
+	void *arg;
+};
+
+/* The source that reads from an open file; fd is borrowed. */
+struct source source_file(const int *fd);
+
+#endif

@@ -1,0 +1,98 @@
+/* What the agent remembers across power cuts: state.json in the state folder.
+ *
+ * Only what no other place can tell: the boot environment knows what boots, the slots know what is
+ * in them. Replaced as a whole (file_replace), so it is always readable, old or new. */
+#ifndef SLUICE_AGENT_STATE_H
+#define SLUICE_AGENT_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/conf.h"
+#include "common/base/cleanup.h"
+#include "common/base/err.h"
+#include "common/crypto/digest.h"
+#include "common/format/gate.h"
+#include "common/format/report.h"
+
+/* A release, by what release engineers signed: the digest of the canonical "signed" part of its
+ * manifest, so that a signature more or less does not make it another one. */
+struct release {
+	bool known;
+	char name[NAME_BYTES_MAX + 1], version[VERSION_BYTES_MAX + 1];
+	uint64_t rollback_index;
+	struct digest manifest;
+};
+
+enum phase {
+	PHASE_NONE,
+	PHASE_INSTALLING, /* the target may hold anything, and is marked not bootable */
+	PHASE_ACTIVATED,  /* read back right; the boot variables were (being) switched to it */
+};
+
+/* An update under way. */
+struct pending {
+	enum phase phase;
+	enum side target;
+	bool tree_only; /* no boot switch: one rename of `current` links */
+	struct release release;
+	bool local; /* from a file: no plan, gate or freshness asked */
+	char rollout[NAME_BYTES_MAX + 1], wave[NAME_BYTES_MAX + 1];
+	uint64_t plan_version, attempt;
+	uint64_t deadline_s;	       /* from the first boot to confirmed */
+	char boot_id[BOOT_ID_MAX + 1]; /* of the boot that activated it */
+	int64_t first_seen_boot_ms; /* boot clock when the new system was first seen; 0: not yet */
+	char seen_boot_id[BOOT_ID_MAX + 1];
+};
+
+enum { FAILED_MAX = 32 };
+
+/* A release that failed here is not tried again until a plan says a higher attempt. */
+struct failed {
+	struct digest manifest;
+	uint64_t attempt;
+	bool inconclusive; /* not held against the release: retried, a bounded number of times */
+	uint64_t tries;
+	int64_t not_before_s;
+	char reason[REPORT_DETAIL_MAX + 1];
+};
+
+/* A stop that this box has seen and that no resume has lifted. */
+struct sticky_stop {
+	char id[STOP_ID_SIZE];
+	char gate[TUF_PATH_MAX + 1]; /* gates/all.json, or the gate of a plan */
+	char reason[STOP_REASON_MAX + 1];
+};
+
+struct state {
+	struct release running[SIDES]; /* what each side holds, as far as this agent installed it */
+	uint64_t rollback_floor;
+	struct pending pending;
+	size_t failed_count;
+	struct failed failed[FAILED_MAX]; /* newest last; the oldest goes when full */
+	size_t stop_count;
+	struct sticky_stop stops[STOPS_MAX];
+	uint64_t next_seq;			 /* of the next report; starts at 1 */
+	int64_t floor_s;			 /* signed_at of the newest timestamp, 0: none */
+	uint64_t floor_version;			 /* that timestamp's version */
+	struct digest floor_keys;		 /* tuf_timestamp_keys() that vouched for it */
+	char last_result[REPORT_DETAIL_MAX + 1]; /* for `status` */
+};
+
+/* Reads state.json of the folder; a fresh state where there is none. A damaged file is
+ * ERR_MALFORMED: nobody guesses a rollback floor. *out is large: allocate it. */
+int state_load(const char *dir, struct state *out, struct err *e);
+
+/* Durable when it returns 0. */
+int state_save(const char *dir, const struct state *s, struct err *e);
+
+/* The lock that makes one agent of a state folder (file_lock). */
+int state_lock(const char *dir, int *fd, struct err *e);
+
+/* Finds what failed with this release, or NULL. */
+const struct failed *state_failed(const struct state *s, const struct digest *manifest);
+
+/* Remembers a failure, replacing an older one of the same release. */
+void state_remember_failed(struct state *s, const struct failed *f);
+
+#endif

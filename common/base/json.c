@@ -1,0 +1,265 @@
+#include "common/base/json.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/limits.h"
+
+/* jansson's own ceiling on nesting is 2048, recursively: deep enough to hurt a small stack. */
+static int
+depth_check(struct span bytes, const char *name, struct err *e)
+{
+	bool in_string = false;
+	size_t depth = 0;
+
+	for (size_t i = 0; i < bytes.len; i++) {
+		uint8_t c = bytes.data[i];
+
+		if (in_string) {
+			if (c == '\\')
+				i++;
+			else if (c == '"')
+				in_string = false;
+		} else if (c == '"') {
+			in_string = true;
+		} else if (c == '{' || c == '[') {
+			if (++depth > JSON_DEPTH_MAX)
+				return err_set(e, ERR_LIMIT, "%s: byte %zu: nested deeper than %d",
+					name, i, JSON_DEPTH_MAX);
+		} else if ((c == '}' || c == ']') && depth > 0) {
+			depth--;
+		}
+	}
+	return 0;
+}
+
+int
+json_parse(struct span bytes, const char *name, json_t **out, struct err *e)
+{
+	json_error_t problem;
+	json_t *j;
+
+	if (depth_check(bytes, name, e) < 0)
+		return -1;
+	j = json_loadb((const char *)bytes.data, bytes.len,
+		JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &problem);
+	if (!j)
+		return err_set(
+			e, ERR_MALFORMED, "%s: byte %d: %s", name, problem.position, problem.text);
+	*out = j;
+	return 0;
+}
+
+static int
+canonical_string(const char *s, size_t len, struct buf *out, struct err *e)
+{
+	size_t start = 0;
+
+	if (buf_append(out, "\"", 1, e) < 0)
+		return -1;
+	for (size_t i = 0; i < len; i++) {
+		if (s[i] != '"' && s[i] != '\\')
+			continue;
+		if (buf_append(out, s + start, i - start, e) < 0 || buf_append(out, "\\", 1, e) < 0)
+			return -1;
+		start = i;
+	}
+	if (buf_append(out, s + start, len - start, e) < 0)
+		return -1;
+	return buf_append(out, "\"", 1, e);
+}
+
+static int
+key_compare(const void *a, const void *b)
+{
+	/* UTF-8 sorts by bytes as its code points do. */
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static int
+canonical_object(const json_t *j, struct buf *out, struct err *e)
+{
+	size_t count = json_object_size(j), i = 0;
+	AUTO_FREE const char **keys = calloc(count ? count : 1, sizeof(*keys));
+	const char *key;
+	json_t *value;
+
+	if (!keys)
+		return err_sys(e, ENOMEM, "canonical JSON");
+	/* jansson iterates a const object through a pointer that is not. */
+	json_object_foreach ((json_t *)(uintptr_t)j, key, value)
+		keys[i++] = key;
+	qsort(keys, count, sizeof(*keys), key_compare);
+	if (buf_append(out, "{", 1, e) < 0)
+		return -1;
+	for (i = 0; i < count; i++) {
+		if ((i > 0 && buf_append(out, ",", 1, e) < 0) ||
+			canonical_string(keys[i], strlen(keys[i]), out, e) < 0 ||
+			buf_append(out, ":", 1, e) < 0 ||
+			json_canonical(json_object_get(j, keys[i]), out, e) < 0)
+			return -1;
+	}
+	return buf_append(out, "}", 1, e);
+}
+
+static int
+canonical_array(const json_t *j, struct buf *out, struct err *e)
+{
+	if (buf_append(out, "[", 1, e) < 0)
+		return -1;
+	for (size_t i = 0; i < json_array_size(j); i++) {
+		if ((i > 0 && buf_append(out, ",", 1, e) < 0) ||
+			json_canonical(json_array_get(j, i), out, e) < 0)
+			return -1;
+	}
+	return buf_append(out, "]", 1, e);
+}
+
+int
+json_canonical(const json_t *j, struct buf *out, struct err *e)
+{
+	switch (json_typeof(j)) {
+	case JSON_OBJECT:
+		return canonical_object(j, out, e);
+	case JSON_ARRAY:
+		return canonical_array(j, out, e);
+	case JSON_STRING:
+		return canonical_string(json_string_value(j), json_string_length(j), out, e);
+	case JSON_INTEGER:
+		return buf_printf(out, e, "%" JSON_INTEGER_FORMAT, json_integer_value(j));
+	case JSON_TRUE:
+		return buf_append(out, "true", 4, e);
+	case JSON_FALSE:
+		return buf_append(out, "false", 5, e);
+	case JSON_NULL:
+		return buf_append(out, "null", 4, e);
+	case JSON_REAL:
+		break;
+	}
+	return err_set(e, ERR_MALFORMED, "a number with a fraction has no canonical form");
+}
+
+int
+json_pretty(const json_t *j, struct buf *out, struct err *e)
+{
+	AUTO_FREE char *text = json_dumps(j, JSON_INDENT(1) | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+
+	if (!text)
+		return err_sys(e, ENOMEM, "writing JSON");
+	if (buf_append(out, text, strlen(text), e) < 0)
+		return -1;
+	return buf_append(out, "\n", 1, e);
+}
+
+static int
+member(const json_t *object, const char *key, const char *kind, json_t **out, struct err *e)
+{
+	if (!json_is_object(object))
+		return err_set(e, ERR_MALFORMED, "an object with '%s' in it expected", key);
+	*out = json_object_get(object, key);
+	if (!*out)
+		return err_set(e, ERR_MALFORMED, "'%s' is missing; %s expected", key, kind);
+	return 0;
+}
+
+static int
+wrong_kind(const char *key, const char *kind, struct err *e)
+{
+	return err_set(e, ERR_MALFORMED, "'%s' is not %s", key, kind);
+}
+
+int
+json_get_string(const json_t *object, const char *key, size_t max, const char **out, struct err *e)
+{
+	json_t *j;
+
+	if (member(object, key, "a string", &j, e) < 0)
+		return -1;
+	if (!json_is_string(j))
+		return wrong_kind(key, "a string", e);
+	if (json_string_length(j) > max)
+		return err_set(e, ERR_LIMIT, "'%s' is longer than %zu bytes", key, max);
+	*out = json_string_value(j);
+	return 0;
+}
+
+int
+json_get_uint(const json_t *object, const char *key, uint64_t min, uint64_t max, uint64_t *out,
+	struct err *e)
+{
+	json_int_t v;
+	json_t *j;
+
+	if (member(object, key, "a whole number", &j, e) < 0)
+		return -1;
+	if (!json_is_integer(j))
+		return wrong_kind(key, "a whole number", e);
+	v = json_integer_value(j);
+	if (v < 0 || (uint64_t)v < min || (uint64_t)v > max)
+		return err_set(e, ERR_LIMIT,
+			"'%s' is %" JSON_INTEGER_FORMAT ", not between %" PRIu64 " and %" PRIu64,
+			key, v, min, max);
+	*out = (uint64_t)v;
+	return 0;
+}
+
+int
+json_get_bool(const json_t *object, const char *key, bool *out, struct err *e)
+{
+	json_t *j;
+
+	if (member(object, key, "true or false", &j, e) < 0)
+		return -1;
+	if (!json_is_boolean(j))
+		return wrong_kind(key, "true or false", e);
+	*out = json_is_true(j);
+	return 0;
+}
+
+int
+json_get_object(const json_t *object, const char *key, json_t **out, struct err *e)
+{
+	json_t *j;
+
+	if (member(object, key, "an object", &j, e) < 0)
+		return -1;
+	if (!json_is_object(j))
+		return wrong_kind(key, "an object", e);
+	*out = j;
+	return 0;
+}
+
+int
+json_get_array(const json_t *object, const char *key, size_t max, json_t **out, struct err *e)
+{
+	json_t *j;
+
+	if (member(object, key, "a list", &j, e) < 0)
+		return -1;
+	if (!json_is_array(j))
+		return wrong_kind(key, "a list", e);
+	if (json_array_size(j) > max)
+		return err_set(e, ERR_LIMIT, "'%s' has more than %zu entries", key, max);
+	*out = j;
+	return 0;
+}
+
+int
+json_only(const json_t *object, const char *const *known, struct err *e)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach ((json_t *)(uintptr_t)object, key, value) {
+		size_t i = 0;
+
+		while (known[i] && strcmp(known[i], key) != 0)
+			i++;
+		if (!known[i])
+			return err_set(
+				e, ERR_MALFORMED, "'%.64s' is not a word of this format", key);
+	}
+	return 0;
+}

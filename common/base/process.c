@@ -1,0 +1,247 @@
+#include "common/base/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+#include "common/base/file.h"
+#include "common/limits.h"
+
+enum { EXIT_NOT_STARTED = 127, ARGS_MAX = 16 };
+
+struct pipes {
+	int in[2], out[2];
+};
+
+static void
+pipes_close(struct pipes *p)
+{
+	for (int i = 0; i < 2; i++) {
+		cleanup_fd(&p->in[i]);
+		cleanup_fd(&p->out[i]);
+	}
+}
+
+/* The child's half. Only async-signal-safe calls until exec, for the caller may have threads. */
+static void __attribute__((noreturn))
+child_exec(const struct process *p, const struct pipes *pipes, char *const *env)
+{
+	int null = open("/dev/null", O_RDWR);
+	int in = p->input.len > 0 ? pipes->in[0] : null;
+	int out = p->output ? pipes->out[1] : 2;
+
+	(void)setpgid(0, 0);
+	if (dup2(in, 0) < 0 || dup2(out, 1) < 0)
+		_exit(EXIT_NOT_STARTED);
+	if (close_range(3, ~0U, 0) < 0)
+		_exit(EXIT_NOT_STARTED);
+	(void)signal(SIGPIPE, SIG_DFL);
+	execvpe(p->argv[0], (char *const *)(uintptr_t)p->argv, env);
+	_exit(EXIT_NOT_STARTED);
+}
+
+/* Our environment with p->env before it, so that getenv() finds those first. */
+static char **
+env_merge(const char *const *extra)
+{
+	size_t count = 0, used = 0;
+	char **merged;
+
+	for (size_t i = 0; extra && extra[i]; i++)
+		count++;
+	for (size_t i = 0; environ[i]; i++)
+		count++;
+	merged = calloc(count + 1, sizeof(*merged));
+	if (!merged)
+		return NULL;
+	for (size_t i = 0; extra && extra[i]; i++)
+		merged[used++] = (char *)(uintptr_t)extra[i];
+	for (size_t i = 0; environ[i]; i++)
+		merged[used++] = environ[i];
+	return merged;
+}
+
+/* Feeds input and takes output until the child closes its end or the time is up. */
+static int
+exchange(const struct process *p, struct pipes *pipes, int64_t deadline_ms, struct err *e)
+{
+	size_t fed = 0;
+
+	while (pipes->out[0] >= 0 || pipes->in[1] >= 0) {
+		struct pollfd fds[2] = {{.fd = pipes->out[0], .events = POLLIN},
+			{.fd = pipes->in[1], .events = POLLOUT}};
+		int64_t left = deadline_ms - clock_boot_ms();
+
+		if (left <= 0)
+			return err_set(e, ERR_REFUSED, "no end after %lld s",
+				(long long)(p->timeout_ms / 1000));
+		if (poll(fds, 2, left > INT_MAX ? INT_MAX : (int)left) < 0 && errno != EINTR)
+			return err_sys(e, errno, "waiting for output");
+		if (fds[0].revents) {
+			uint8_t piece[4096];
+			ssize_t n = read(pipes->out[0], piece, sizeof(piece));
+
+			if (n > 0 && buf_append(p->output, piece, (size_t)n, e) < 0)
+				return err_context(e, "its output");
+			if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN)) {
+				(void)close(pipes->out[0]);
+				pipes->out[0] = -1;
+			}
+		}
+		if (fds[1].revents) {
+			ssize_t n = write(pipes->in[1], p->input.data + fed, p->input.len - fed);
+
+			if (n > 0)
+				fed += (size_t)n;
+			/* A program that does not want its input is no error; what it answers
+			 * counts. */
+			if (fed == p->input.len || (n < 0 && errno != EINTR && errno != EAGAIN)) {
+				(void)close(pipes->in[1]);
+				pipes->in[1] = -1;
+			}
+		}
+	}
+	return 0;
+}
+
+static int
+reap(pid_t pid, int64_t deadline_ms, int *wait_status)
+{
+	for (int64_t nap_ms = 1;; nap_ms = nap_ms < 50 ? nap_ms * 2 : 50) {
+		pid_t got = waitpid(pid, wait_status, WNOHANG);
+
+		if (got == pid || (got < 0 && errno != EINTR))
+			return got == pid ? 0 : -1;
+		if (clock_boot_ms() >= deadline_ms)
+			return 1;
+		clock_sleep_ms(nap_ms);
+	}
+}
+
+static int
+run_with_pipes(const struct process *p, struct pipes *pipes, int *status, struct err *e)
+{
+	int64_t deadline_ms = clock_boot_ms() + p->timeout_ms;
+	AUTO_FREE char **env = env_merge(p->env);
+	int wait_status = 0, rc, late;
+	pid_t pid;
+
+	if (!env)
+		return err_sys(e, ENOMEM, "starting %s", p->argv[0]);
+	pid = fork();
+	if (pid < 0)
+		return err_sys(e, errno, "starting %s", p->argv[0]);
+	if (pid == 0)
+		child_exec(p, pipes, env);
+	cleanup_fd(&pipes->in[0]);
+	cleanup_fd(&pipes->out[1]);
+	pipes->in[0] = pipes->out[1] = -1;
+	rc = exchange(p, pipes, deadline_ms, e);
+	late = rc == 0 ? reap(pid, deadline_ms, &wait_status) : 1;
+	if (late != 0) {
+		(void)kill(-pid, SIGKILL);
+		(void)kill(pid, SIGKILL);
+		while (waitpid(pid, &wait_status, 0) < 0 && errno == EINTR)
+			;
+	}
+	if (rc < 0)
+		return err_context(e, "%s", p->argv[0]);
+	if (late != 0)
+		return err_set(e, ERR_REFUSED, "%s: no end after %lld s", p->argv[0],
+			(long long)(p->timeout_ms / 1000));
+	if (WIFSIGNALED(wait_status))
+		return err_set(
+			e, ERR_SYSTEM, "%s died of signal %d", p->argv[0], WTERMSIG(wait_status));
+	*status = WEXITSTATUS(wait_status);
+	return 0;
+}
+
+int
+process_run(const struct process *p, int *status, struct err *e)
+{
+	CLEANUP(pipes_close) struct pipes pipes = {.in = {-1, -1}, .out = {-1, -1}};
+	struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
+	int rc;
+
+	if (p->input.len > 0 && pipe2(pipes.in, O_CLOEXEC) < 0)
+		return err_sys(e, errno, "making a pipe");
+	if (p->output && pipe2(pipes.out, O_CLOEXEC) < 0)
+		return err_sys(e, errno, "making a pipe");
+	if ((pipes.in[1] >= 0 && fcntl(pipes.in[1], F_SETFL, O_NONBLOCK) < 0) ||
+		(pipes.out[0] >= 0 && fcntl(pipes.out[0], F_SETFL, O_NONBLOCK) < 0))
+		return err_sys(e, errno, "setting up a pipe");
+	(void)sigaction(SIGPIPE, &ignore, &before);
+	rc = run_with_pipes(p, &pipes, status, e);
+	(void)sigaction(SIGPIPE, &before, NULL);
+	return rc;
+}
+
+struct parts {
+	const char *dir;
+	const char *const *args, *const *env;
+	int64_t timeout_each_ms;
+};
+
+/* The last line of what was printed, as a C string inside out. */
+static const char *
+last_line(struct buf *out)
+{
+	char *text = (char *)out->data, *line;
+
+	if (!text)
+		return "";
+	while (out->len > 0 && (text[out->len - 1] == '\n' || text[out->len - 1] == '\r'))
+		text[--out->len] = 0;
+	line = strrchr(text, '\n');
+	return line ? line + 1 : text;
+}
+
+static int
+part_run(void *arg, const char *name, struct err *e)
+{
+	const struct parts *parts = arg;
+	AUTO_BUF struct buf out = BUF_INIT(HOOK_OUTPUT_MAX);
+	const char *argv[ARGS_MAX + 2] = {0};
+	char path[PATH_MAX];
+	struct stat st;
+	int status;
+
+	if (path_join(path, sizeof(path), parts->dir, name, e) < 0)
+		return -1;
+	if (!name_is_plain(name) || stat(path, &st) < 0 || !S_ISREG(st.st_mode) ||
+		!(st.st_mode & 0111))
+		return 0;
+	argv[0] = path;
+	for (size_t i = 0; parts->args && parts->args[i] && i < ARGS_MAX; i++)
+		argv[i + 1] = parts->args[i];
+	if (process_run(&(struct process){.argv = argv,
+				.env = parts->env,
+				.output = &out,
+				.timeout_ms = parts->timeout_each_ms},
+		    &status, e) < 0)
+		return -1;
+	if (status != 0)
+		return err_set(
+			e, ERR_REFUSED, "%s exited %d: %.200s", path, status, last_line(&out));
+	return 0;
+}
+
+int
+process_run_parts(const char *dir, const char *const *args, const char *const *env,
+	int64_t timeout_each_ms, struct err *e)
+{
+	struct parts parts = {dir, args, env, timeout_each_ms};
+
+	if (!dir || !file_exists(dir))
+		return 0;
+	return dir_each(dir, HOOKS_MAX, part_run, &parts, e);
+}

@@ -1,0 +1,58 @@
+/* Certificates: a fleet's CA, boxes' and servers' certificates, the CRL (libcrypto; RFC 5280). */
+#ifndef SLUICE_CRYPTO_X509_H
+#define SLUICE_CRYPTO_X509_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/buf.h"
+#include "common/base/err.h"
+
+/* All keys made here are EC P-256, all output is PEM, all times are seconds since 1970 and come
+ * from the caller. Serial numbers are 128 random bits. */
+
+/* A new private key (PKCS#8 PEM, not encrypted: the caller keeps it 0600). */
+int x509_key_new(struct buf *key_pem, struct err *e);
+
+/* A self-signed CA certificate for key: CA:TRUE, pathlen 0, keyCertSign and cRLSign. */
+int x509_ca_new(struct span key_pem, const char *common_name, int64_t from_s, int64_t until_s,
+	struct buf *cert_pem, struct err *e);
+
+enum x509_use { X509_CLIENT, X509_SERVER };
+
+/* A certificate by the CA for the holder of key_pem (a private or public key in PEM): CN = name,
+ * for servers also subjectAltName (dns or an IP address, each of names[]). */
+struct x509_request {
+	enum x509_use use;
+	const char *name;
+	const char *const *alt_names; /* NULL-terminated; NULL for clients */
+	int64_t from_s, until_s;
+};
+int x509_issue(struct span ca_cert_pem, struct span ca_key_pem, struct span key_pem,
+	const struct x509_request *r, struct buf *cert_pem, struct err *e);
+
+/* The public key of a certificate signing request whose own signature is good. Its subject and its
+ * extensions are ignored: the caller names the box. */
+int x509_csr_key(struct span csr_pem, struct buf *public_key_pem, struct err *e);
+
+/* A CSR for a key, CN = name. */
+int x509_csr_new(struct span key_pem, const char *name, struct buf *csr_pem, struct err *e);
+
+/* The serial number in hexadecimal, the CN and the end of a certificate. ERR_LIMIT when they do not
+ * fit. */
+struct x509_info {
+	char serial[65], name[65];
+	int64_t from_s, until_s;
+};
+int x509_info(struct span cert_pem, struct x509_info *out, struct err *e);
+
+/* A CRL by the CA, listing these serial numbers (hexadecimal) as revoked at these times. */
+struct x509_revoked {
+	const char *serial;
+	int64_t at_s;
+};
+int x509_crl(struct span ca_cert_pem, struct span ca_key_pem, const struct x509_revoked *revoked,
+	size_t count, uint64_t crl_number, int64_t from_s, int64_t until_s, struct buf *crl_pem,
+	struct err *e);
+
+#endif

@@ -1,0 +1,35 @@
+/* Chunks: plain bytes ↔ stored bytes. The only include of zlib. */
+#ifndef SLUICE_FORMAT_CODEC_H
+#define SLUICE_FORMAT_CODEC_H
+
+#include <stdint.h>
+
+#include "common/base/buf.h"
+#include "common/base/err.h"
+#include "common/format/index.h"
+
+/* One thread's compressor, reused from chunk to chunk. */
+struct deflater;
+int deflater_new(int level, struct deflater **out, struct err *e);
+void deflater_free(struct deflater **d);
+
+/* Makes the index entry (but for the offsets) and the stored bytes of a chunk of 1 to CHUNK_BYTES
+ * plain bytes. stored holds CHUNK_STORED_MAX; *stored_data is set to stored, or to plain's bytes
+ * where those are what is stored. A full-size chunk of zeros becomes a run of one. */
+int chunk_encode(struct deflater *d, struct span plain, uint8_t *stored, struct chunk *out,
+	const uint8_t **stored_data, struct err *e);
+
+/* Checks stored bytes against c->stored, and only then inflates them into plain (c->size bytes, no
+ * more, no less, nothing behind the stream), and checks the result against c->plain. Raw chunks are
+ * copied and checked likewise; runs are not for this. ERR_UNTRUSTED for a wrong digest,
+ * ERR_MALFORMED for a stream that is signed and still no zlib stream of that size. */
+struct inflater;
+int inflater_new(struct inflater **out, struct err *e);
+void inflater_free(struct inflater **i);
+int chunk_decode(struct inflater *i, const struct chunk *c, struct span stored, uint8_t *plain,
+	struct err *e);
+
+/* The zlib that is linked in, for the manifest ("1.2.13"). */
+const char *codec_zlib_version(void);
+
+#endif

@@ -1,0 +1,56 @@
+/* PAYLOAD.files: what is in a tree, one JSON object a line, in canonical JSON, sorted by path so
+ * that a folder comes before what is in it.
+ *
+ *     {"gid":0,"mode":493,"mtime":1760000000,"path":"usr/bin","type":"dir","uid":0}
+ *     {...,"path":"usr/bin/app","sha256":"...","size":12345,"type":"file"}
+ *     {...,"path":"usr/bin/a","target":"app","type":"symlink"}
+ *     {...,"path":"usr/bin/b","target":"usr/bin/app","type":"hardlink"}
+ *
+ * "xattrs":{"user.x":"hex of the value"} may stand on any but hard links. Hard links name a file of
+ * this list that came before. No devices, sockets or pipes. */
+#ifndef SLUICE_FORMAT_FILES_H
+#define SLUICE_FORMAT_FILES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/buf.h"
+#include "common/base/err.h"
+#include "common/base/json.h"
+#include "common/crypto/digest.h"
+#include "common/format/manifest.h"
+#include "common/limits.h"
+
+enum tree_type { TREE_DIR, TREE_FILE, TREE_SYMLINK, TREE_HARDLINK };
+
+struct tree_entry {
+	enum tree_type type;
+	char path[TREE_PATH_MAX + 1];
+	char target[TREE_PATH_MAX + 1]; /* symbolic and hard links */
+	uint32_t mode, uid, gid;	/* mode: the 12 permission bits */
+	int64_t mtime_s;
+	uint64_t size;	      /* files; 0 otherwise */
+	struct digest sha256; /* files */
+	json_t *xattrs;	      /* object of hexadecimal strings, or NULL; owned by the reader */
+};
+
+struct files_reader;
+void files_close(struct files_reader **r);
+#define AUTO_FILES CLEANUP(files_close)
+
+/* A file list in fd at offset, already checked against its digest. fd and p are borrowed. */
+int files_open(int fd, const char *name, uint64_t offset, const struct payload *p,
+	struct files_reader **out, struct err *e);
+
+/* The next entry, valid until the next call: *more false after the last. Refused: unknown words,
+ * absolute paths, empty, "." or ".." components, paths out of order or twice, control characters,
+ * a parent that is not a folder of this list, a hard link to what is not a file before it; sums
+ * that do not match the payload at the end. ERR_MALFORMED names the line. Memory is bounded by the
+ * depth of paths, not by their number — but for hard link targets, of which only digests are kept.
+ */
+int files_next(struct files_reader *r, const struct tree_entry **out, bool *more, struct err *e);
+
+/* The line (with its newline) for an entry. */
+int files_put(const struct tree_entry *t, struct buf *out, struct err *e);
+
+#endif

@@ -1,0 +1,65 @@
+/* The bundle's manifest: what is in a bundle, as release engineers sign it. */
+#ifndef SLUICE_FORMAT_MANIFEST_H
+#define SLUICE_FORMAT_MANIFEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/cleanup.h"
+#include "common/base/err.h"
+#include "common/base/json.h"
+#include "common/crypto/digest.h"
+#include "common/crypto/envelope.h"
+#include "common/limits.h"
+
+enum payload_kind { PAYLOAD_IMAGE, PAYLOAD_TREE };
+
+/* One file of the tar, by its role within a payload. Its name is PAYLOAD.index and so on. */
+enum member_role { MEMBER_INDEX, MEMBER_FILES, MEMBER_HINTS, MEMBER_DATA, MEMBER_ROLES };
+
+struct member {
+	bool present;
+	uint64_t size;
+	struct digest digest;
+};
+
+struct payload {
+	char name[NAME_BYTES_MAX + 1];
+	char slot_class[NAME_BYTES_MAX + 1];
+	enum payload_kind kind;
+	uint64_t size;	      /* plain bytes */
+	struct digest digest; /* image: SHA-256 of its plain bytes; tree: of its .files member */
+	struct member members[MEMBER_ROLES];
+};
+
+struct manifest {
+	uint64_t format;
+	char name[NAME_BYTES_MAX + 1];
+	char version[VERSION_BYTES_MAX + 1];
+	uint64_t rollback_index;
+	size_t requires_count;
+	char requires[REQUIRES_MAX][NAME_BYTES_MAX + 1];
+	size_t compatible_count;
+	char compatible[COMPATIBLE_MAX][NAME_BYTES_MAX + 1];
+	size_t payload_count;
+	struct payload payloads[PAYLOADS_MAX];
+	char zlib_version[16];
+	uint64_t zlib_level;
+};
+
+/* Reads and checks all of it: format 1, no unknown word anywhere, every word of `requires` known to
+ * this program (none is yet), names plain and different, at least one compatible and one payload,
+ * members as the kind needs them, sizes within limits. ERR_MALFORMED or ERR_LIMIT. *out is large:
+ * allocate it. */
+int manifest_parse(const struct verified *v, struct manifest *out, struct err *e);
+
+/* The "signed" object for a manifest that satisfies the same rules. The caller owns it. */
+int manifest_build(const struct manifest *m, json_t **out, struct err *e);
+
+/* Whether the bundle is for a box with this compatible string. */
+bool manifest_is_for(const struct manifest *m, const char *compatible);
+
+const char *payload_kind_name(enum payload_kind kind);
+const char *member_role_name(enum member_role role); /* "index", "files", "hints", "data" */
+
+#endif

@@ -1,0 +1,98 @@
+/* A compiled rollout plan (TUF target rollouts/NAME.json): which bundle, which boxes, which waves.
+ *
+ * People write YAML; `sluice rollout` compiles it to this JSON, which is all that a box reads:
+ *
+ *   {"format":1, "rollout":"gateway-2.4.0", "version":3, "path":"rollouts/stable.json",
+ *    "bundle":{"path":"bundles/gateway-2.4.0.ota","length":N,"sha256":"..."},
+ *    "compatible":["acme-gw3"], "attempt":1, "from":[">=2.1.0"], "match":{"site":["lyon"]},
+ *    "exclude":["gw-000017"], "stop_poll_s":60, "deadline_s":3600,
+ *    "waves":[{"name":"canary","boxes":["gw-000001"],"soak_s":14400},{"name":"early","percent_bp":500}],
+ *    "advance":{"success_bp":9800,"sample":30,"coverage_bp":8000},
+ *    "stop":{"failures_bp":500,"at_least":3,"overdue_s":86400}} */
+#ifndef SLUICE_FORMAT_PLAN_H
+#define SLUICE_FORMAT_PLAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/cleanup.h"
+#include "common/base/err.h"
+#include "common/base/json.h"
+#include "common/crypto/digest.h"
+#include "common/crypto/envelope.h"
+#include "common/limits.h"
+
+struct wave {
+	char name[NAME_BYTES_MAX + 1];
+	bool has_percent;
+	uint32_t percent_bp; /* cumulative, hundredths of a percent; with boxes: one or the other */
+	const json_t *boxes; /* array of box ids, or NULL; borrowed from the plan */
+	uint64_t soak_s;
+};
+
+enum { WAVES_MAX = 64, FROM_MAX = 16 };
+
+/* Owns doc, which the borrowed parts point into. */
+struct plan {
+	json_t *doc;
+	char rollout[NAME_BYTES_MAX + 1];
+	char path[TUF_PATH_MAX + 1];
+	uint64_t version;
+	char bundle_path[TUF_PATH_MAX + 1];
+	uint64_t bundle_length;
+	struct digest bundle_sha256;
+	uint64_t attempt;
+	uint64_t stop_poll_s; /* how often a box asks for a stop during an update; 60 by default */
+	uint64_t deadline_s;  /* from booting the new system to confirmed, or back it goes */
+	const json_t *compatible, *match, *exclude;
+	size_t from_count;
+	const char *from[FROM_MAX];
+	size_t wave_count;
+	struct wave waves[WAVES_MAX];
+	struct {
+		uint32_t success_bp, coverage_bp;
+		uint64_t sample;
+	} advance;
+	struct {
+		uint32_t failures_bp;
+		uint64_t at_least, overdue_s;
+	} stop;
+};
+
+void plan_free(struct plan *p);
+#define AUTO_PLAN CLEANUP(plan_free)
+
+/* Reads and checks all of it. ERR_MALFORMED, ERR_LIMIT. */
+int plan_parse(const struct verified *v, struct plan *out, struct err *e);
+
+/* What a plan asks about a box. */
+struct box_facts {
+	const char *id, *compatible;
+	const json_t *tags;  /* object of strings */
+	const char *version; /* the running bundle's, or "" when not known */
+};
+
+/* Which wave a box is in, or why in none. */
+enum membership {
+	MEMBER_OF_WAVE,
+	MEMBER_EXCLUDED,
+	MEMBER_NOT_COMPATIBLE,
+	MEMBER_NOT_MATCHED,
+	MEMBER_NOT_FROM,
+	MEMBER_NO_WAVE,
+};
+/* exclude beats all; then compatible, match, from; then the first wave that has the box by name or
+ * by bucket. The one function for the box, `sluice plan` and the simulator. *wave is set for
+ * MEMBER_OF_WAVE. */
+enum membership plan_membership(const struct plan *p, const struct box_facts *box, size_t *wave);
+
+/* First 8 bytes of SHA-256("sluice-bucket-v1" 00 rollout 00 box), big-endian, × 10000 >> 64. */
+uint32_t plan_bucket(const char *rollout, const char *box);
+
+/* Whether version satisfies an expression like ">=2.1.0", "<3", "=2.2" (also > and <=). False for
+ * texts that are not of that form: plan_parse refused those. */
+bool plan_from_satisfied(const char *expression, const char *version);
+
+const char *membership_name(enum membership m);
+
+#endif

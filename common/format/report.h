@@ -1,0 +1,78 @@
+/* A report: what a box says of itself, signed with its report key (an envelope).
+ *
+ *   {"format":1, "box":"gw-000001", "seq":17, "at":"...", "boot_id":"...", "state":"confirmed",
+ *    "outcome":"ok", "rollout":"gateway-2.4.0", "plan_version":3, "wave":"canary", "attempt":1,
+ *    "bundle":"gateway-2.4.0.ota", "version":"2.4.0", "bundle_sha256":"...",
+ * "running_sha256":"...", "rollback_floor":4, "tags":{...}, "compatible":"...", "source":"network",
+ *    "class":"none", "detail":"...", "log":"..."} */
+#ifndef SLUICE_FORMAT_REPORT_H
+#define SLUICE_FORMAT_REPORT_H
+
+#include <stdint.h>
+
+#include "common/base/cleanup.h"
+#include "common/base/err.h"
+#include "common/base/json.h"
+#include "common/crypto/digest.h"
+#include "common/crypto/envelope.h"
+#include "common/limits.h"
+
+/* Where a box is in its life. */
+enum box_state {
+	BOX_IDLE,	 /* nothing to do */
+	BOX_STARTING,	 /* an update begins */
+	BOX_INSTALLED,	 /* written, read back, activated; not rebooted yet */
+	BOX_UNCONFIRMED, /* booted into the new system, not confirmed */
+	BOX_CONFIRMED,
+	BOX_HELD, /* would update, but a gate, stop or hook says no */
+	BOX_STATES
+};
+
+/* How a step or an update came out. */
+enum outcome {
+	OUTCOME_NONE, /* nothing is decided by this report */
+	OUTCOME_OK,
+	OUTCOME_FAILED,	      /* not installed: refused, damaged, no room */
+	OUTCOME_REVERTED,     /* installed, booted, went back: the release's fault */
+	OUTCOME_INCONCLUSIVE, /* went back for lack of network or freshness */
+	OUTCOME_STOPPED,      /* ended by a stop or a withdrawal */
+	OUTCOMES
+};
+
+enum { REPORT_DETAIL_MAX = 1024, REPORT_LOG_MAX = 8192, BOOT_ID_MAX = 64 };
+
+struct report {
+	char box[NAME_BYTES_MAX + 1];
+	uint64_t seq;
+	int64_t at_s;
+	char boot_id[BOOT_ID_MAX + 1];
+	enum box_state state;
+	enum outcome outcome;
+	char rollout[NAME_BYTES_MAX + 1]; /* "" where no rollout is concerned */
+	uint64_t plan_version;
+	char wave[NAME_BYTES_MAX + 1];
+	uint64_t attempt;
+	char bundle[NAME_BYTES_MAX + VERSION_BYTES_MAX + 8]; /* the bundle concerned, or "" */
+	char version[VERSION_BYTES_MAX + 1];		     /* the running version, or "" */
+	char bundle_sha256[DIGEST_HEX_SIZE];		     /* of the bundle's manifest, or "" */
+	char running_sha256[DIGEST_HEX_SIZE];		     /* of the running manifest, or "" */
+	uint64_t rollback_floor;
+	char compatible[NAME_BYTES_MAX + 1];
+	json_t *tags;	 /* object of strings; owned */
+	char source[16]; /* "network" or "local" */
+	char class_[16]; /* err_class_name, "none" where nothing failed */
+	char detail[REPORT_DETAIL_MAX + 1];
+	char log[REPORT_LOG_MAX + 1]; /* the tail of the log where something failed */
+};
+
+void report_free(struct report *r);
+#define AUTO_REPORT CLEANUP(report_free)
+
+/* The "signed" object of a report, and back. Reading checks every field. */
+int report_build(const struct report *r, json_t **out, struct err *e);
+int report_parse(const struct verified *v, struct report *out, struct err *e);
+
+const char *box_state_name(enum box_state s);
+const char *outcome_name(enum outcome o);
+
+#endif

@@ -1,0 +1,53 @@
+/* Every maximum of Sluice, each with its reason. Nothing from outside is read past one of these. */
+#ifndef SLUICE_LIMITS_H
+#define SLUICE_LIMITS_H
+
+/* JSON nests 5 deep in TUF and 6 in our own formats; 32 leaves room and costs no stack. */
+#define JSON_DEPTH_MAX 32
+
+/* TUF metadata. The specification leaves these to the application (5.3.3 and following); ours are
+ * what python-tuf's client uses, but for targets: 10 000 targets of 400 bytes fit. */
+#define TUF_ROOT_BYTES_MAX (512 * 1024)
+#define TUF_TIMESTAMP_BYTES_MAX (16 * 1024)
+#define TUF_SNAPSHOT_BYTES_MAX (2 * 1024 * 1024)
+#define TUF_TARGETS_BYTES_MAX (5 * 1024 * 1024)
+#define TUF_ROOT_ROTATIONS_MAX                                                                     \
+	256			/* root files followed in one refresh: a key a month for 20 years */
+#define TUF_DELEGATIONS_MAX 32	/* roles visited in one search, as python-tuf has it */
+#define TUF_KEYS_MAX 1024	/* keys in one document */
+#define TUF_SIGNATURES_MAX 1024 /* signatures on one document */
+#define TUF_PATH_MAX 512	/* a target path */
+
+/* A box's own small documents: a plan with 10 000 named boxes is about 300 KiB. */
+#define PLAN_BYTES_MAX (1024 * 1024)
+#define GATE_BYTES_MAX (64 * 1024)
+#define REPORT_BYTES_MAX (64 * 1024) /* nginx's client_max_body_size for reports is the same */
+
+/* Bundles. */
+#define MANIFEST_BYTES_MAX (256 * 1024) /* 16 payloads need 20 KiB, 64 signatures 16 KiB more */
+#define PAYLOADS_MAX 16			/* more components than any box we heard of has */
+#define MEMBERS_MAX (4 * PAYLOADS_MAX + 1)
+#define COMPATIBLE_MAX 64
+#define REQUIRES_MAX 16
+#define NAME_BYTES_MAX 64 /* names of bundles, payloads, slots, waves, boxes */
+#define VERSION_BYTES_MAX 64
+#define CHUNK_BYTES 65536	       /* format 1 has this one size for images and trees */
+#define CHUNK_STORED_MAX CHUNK_BYTES   /* what does not shrink is stored raw */
+#define PAYLOAD_BYTES_MAX (1ULL << 40) /* 1 TiB: beyond any flash, below any overflow */
+#define INDEX_ENTRIES_MAX (PAYLOAD_BYTES_MAX / CHUNK_BYTES + TREE_FILES_MAX)
+#define TREE_FILES_MAX 1000000ULL  /* a full Debian desktop has about 400 000 */
+#define TREE_LINE_MAX (128 * 1024) /* one line of PAYLOAD.files; xattrs may be 64 KiB in hex */
+#define TREE_PATH_MAX 1024
+#define HEAD_BYTES_MAX (2ULL << 30) /* index and file list of the largest payload */
+
+/* Programs we run. */
+#define HOOK_OUTPUT_MAX (64 * 1024)
+#define HOOKS_MAX 64
+
+/* Text that people write. */
+#define CONF_BYTES_MAX (64 * 1024)
+#define RECIPE_BYTES_MAX (256 * 1024)
+#define KEY_FILE_MAX 4096
+#define PASSPHRASE_MAX 1024
+
+#endif

@@ -1,0 +1,17 @@
+/* The commands of `sluice`: one cmd_*.c each, listed in main.c. */
+#ifndef SLUICE_SIGNER_COMMAND_H
+#define SLUICE_SIGNER_COMMAND_H
+
+#include "common/base/err.h"
+
+enum exit_status { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+struct command {
+	const char *name;    /* "pack"; or "key" with its own verbs behind it */
+	const char *summary; /* one line for `sluice --help` */
+	const char *help;    /* for `sluice NAME --help`: fits a screen, has an example */
+	/* argv[0] is the command's name. Returns 0 or -1 with e; ERR_USAGE exits 2, all else 1. */
+	int (*run)(int argc, char **argv, struct err *e);
+};
+
+#endif
