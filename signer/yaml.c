@@ -1,0 +1,671 @@
+#include "signer/yaml.h"
+
+#include <inttypes.h>
+#include <libfyaml.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/file.h"
+#include "common/base/num.h"
+
+/* What we read nests 4 deep. A plan may list 10 000 boxes; a mapping's keys are words of ours or
+ * of a fleet's tags, and being compared pairwise there must not be many of them. */
+enum { DEPTH_MAX = 16, NODES_MAX = 200000, KEYS_MAX = 1000, NEAR_MAX = 2, KEY_SHOWN_MAX = 48 };
+
+enum node_kind { NODE_SCALAR, NODE_LIST, NODE_MAP };
+
+struct yaml_node {
+	enum node_kind kind;
+	bool plain; /* a scalar without quotes */
+	unsigned line, column;
+	char *text;		    /* scalars */
+	struct yaml_node **members; /* lists; of mappings the values */
+	struct yaml_node **keys;    /* mappings */
+	size_t count, capacity;
+};
+
+struct yaml {
+	char *name;
+	struct yaml_node *root;
+};
+
+/* A document in the making: the open collections, innermost last. The library's own tree builder is
+ * not used, so that depth and number of nodes are bounded before anything is kept. */
+struct builder {
+	struct yaml *doc;
+	struct yaml_node *open[DEPTH_MAX];
+	struct yaml_node *key; /* of the innermost mapping, waiting for its value; owned */
+	size_t depth, nodes;
+	unsigned documents;
+};
+
+/* The recursion ends at DEPTH_MAX. */
+static void
+node_free(struct yaml_node *n)
+{
+	if (!n)
+		return;
+	for (size_t i = 0; i < n->count; i++) {
+		node_free(n->members[i]);
+		if (n->keys)
+			node_free(n->keys[i]);
+	}
+	free(n->members);
+	free(n->keys);
+	free(n->text);
+	free(n);
+}
+
+void
+yaml_free(struct yaml **y)
+{
+	if (!*y)
+		return;
+	node_free((*y)->root);
+	free((*y)->name);
+	free(*y);
+	*y = NULL;
+}
+
+static void
+builder_free(struct builder *b)
+{
+	node_free(b->key);
+	yaml_free(&b->doc);
+}
+
+static void
+parser_free(struct fy_parser **p)
+{
+	if (*p)
+		fy_parser_destroy(*p);
+}
+
+static void
+diag_free(struct fy_diag **d)
+{
+	if (*d)
+		fy_diag_destroy(*d);
+}
+
+/* The length of the UTF-8 character at p (RFC 3629, so neither overlong nor a surrogate), or 0. */
+static size_t
+utf8_next(const uint8_t *p, size_t len, uint32_t *out)
+{
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	size_t size = p[0] < 0x80 ? 1 : p[0] < 0xc0 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+	uint32_t c = size < 2 ? p[0] : p[0] & (0x7fU >> size);
+
+	if (size == 0 || size > len || p[0] > 0xf4)
+		return 0;
+	for (size_t i = 1; i < size; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (p[i] & 0x3f);
+	}
+	if (c < least[size] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+		return 0;
+	*out = c;
+	return size;
+}
+
+/* The first byte that is no text: broken UTF-8 or a control character. len when all is well. */
+static size_t
+text_span(const uint8_t *p, size_t len)
+{
+	size_t at = 0;
+
+	while (at < len) {
+		uint32_t c = 0;
+		size_t size = utf8_next(p + at, len - at, &c);
+		bool blank = c == '\t' || c == '\n' || c == '\r';
+
+		if (size == 0 || (c < 0x20 && !blank) || (c >= 0x7f && c < 0xa0))
+			break;
+		at += size;
+	}
+	return at;
+}
+
+/* The library never sees a byte that is no text: YAML forbids them all, and messages quote text. */
+static int
+text_check(struct span bytes, const char *name, struct err *e)
+{
+	size_t bad = text_span(bytes.data, bytes.len), line = 1, start = 0;
+
+	if (bad == bytes.len)
+		return 0;
+	for (size_t i = 0; i < bad; i++) {
+		if (bytes.data[i] == '\n') {
+			line++;
+			start = i + 1;
+		}
+	}
+	return err_set(e, ERR_MALFORMED,
+		"%s:%zu:%zu: byte 0x%02x is not UTF-8 text; remove it or save the file as UTF-8",
+		name, line, bad - start + 1, bytes.data[bad]);
+}
+
+/* All errors of this file pass here. Line 0 stands for "no place known". */
+static int
+place_error(const char *name, unsigned line, unsigned column, struct err *e, const char *format,
+	va_list args)
+{
+	char text[ERR_TEXT_MAX / 2];
+
+	(void)vsnprintf(text, sizeof(text), format, args);
+	return err_set(
+		e, ERR_MALFORMED, "%s:%u:%u: %s", name, line ? line : 1, column ? column : 1, text);
+}
+
+int
+yaml_error(const struct yaml *y, const struct yaml_node *n, struct err *e, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	(void)place_error(y->name, n->line, n->column, e, format, args);
+	va_end(args);
+	return -1;
+}
+
+static int __attribute__((format(printf, 4, 5)))
+token_error(const struct yaml *y, struct fy_token *t, struct err *e, const char *format, ...)
+{
+	const struct fy_mark *m = t ? fy_token_start_mark(t) : NULL;
+	va_list args;
+
+	va_start(args, format);
+	(void)place_error(y->name, m ? (unsigned)m->line + 1 : 0, m ? (unsigned)m->column + 1 : 0,
+		e, format, args);
+	va_end(args);
+	return -1;
+}
+
+static struct yaml_node *
+node_new(enum node_kind kind, struct fy_token *t)
+{
+	const struct fy_mark *m = t ? fy_token_start_mark(t) : NULL;
+	struct yaml_node *n = calloc(1, sizeof(*n));
+
+	if (n) {
+		n->kind = kind;
+		n->line = m ? (unsigned)m->line + 1 : 0;
+		n->column = m ? (unsigned)m->column + 1 : 0;
+	}
+	return n;
+}
+
+static int
+no_memory(struct err *e)
+{
+	return err_set(e, ERR_SYSTEM, "out of memory while reading YAML");
+}
+
+/* Doubles an array of pointers. */
+static int
+pointers_grow(struct yaml_node ***array, size_t capacity)
+{
+	struct yaml_node **bigger = reallocarray(*array, capacity, sizeof(**array));
+
+	if (!bigger)
+		return -1;
+	*array = bigger;
+	return 0;
+}
+
+static int
+node_grow(struct yaml_node *n, struct err *e)
+{
+	size_t capacity = n->capacity ? 2 * n->capacity : 8;
+
+	if (n->count < n->capacity)
+		return 0;
+	if (pointers_grow(&n->members, capacity) < 0 ||
+		(n->kind == NODE_MAP && pointers_grow(&n->keys, capacity) < 0))
+		return no_memory(e);
+	n->capacity = capacity;
+	return 0;
+}
+
+static int
+builder_take_key(struct builder *b, struct yaml_node *map, struct yaml_node *key, struct err *e)
+{
+	if (key->kind != NODE_SCALAR)
+		return yaml_error(b->doc, key, e, "a key must be a word");
+	if (map->count == KEYS_MAX)
+		return yaml_error(b->doc, key, e, "more than %d keys in one mapping", KEYS_MAX);
+	for (size_t i = 0; i < map->count; i++) {
+		if (strcmp(map->keys[i]->text, key->text) == 0)
+			return yaml_error(b->doc, key, e, "'%.*s' is there already, in line %u",
+				KEY_SHOWN_MAX, key->text, map->keys[i]->line);
+	}
+	b->key = key;
+	return 0;
+}
+
+/* A value that is missing has its mark behind blank lines, so it is named by its key's place. */
+static void
+builder_key_use(struct builder *b, struct yaml_node *map, struct yaml_node *value)
+{
+	if (value->kind == NODE_SCALAR && value->plain && value->text[0] == '\0') {
+		value->line = b->key->line;
+		value->column = b->key->column;
+	}
+	map->keys[map->count] = TAKE_PTR(b->key);
+}
+
+/* Puts n where the document has come to. n is taken over in every case. */
+static int
+builder_put(struct builder *b, struct yaml_node *n, struct err *e)
+{
+	struct yaml_node *in = b->depth ? b->open[b->depth - 1] : NULL;
+	int result = 0;
+
+	if (++b->nodes > NODES_MAX)
+		result = yaml_error(b->doc, n, e, "more than %d values in one file", NODES_MAX);
+	else if (in && in->kind == NODE_MAP && !b->key)
+		result = builder_take_key(b, in, n, e);
+	else if (in && (result = node_grow(in, e)) == 0) {
+		if (in->kind == NODE_MAP)
+			builder_key_use(b, in, n);
+		in->members[in->count++] = n;
+	} else if (!in) {
+		b->doc->root = n;
+	}
+	if (result < 0)
+		node_free(n);
+	return result;
+}
+
+static int
+builder_plain_only(struct builder *b, struct fy_token *anchor, struct fy_token *tag, struct err *e)
+{
+	if (anchor)
+		return token_error(
+			b->doc, anchor, e, "anchors (&) are not for these files; write it out");
+	if (tag)
+		return token_error(b->doc, tag, e, "tags (!) are not for these files; remove it");
+	return 0;
+}
+
+static int
+builder_open(struct builder *b, enum node_kind kind, struct fy_token *start, struct err *e)
+{
+	struct yaml_node *n = node_new(kind, start);
+
+	if (!n)
+		return no_memory(e);
+	if (b->depth == DEPTH_MAX) {
+		node_free(n);
+		return token_error(b->doc, start, e, "nested deeper than %d", DEPTH_MAX);
+	}
+	if (builder_put(b, n, e) < 0)
+		return -1;
+	b->open[b->depth++] = n;
+	return 0;
+}
+
+static int
+builder_scalar(struct builder *b, const struct fy_event *event, struct err *e)
+{
+	struct fy_token *value = event->scalar.value;
+	struct yaml_node *n = node_new(NODE_SCALAR, value);
+	size_t len = 0;
+	const char *text = value ? fy_token_get_text(value, &len) : NULL;
+	enum fy_scalar_style style;
+
+	if (!n)
+		return no_memory(e);
+	n->text = strndup(text ? text : "", len);
+	style = value ? fy_token_scalar_style(value) : FYSS_PLAIN;
+	n->plain = style == FYSS_PLAIN;
+	if ((style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED) && n->column > 1)
+		n->column--; /* the library's mark is behind the quote */
+	if (!n->text) {
+		node_free(n);
+		return no_memory(e);
+	}
+	/* Escapes can spell what the file itself may not hold. */
+	if (text && text_span((const uint8_t *)text, len) != len) {
+		(void)yaml_error(b->doc, n, e, "an escape makes a control character here");
+		node_free(n);
+		return -1;
+	}
+	return builder_put(b, n, e);
+}
+
+static int
+builder_event(struct builder *b, const struct fy_event *event, struct err *e)
+{
+	switch (event->type) {
+	case FYET_DOCUMENT_START:
+		if (++b->documents > 1)
+			return token_error(b->doc, event->document_start.document_start, e,
+				"a second document begins here; only one is read");
+		return 0;
+	case FYET_ALIAS:
+		return token_error(b->doc, event->alias.anchor, e,
+			"aliases (*) are not for these files; write it out, or put quotes round "
+			"it");
+	case FYET_SCALAR:
+		if (builder_plain_only(b, event->scalar.anchor, event->scalar.tag, e) < 0)
+			return -1;
+		return builder_scalar(b, event, e);
+	case FYET_SEQUENCE_START:
+		if (builder_plain_only(
+			    b, event->sequence_start.anchor, event->sequence_start.tag, e) < 0)
+			return -1;
+		return builder_open(b, NODE_LIST, event->sequence_start.sequence_start, e);
+	case FYET_MAPPING_START:
+		if (builder_plain_only(
+			    b, event->mapping_start.anchor, event->mapping_start.tag, e) < 0)
+			return -1;
+		return builder_open(b, NODE_MAP, event->mapping_start.mapping_start, e);
+	case FYET_SEQUENCE_END:
+	case FYET_MAPPING_END:
+		b->depth--;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+/* The library's first complaint, with its place. */
+static int
+parser_error(struct fy_diag *diag, const struct yaml *y, struct err *e)
+{
+	void *at = NULL;
+	const struct fy_diag_error *found = fy_diag_errors_iterate(diag, &at);
+
+	if (!found)
+		return err_set(e, ERR_MALFORMED, "%s:1:1: this is not YAML", y->name);
+	return err_set(e, ERR_MALFORMED, "%s:%d:%d: %.200s", y->name,
+		found->line > 0 ? found->line : 1, found->column > 0 ? found->column : 1,
+		found->msg ? found->msg : "this is not YAML");
+}
+
+static int
+builder_run(struct builder *b, struct fy_parser *parser, struct fy_diag *diag, struct err *e)
+{
+	bool ended = false;
+
+	while (!ended) {
+		struct fy_event *event = fy_parser_parse(parser);
+		int result;
+
+		if (!event)
+			return parser_error(diag, b->doc, e);
+		ended = event->type == FYET_STREAM_END;
+		result = builder_event(b, event, e);
+		fy_parser_event_free(parser, event);
+		if (result < 0)
+			return -1;
+	}
+	if (!b->doc->root)
+		return err_set(e, ERR_MALFORMED, "%s:1:1: nothing is in this file", b->doc->name);
+	return 0;
+}
+
+/* Errors are collected, not printed; what the library would print for lack of memory is dropped. */
+static void
+diag_drop(struct fy_diag *diag, void *user, const char *text, size_t len)
+{
+	(void)diag;
+	(void)user;
+	(void)text;
+	(void)len;
+}
+
+int
+yaml_parse(struct span bytes, const char *name, struct yaml **out, struct err *e)
+{
+	struct fy_diag_cfg quiet;
+	CLEANUP(builder_free) struct builder b = {.doc = calloc(1, sizeof(*b.doc))};
+
+	if (!b.doc || !(b.doc->name = strdup(name)))
+		return no_memory(e);
+	if (bytes.len == 0)
+		return err_set(e, ERR_MALFORMED, "%s:1:1: nothing is in this file", name);
+	if (text_check(bytes, name, e) < 0)
+		return -1;
+	fy_diag_cfg_default(&quiet);
+	quiet.fp = NULL;
+	quiet.output_fn = diag_drop;
+	CLEANUP(diag_free) struct fy_diag *diag = fy_diag_create(&quiet);
+	if (!diag)
+		return no_memory(e);
+	fy_diag_set_collect_errors(diag, true);
+	struct fy_parse_cfg cfg = {.flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG | FYPCF_JSON_NONE |
+					    FYPCF_DEFAULT_VERSION_1_2,
+		.diag = diag};
+	CLEANUP(parser_free) struct fy_parser *parser = fy_parser_create(&cfg);
+	if (!parser || fy_parser_set_string(parser, (const char *)bytes.data, bytes.len) < 0)
+		return no_memory(e);
+	if (builder_run(&b, parser, diag, e) < 0)
+		return -1;
+	*out = TAKE_PTR(b.doc);
+	return 0;
+}
+
+int
+yaml_load(const char *path, size_t max, struct yaml **out, struct err *e)
+{
+	AUTO_BUF struct buf text = BUF_INIT(max);
+
+	if (file_read(path, &text, e) < 0)
+		return -1;
+	return yaml_parse(buf_span(&text), path, out, e);
+}
+
+const struct yaml_node *
+yaml_root(const struct yaml *y)
+{
+	return y->root;
+}
+
+bool
+yaml_is_map(const struct yaml_node *n)
+{
+	return n && n->kind == NODE_MAP;
+}
+
+bool
+yaml_is_list(const struct yaml_node *n)
+{
+	return n && n->kind == NODE_LIST;
+}
+
+bool
+yaml_is_scalar(const struct yaml_node *n)
+{
+	return n && n->kind == NODE_SCALAR;
+}
+
+size_t
+yaml_count(const struct yaml_node *n)
+{
+	return n ? n->count : 0;
+}
+
+const struct yaml_node *
+yaml_at(const struct yaml_node *n, size_t i)
+{
+	return i < yaml_count(n) ? n->members[i] : NULL;
+}
+
+const char *
+yaml_key_at(const struct yaml_node *map, size_t i)
+{
+	return yaml_is_map(map) && i < map->count ? map->keys[i]->text : NULL;
+}
+
+const struct yaml_node *
+yaml_get(const struct yaml_node *map, const char *key)
+{
+	for (size_t i = 0; yaml_is_map(map) && i < map->count; i++) {
+		if (strcmp(map->keys[i]->text, key) == 0)
+			return map->members[i];
+	}
+	return NULL;
+}
+
+/* Levenshtein's distance between two words, in one row of his table. */
+static size_t
+word_distance(const char *a, const char *b)
+{
+	size_t row[KEY_SHOWN_MAX + 1], width = strlen(b);
+
+	if (width > KEY_SHOWN_MAX || strlen(a) > KEY_SHOWN_MAX)
+		return SIZE_MAX;
+	for (size_t j = 0; j <= width; j++)
+		row[j] = j;
+	for (size_t i = 0; a[i]; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i + 1;
+		for (size_t j = 0; j < width; j++) {
+			size_t changed = diagonal + (a[i] != b[j]);
+
+			diagonal = row[j + 1];
+			row[j + 1] = num_min(changed, 1 + num_min(row[j], diagonal));
+		}
+	}
+	return row[width];
+}
+
+static const char *
+word_near(const char *word, const char *const *known)
+{
+	const char *best = NULL;
+	size_t least = NEAR_MAX + 1;
+
+	for (; *known; known++) {
+		size_t distance = word_distance(word, *known);
+
+		if (distance < least) {
+			least = distance;
+			best = *known;
+		}
+	}
+	return best;
+}
+
+static bool
+word_in(const char *word, const char *const *known)
+{
+	for (; *known; known++) {
+		if (strcmp(word, *known) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int
+key_unknown(
+	const struct yaml *y, const struct yaml_node *key, const char *const *known, struct err *e)
+{
+	const char *near = word_near(key->text, known);
+	AUTO_BUF struct buf list = BUF_INIT(ERR_TEXT_MAX / 4);
+
+	if (near)
+		return yaml_error(y, key, e, "'%.*s' is not known here; did you mean '%s'?",
+			KEY_SHOWN_MAX, key->text, near);
+	for (size_t i = 0; known[i]; i++) {
+		if (buf_printf(&list, NULL, "%s%s", i ? ", " : "", known[i]) < 0)
+			break;
+	}
+	return yaml_error(y, key, e, "'%.*s' is not known here; known are: %s", KEY_SHOWN_MAX,
+		key->text, buf_str(&list));
+}
+
+int
+yaml_only(
+	const struct yaml *y, const struct yaml_node *map, const char *const *known, struct err *e)
+{
+	if (!yaml_is_map(map))
+		return yaml_error(y, map, e, "expected `key: value` lines here");
+	for (size_t i = 0; i < map->count; i++) {
+		if (!word_in(map->keys[i]->text, known))
+			return key_unknown(y, map->keys[i], known, e);
+	}
+	return 0;
+}
+
+int
+yaml_text(const struct yaml *y, const struct yaml_node *n, size_t max, const char **out,
+	struct err *e)
+{
+	if (!yaml_is_scalar(n))
+		return yaml_error(y, n, e, "expected one value here, not a list or mapping");
+	if (n->plain && n->text[0] == '\0')
+		return yaml_error(y, n, e, "a value is missing here");
+	if (strlen(n->text) > max)
+		return yaml_error(y, n, e, "longer than %zu bytes", max);
+	*out = n->text;
+	return 0;
+}
+
+/* What num.h says about a text, put where the text stands. */
+static int
+value_error(const struct yaml *y, const struct yaml_node *n, const struct err *why, struct err *e)
+{
+	return yaml_error(y, n, e, "%s", why->text);
+}
+
+int
+yaml_uint(const struct yaml *y, const struct yaml_node *n, uint64_t min, uint64_t max,
+	uint64_t *out, struct err *e)
+{
+	struct err why = ERR_INIT;
+	const char *text;
+
+	if (yaml_text(y, n, KEY_SHOWN_MAX, &text, e) < 0)
+		return -1;
+	if (num_parse(text, min, max, out, &why) < 0)
+		return value_error(y, n, &why, e);
+	return 0;
+}
+
+int
+yaml_bool(const struct yaml *y, const struct yaml_node *n, bool *out, struct err *e)
+{
+	const char *text;
+	bool yes;
+
+	if (yaml_text(y, n, KEY_SHOWN_MAX, &text, e) < 0)
+		return -1;
+	yes = strcmp(text, "yes") == 0 || strcmp(text, "true") == 0;
+	if (!yes && strcmp(text, "no") != 0 && strcmp(text, "false") != 0)
+		return yaml_error(y, n, e, "'%s' is neither yes nor no", text);
+	*out = yes;
+	return 0;
+}
+
+int
+yaml_duration(const struct yaml *y, const struct yaml_node *n, uint64_t max_s, uint64_t *out,
+	struct err *e)
+{
+	struct err why = ERR_INIT;
+	const char *text;
+
+	if (yaml_text(y, n, KEY_SHOWN_MAX, &text, e) < 0)
+		return -1;
+	if (num_parse_duration(text, max_s, out, &why) < 0)
+		return value_error(y, n, &why, e);
+	return 0;
+}
+
+int
+yaml_percent(const struct yaml *y, const struct yaml_node *n, uint32_t *out_bp, struct err *e)
+{
+	struct err why = ERR_INIT;
+	const char *text;
+
+	if (yaml_text(y, n, KEY_SHOWN_MAX, &text, e) < 0)
+		return -1;
+	if (num_parse_percent(text, out_bp, &why) < 0)
+		return value_error(y, n, &why, e);
+	return 0;
+}
