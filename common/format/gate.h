@@ -25,6 +25,9 @@
 
 enum { STOP_ID_BYTES = 16, STOP_ID_SIZE = 33, STOPS_MAX = 64, STOP_REASON_MAX = 256 };
 
+/* The gate of every box: must exist; missing is shut. */
+#define GATE_ALL_PATH "gates/all.json"
+
 struct stop {
 	char id[STOP_ID_SIZE];
 	char reason[STOP_REASON_MAX + 1];
@@ -44,6 +47,9 @@ struct gate {
 	struct stop stops[STOPS_MAX];
 };
 
+/* Reading checks every field, refuses unknown words, and wants gates/NAME.json to speak of
+ * rollouts/NAME.json and no other. ERR_MALFORMED, ERR_LIMIT. Building takes the fields as they are.
+ */
 int gate_parse(const struct verified *v, struct gate *out, struct err *e);
 int gate_build(const struct gate *g, json_t **out, struct err *e);
 
@@ -54,6 +60,9 @@ bool gate_binds(const struct gate *g, const struct plan *p, const struct digest 
 
 /* Whether a wave is open in a gate that binds. */
 bool gate_is_open(const struct gate *g, const char *wave);
+
+/* Whether this is a stop's id: 32 lower-case hexadecimal digits. */
+bool stop_id_valid(const char *id);
 
 /* Whether resumes (an array of stop ids, or NULL) lifts a stop. */
 bool stop_is_lifted(const char *id, const json_t *resumes);

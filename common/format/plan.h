@@ -32,6 +32,9 @@ struct wave {
 
 enum { WAVES_MAX = 64, FROM_MAX = 16 };
 
+/* Not a plan: the target whose custom.resumes lifts the stops of gates/all.json. */
+#define PLAN_ALL_PATH "rollouts/all.json"
+
 /* Owns doc, which the borrowed parts point into. */
 struct plan {
 	json_t *doc;
@@ -62,7 +65,8 @@ struct plan {
 void plan_free(struct plan *p);
 #define AUTO_PLAN CLEANUP(plan_free)
 
-/* Reads and checks all of it. ERR_MALFORMED, ERR_LIMIT. */
+/* Reads and checks all of it: every word of the sample above is a must but a wave's soak_s, and a
+ * word that is not in it is refused. Keeps v's document alive. ERR_MALFORMED, ERR_LIMIT. */
 int plan_parse(const struct verified *v, struct plan *out, struct err *e);
 
 /* What a plan asks about a box. */
@@ -81,7 +85,8 @@ enum membership {
 	MEMBER_NOT_FROM,
 	MEMBER_NO_WAVE,
 };
-/* exclude beats all; then compatible, match, from; then the first wave that has the box by name or
+/* exclude beats all; then compatible, match, from (all of its expressions hold; a version that is
+ * not known satisfies none); then the first wave that has the box by name or
  * by bucket. The one function for the box, `sluice plan` and the simulator. *wave is set for
  * MEMBER_OF_WAVE. */
 enum membership plan_membership(const struct plan *p, const struct box_facts *box, size_t *wave);
@@ -89,8 +94,10 @@ enum membership plan_membership(const struct plan *p, const struct box_facts *bo
 /* First 8 bytes of SHA-256("sluice-bucket-v1" 00 rollout 00 box), big-endian, × 10000 >> 64. */
 uint32_t plan_bucket(const char *rollout, const char *box);
 
-/* Whether version satisfies an expression like ">=2.1.0", "<3", "=2.2" (also > and <=). False for
- * texts that are not of that form: plan_parse refused those. */
+/* Whether an expression is of that form, and whether version satisfies an expression like
+ * ">=2.1.0", "<3", "=2.2" (also > and <=). False for texts that are not of that form: plan_parse
+ * refused those. */
+bool plan_from_valid(const char *expression);
 bool plan_from_satisfied(const char *expression, const char *version);
 
 const char *membership_name(enum membership m);

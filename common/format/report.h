@@ -59,7 +59,7 @@ struct report {
 	uint64_t rollback_floor;
 	char compatible[NAME_BYTES_MAX + 1];
 	json_t *tags;	 /* object of strings; owned */
-	char source[16]; /* "network" or "local" */
+	char source[16]; /* "network", "local", or "" where no bundle is concerned */
 	char class_[16]; /* err_class_name, "none" where nothing failed */
 	char detail[REPORT_DETAIL_MAX + 1];
 	char log[REPORT_LOG_MAX + 1]; /* the tail of the log where something failed */

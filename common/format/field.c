@@ -1,0 +1,183 @@
+#include "common/format/field.h"
+
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/file.h"
+
+enum { TAGS_MAX = 64 };
+
+int
+field_format(const json_t *object, struct err *e)
+{
+	uint64_t format;
+
+	if (json_get_uint(object, "format", 0, FIELD_INT_MAX, &format, e) < 0)
+		return -1;
+	if (format != 1)
+		return err_set(e, ERR_MALFORMED,
+			"format %llu is not known here; this program reads format 1",
+			(unsigned long long)format);
+	return 0;
+}
+
+bool
+field_is_name(const json_t *value)
+{
+	return json_is_string(value) && json_string_length(value) <= NAME_BYTES_MAX &&
+	       name_is_plain(json_string_value(value));
+}
+
+int
+field_name(const json_t *object, const char *key, char out[NAME_BYTES_MAX + 1], struct err *e)
+{
+	const char *text;
+
+	if (json_get_string(object, key, NAME_BYTES_MAX, &text, e) < 0)
+		return -1;
+	if (!name_is_plain(text))
+		return err_set(e, ERR_MALFORMED,
+			"'%s' is not a plain name (letters, digits, '.', '_', '+', '-')", key);
+	memcpy(out, text, strlen(text) + 1);
+	return 0;
+}
+
+int
+field_path(const json_t *object, const char *key, const char *folder, const char *suffix,
+	char out[TUF_PATH_MAX + 1], struct err *e)
+{
+	size_t folder_len = strlen(folder), suffix_len = strlen(suffix), len;
+	const char *text;
+
+	if (json_get_string(object, key, TUF_PATH_MAX, &text, e) < 0)
+		return -1;
+	len = strlen(text);
+	if (len <= folder_len + 1 + suffix_len || strncmp(text, folder, folder_len) != 0 ||
+		text[folder_len] != '/' || !name_is_plain(text + folder_len + 1) ||
+		strcmp(text + len - suffix_len, suffix) != 0)
+		return err_set(
+			e, ERR_MALFORMED, "'%s' is not of the form %s/NAME%s", key, folder, suffix);
+	memcpy(out, text, len + 1);
+	return 0;
+}
+
+int
+field_sha256(const json_t *object, const char *key, struct digest *out, struct err *e)
+{
+	char again[DIGEST_HEX_SIZE];
+	struct digest digest;
+	const char *text;
+
+	if (json_get_string(object, key, DIGEST_HEX_SIZE - 1, &text, e) < 0)
+		return -1;
+	if (digest_parse(text, &digest, e) < 0)
+		return err_context(e, "'%s'", key);
+	if (strcmp(text, digest_hex(&digest, again)) != 0)
+		return err_set(e, ERR_MALFORMED, "'%s' has digits in upper case", key);
+	*out = digest;
+	return 0;
+}
+
+int
+field_time(const json_t *object, const char *key, int64_t *out_s, struct err *e)
+{
+	const char *text;
+
+	if (json_get_string(object, key, CLOCK_TEXT_MAX, &text, e) < 0)
+		return -1;
+	if (clock_parse(text, out_s, e) < 0)
+		return err_context(e, "'%s'", key);
+	return 0;
+}
+
+/* Bytes of the well-formed UTF-8 character at p that may be shown, or 0. */
+static size_t
+character_len(const unsigned char *p, bool lines)
+{
+	size_t len = p[0] < 0x80 ? 1 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	uint32_t point = p[0];
+
+	if (len == 1)
+		return (p[0] >= 0x20 && p[0] != 0x7f) || (lines && (p[0] == '\n' || p[0] == '\t'));
+	if (p[0] < 0xc2 || p[0] > 0xf4)
+		return 0;
+	point &= 0xffU >> (len + 1);
+	for (size_t i = 1; i < len; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		point = point << 6 | (p[i] & 0x3fU);
+	}
+	if (point < least[len] || point > 0x10ffff || (point >= 0xd800 && point < 0xe000))
+		return 0;
+	/* The C1 controls: a terminal may take U+009B for an escape sequence. */
+	return point >= 0x80 && point < 0xa0 ? 0 : len;
+}
+
+void
+field_clean(char *text, bool lines)
+{
+	while (*text) {
+		size_t len = character_len((const unsigned char *)text, lines);
+
+		if (len == 0) {
+			*text = '?';
+			len = 1;
+		}
+		text += len;
+	}
+}
+
+int
+field_text(const json_t *object, const char *key, char *out, size_t size, bool lines, struct err *e)
+{
+	const char *text, *p;
+
+	if (json_get_string(object, key, size - 1, &text, e) < 0)
+		return -1;
+	for (p = text; *p;) {
+		size_t len = character_len((const unsigned char *)p, lines);
+
+		if (len == 0)
+			return err_set(e, ERR_MALFORMED, "'%s' has a control character in it", key);
+		p += len;
+	}
+	memcpy(out, text, (size_t)(p - text) + 1);
+	return 0;
+}
+
+bool
+field_is_tag(const char *text, size_t len)
+{
+	if (len == 0 || len > NAME_BYTES_MAX)
+		return false;
+	for (size_t i = 0; i < len;) {
+		size_t step = character_len((const unsigned char *)text + i, false);
+
+		if (step == 0)
+			return false;
+		i += step;
+	}
+	return true;
+}
+
+int
+field_tags(const json_t *object, const char *key, json_t **out, struct err *e)
+{
+	json_t *tags, *value;
+	const char *tag;
+
+	if (json_get_object(object, key, &tags, e) < 0)
+		return -1;
+	if (json_object_size(tags) > TAGS_MAX)
+		return err_set(e, ERR_LIMIT, "'%s' has more than %d tags", key, TAGS_MAX);
+	json_object_foreach (tags, tag, value) {
+		if (!field_is_tag(tag, strlen(tag)) || !json_is_string(value) ||
+			!field_is_tag(json_string_value(value), json_string_length(value)))
+			return err_set(e, ERR_MALFORMED,
+				"'%s' has a tag that is not 1 to %d bytes of text", key,
+				NAME_BYTES_MAX);
+	}
+	*out = tags;
+	return 0;
+}

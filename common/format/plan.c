@@ -1,0 +1,416 @@
+#include "common/format/plan.h"
+
+#include <string.h>
+
+#include "common/base/file.h"
+#include "common/base/num.h"
+#include "common/format/field.h"
+
+enum { MATCH_KEYS_MAX = 32, MATCH_VALUES_MAX = 1024 };
+
+/* Nothing in a plan lasts longer; a figure beyond it is a slip of the pen. */
+#define PLAN_SPAN_MAX_S ((uint64_t)366 * 86400)
+#define PLAN_STOP_POLL_MAX_S ((uint64_t)86400)
+
+/* So many boxes do not fit into PLAN_BYTES_MAX; the limit is for the array's own sake. */
+#define PLAN_BOXES_MAX ((size_t)PLAN_BYTES_MAX / 4)
+
+/* Splits ">=2.1.0" into what the comparison may come out as and the version. */
+static const char *
+from_split(const char *expression, bool allowed[3])
+{
+	static const struct {
+		const char *text;
+		bool allowed[3]; /* older, equal, newer */
+	} operators[] = {
+		{">=", {false, true, true}},
+		{"<=", {true, true, false}},
+		{">", {false, false, true}},
+		{"<", {true, false, false}},
+		{"=", {false, true, false}},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(operators); i++) {
+		size_t len = strlen(operators[i].text);
+
+		if (strncmp(expression, operators[i].text, len) != 0)
+			continue;
+		memcpy(allowed, operators[i].allowed, sizeof(operators[i].allowed));
+		return num_version_valid(expression + len) ? expression + len : NULL;
+	}
+	return NULL;
+}
+
+bool
+plan_from_valid(const char *expression)
+{
+	bool allowed[3];
+
+	return from_split(expression, allowed) != NULL;
+}
+
+bool
+plan_from_satisfied(const char *expression, const char *version)
+{
+	bool allowed[3];
+	const char *bound = from_split(expression, allowed);
+
+	if (!bound || !num_version_valid(version))
+		return false;
+	return allowed[num_version_compare(version, bound) + 1];
+}
+
+/* A list of plain names: box ids, hardware classes. */
+static int
+names_get(const json_t *object, const char *key, size_t min, size_t max, const json_t **out,
+	struct err *e)
+{
+	json_t *list, *value;
+	size_t i;
+
+	if (json_get_array(object, key, max, &list, e) < 0)
+		return -1;
+	if (json_array_size(list) < min)
+		return err_set(e, ERR_MALFORMED, "'%s' names nothing", key);
+	json_array_foreach (list, i, value) {
+		if (!field_is_name(value))
+			return err_set(
+				e, ERR_MALFORMED, "'%s' has an entry that is no plain name", key);
+	}
+	*out = list;
+	return 0;
+}
+
+static int
+percent_get(const json_t *object, const char *key, uint32_t min, uint32_t *out, struct err *e)
+{
+	uint64_t bp;
+
+	if (json_get_uint(object, key, min, 10000, &bp, e) < 0)
+		return -1;
+	*out = (uint32_t)bp;
+	return 0;
+}
+
+static int
+bundle_parse(const json_t *body, struct plan *p, struct err *e)
+{
+	static const char *const known[] = {"path", "length", "sha256", NULL};
+	json_t *bundle;
+
+	if (json_get_object(body, "bundle", &bundle, e) < 0)
+		return -1;
+	if (json_only(bundle, known, e) < 0 ||
+		field_path(bundle, "path", "bundles", ".ota", p->bundle_path, e) < 0 ||
+		json_get_uint(bundle, "length", 1, FIELD_INT_MAX, &p->bundle_length, e) < 0 ||
+		field_sha256(bundle, "sha256", &p->bundle_sha256, e) < 0)
+		return err_context(e, "bundle");
+	return 0;
+}
+
+static int
+from_parse(const json_t *body, struct plan *p, struct err *e)
+{
+	json_t *list, *value;
+	size_t i;
+
+	if (json_get_array(body, "from", FROM_MAX, &list, e) < 0)
+		return -1;
+	json_array_foreach (list, i, value) {
+		if (!json_is_string(value) || !plan_from_valid(json_string_value(value)))
+			return err_set(e, ERR_MALFORMED,
+				"'from' has an entry that is not like \">=2.1.0\"");
+		p->from[i] = json_string_value(value);
+	}
+	p->from_count = json_array_size(list);
+	return 0;
+}
+
+static int
+match_values_check(const char *tag, const json_t *values, struct err *e)
+{
+	json_t *value;
+	size_t i;
+
+	if (!json_is_array(values) || json_array_size(values) == 0 ||
+		json_array_size(values) > MATCH_VALUES_MAX)
+		return err_set(e, ERR_MALFORMED, "'match' %.64s is no list of 1 to %d values", tag,
+			MATCH_VALUES_MAX);
+	json_array_foreach (values, i, value) {
+		if (!json_is_string(value) ||
+			!field_is_tag(json_string_value(value), json_string_length(value)))
+			return err_set(e, ERR_MALFORMED,
+				"'match' %.64s has a value that is not 1 to %d bytes of text", tag,
+				NAME_BYTES_MAX);
+	}
+	return 0;
+}
+
+static int
+match_parse(const json_t *body, struct plan *p, struct err *e)
+{
+	json_t *match, *values;
+	const char *tag;
+
+	if (json_get_object(body, "match", &match, e) < 0)
+		return -1;
+	if (json_object_size(match) > MATCH_KEYS_MAX)
+		return err_set(e, ERR_LIMIT, "'match' has more than %d tags", MATCH_KEYS_MAX);
+	json_object_foreach (match, tag, values) {
+		if (!field_is_tag(tag, strlen(tag)))
+			return err_set(e, ERR_MALFORMED,
+				"'match' has a tag that is not 1 to %d bytes of text",
+				NAME_BYTES_MAX);
+		if (match_values_check(tag, values, e) < 0)
+			return -1;
+	}
+	p->match = match;
+	return 0;
+}
+
+static int
+wave_parse(const json_t *object, struct wave *w, struct err *e)
+{
+	static const char *const known[] = {"name", "boxes", "percent_bp", "soak_s", NULL};
+
+	if (field_name(object, "name", w->name, e) < 0)
+		return -1;
+	if (json_only(object, known, e) < 0)
+		return err_context(e, "%s", w->name);
+	w->has_percent = json_object_get(object, "percent_bp") != NULL;
+	if (w->has_percent == (json_object_get(object, "boxes") != NULL))
+		return err_set(
+			e, ERR_MALFORMED, "%s: either 'boxes' or 'percent_bp' expected", w->name);
+	if (w->has_percent ? percent_get(object, "percent_bp", 1, &w->percent_bp, e) < 0
+			   : names_get(object, "boxes", 1, PLAN_BOXES_MAX, &w->boxes, e) < 0)
+		return err_context(e, "%s", w->name);
+	if (json_object_get(object, "soak_s") &&
+		json_get_uint(object, "soak_s", 0, PLAN_SPAN_MAX_S, &w->soak_s, e) < 0)
+		return err_context(e, "%s", w->name);
+	return 0;
+}
+
+/* A gate opens waves by name, so names differ; percent is cumulative, so it rises. */
+static int
+wave_fits(const struct plan *p, const struct wave *w, struct err *e)
+{
+	for (size_t i = 0; i < p->wave_count; i++) {
+		const struct wave *earlier = &p->waves[i];
+
+		if (strcmp(earlier->name, w->name) == 0)
+			return err_set(e, ERR_MALFORMED, "two waves are named %s", w->name);
+		if (w->has_percent && earlier->has_percent && w->percent_bp <= earlier->percent_bp)
+			return err_set(e, ERR_MALFORMED, "%s adds no box: %s has its share already",
+				w->name, earlier->name);
+	}
+	return 0;
+}
+
+static int
+waves_parse(const json_t *body, struct plan *p, struct err *e)
+{
+	json_t *list, *value;
+	size_t i;
+
+	if (json_get_array(body, "waves", WAVES_MAX, &list, e) < 0)
+		return -1;
+	if (json_array_size(list) == 0)
+		return err_set(e, ERR_MALFORMED, "'waves' is empty");
+	json_array_foreach (list, i, value) {
+		if (wave_parse(value, &p->waves[i], e) < 0 || wave_fits(p, &p->waves[i], e) < 0)
+			return err_context(e, "wave %zu", i + 1);
+		p->wave_count++;
+	}
+	return 0;
+}
+
+static int
+advance_parse(const json_t *body, struct plan *p, struct err *e)
+{
+	static const char *const known[] = {"success_bp", "sample", "coverage_bp", NULL};
+	json_t *advance;
+
+	if (json_get_object(body, "advance", &advance, e) < 0)
+		return -1;
+	if (json_only(advance, known, e) < 0 ||
+		percent_get(advance, "success_bp", 1, &p->advance.success_bp, e) < 0 ||
+		json_get_uint(advance, "sample", 1, FIELD_INT_MAX, &p->advance.sample, e) < 0 ||
+		percent_get(advance, "coverage_bp", 0, &p->advance.coverage_bp, e) < 0)
+		return err_context(e, "advance");
+	return 0;
+}
+
+static int
+stop_parse(const json_t *body, struct plan *p, struct err *e)
+{
+	static const char *const known[] = {"failures_bp", "at_least", "overdue_s", NULL};
+	json_t *stop;
+
+	if (json_get_object(body, "stop", &stop, e) < 0)
+		return -1;
+	if (json_only(stop, known, e) < 0 ||
+		percent_get(stop, "failures_bp", 0, &p->stop.failures_bp, e) < 0 ||
+		json_get_uint(stop, "at_least", 1, FIELD_INT_MAX, &p->stop.at_least, e) < 0 ||
+		json_get_uint(stop, "overdue_s", 1, PLAN_SPAN_MAX_S, &p->stop.overdue_s, e) < 0)
+		return err_context(e, "stop");
+	return 0;
+}
+
+static int
+identity_parse(const json_t *body, struct plan *p, struct err *e)
+{
+	static const char *const known[] = {"format", "rollout", "version", "path", "bundle",
+		"compatible", "attempt", "from", "match", "exclude", "stop_poll_s", "deadline_s",
+		"waves", "advance", "stop", NULL};
+
+	if (field_format(body, e) < 0 || json_only(body, known, e) < 0 ||
+		field_name(body, "rollout", p->rollout, e) < 0 ||
+		field_path(body, "path", "rollouts", ".json", p->path, e) < 0 ||
+		json_get_uint(body, "version", 1, FIELD_INT_MAX, &p->version, e) < 0)
+		return -1;
+	if (strcmp(p->path, PLAN_ALL_PATH) == 0)
+		return err_set(e, ERR_MALFORMED,
+			"%s is no plan: it is where stops of all are lifted", PLAN_ALL_PATH);
+	return 0;
+}
+
+static int
+whole_parse(const json_t *body, struct plan *p, struct err *e)
+{
+	if (identity_parse(body, p, e) < 0 || bundle_parse(body, p, e) < 0 ||
+		names_get(body, "compatible", 1, COMPATIBLE_MAX, &p->compatible, e) < 0 ||
+		json_get_uint(body, "attempt", 1, FIELD_INT_MAX, &p->attempt, e) < 0 ||
+		from_parse(body, p, e) < 0 || match_parse(body, p, e) < 0 ||
+		names_get(body, "exclude", 0, PLAN_BOXES_MAX, &p->exclude, e) < 0 ||
+		json_get_uint(body, "stop_poll_s", 1, PLAN_STOP_POLL_MAX_S, &p->stop_poll_s, e) <
+			0 ||
+		json_get_uint(body, "deadline_s", 1, PLAN_SPAN_MAX_S, &p->deadline_s, e) < 0 ||
+		waves_parse(body, p, e) < 0 || advance_parse(body, p, e) < 0)
+		return -1;
+	return stop_parse(body, p, e);
+}
+
+int
+plan_parse(const struct verified *v, struct plan *out, struct err *e)
+{
+	struct plan p = {0};
+
+	if (whole_parse(v->body, &p, e) < 0)
+		return err_context(e, "plan");
+	/* The parts above point into the body, which lives as long as its root. */
+	p.doc = json_incref(v->root);
+	*out = p;
+	return 0;
+}
+
+void
+plan_free(struct plan *p)
+{
+	if (!p)
+		return;
+	json_decref(p->doc);
+	*p = (struct plan){0};
+}
+
+static bool
+list_has(const json_t *list, const char *text)
+{
+	const json_t *value;
+	size_t i;
+
+	json_array_foreach (list, i, value) {
+		if (strcmp(json_string_value(value), text) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+match_satisfied(const json_t *match, const json_t *tags)
+{
+	const json_t *values;
+	const char *tag;
+
+	json_object_foreach ((json_t *)(uintptr_t)match, tag, values) {
+		const char *has = json_string_value(json_object_get(tags, tag));
+
+		if (!has || !list_has(values, has))
+			return false;
+	}
+	return true;
+}
+
+static bool
+from_satisfied(const struct plan *p, const char *version)
+{
+	for (size_t i = 0; i < p->from_count; i++) {
+		if (!plan_from_satisfied(p->from[i], version))
+			return false;
+	}
+	return true;
+}
+
+enum membership
+plan_membership(const struct plan *p, const struct box_facts *box, size_t *wave)
+{
+	uint32_t bucket;
+
+	if (list_has(p->exclude, box->id))
+		return MEMBER_EXCLUDED;
+	if (!list_has(p->compatible, box->compatible))
+		return MEMBER_NOT_COMPATIBLE;
+	if (!match_satisfied(p->match, box->tags))
+		return MEMBER_NOT_MATCHED;
+	if (!from_satisfied(p, box->version))
+		return MEMBER_NOT_FROM;
+	bucket = plan_bucket(p->rollout, box->id);
+	for (size_t i = 0; i < p->wave_count; i++) {
+		const struct wave *w = &p->waves[i];
+
+		if (w->has_percent ? bucket < w->percent_bp : list_has(w->boxes, box->id)) {
+			*wave = i;
+			return MEMBER_OF_WAVE;
+		}
+	}
+	return MEMBER_NO_WAVE;
+}
+
+uint32_t
+plan_bucket(const char *rollout, const char *box)
+{
+	static const char salt[] = "sluice-bucket-v1";
+	/* Ids longer than a plan or a configuration can hold would be cut: none comes here. */
+	char text[sizeof(salt) + 2 * (NAME_BYTES_MAX + 1)];
+	size_t rollout_len = strnlen(rollout, NAME_BYTES_MAX),
+	       box_len = strnlen(box, NAME_BYTES_MAX), len = sizeof(salt);
+	struct digest digest;
+	uint64_t v, high, low;
+
+	memcpy(text, salt, sizeof(salt));
+	memcpy(text + len, rollout, rollout_len);
+	len += rollout_len;
+	text[len++] = 0;
+	memcpy(text + len, box, box_len);
+	len += box_len;
+	digest = digest_of(span_of(text, len));
+	/* v * 10000 >> 64 in halves, as C has no 128-bit integers. */
+	v = num_get_be64(digest.b);
+	high = (v >> 32) * 10000;
+	low = (v & 0xffffffff) * 10000;
+	return (uint32_t)((high + (low >> 32)) >> 32);
+}
+
+const char *
+membership_name(enum membership m)
+{
+	static const char *const names[] = {
+		[MEMBER_OF_WAVE] = "in a wave",
+		[MEMBER_EXCLUDED] = "excluded",
+		[MEMBER_NOT_COMPATIBLE] = "not compatible",
+		[MEMBER_NOT_MATCHED] = "tags do not match",
+		[MEMBER_NOT_FROM] = "running version is not one to update from",
+		[MEMBER_NO_WAVE] = "in no wave",
+	};
+
+	return (size_t)m < ARRAY_LEN(names) ? names[m] : "unknown";
+}

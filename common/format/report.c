@@ -1,0 +1,211 @@
+#include "common/format/report.h"
+
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/file.h"
+#include "common/base/num.h"
+#include "common/format/field.h"
+
+static const char *const state_names[] = {
+	[BOX_IDLE] = "idle",
+	[BOX_STARTING] = "starting",
+	[BOX_INSTALLED] = "installed",
+	[BOX_UNCONFIRMED] = "unconfirmed",
+	[BOX_CONFIRMED] = "confirmed",
+	[BOX_HELD] = "held",
+};
+
+static const char *const outcome_names[] = {
+	[OUTCOME_NONE] = "none",
+	[OUTCOME_OK] = "ok",
+	[OUTCOME_FAILED] = "failed",
+	[OUTCOME_REVERTED] = "reverted",
+	[OUTCOME_INCONCLUSIVE] = "inconclusive",
+	[OUTCOME_STOPPED] = "stopped",
+};
+
+_Static_assert(ARRAY_LEN(state_names) == BOX_STATES, "a state has no name");
+_Static_assert(ARRAY_LEN(outcome_names) == OUTCOMES, "an outcome has no name");
+
+const char *
+box_state_name(enum box_state s)
+{
+	return (size_t)s < BOX_STATES ? state_names[s] : "unknown";
+}
+
+const char *
+outcome_name(enum outcome o)
+{
+	return (size_t)o < OUTCOMES ? outcome_names[o] : "unknown";
+}
+
+void
+report_free(struct report *r)
+{
+	if (!r)
+		return;
+	json_decref(r->tags);
+	r->tags = NULL;
+}
+
+/* Detail and log quote what programs printed; made into text that every reader takes. */
+static json_t *
+quote_build(const char *text, size_t size, bool lines)
+{
+	char clean[REPORT_LOG_MAX + 1];
+	size_t len = strnlen(text, size - 1);
+
+	memcpy(clean, text, len);
+	clean[len] = 0;
+	field_clean(clean, lines);
+	return json_string(clean);
+}
+
+int
+report_build(const struct report *r, json_t **out, struct err *e)
+{
+	char at[CLOCK_TEXT_MAX];
+	json_t *tags = r->tags ? json_incref(r->tags) : json_object();
+	json_t *j = json_pack("{s:i, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:I, s:s, s:s, "
+			      "s:s, s:s, s:I, s:o, s:s, s:s, s:s, s:o, s:o}",
+		"format", 1, "box", r->box, "seq", (json_int_t)r->seq, "at",
+		clock_format(r->at_s, at), "boot_id", r->boot_id, "state", box_state_name(r->state),
+		"outcome", outcome_name(r->outcome), "rollout", r->rollout, "plan_version",
+		(json_int_t)r->plan_version, "wave", r->wave, "attempt", (json_int_t)r->attempt,
+		"bundle", r->bundle, "version", r->version, "bundle_sha256", r->bundle_sha256,
+		"running_sha256", r->running_sha256, "rollback_floor",
+		(json_int_t)r->rollback_floor, "tags", tags, "compatible", r->compatible, "source",
+		r->source, "class", r->class_, "detail",
+		quote_build(r->detail, sizeof(r->detail), false), "log",
+		quote_build(r->log, sizeof(r->log), true));
+
+	if (!j)
+		return err_set(e, ERR_MALFORMED, "report %llu: a text in it is not UTF-8",
+			(unsigned long long)r->seq);
+	*out = j;
+	return 0;
+}
+
+/* The place of a member's text among names. */
+static int
+word_get(const json_t *body, const char *key, const char *const *names, size_t count, size_t *out,
+	struct err *e)
+{
+	const char *text;
+
+	if (json_get_string(body, key, NAME_BYTES_MAX, &text, e) < 0)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(names[i], text) == 0) {
+			*out = i;
+			return 0;
+		}
+	}
+	return err_set(e, ERR_MALFORMED, "'%s' is none of the words known for it", key);
+}
+
+/* A plain name, or "" where the report is about none. */
+static int
+name_or_empty(const json_t *body, const char *key, size_t max, char *out, struct err *e)
+{
+	const char *text;
+
+	if (json_get_string(body, key, max, &text, e) < 0)
+		return -1;
+	if (*text && !name_is_plain(text))
+		return err_set(e, ERR_MALFORMED, "'%s' is not a plain name", key);
+	memcpy(out, text, strlen(text) + 1);
+	return 0;
+}
+
+static int
+sha256_or_empty(const json_t *body, const char *key, char out[DIGEST_HEX_SIZE], struct err *e)
+{
+	struct digest digest;
+	const char *text;
+
+	if (json_get_string(body, key, DIGEST_HEX_SIZE - 1, &text, e) < 0)
+		return -1;
+	if (*text && field_sha256(body, key, &digest, e) < 0)
+		return -1;
+	memcpy(out, text, strlen(text) + 1);
+	return 0;
+}
+
+static int
+who_parse(const json_t *body, struct report *r, struct err *e)
+{
+	if (field_name(body, "box", r->box, e) < 0 ||
+		json_get_uint(body, "seq", 1, FIELD_INT_MAX, &r->seq, e) < 0 ||
+		field_time(body, "at", &r->at_s, e) < 0 ||
+		field_text(body, "boot_id", r->boot_id, sizeof(r->boot_id), false, e) < 0 ||
+		field_name(body, "compatible", r->compatible, e) < 0)
+		return -1;
+	return json_get_uint(body, "rollback_floor", 0, FIELD_INT_MAX, &r->rollback_floor, e);
+}
+
+static int
+update_parse(const json_t *body, struct report *r, struct err *e)
+{
+	if (name_or_empty(body, "rollout", NAME_BYTES_MAX, r->rollout, e) < 0 ||
+		json_get_uint(body, "plan_version", 0, FIELD_INT_MAX, &r->plan_version, e) < 0 ||
+		name_or_empty(body, "wave", NAME_BYTES_MAX, r->wave, e) < 0 ||
+		json_get_uint(body, "attempt", 0, FIELD_INT_MAX, &r->attempt, e) < 0 ||
+		name_or_empty(body, "bundle", sizeof(r->bundle) - 1, r->bundle, e) < 0 ||
+		field_text(body, "version", r->version, sizeof(r->version), false, e) < 0 ||
+		sha256_or_empty(body, "bundle_sha256", r->bundle_sha256, e) < 0)
+		return -1;
+	return sha256_or_empty(body, "running_sha256", r->running_sha256, e);
+}
+
+static int
+result_parse(const json_t *body, struct report *r, struct err *e)
+{
+	static const char *const sources[] = {"", "network", "local"};
+	const char *classes[ERR_SYSTEM + 1];
+	size_t state = 0, outcome = 0, source = 0, class = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(classes); i++)
+		classes[i] = err_class_name((enum err_class)i);
+	if (word_get(body, "state", state_names, BOX_STATES, &state, e) < 0 ||
+		word_get(body, "outcome", outcome_names, OUTCOMES, &outcome, e) < 0 ||
+		word_get(body, "source", sources, ARRAY_LEN(sources), &source, e) < 0 ||
+		word_get(body, "class", classes, ARRAY_LEN(classes), &class, e) < 0 ||
+		field_text(body, "detail", r->detail, sizeof(r->detail), false, e) < 0 ||
+		field_text(body, "log", r->log, sizeof(r->log), true, e) < 0)
+		return -1;
+	r->state = (enum box_state)state;
+	r->outcome = (enum outcome)outcome;
+	memcpy(r->source, sources[source], strlen(sources[source]) + 1);
+	memcpy(r->class_, classes[class], strlen(classes[class]) + 1);
+	return 0;
+}
+
+static int
+whole_parse(const json_t *body, struct report *r, json_t **tags, struct err *e)
+{
+	static const char *const known[] = {"format", "box", "seq", "at", "boot_id", "state",
+		"outcome", "rollout", "plan_version", "wave", "attempt", "bundle", "version",
+		"bundle_sha256", "running_sha256", "rollback_floor", "tags", "compatible", "source",
+		"class", "detail", "log", NULL};
+
+	if (field_format(body, e) < 0 || json_only(body, known, e) < 0 ||
+		who_parse(body, r, e) < 0 || update_parse(body, r, e) < 0 ||
+		result_parse(body, r, e) < 0)
+		return -1;
+	return field_tags(body, "tags", tags, e);
+}
+
+int
+report_parse(const struct verified *v, struct report *out, struct err *e)
+{
+	struct report r = {0};
+	json_t *tags;
+
+	if (whole_parse(v->body, &r, &tags, e) < 0)
+		return err_context(e, "report");
+	r.tags = json_incref(tags);
+	*out = r;
+	return 0;
+}
