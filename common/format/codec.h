@@ -8,21 +8,23 @@
 #include "common/base/err.h"
 #include "common/format/index.h"
 
-/* One thread's compressor, reused from chunk to chunk. */
+/* One thread's compressor, reused from chunk to chunk. Levels are 1 to 9. */
 struct deflater;
 int deflater_new(int level, struct deflater **out, struct err *e);
 void deflater_free(struct deflater **d);
 
 /* Makes the index entry (but for the offsets) and the stored bytes of a chunk of 1 to CHUNK_BYTES
  * plain bytes. stored holds CHUNK_STORED_MAX; *stored_data is set to stored, or to plain's bytes
- * where those are what is stored. A full-size chunk of zeros becomes a run of one. */
+ * where those are what is stored. A full-size chunk of zeros becomes a run of one. The same bytes
+ * give the same result whatever the deflater was used for before. */
 int chunk_encode(struct deflater *d, struct span plain, uint8_t *stored, struct chunk *out,
 	const uint8_t **stored_data, struct err *e);
 
 /* Checks stored bytes against c->stored, and only then inflates them into plain (c->size bytes, no
- * more, no less, nothing behind the stream), and checks the result against c->plain. Raw chunks are
- * copied and checked likewise; runs are not for this. ERR_UNTRUSTED for a wrong digest,
- * ERR_MALFORMED for a stream that is signed and still no zlib stream of that size. */
+ * more, no less, nothing behind the stream, no dictionary), and checks the result against c->plain.
+ * Raw chunks are copied and checked likewise; runs are not for this. ERR_UNTRUSTED for a wrong
+ * digest, ERR_MALFORMED for a stream that is signed and still no zlib stream of that size. What is
+ * in plain after a failure is nobody's. */
 struct inflater;
 int inflater_new(struct inflater **out, struct err *e);
 void inflater_free(struct inflater **i);

@@ -1,0 +1,214 @@
+#include "common/format/codec.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ZLIB_CONST
+#include <zlib.h>
+
+#include "common/base/cleanup.h"
+#include "common/limits.h"
+
+struct deflater {
+	z_stream z;
+};
+
+struct inflater {
+	z_stream z;
+};
+
+static int
+zlib_failed(const z_stream *z, int status, const char *what, struct err *e)
+{
+	if (status == Z_MEM_ERROR)
+		return err_sys(e, ENOMEM, "%s", what);
+	return err_set(e, ERR_SYSTEM, "%s: zlib says %d (%s)", what, status,
+		z->msg ? z->msg : "no reason given");
+}
+
+int
+deflater_new(int level, struct deflater **out, struct err *e)
+{
+	AUTO_FREE struct deflater *d = calloc(1, sizeof(*d));
+	int status;
+
+	if (level < 1 || level > 9)
+		return err_set(e, ERR_LIMIT, "compression level %d is not between 1 and 9", level);
+	if (!d)
+		return err_sys(e, ENOMEM, "making a compressor");
+	status = deflateInit(&d->z, level);
+	if (status != Z_OK)
+		return zlib_failed(&d->z, status, "making a compressor", e);
+	*out = TAKE_PTR(d);
+	return 0;
+}
+
+void
+deflater_free(struct deflater **d)
+{
+	if (!*d)
+		return;
+	(void)deflateEnd(&(*d)->z);
+	free(*d);
+	*d = NULL;
+}
+
+static bool
+is_zero(struct span bytes)
+{
+	return bytes.data[0] == 0 && memcmp(bytes.data, bytes.data + 1, bytes.len - 1) == 0;
+}
+
+/* *len is 0 when the stream would not be smaller than plain. */
+static int
+deflate_whole(struct deflater *d, struct span plain, uint8_t *stored, size_t *len, struct err *e)
+{
+	int status = deflateReset(&d->z);
+
+	if (status != Z_OK)
+		return zlib_failed(&d->z, status, "compressing a chunk", e);
+	d->z.next_in = plain.data;
+	d->z.avail_in = (uInt)plain.len;
+	d->z.next_out = stored;
+	d->z.avail_out = (uInt)plain.len - 1;
+	status = deflate(&d->z, Z_FINISH);
+	if (status == Z_STREAM_END)
+		*len = plain.len - 1 - d->z.avail_out;
+	else if (status == Z_OK || status == Z_BUF_ERROR)
+		*len = 0;
+	else
+		return zlib_failed(&d->z, status, "compressing a chunk", e);
+	return 0;
+}
+
+int
+chunk_encode(struct deflater *d, struct span plain, uint8_t *stored, struct chunk *out,
+	const uint8_t **stored_data, struct err *e)
+{
+	struct chunk c = {.store = CHUNK_RAW, .size = plain.len};
+	size_t len = 0;
+
+	if (plain.len < 1 || plain.len > CHUNK_BYTES)
+		return err_set(e, ERR_LIMIT, "a chunk of %zu bytes", plain.len);
+	if (plain.len == CHUNK_BYTES && is_zero(plain)) {
+		c.store = CHUNK_ZERO_RUN;
+		*out = c;
+		*stored_data = stored;
+		return 0;
+	}
+	if (deflate_whole(d, plain, stored, &len, e) < 0)
+		return -1;
+	c.plain = digest_of(plain);
+	if (len > 0) {
+		c.store = CHUNK_ZLIB;
+		c.stored = digest_of(span_of(stored, len));
+		c.stored_size = (uint32_t)len;
+		*stored_data = stored;
+	} else {
+		c.stored = c.plain;
+		c.stored_size = (uint32_t)plain.len;
+		*stored_data = plain.data;
+	}
+	*out = c;
+	return 0;
+}
+
+int
+inflater_new(struct inflater **out, struct err *e)
+{
+	AUTO_FREE struct inflater *i = calloc(1, sizeof(*i));
+	int status;
+
+	if (!i)
+		return err_sys(e, ENOMEM, "making a decompressor");
+	status = inflateInit(&i->z);
+	if (status != Z_OK)
+		return zlib_failed(&i->z, status, "making a decompressor", e);
+	*out = TAKE_PTR(i);
+	return 0;
+}
+
+void
+inflater_free(struct inflater **i)
+{
+	if (!*i)
+		return;
+	(void)inflateEnd(&(*i)->z);
+	free(*i);
+	*i = NULL;
+}
+
+/* One whole stream into exactly size bytes. */
+static int
+inflate_whole(struct inflater *i, struct span stored, uint8_t *plain, uint64_t size, struct err *e)
+{
+	int status = inflateReset(&i->z);
+
+	if (status != Z_OK)
+		return zlib_failed(&i->z, status, "decompressing a chunk", e);
+	i->z.next_in = stored.data;
+	i->z.avail_in = (uInt)stored.len;
+	i->z.next_out = plain;
+	i->z.avail_out = (uInt)size;
+	status = inflate(&i->z, Z_FINISH);
+	if (status == Z_MEM_ERROR || status == Z_STREAM_ERROR)
+		return zlib_failed(&i->z, status, "decompressing a chunk", e);
+	if (status == Z_NEED_DICT)
+		return err_set(e, ERR_MALFORMED, "a chunk's stream asks for a dictionary");
+	if (status != Z_STREAM_END)
+		return err_set(e, ERR_MALFORMED, "a chunk's stream is damaged, or of another size");
+	if (i->z.avail_in > 0)
+		return err_set(
+			e, ERR_MALFORMED, "%u bytes stand behind a chunk's stream", i->z.avail_in);
+	if (i->z.avail_out > 0)
+		return err_set(
+			e, ERR_MALFORMED, "a chunk's stream is %u bytes short", i->z.avail_out);
+	return 0;
+}
+
+/* What index_next makes sure of; asked again, since it bounds what is written into plain. */
+static int
+check_sizes(const struct chunk *c, struct span stored, struct err *e)
+{
+	bool good = c->size >= 1 && c->size <= CHUNK_BYTES && stored.len == c->stored_size;
+
+	if (c->store == CHUNK_RAW)
+		good = good && c->stored_size == c->size;
+	else
+		good = good && c->store == CHUNK_ZLIB && c->stored_size >= 1 &&
+		       c->stored_size < c->size;
+	return good ? 0 : err_set(e, ERR_MALFORMED, "a chunk with sizes that cannot be");
+}
+
+int
+chunk_decode(struct inflater *i, const struct chunk *c, struct span stored, uint8_t *plain,
+	struct err *e)
+{
+	struct digest got;
+
+	if (check_sizes(c, stored, e) < 0)
+		return -1;
+	got = digest_of(stored);
+	if (!digest_equal(&got, &c->stored))
+		return err_set(
+			e, ERR_UNTRUSTED, "a chunk's stored bytes are not those of the index");
+	if (c->store == CHUNK_RAW) {
+		memcpy(plain, stored.data, stored.len);
+	} else {
+		if (inflate_whole(i, stored, plain, c->size, e) < 0)
+			return -1;
+		got = digest_of(span_of(plain, c->size));
+	}
+	if (!digest_equal(&got, &c->plain))
+		return err_set(
+			e, ERR_UNTRUSTED, "a chunk's plain bytes are not those of the index");
+	return 0;
+}
+
+const char *
+codec_zlib_version(void)
+{
+	return zlibVersion();
+}
