@@ -49,5 +49,6 @@
 #define RECIPE_BYTES_MAX (256 * 1024)
 #define KEY_FILE_MAX 4096
 #define PASSPHRASE_MAX 1024
+#define SIGNATURE_BYTES_MAX 1024 /* RSA of 8192 bits, the largest key we verify with */
 
 #endif

@@ -21,8 +21,11 @@ void pubkey_free(struct pubkey **k);
  * is ERR_MALFORMED: the caller decides whether the key may simply not count. */
 int pubkey_parse(const json_t *key, struct pubkey **out, struct err *e);
 
-/* The TUF KEY object of an Ed25519 key, or of a PEM public key file's text. The caller owns *out.
- */
+/* Whether both are the same key, whatever their schemes say: it is the key that counts once. */
+bool pubkey_equal(const struct pubkey *a, const struct pubkey *b);
+
+/* The TUF KEY object of an Ed25519 key, or of a PEM public key file's text (an RSA key gets the
+ * scheme rsassa-pss-sha256). The caller owns *out. */
 int pubkey_json_ed25519(const uint8_t raw[32], json_t **out, struct err *e);
 int pubkey_json_pem(struct span pem, json_t **out, struct err *e);
 

@@ -1,0 +1,79 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/cleanup.h"
+#include "common/base/process.h"
+#include "common/crypto/pubkey.h"
+#include "common/crypto/seckey.h"
+#include "common/limits.h"
+
+/* A person may have to find a token, put it in and type a PIN. */
+enum { COMMAND_TIMEOUT_MS = 5 * 60 * 1000, COMMAND_WORDS_MAX = 64, ED25519_BYTES = 64 };
+
+static int
+words_split(char *text, const char **words, struct err *e)
+{
+	size_t count = 0;
+	char *rest = NULL;
+
+	for (char *w = strtok_r(text, " \t", &rest); w; w = strtok_r(NULL, " \t", &rest)) {
+		if (count == COMMAND_WORDS_MAX)
+			return err_set(e, ERR_LIMIT,
+				"--sign-with: more than %d words; put them into a script",
+				COMMAND_WORDS_MAX);
+		words[count++] = w;
+	}
+	if (count == 0)
+		return err_set(e, ERR_USAGE, "--sign-with: the command is empty");
+	return 0;
+}
+
+static int
+command_sign(const char *command, struct span message, struct buf *out, struct err *e)
+{
+	const char *words[COMMAND_WORDS_MAX + 1] = {0};
+	AUTO_FREE char *text = strdup(command);
+	struct process p = {
+		.argv = words, .input = message, .output = out, .timeout_ms = COMMAND_TIMEOUT_MS};
+	int status;
+
+	if (!text)
+		return err_sys(e, ENOMEM, "--sign-with");
+	if (words_split(text, words, e) < 0)
+		return -1;
+	if (process_run(&p, &status, e) < 0)
+		return err_context(e, "--sign-with");
+	if (status != 0)
+		return err_set(e, ERR_REFUSED, "--sign-with: %s exited %d", words[0], status);
+	return 0;
+}
+
+static int
+make_signature(const struct signer *s, struct span message, struct buf *out, struct err *e)
+{
+	uint8_t signature[ED25519_BYTES];
+
+	if (s->command)
+		return command_sign(s->command, message, out, e);
+	if (!s->seckey)
+		return err_set(e, ERR_USAGE, "there is no secret key and no command to sign with");
+	if (seckey_sign(s->seckey, message, signature, e) < 0)
+		return -1;
+	return buf_append(out, signature, sizeof(signature), e);
+}
+
+int
+signer_sign(const struct signer *s, struct span message, struct buf *out, struct err *e)
+{
+	AUTO_BUF struct buf signature = BUF_INIT(SIGNATURE_BYTES_MAX);
+	AUTO_PUBKEY struct pubkey *key = NULL;
+
+	if (pubkey_parse(s->key, &key, e) < 0 || make_signature(s, message, &signature, e) < 0)
+		return -1;
+	/* A command may hold another key than it was said to, and memory may flip a bit: what does
+	 * not verify here is never handed on. */
+	if (pubkey_verify(key, message, buf_span(&signature), e) < 0)
+		return err_context(e, "signing as key %.16s", s->keyid);
+	return buf_append(out, signature.data, signature.len, e);
+}
