@@ -35,9 +35,14 @@ struct boot_backend {
 	int (*boot_id)(const struct conf *c, char out[BOOT_ID_MAX + 1], struct err *e);
 };
 
-/* The backend that agent.conf names. ERR_USAGE for a name not known. */
+/* The backend that agent.conf names; boot_links where it names none, for then all its slots are
+ * switched by a link. ERR_USAGE for a name not known. */
 int boot_backend_find(const struct conf *c, const struct boot_backend **out, struct err *e);
 
 extern const struct boot_backend boot_simulated;
+
+/* The sides of slots that have `current`: chosen by the link, not by a bootloader. Nothing reboots
+ * for it: current is the new side as soon as activate returns. */
+extern const struct boot_backend boot_links;
 
 #endif

@@ -51,8 +51,8 @@ struct conf {
 void conf_free(struct conf *c);
 #define AUTO_CONF CLEANUP(conf_free)
 
-/* Reads the whole file. Unknown sections or keys, keys given twice, missing ones and values out of
- * range are ERR_USAGE with "agent.conf:LINE: ...". */
+/* Reads the whole file (lines of up to 198 bytes: inih's buffer). Unknown sections or keys, keys
+ * given twice, missing ones and values out of range are ERR_USAGE with "agent.conf:LINE: ...". */
 int conf_load(const char *path, struct conf *out, struct err *e);
 
 /* The class of that name, or NULL. */

@@ -26,7 +26,13 @@ struct keep_going {
 	void *arg;
 };
 
-/* The source that reads from an open file; fd is borrowed. */
-struct source source_file(const int *fd);
+/* A source that reads from an open file. The caller fills in fd and name (for messages), and keeps
+ * both and the struct itself as long as the source is in use. */
+struct file_source {
+	int fd;
+	const char *name;
+	uint64_t offset, left; /* of the open range */
+};
+struct source source_file(struct file_source *f);
 
 #endif

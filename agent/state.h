@@ -28,21 +28,24 @@ enum phase {
 	PHASE_NONE,
 	PHASE_INSTALLING, /* the target may hold anything, and is marked not bootable */
 	PHASE_ACTIVATED,  /* read back right; the boot variables were (being) switched to it */
+	PHASE_REVERTING,  /* given up; the boot variables were (being) switched back */
+	PHASES
 };
 
 /* An update under way. */
 struct pending {
 	enum phase phase;
 	enum side target;
-	bool tree_only; /* no boot switch: one rename of `current` links */
+	bool tree_only; /* no boot switch: one rename of the `current` link (boot_links) */
 	struct release release;
 	bool local; /* from a file: no plan, gate or freshness asked */
 	char rollout[NAME_BYTES_MAX + 1], wave[NAME_BYTES_MAX + 1];
 	uint64_t plan_version, attempt;
 	uint64_t deadline_s;	       /* from the first boot to confirmed */
 	char boot_id[BOOT_ID_MAX + 1]; /* of the boot that activated it */
-	int64_t first_seen_boot_ms; /* boot clock when the new system was first seen; 0: not yet */
-	char seen_boot_id[BOOT_ID_MAX + 1];
+	int64_t first_seen_boot_ms; /* boot clock when this boot of it was first seen; 0: not yet */
+	char seen_boot_id[BOOT_ID_MAX + 1]; /* which boot that was */
+	uint64_t boots;			    /* how many boots of it were seen */
 };
 
 enum { FAILED_MAX = 32 };
@@ -65,7 +68,9 @@ struct sticky_stop {
 };
 
 struct state {
-	struct release running[SIDES]; /* what each side holds, as far as this agent installed it */
+	/* What each side holds, as far as this agent installed it: of the slots that the bootloader
+	 * switches, and of those that the link switches. */
+	struct release running[SIDES], linked[SIDES];
 	uint64_t rollback_floor;
 	struct pending pending;
 	size_t failed_count;
@@ -88,6 +93,9 @@ int state_save(const char *dir, const struct state *s, struct err *e);
 
 /* The lock that makes one agent of a state folder (file_lock). */
 int state_lock(const char *dir, int *fd, struct err *e);
+
+/* "none", "installing", "activated", "reverting". */
+const char *phase_name(enum phase p);
 
 /* Finds what failed with this release, or NULL. */
 const struct failed *state_failed(const struct state *s, const struct digest *manifest);

@@ -1,0 +1,31 @@
+#include "agent/boot.h"
+
+#include <string.h>
+
+#include "common/base/num.h"
+
+static const struct boot_backend *const BACKENDS[] = {&boot_simulated};
+
+int
+boot_backend_find(const struct conf *c, const struct boot_backend **out, struct err *e)
+{
+	const struct boot_backend *found = NULL;
+
+	if (!c->boot_backend)
+		found = &boot_links;
+	for (size_t i = 0; i < ARRAY_LEN(BACKENDS) && !found; i++) {
+		if (strcmp(BACKENDS[i]->name, c->boot_backend) == 0)
+			found = BACKENDS[i];
+	}
+	if (!found)
+		return err_set(e, ERR_USAGE,
+			"agent.conf: [boot] backend = %s is not known; there is: simulated",
+			c->boot_backend);
+	if (c->boot_tries > found->tries_max)
+		return err_set(e, ERR_USAGE,
+			"agent.conf: [boot] tries = %llu, but %s counts up to %llu",
+			(unsigned long long)c->boot_tries, found->name,
+			(unsigned long long)found->tries_max);
+	*out = found;
+	return 0;
+}

@@ -1,0 +1,57 @@
+#include "agent/source.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "common/base/num.h"
+
+static int
+file_source_open(void *arg, uint64_t offset, uint64_t len, struct err *e)
+{
+	struct file_source *f = arg;
+	uint64_t end;
+
+	if (num_add(offset, len, &end, "a range of the bundle", e) < 0)
+		return -1;
+	if (end > INT64_MAX)
+		return err_set(e, ERR_LIMIT, "a range of the bundle ends past 8 EiB");
+	f->offset = offset;
+	f->left = len;
+	return 0;
+}
+
+static ssize_t
+file_source_read(void *arg, void *data, size_t len, struct err *e)
+{
+	struct file_source *f = arg;
+	size_t step = (size_t)num_min(len, f->left);
+	ssize_t n;
+
+	if (step == 0)
+		return 0;
+	do {
+		n = pread(f->fd, data, step, (off_t)f->offset);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return err_sys(e, errno, "reading %s", f->name);
+	if (n == 0)
+		return err_set(e, ERR_MALFORMED, "%s ends at byte %llu, inside its data", f->name,
+			(unsigned long long)f->offset);
+	f->offset += (uint64_t)n;
+	f->left -= (uint64_t)n;
+	return n;
+}
+
+static void
+file_source_close(void *arg)
+{
+	struct file_source *f = arg;
+
+	f->left = 0;
+}
+
+struct source
+source_file(struct file_source *f)
+{
+	return (struct source){f, file_source_open, file_source_read, file_source_close};
+}

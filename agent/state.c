@@ -1,0 +1,433 @@
+#include "agent/state.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/base/file.h"
+#include "common/base/num.h"
+
+enum { STATE_FORMAT = 1, STATE_BYTES_MAX = 256 * 1024 };
+
+static const char *const PHASE_NAMES[PHASES] = {"none", "installing", "activated", "reverting"};
+
+static const char *const STATE_KEYS[] = {"format", "running", "linked", "rollback_floor", "pending",
+	"failed", "stops", "next_seq", "floor_s", "floor_version", "floor_keys", "last_result",
+	NULL};
+static const char *const RELEASE_KEYS[] = {"name", "version", "rollback_index", "manifest", NULL};
+static const char *const PENDING_KEYS[] = {"phase", "target", "tree_only", "release", "local",
+	"rollout", "wave", "plan_version", "attempt", "deadline_s", "boot_id", "first_seen_boot_ms",
+	"seen_boot_id", "boots", NULL};
+static const char *const FAILED_KEYS[] = {
+	"manifest", "attempt", "inconclusive", "tries", "not_before_s", "reason", NULL};
+static const char *const STOP_KEYS[] = {"id", "gate", "reason", NULL};
+
+const char *
+phase_name(enum phase p)
+{
+	return PHASE_NAMES[p];
+}
+
+static int
+read_text(const json_t *object, const char *key, char *out, size_t max, struct err *e)
+{
+	const char *text;
+
+	if (json_get_string(object, key, max, &text, e) < 0)
+		return -1;
+	memcpy(out, text, strlen(text) + 1);
+	return 0;
+}
+
+/* An empty text or a plain name. */
+static int
+read_name(const json_t *object, const char *key, char *out, size_t max, struct err *e)
+{
+	if (read_text(object, key, out, max, e) < 0)
+		return -1;
+	if (out[0] != 0 && !name_is_plain(out))
+		return err_set(e, ERR_MALFORMED, "%s is not a plain name", key);
+	return 0;
+}
+
+static int
+read_count(const json_t *object, const char *key, uint64_t *out, struct err *e)
+{
+	return json_get_uint(object, key, 0, INT64_MAX, out, e);
+}
+
+static int
+read_time(const json_t *object, const char *key, int64_t *out, struct err *e)
+{
+	uint64_t n;
+
+	if (read_count(object, key, &n, e) < 0)
+		return -1;
+	*out = (int64_t)n;
+	return 0;
+}
+
+static int
+read_digest(const json_t *object, const char *key, struct digest *out, struct err *e)
+{
+	const char *hex;
+
+	if (json_get_string(object, key, DIGEST_HEX_SIZE - 1, &hex, e) < 0)
+		return -1;
+	return digest_parse(hex, out, e) < 0 ? err_context(e, "%s", key) : 0;
+}
+
+static int
+read_release(const json_t *j, struct release *out, struct err *e)
+{
+	if (json_is_null(j))
+		return 0;
+	if (!json_is_object(j))
+		return err_set(e, ERR_MALFORMED, "a release is an object or null");
+	if (json_only(j, RELEASE_KEYS, e) < 0 ||
+		read_name(j, "name", out->name, NAME_BYTES_MAX, e) < 0 ||
+		read_name(j, "version", out->version, VERSION_BYTES_MAX, e) < 0 ||
+		read_count(j, "rollback_index", &out->rollback_index, e) < 0 ||
+		read_digest(j, "manifest", &out->manifest, e) < 0)
+		return -1;
+	out->known = true;
+	return 0;
+}
+
+static int
+read_sides(const json_t *object, const char *key, struct release out[SIDES], struct err *e)
+{
+	json_t *array;
+
+	if (json_get_array(object, key, SIDES, &array, e) < 0)
+		return -1;
+	if (json_array_size(array) != SIDES)
+		return err_set(e, ERR_MALFORMED, "%s needs both sides", key);
+	for (size_t i = 0; i < SIDES; i++) {
+		if (read_release(json_array_get(array, i), &out[i], e) < 0)
+			return err_context(e, "%s[%zu]", key, i);
+	}
+	return 0;
+}
+
+static int
+read_phase(const json_t *object, enum phase *out, struct err *e)
+{
+	const char *name;
+
+	if (json_get_string(object, "phase", 16, &name, e) < 0)
+		return -1;
+	for (size_t i = 0; i < PHASES; i++) {
+		if (strcmp(name, PHASE_NAMES[i]) == 0) {
+			*out = (enum phase)i;
+			return 0;
+		}
+	}
+	return err_set(e, ERR_MALFORMED, "phase \"%s\" is not known", name);
+}
+
+static int
+read_side(const json_t *object, const char *key, enum side *out, struct err *e)
+{
+	const char *name;
+
+	if (json_get_string(object, key, 1, &name, e) < 0)
+		return -1;
+	if (strcmp(name, "A") != 0 && strcmp(name, "B") != 0)
+		return err_set(e, ERR_MALFORMED, "%s is neither A nor B", key);
+	*out = name[0] == 'A' ? SIDE_A : SIDE_B;
+	return 0;
+}
+
+static int
+read_pending(const json_t *j, struct pending *out, struct err *e)
+{
+	if (json_only(j, PENDING_KEYS, e) < 0 || read_phase(j, &out->phase, e) < 0 ||
+		read_side(j, "target", &out->target, e) < 0 ||
+		json_get_bool(j, "tree_only", &out->tree_only, e) < 0 ||
+		read_release(json_object_get(j, "release"), &out->release, e) < 0 ||
+		json_get_bool(j, "local", &out->local, e) < 0 ||
+		read_name(j, "rollout", out->rollout, NAME_BYTES_MAX, e) < 0 ||
+		read_name(j, "wave", out->wave, NAME_BYTES_MAX, e) < 0 ||
+		read_count(j, "plan_version", &out->plan_version, e) < 0 ||
+		read_count(j, "attempt", &out->attempt, e) < 0 ||
+		read_count(j, "deadline_s", &out->deadline_s, e) < 0 ||
+		read_name(j, "boot_id", out->boot_id, BOOT_ID_MAX, e) < 0 ||
+		read_time(j, "first_seen_boot_ms", &out->first_seen_boot_ms, e) < 0 ||
+		read_name(j, "seen_boot_id", out->seen_boot_id, BOOT_ID_MAX, e) < 0 ||
+		read_count(j, "boots", &out->boots, e) < 0)
+		return -1;
+	if (out->phase != PHASE_NONE && !out->release.known)
+		return err_set(e, ERR_MALFORMED, "an update under way without its release");
+	return 0;
+}
+
+static int
+read_failed(const json_t *j, struct failed *out, struct err *e)
+{
+	if (json_only(j, FAILED_KEYS, e) < 0 || read_digest(j, "manifest", &out->manifest, e) < 0 ||
+		read_count(j, "attempt", &out->attempt, e) < 0 ||
+		json_get_bool(j, "inconclusive", &out->inconclusive, e) < 0 ||
+		read_count(j, "tries", &out->tries, e) < 0 ||
+		read_time(j, "not_before_s", &out->not_before_s, e) < 0)
+		return -1;
+	return read_text(j, "reason", out->reason, REPORT_DETAIL_MAX, e);
+}
+
+static int
+read_all_failed(const json_t *root, struct state *out, struct err *e)
+{
+	json_t *array;
+
+	if (json_get_array(root, "failed", FAILED_MAX, &array, e) < 0)
+		return -1;
+	for (size_t i = 0; i < json_array_size(array); i++) {
+		if (read_failed(json_array_get(array, i), &out->failed[i], e) < 0)
+			return err_context(e, "failed[%zu]", i);
+	}
+	out->failed_count = json_array_size(array);
+	return 0;
+}
+
+static int
+read_stop(const json_t *j, struct sticky_stop *out, struct err *e)
+{
+	uint8_t id[STOP_ID_BYTES];
+
+	if (json_only(j, STOP_KEYS, e) < 0 ||
+		read_text(j, "id", out->id, sizeof(out->id) - 1, e) < 0 ||
+		read_text(j, "gate", out->gate, TUF_PATH_MAX, e) < 0 ||
+		read_text(j, "reason", out->reason, STOP_REASON_MAX, e) < 0)
+		return -1;
+	return hex_decode(out->id, id, sizeof(id), e) < 0 ? err_context(e, "id") : 0;
+}
+
+static int
+read_stops(const json_t *root, struct state *out, struct err *e)
+{
+	json_t *array;
+
+	if (json_get_array(root, "stops", STOPS_MAX, &array, e) < 0)
+		return -1;
+	for (size_t i = 0; i < json_array_size(array); i++) {
+		if (read_stop(json_array_get(array, i), &out->stops[i], e) < 0)
+			return err_context(e, "stops[%zu]", i);
+	}
+	out->stop_count = json_array_size(array);
+	return 0;
+}
+
+static int
+read_state(const json_t *root, struct state *out, struct err *e)
+{
+	uint64_t format;
+	json_t *pending;
+
+	if (!json_is_object(root))
+		return err_set(e, ERR_MALFORMED, "not an object");
+	if (json_get_uint(root, "format", STATE_FORMAT, STATE_FORMAT, &format, e) < 0 ||
+		json_only(root, STATE_KEYS, e) < 0 ||
+		read_sides(root, "running", out->running, e) < 0 ||
+		read_sides(root, "linked", out->linked, e) < 0 ||
+		read_count(root, "rollback_floor", &out->rollback_floor, e) < 0 ||
+		json_get_object(root, "pending", &pending, e) < 0)
+		return -1;
+	if (read_pending(pending, &out->pending, e) < 0)
+		return err_context(e, "pending");
+	if (read_all_failed(root, out, e) < 0 || read_stops(root, out, e) < 0 ||
+		json_get_uint(root, "next_seq", 1, INT64_MAX, &out->next_seq, e) < 0 ||
+		read_time(root, "floor_s", &out->floor_s, e) < 0 ||
+		read_count(root, "floor_version", &out->floor_version, e) < 0 ||
+		read_digest(root, "floor_keys", &out->floor_keys, e) < 0)
+		return -1;
+	return read_text(root, "last_result", out->last_result, REPORT_DETAIL_MAX, e);
+}
+
+static int
+state_path(const char *dir, char out[PATH_MAX], struct err *e)
+{
+	return path_join(out, PATH_MAX, dir, "state.json", e);
+}
+
+int
+state_load(const char *dir, struct state *out, struct err *e)
+{
+	AUTO_BUF struct buf text = BUF_INIT(STATE_BYTES_MAX);
+	AUTO_JSON json_t *root = NULL;
+	AUTO_FREE struct state *s = calloc(1, sizeof(*s));
+	char path[PATH_MAX];
+
+	if (!s)
+		return err_sys(e, ENOMEM, "reading the state");
+	if (state_path(dir, path, e) < 0)
+		return -1;
+	if (!file_exists(path)) {
+		s->next_seq = 1;
+		*out = *s;
+		return 0;
+	}
+	if (file_read(path, &text, e) < 0)
+		return -1;
+	if (json_parse(buf_span(&text), path, &root, e) < 0)
+		return -1;
+	if (read_state(root, s, e) < 0) {
+		e->class = ERR_MALFORMED;
+		return err_context(e, "%s", path);
+	}
+	*out = *s;
+	return 0;
+}
+
+static json_t *
+digest_json(const struct digest *d)
+{
+	char hex[DIGEST_HEX_SIZE];
+
+	return json_string(digest_hex(d, hex));
+}
+
+/* Messages may hold what a hook printed, cut anywhere: what is not UTF-8 becomes '?'. */
+static json_t *
+text_json(const char *text)
+{
+	json_t *j = json_string(text);
+	AUTO_FREE char *copy = j ? NULL : strdup(text);
+
+	for (char *c = copy; c && *c; c++) {
+		if ((unsigned char)*c >= 0x80)
+			*c = '?';
+	}
+	return copy ? json_string(copy) : j;
+}
+
+static json_t *
+release_json(const struct release *r)
+{
+	if (!r->known)
+		return json_null();
+	return json_pack("{s:s, s:s, s:I, s:o}", "name", r->name, "version", r->version,
+		"rollback_index", (json_int_t)r->rollback_index, "manifest",
+		digest_json(&r->manifest));
+}
+
+static json_t *
+pending_json(const struct pending *p)
+{
+	return json_pack("{s:s, s:s, s:b, s:o, s:b, s:s, s:s, s:I, s:I, s:I, s:s, s:I, s:s, s:I}",
+		"phase", PHASE_NAMES[p->phase], "target", side_name(p->target), "tree_only",
+		(int)p->tree_only, "release", release_json(&p->release), "local", (int)p->local,
+		"rollout", p->rollout, "wave", p->wave, "plan_version", (json_int_t)p->plan_version,
+		"attempt", (json_int_t)p->attempt, "deadline_s", (json_int_t)p->deadline_s,
+		"boot_id", p->boot_id, "first_seen_boot_ms", (json_int_t)p->first_seen_boot_ms,
+		"seen_boot_id", p->seen_boot_id, "boots", (json_int_t)p->boots);
+}
+
+static json_t *
+failed_json(const struct state *s)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < s->failed_count; i++) {
+		const struct failed *f = &s->failed[i];
+		json_t *j = json_pack("{s:o, s:I, s:b, s:I, s:I, s:o}", "manifest",
+			digest_json(&f->manifest), "attempt", (json_int_t)f->attempt,
+			"inconclusive", (int)f->inconclusive, "tries", (json_int_t)f->tries,
+			"not_before_s", (json_int_t)f->not_before_s, "reason",
+			text_json(f->reason));
+
+		if (json_array_append_new(array, j) < 0) {
+			json_decref(array);
+			return NULL;
+		}
+	}
+	return array;
+}
+
+static json_t *
+stops_json(const struct state *s)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < s->stop_count; i++) {
+		const struct sticky_stop *stop = &s->stops[i];
+		json_t *j = json_pack("{s:s, s:s, s:o}", "id", stop->id, "gate", stop->gate,
+			"reason", text_json(stop->reason));
+
+		if (json_array_append_new(array, j) < 0) {
+			json_decref(array);
+			return NULL;
+		}
+	}
+	return array;
+}
+
+static json_t *
+state_json(const struct state *s)
+{
+	return json_pack("{s:i, s:[o, o], s:[o, o], s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o}",
+		"format", STATE_FORMAT, "running", release_json(&s->running[SIDE_A]),
+		release_json(&s->running[SIDE_B]), "linked", release_json(&s->linked[SIDE_A]),
+		release_json(&s->linked[SIDE_B]), "rollback_floor", (json_int_t)s->rollback_floor,
+		"pending", pending_json(&s->pending), "failed", failed_json(s), "stops",
+		stops_json(s), "next_seq", (json_int_t)s->next_seq, "floor_s",
+		(json_int_t)s->floor_s, "floor_version", (json_int_t)s->floor_version, "floor_keys",
+		digest_json(&s->floor_keys), "last_result", text_json(s->last_result));
+}
+
+int
+state_save(const char *dir, const struct state *s, struct err *e)
+{
+	AUTO_BUF struct buf text = BUF_INIT(STATE_BYTES_MAX);
+	AUTO_JSON json_t *root = state_json(s);
+	char path[PATH_MAX];
+
+	/* A text that is no UTF-8 comes out as NULL too. */
+	if (!root)
+		return err_set(e, ERR_SYSTEM, "the state cannot be written as JSON");
+	if (state_path(dir, path, e) < 0 || json_pretty(root, &text, e) < 0)
+		return -1;
+	return file_replace(path, 0600, buf_span(&text), e);
+}
+
+int
+state_lock(const char *dir, int *fd, struct err *e)
+{
+	char path[PATH_MAX];
+
+	if (path_join(path, sizeof(path), dir, "lock", e) < 0)
+		return -1;
+	return file_lock(path, "another sluice-agent", fd, e);
+}
+
+const struct failed *
+state_failed(const struct state *s, const struct digest *manifest)
+{
+	for (size_t i = 0; i < s->failed_count; i++) {
+		if (digest_equal(&s->failed[i].manifest, manifest))
+			return &s->failed[i];
+	}
+	return NULL;
+}
+
+static void
+failed_drop(struct state *s, size_t index)
+{
+	s->failed_count--;
+	memmove(&s->failed[index], &s->failed[index + 1],
+		(s->failed_count - index) * sizeof(s->failed[0]));
+}
+
+void
+state_remember_failed(struct state *s, const struct failed *f)
+{
+	struct failed copy = *f;
+
+	for (size_t i = 0; i < s->failed_count; i++) {
+		if (digest_equal(&s->failed[i].manifest, &copy.manifest)) {
+			failed_drop(s, i);
+			break;
+		}
+	}
+	if (s->failed_count == FAILED_MAX)
+		failed_drop(s, 0);
+	s->failed[s->failed_count++] = copy;
+}

@@ -1,0 +1,311 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "agent/conf.h"
+#include "common/base/file.h"
+
+static const char SAMPLE[] = "# a box\n"
+			     "[box]\n"
+			     "id = gw-000001\n"
+			     "compatible = acme-gw3\n"
+			     "state_dir = /var/lib/sluice\n"
+			     "plan = rollouts/stable.json\n"
+			     "[tags]\n"
+			     "site = lyon\n"
+			     "[site]\n"
+			     "url = https://updates.example/\n"
+			     "[slot rootfs]\n"
+			     "type = block\n"
+			     "a = /dev/a\n"
+			     "b = /dev/b\n"
+			     "read_only = yes\n"
+			     "[boot]\n"
+			     "backend = simulated\n"
+			     "file = /boot/env\n"
+			     "[intervals]\n"
+			     "poll = 60s\n";
+static const char MINIMAL[] = "[box]\nid=x\ncompatible=y\nstate_dir=/s\n"
+			      "[boot]\nbackend=simulated\nfile=/f\n"
+			      "[slot r]\ntype=file\na=/a\nb=/b\n";
+
+static char path[64];
+
+static int
+load(const char *text, size_t len, struct conf *out, struct err *e)
+{
+	*e = ERR_INIT;
+	assert_int_equal(file_replace(path, 0644, span_of(text, len), e), 0);
+	return conf_load(path, out, e);
+}
+
+static void
+assert_refused(const char *text, const char *line, const char *word)
+{
+	struct conf c;
+	struct err e;
+	char where[96];
+
+	assert_int_equal(load(text, strlen(text), &c, &e), -1);
+	assert_int_equal(e.class, ERR_USAGE);
+	(void)snprintf(where, sizeof(where), "%s:%s: ", path, line);
+	if (!strstr(e.text, where) || !strstr(e.text, word))
+		fail_msg("wanted %s and %s in: %s", where, word, e.text);
+}
+
+/* MINIMAL with these lines behind it. */
+static void
+assert_refused_with(const char *more, const char *line, const char *word)
+{
+	char text[1024];
+
+	(void)snprintf(text, sizeof(text), "%s%s", MINIMAL, more);
+	assert_refused(text, line, word);
+}
+
+static void
+sample_is_read(void **state)
+{
+	AUTO_CONF struct conf c = {0};
+	struct err e;
+
+	(void)state;
+	assert_int_equal(load(SAMPLE, sizeof(SAMPLE) - 1, &c, &e), 0);
+	assert_string_equal(c.id, "gw-000001");
+	assert_string_equal(c.compatible, "acme-gw3");
+	assert_string_equal(c.site_url, "https://updates.example/");
+	assert_null(c.report_url);
+	assert_string_equal(json_string_value(json_object_get(c.tags, "site")), "lyon");
+	assert_int_equal(c.class_count, 1);
+	assert_ptr_equal(conf_class(&c, "rootfs"), &c.classes[0]);
+	assert_null(conf_class(&c, "kernel"));
+	assert_int_equal(c.classes[0].type, SLOT_BLOCK);
+	assert_true(c.classes[0].read_only);
+	assert_string_equal(c.classes[0].path[SIDE_B], "/dev/b");
+	assert_int_equal(c.poll_s, 60);
+	assert_int_equal(c.stop_poll_s, 60);
+	assert_int_equal(c.boot_tries, 3);
+}
+
+static void
+every_prefix_is_read_or_refused_with_its_line(void **state)
+{
+	(void)state;
+	for (size_t len = 0; len < sizeof(SAMPLE) - 1; len++) {
+		AUTO_CONF struct conf c = {0};
+		struct err e;
+
+		if (load(SAMPLE, len, &c, &e) == 0)
+			continue;
+		assert_int_equal(e.class, ERR_USAGE);
+		assert_memory_equal(e.text, path, strlen(path));
+		assert_true(e.text[strlen(path)] == ':');
+		assert_int_equal(c.class_count, 0);
+	}
+}
+
+static void
+every_flip_is_in_range_or_refused_with_its_line(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(SAMPLE) - 1; i++) {
+		for (int bit = 0; bit < 8; bit++) {
+			AUTO_CONF struct conf c = {0};
+			char text[sizeof(SAMPLE)];
+			struct err e;
+
+			memcpy(text, SAMPLE, sizeof(SAMPLE));
+			text[i] = (char)(text[i] ^ (1 << bit));
+			if (load(text, sizeof(SAMPLE) - 1, &c, &e) < 0) {
+				assert_int_equal(e.class, ERR_USAGE);
+				assert_memory_equal(e.text, path, strlen(path));
+				continue;
+			}
+			assert_true(name_is_plain(c.id) && name_is_plain(c.compatible));
+			assert_true(c.poll_s >= 1 && c.poll_s <= 30 * 24 * 3600);
+			assert_true(c.classes[0].path[0][0] == '/');
+			assert_true(c.classes[0].path[1][0] == '/');
+		}
+	}
+}
+
+static void
+unknown_words_are_refused_with_their_line(void **state)
+{
+	(void)state;
+	assert_refused_with("[colour]\n", "12", "[colour]");
+	assert_refused_with("[health]\ncolour=red\n", "13", "colour");
+	assert_refused_with("[slot s]\ncolour=red\n", "13", "colour");
+	assert_refused_with("nothing\n", "12", "KEY = VALUE");
+	assert_refused("id=x\n", "1", "before the first");
+}
+
+static void
+doubled_words_are_refused_with_their_line(void **state)
+{
+	(void)state;
+	assert_refused_with("[box]\n", "12", "line 1 already");
+	assert_refused_with("[slot r]\n", "12", "line 8 already");
+	assert_refused_with("type=file\n", "12", "given twice");
+	assert_refused_with("[health]\ndir=/a\ndir=/a\n", "14", "given twice");
+	assert_refused_with("[tags]\na=1\na=1\n", "14", "given twice");
+}
+
+static void
+missing_words_are_refused_with_their_section(void **state)
+{
+	(void)state;
+	assert_refused("", "0", "id is missing");
+	assert_refused("[box]\nid=x\nstate_dir=/s\n", "1", "compatible is missing");
+	assert_refused("[box]\nid=x\ncompatible=y\nstate_dir=/s\n", "4", "slot NAME");
+	assert_refused_with("[slot s]\ntype=file\na=/c\n", "12", "needs type, a and b");
+	assert_refused_with("[site]\nurl=https://h/\n", "1", "plan is missing");
+	assert_refused_with("[site]\ncert=/c\n", "12", "need each other");
+	assert_refused_with("[site]\nreport_url=https://h/\n", "12", "report_key");
+	assert_refused("[box]\nid=x\ncompatible=y\nstate_dir=/s\n"
+		       "[slot r]\ntype=file\na=/a\nb=/b\n",
+		"8", "backend is missing");
+}
+
+static void
+values_out_of_range_are_refused(void **state)
+{
+	static const char *const bad[] = {"[intervals]\npoll=0s\n", "[intervals]\npoll=60\n",
+		"[intervals]\npoll=31d\n", "[intervals]\npoll=-1s\n", "[limits]\ninconclusive=0\n",
+		"[health]\ndir=relative\n", "[health]\ndir=\n", "[site]\nurl=ftp://h/\n",
+		"[site]\nurl=https://h\n", "[site]\nurl=https:///\n", "[site]\nurl=https://h/?a/\n",
+		"[tags]\n-a=1\n", "[tags]\na=\xff\n"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_refused_with(bad[i], "13", "");
+	assert_refused("[box]\nid=../x\n", "2", "plain name");
+	assert_refused("[box]\nid=x\nplan=rollouts/../x.json\n", "3", "rollouts/NAME.json");
+}
+
+static void
+what_inih_would_pass_over_is_refused(void **state)
+{
+	char text[4096];
+
+	(void)state;
+	assert_refused_with("[slot s]\n type=file\n", "13", "starts with a blank");
+	assert_refused_with("[tags]\na=x\001y\n", "13", "control character");
+	assert_refused_with("[slot "
+			    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]\n",
+		"12", "longer");
+	assert_refused_with("[tags]\n"
+			    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa=1\n",
+		"13", "longer");
+	memset(text, 'x', sizeof(text));
+	memcpy(text, "[tags]\na=", 9);
+	text[sizeof(text) - 1] = 0;
+	assert_refused(text, "2", "longer");
+}
+
+static void
+long_paths_fit_on_a_line(void **state)
+{
+	AUTO_CONF struct conf c = {0};
+	char text[2048], long_path[181];
+	struct err e;
+	int len;
+
+	(void)state;
+	memset(long_path, 'p', sizeof(long_path));
+	long_path[0] = '/';
+	long_path[sizeof(long_path) - 1] = 0;
+	len = snprintf(text, sizeof(text), "%s[health]\ndir = %s\n", MINIMAL, long_path);
+	if (load(text, (size_t)len, &c, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_string_equal(c.health_dir, long_path);
+}
+
+static void
+slots_that_cannot_work_are_refused(void **state)
+{
+	(void)state;
+	assert_refused_with("[slot s]\ntype=file\na=/c\nb=/c\n", "12", "same place");
+	assert_refused_with("[slot s]\ntype=file\na=/a\nb=/d\n", "12", "another slot's");
+	assert_refused_with("[slot s]\ntype=floppy\n", "13", "block, file or dir");
+	assert_refused_with("[slot s]\ntype=file\na=/c\nb=/d\ncurrent=/e\n", "12", "type = dir");
+	assert_refused_with("[slot s]\ntype=dir\na=/c\nb=/d\nread_only=yes\n", "12", "read_only");
+	assert_refused_with("[slot s]\ntype=dir\na=/c/s\nb=/d/s\ncurrent=/e\n"
+			    "[slot t]\ntype=dir\na=/c/t\nb=/d/t\ncurrent=/f\n",
+		"17", "the same link");
+	assert_refused_with("[slot s]\ntype=dir\na=/c/s\nb=/d/s\ncurrent=/e\n"
+			    "[slot t]\ntype=dir\na=/x/t\nb=/d/t\ncurrent=/e\n",
+		"17", "side by side");
+}
+
+static void
+slots_may_share_one_link(void **state)
+{
+	static const char text[] = "[box]\nid=x\ncompatible=y\nstate_dir=/s\n"
+				   "[slot s]\ntype=dir\na=/c/s\nb=/d/s\ncurrent=/e\n"
+				   "[slot t]\ntype=dir\na=/c/t\nb=/d/t\ncurrent=/e\n";
+	AUTO_CONF struct conf c = {0};
+	struct err e;
+
+	(void)state;
+	assert_int_equal(load(text, sizeof(text) - 1, &c, &e), 0);
+	assert_null(c.boot_backend);
+}
+
+static void
+too_long_a_file_is_refused(void **state)
+{
+	AUTO_FREE char *text = malloc(CONF_BYTES_MAX + 1);
+	struct conf c;
+	struct err e;
+
+	(void)state;
+	assert_non_null(text);
+	memset(text, '\n', CONF_BYTES_MAX + 1);
+	assert_int_equal(load(text, CONF_BYTES_MAX + 1, &c, &e), -1);
+	assert_int_equal(e.class, ERR_LIMIT);
+}
+
+static int
+setup(void **state)
+{
+	int fd;
+
+	(void)state;
+	(void)snprintf(path, sizeof(path), "/tmp/test_conf.XXXXXX");
+	fd = mkstemp(path);
+	return fd < 0 ? -1 : close(fd);
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	return unlink(path);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sample_is_read),
+		cmocka_unit_test(every_prefix_is_read_or_refused_with_its_line),
+		cmocka_unit_test(every_flip_is_in_range_or_refused_with_its_line),
+		cmocka_unit_test(unknown_words_are_refused_with_their_line),
+		cmocka_unit_test(doubled_words_are_refused_with_their_line),
+		cmocka_unit_test(missing_words_are_refused_with_their_section),
+		cmocka_unit_test(values_out_of_range_are_refused),
+		cmocka_unit_test(what_inih_would_pass_over_is_refused),
+		cmocka_unit_test(long_paths_fit_on_a_line),
+		cmocka_unit_test(slots_that_cannot_work_are_refused),
+		cmocka_unit_test(slots_may_share_one_link),
+		cmocka_unit_test(too_long_a_file_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,253 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "agent/state.h"
+#include "common/base/file.h"
+
+static char dir[64], path[80];
+/* Too large for the stack of a test that holds several. */
+static struct state one, two;
+
+static void
+text_write(struct span text)
+{
+	struct err e = ERR_INIT;
+
+	assert_int_equal(file_replace(path, 0600, text, &e), 0);
+}
+
+/* Every field other than its fresh value. */
+static void
+state_fill(struct state *s)
+{
+	*s = (struct state){.next_seq = 18, .rollback_floor = 4, .floor_s = 1700000000};
+	s->running[SIDE_A] = (struct release){true, "gateway", "2.3.0", 4, {{1, 2, 3}}};
+	s->linked[SIDE_B] = (struct release){true, "app", "1", 0, {{4}}};
+	s->pending = (struct pending){.phase = PHASE_ACTIVATED,
+		.target = SIDE_B,
+		.release = {true, "gateway", "2.4.0", 5, {{9}}},
+		.local = true,
+		.rollout = "gateway-2.4.0",
+		.wave = "canary",
+		.plan_version = 3,
+		.attempt = 1,
+		.deadline_s = 900,
+		.boot_id = "one",
+		.first_seen_boot_ms = 77,
+		.seen_boot_id = "two",
+		.boots = 2};
+	state_remember_failed(
+		s, &(struct failed){{{7}}, 1, true, 2, 1234, "health: \"no\"\nline two"});
+	s->stops[s->stop_count++] = (struct sticky_stop){
+		"00112233445566778899aabbccddeeff", "gates/all.json", "bad power supply"};
+	s->floor_version = 12;
+	s->floor_keys = (struct digest){{8}};
+	memcpy(s->last_result, "ok", 3);
+}
+
+static void
+first_state_is_fresh(void **state)
+{
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(state_load(dir, &one, &e), 0);
+	assert_int_equal(one.next_seq, 1);
+	assert_int_equal(one.pending.phase, PHASE_NONE);
+	assert_int_equal(one.rollback_floor, 0);
+	assert_false(one.running[SIDE_A].known);
+}
+
+static void
+what_was_saved_is_loaded(void **state)
+{
+	struct err e = ERR_INIT;
+
+	(void)state;
+	state_fill(&one);
+	assert_int_equal(state_save(dir, &one, &e), 0);
+	assert_int_equal(state_load(dir, &two, &e), 0);
+	assert_memory_equal(&one.running, &two.running, sizeof(one.running));
+	assert_memory_equal(&one.linked, &two.linked, sizeof(one.linked));
+	assert_memory_equal(&one.pending, &two.pending, sizeof(one.pending));
+	assert_memory_equal(&one.failed, &two.failed, sizeof(one.failed));
+	assert_memory_equal(&one.stops, &two.stops, sizeof(one.stops));
+	assert_memory_equal(&one.floor_keys, &two.floor_keys, sizeof(one.floor_keys));
+	assert_int_equal(two.failed_count, 1);
+	assert_int_equal(two.stop_count, 1);
+	assert_int_equal(two.rollback_floor, 4);
+	assert_int_equal(two.next_seq, 18);
+	assert_int_equal(two.floor_s, 1700000000);
+	assert_int_equal(two.floor_version, 12);
+	assert_string_equal(two.last_result, "ok");
+}
+
+static void
+every_prefix_is_refused(void **state)
+{
+	AUTO_BUF struct buf text = BUF_INIT(64 * 1024);
+	struct err e = ERR_INIT;
+
+	(void)state;
+	state_fill(&one);
+	assert_int_equal(state_save(dir, &one, &e), 0);
+	assert_int_equal(file_read(path, &text, &e), 0);
+	/* The last byte is a newline, which nobody misses. */
+	for (size_t len = 0; len + 1 < text.len; len++) {
+		two.next_seq = 4711;
+		text_write(span_of(text.data, len));
+		assert_int_equal(state_load(dir, &two, &e), -1);
+		assert_int_equal(e.class, ERR_MALFORMED);
+		assert_non_null(strstr(e.text, path));
+		assert_int_equal(two.next_seq, 4711);
+	}
+}
+
+static void
+every_flip_is_refused_or_read_in_range(void **state)
+{
+	AUTO_BUF struct buf text = BUF_INIT(64 * 1024);
+	struct err e = ERR_INIT;
+
+	(void)state;
+	state_fill(&one);
+	assert_int_equal(state_save(dir, &one, &e), 0);
+	assert_int_equal(file_read(path, &text, &e), 0);
+	for (size_t i = 0; i < text.len; i++) {
+		text.data[i] ^= (uint8_t)(1 << (i % 8));
+		text_write(buf_span(&text));
+		if (state_load(dir, &two, &e) == 0) {
+			assert_true(two.pending.phase < PHASES && two.pending.target < SIDES);
+			assert_true(two.next_seq >= 1);
+			assert_true(two.failed_count <= FAILED_MAX && two.stop_count <= STOPS_MAX);
+		} else {
+			assert_true(e.class == ERR_MALFORMED || e.class == ERR_LIMIT);
+		}
+		text.data[i] ^= (uint8_t)(1 << (i % 8));
+	}
+}
+
+static void
+unknown_and_missing_fields_are_refused(void **state)
+{
+	static const char *const fields[] = {"format", "running", "linked", "rollback_floor",
+		"pending", "failed", "stops", "next_seq", "floor_s", "floor_version", "floor_keys",
+		"last_result"};
+	struct err e = ERR_INIT;
+
+	(void)state;
+	state_fill(&one);
+	for (size_t i = 0; i <= sizeof(fields) / sizeof(fields[0]); i++) {
+		AUTO_BUF struct buf text = BUF_INIT(64 * 1024), changed = BUF_INIT(64 * 1024);
+		AUTO_JSON json_t *root = NULL;
+
+		assert_int_equal(state_save(dir, &one, &e), 0);
+		assert_int_equal(file_read(path, &text, &e), 0);
+		assert_int_equal(json_parse(buf_span(&text), "state", &root, &e), 0);
+		if (i < sizeof(fields) / sizeof(fields[0]))
+			assert_int_equal(json_object_del(root, fields[i]), 0);
+		else
+			assert_int_equal(json_object_set_new(root, "colour", json_null()), 0);
+		assert_int_equal(json_pretty(root, &changed, &e), 0);
+		text_write(buf_span(&changed));
+		assert_int_equal(state_load(dir, &two, &e), -1);
+		assert_int_equal(e.class, ERR_MALFORMED);
+	}
+}
+
+static void
+reason_that_is_no_utf8_is_still_saved(void **state)
+{
+	struct err e = ERR_INIT;
+
+	(void)state;
+	state_fill(&one);
+	memcpy(one.last_result, "caf\xe9", 5);
+	assert_int_equal(state_save(dir, &one, &e), 0);
+	assert_int_equal(state_load(dir, &two, &e), 0);
+	assert_string_equal(two.last_result, "caf?");
+}
+
+static void
+failure_is_found_replaced_and_the_oldest_goes(void **state)
+{
+	struct digest d = {{0}};
+
+	(void)state;
+	one = (struct state){.next_seq = 1};
+	for (uint8_t i = 0; i < FAILED_MAX + 2; i++) {
+		d.b[0] = i;
+		state_remember_failed(&one, &(struct failed){.manifest = d, .attempt = 1});
+	}
+	assert_int_equal(one.failed_count, FAILED_MAX);
+	d.b[0] = 1;
+	assert_null(state_failed(&one, &d));
+	d.b[0] = 2;
+	assert_non_null(state_failed(&one, &d));
+	state_remember_failed(&one, &(struct failed){.manifest = d, .attempt = 5});
+	assert_int_equal(one.failed_count, FAILED_MAX);
+	assert_int_equal(state_failed(&one, &d)->attempt, 5);
+	assert_ptr_equal(state_failed(&one, &d), &one.failed[FAILED_MAX - 1]);
+}
+
+static void
+second_lock_is_refused(void **state)
+{
+	AUTO_CLOSE int first = -1, second = -1;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(state_lock(dir, &first, &e), 0);
+	assert_int_equal(state_lock(dir, &second, &e), -1);
+	assert_int_equal(e.class, ERR_REFUSED);
+	assert_int_equal(second, -1);
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
+	(void)snprintf(dir, sizeof(dir), "/tmp/test_state.XXXXXX");
+	if (!mkdtemp(dir))
+		return -1;
+	(void)snprintf(path, sizeof(path), "%s/state.json", dir);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	char lock[80];
+
+	(void)state;
+	(void)snprintf(lock, sizeof(lock), "%s/lock", dir);
+	(void)unlink(lock);
+	(void)unlink(path);
+	return rmdir(dir);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(first_state_is_fresh, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_was_saved_is_loaded, setup, teardown),
+		cmocka_unit_test_setup_teardown(every_prefix_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			every_flip_is_refused_or_read_in_range, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			unknown_and_missing_fields_are_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			reason_that_is_no_utf8_is_still_saved, setup, teardown),
+		cmocka_unit_test(failure_is_found_replaced_and_the_oldest_goes),
+		cmocka_unit_test_setup_teardown(second_lock_is_refused, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
