@@ -13,6 +13,10 @@
  * of a fleet's tags, and being compared pairwise there must not be many of them. */
 enum { DEPTH_MAX = 16, NODES_MAX = 200000, KEYS_MAX = 1000, NEAR_MAX = 2, KEY_SHOWN_MAX = 48 };
 
+/* libfyaml 0.7.12 takes a time that grows with the square of the blank lines in a row inside a
+ * block scalar: a minute for 256 KiB of them. */
+enum { BLANK_LINES_MAX = 1000 };
+
 enum node_kind { NODE_SCALAR, NODE_LIST, NODE_MAP };
 
 struct yaml_node {
@@ -110,7 +114,8 @@ utf8_next(const uint8_t *p, size_t len, uint32_t *out)
 	return size;
 }
 
-/* The first byte that is no text: broken UTF-8 or a control character. len when all is well. */
+/* The first byte that is no text: broken UTF-8 or a control character, a carriage return without
+ * its line feed among them. len when all is well. */
 static size_t
 text_span(const uint8_t *p, size_t len)
 {
@@ -119,7 +124,8 @@ text_span(const uint8_t *p, size_t len)
 	while (at < len) {
 		uint32_t c = 0;
 		size_t size = utf8_next(p + at, len - at, &c);
-		bool blank = c == '\t' || c == '\n' || c == '\r';
+		bool blank =
+			c == '\t' || c == '\n' || (c == '\r' && at + 1 < len && p[at + 1] == '\n');
 
 		if (size == 0 || (c < 0x20 && !blank) || (c >= 0x7f && c < 0xa0))
 			break;
@@ -143,8 +149,31 @@ text_check(struct span bytes, const char *name, struct err *e)
 		}
 	}
 	return err_set(e, ERR_MALFORMED,
-		"%s:%zu:%zu: byte 0x%02x is not UTF-8 text; remove it or save the file as UTF-8",
+		"%s:%zu:%zu: byte 0x%02x is not UTF-8 text; save the file as UTF-8 or remove it",
 		name, line, bad - start + 1, bytes.data[bad]);
+}
+
+static int
+blank_lines_check(struct span bytes, const char *name, struct err *e)
+{
+	size_t line = 1, blank = 0;
+	bool empty = true;
+
+	for (size_t i = 0; i < bytes.len; i++) {
+		uint8_t c = bytes.data[i];
+
+		if (c == '\n') {
+			blank = empty ? blank + 1 : 0;
+			empty = true;
+			line++;
+		} else if (c != ' ' && c != '\t' && c != '\r') {
+			empty = false;
+		}
+		if (blank > BLANK_LINES_MAX)
+			return err_set(e, ERR_MALFORMED, "%s:%zu:1: more than %d blank lines", name,
+				line, BLANK_LINES_MAX);
+	}
+	return 0;
 }
 
 /* All errors of this file pass here. Line 0 stands for "no place known". */
@@ -428,7 +457,7 @@ yaml_parse(struct span bytes, const char *name, struct yaml **out, struct err *e
 		return no_memory(e);
 	if (bytes.len == 0)
 		return err_set(e, ERR_MALFORMED, "%s:1:1: nothing is in this file", name);
-	if (text_check(bytes, name, e) < 0)
+	if (text_check(bytes, name, e) < 0 || blank_lines_check(bytes, name, e) < 0)
 		return -1;
 	fy_diag_cfg_default(&quiet);
 	quiet.fp = NULL;

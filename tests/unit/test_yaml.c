@@ -166,6 +166,17 @@ an_unknown_key_is_refused_with_the_nearest_known_one(void **state)
 }
 
 static void
+lines_may_end_as_on_windows(void **state)
+{
+	AUTO_YAML struct yaml *y = parsed("a: 1\r\nb: 2\r\n");
+	const char *text = NULL;
+
+	(void)state;
+	assert_int_equal(yaml_text(y, yaml_get(yaml_root(y), "b"), 8, &text, NULL), 0);
+	assert_string_equal(text, "2");
+}
+
+static void
 what_these_files_do_not_need_is_refused(void **state)
 {
 	(void)state;
@@ -199,13 +210,14 @@ static void
 bytes_that_are_no_text_are_refused(void **state)
 {
 	static const char *const bad[] = {"\x01", "\x7f", "\xff", "\xc0\x80", "\xed\xa0\x80",
-		"\xf4\x90\x80\x80", "\xe2\x82", "\xc2\x85", "\x80", "\x1b[31m", "\xf0\x80\x80\x80"};
+		"\xf4\x90\x80\x80", "\xe2\x82", "\xc2\x85", "\x80", "\x1b[31m", "\xf0\x80\x80\x80",
+		"x\ry"};
 	char text[64];
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		(void)snprintf(text, sizeof(text), "a: 1\nb: %s\n", bad[i]);
-		refuses(text, "t.yaml:2:4: ", "not UTF-8 text");
+		refuses(text, "t.yaml:2:", "not UTF-8 text");
 	}
 	refuses("a: \"x\\0y\"\n", "t.yaml:1:4: ", "control character");
 	refuses("a: \"x\\ey\"\n", "t.yaml:1:4: ", "control character");
@@ -243,6 +255,10 @@ depth_and_number_are_bounded(void **state)
 	for (size_t i = 0; i < MANY; i++)
 		memcpy(text + 4 * i, "- 1\n", 5);
 	refuses(text, "t.yaml:200000:3: ", "more than 200000 values");
+	memset(text, '\n', MANY);
+	text[MANY] = '\0';
+	memcpy(text, "a: |\n  ", 7);
+	refuses(text, "t.yaml:1003:1: ", "more than 1000 blank lines");
 }
 
 static void
@@ -346,6 +362,7 @@ main(void)
 		cmocka_unit_test(scalars_stay_the_text_that_was_written),
 		cmocka_unit_test(a_wrong_value_is_named_by_its_place),
 		cmocka_unit_test(an_unknown_key_is_refused_with_the_nearest_known_one),
+		cmocka_unit_test(lines_may_end_as_on_windows),
 		cmocka_unit_test(what_these_files_do_not_need_is_refused),
 		cmocka_unit_test(broken_yaml_is_named_by_its_place),
 		cmocka_unit_test(bytes_that_are_no_text_are_refused),
