@@ -39,9 +39,15 @@ buf_free(struct buf *b)
 void
 buf_clear(struct buf *b)
 {
-	b->len = 0;
+	buf_truncate(b, 0);
+}
+
+void
+buf_truncate(struct buf *b, size_t len)
+{
+	b->len = len;
 	if (b->data)
-		b->data[0] = 0;
+		b->data[len] = 0;
 }
 
 int
@@ -96,8 +102,10 @@ buf_printf(struct buf *b, struct err *e, const char *format, ...)
 	}
 	made = vsnprintf((char *)b->data + b->len, b->cap - b->len, format, again);
 	va_end(again);
-	if (made != len)
+	if (made != len) {
+		buf_truncate(b, b->len);
 		return err_set(e, ERR_SYSTEM, "formatting text gave %d bytes, then %d", len, made);
+	}
 	b->len += (size_t)len;
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/base/cleanup.h"
 #include "common/base/err.h"
 
 /* A view; owns nothing and lives no longer than what it looks at. */
@@ -50,6 +51,9 @@ void buf_free(struct buf *b);
 
 /* Forgets the content, keeps the memory. */
 void buf_clear(struct buf *b);
+
+/* Forgets all behind the first len bytes; len is at most b->len. */
+void buf_truncate(struct buf *b, size_t len);
 
 /* Makes room for extra more bytes. ERR_LIMIT past max, ERR_SYSTEM without memory. */
 int buf_reserve(struct buf *b, size_t extra, struct err *e);

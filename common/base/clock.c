@@ -2,7 +2,6 @@
 
 #include <ctype.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/timex.h>
 #include <time.h>
 
@@ -41,32 +40,28 @@ clock_sleep_ms(int64_t ms)
 		(void)nanosleep(&ts, NULL);
 }
 
-/* count digits at p as a number; -1 where one is not a digit. */
+/* The number that the count digits at p write. */
 static int
 digits(const char *p, int count)
 {
 	int v = 0;
 
-	for (int i = 0; i < count; i++) {
-		if (!isdigit((unsigned char)p[i]))
-			return -1;
+	for (int i = 0; i < count; i++)
 		v = v * 10 + (p[i] - '0');
-	}
 	return v;
 }
 
-int
-clock_parse(const char *text, int64_t *out_s, struct err *e)
+/* -1 where text is no date of this form; never reads past the end of text. */
+static int
+date_read(const char *text, int64_t *out_s)
 {
 	static const char shape[] = "0000-00-00T00:00:00Z";
 	struct tm tm = {0}, back;
 	time_t t;
 
-	if (strlen(text) != sizeof(shape) - 1)
-		goto malformed;
-	for (size_t i = 0; shape[i]; i++) {
+	for (size_t i = 0; i < sizeof(shape); i++) {
 		if (shape[i] == '0' ? !isdigit((unsigned char)text[i]) : text[i] != shape[i])
-			goto malformed;
+			return -1;
 	}
 	tm.tm_year = digits(text, 4) - 1900;
 	tm.tm_mon = digits(text + 5, 2) - 1;
@@ -79,11 +74,18 @@ clock_parse(const char *text, int64_t *out_s, struct err *e)
 	/* timegm() carries a 31st of April over into May: a date that changed was no date. */
 	if (t < 0 || back.tm_mday != tm.tm_mday || back.tm_mon != tm.tm_mon ||
 		back.tm_sec != tm.tm_sec || back.tm_min != tm.tm_min || back.tm_hour != tm.tm_hour)
-		goto malformed;
+		return -1;
 	*out_s = (int64_t)t;
 	return 0;
-malformed:
-	return err_set(e, ERR_MALFORMED, "'%.32s' is not a date like 2026-11-22T15:04:05Z", text);
+}
+
+int
+clock_parse(const char *text, int64_t *out_s, struct err *e)
+{
+	if (date_read(text, out_s) < 0)
+		return err_set(
+			e, ERR_MALFORMED, "'%.32s' is not a date like 2026-11-22T15:04:05Z", text);
+	return 0;
 }
 
 const char *

@@ -4,54 +4,82 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/text.h"
+
+static void text_format(char text[ERR_TEXT_MAX], const char *format, va_list args)
+	__attribute__((format(printf, 2, 0)));
+
+/* Formats into a text of its own first, for the arguments may well point into e->text. */
+static void
+text_format(char text[ERR_TEXT_MAX], const char *format, va_list args)
+{
+	if (vsnprintf(text, ERR_TEXT_MAX, format, args) < 0)
+		text[0] = 0;
+}
+
+/* Puts ": tail" behind text, as far as it fits. */
+static void
+text_add(char text[ERR_TEXT_MAX], const char *tail)
+{
+	(void)strncat(text, ": ", ERR_TEXT_MAX - 1 - strlen(text));
+	(void)strncat(text, tail, ERR_TEXT_MAX - 1 - strlen(text));
+}
+
+static void
+text_keep(struct err *e, char text[ERR_TEXT_MAX])
+{
+	text_clean(text);
+	memcpy(e->text, text, ERR_TEXT_MAX);
+}
+
 int
 err_set(struct err *e, enum err_class class, const char *format, ...)
 {
+	char text[ERR_TEXT_MAX] = "";
 	va_list args;
 
 	if (!e)
 		return -1;
+	va_start(args, format);
+	text_format(text, format, args);
+	va_end(args);
 	e->class = class;
 	e->errnum = 0;
-	va_start(args, format);
-	(void)vsnprintf(e->text, sizeof(e->text), format, args);
-	va_end(args);
+	text_keep(e, text);
 	return -1;
 }
 
 int
 err_sys(struct err *e, int errnum, const char *format, ...)
 {
+	char text[ERR_TEXT_MAX] = "";
 	va_list args;
-	size_t used;
 
 	if (!e)
 		return -1;
+	va_start(args, format);
+	text_format(text, format, args);
+	va_end(args);
+	text_add(text, strerror(errnum));
 	e->class = ERR_SYSTEM;
 	e->errnum = errnum;
-	va_start(args, format);
-	(void)vsnprintf(e->text, sizeof(e->text), format, args);
-	va_end(args);
-	used = strlen(e->text);
-	(void)snprintf(e->text + used, sizeof(e->text) - used, ": %s", strerror(errnum));
+	text_keep(e, text);
 	return -1;
 }
 
 int
 err_context(struct err *e, const char *format, ...)
 {
-	char old[ERR_TEXT_MAX];
+	char text[ERR_TEXT_MAX] = "";
 	va_list args;
-	size_t used;
 
 	if (!e)
 		return -1;
-	memcpy(old, e->text, sizeof(old));
 	va_start(args, format);
-	(void)vsnprintf(e->text, sizeof(e->text), format, args);
+	text_format(text, format, args);
 	va_end(args);
-	used = strlen(e->text);
-	(void)snprintf(e->text + used, sizeof(e->text) - used, ": %s", old);
+	text_add(text, e->text);
+	text_keep(e, text);
 	return -1;
 }
 

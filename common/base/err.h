@@ -28,7 +28,8 @@ struct err {
 #define ERR_INIT ((struct err){.class = ERR_NONE})
 
 /* Fills in e (which may be NULL) with a class and a message that says what, where and what to do
- * next. A text over ERR_TEXT_MAX is cut. Always returns -1, so that `return err_set(...)` works. */
+ * next. A text over ERR_TEXT_MAX is cut; text_clean() goes over all of it, so it may be printed and
+ * reported whatever its arguments were. Always returns -1, so that `return err_set(...)` works. */
 int err_set(struct err *e, enum err_class class, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

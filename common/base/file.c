@@ -46,8 +46,8 @@ file_read_some(int fd, const char *name, void *data, size_t len, struct err *e)
 	return (ssize_t)got;
 }
 
-int
-file_read_fd(int fd, const char *name, struct buf *out, struct err *e)
+static int
+read_to_end(int fd, const char *name, struct buf *out, struct err *e)
 {
 	for (;;) {
 		size_t room = out->max - out->len;
@@ -63,6 +63,18 @@ file_read_fd(int fd, const char *name, struct buf *out, struct err *e)
 		if (buf_append(out, piece, (size_t)n, e) < 0)
 			return err_context(e, "%s", name);
 	}
+}
+
+int
+file_read_fd(int fd, const char *name, struct buf *out, struct err *e)
+{
+	size_t before = out->len;
+
+	if (read_to_end(fd, name, out, e) < 0) {
+		buf_truncate(out, before);
+		return -1;
+	}
+	return 0;
 }
 
 int
@@ -208,15 +220,12 @@ static int
 parent_of(const char *path, char *out, size_t out_size, struct err *e)
 {
 	const char *slash = strrchr(path, '/');
-	size_t len = slash ? (size_t)(slash - path) : 0;
+	const char *dir = slash ? path : ".";
+	size_t len = slash && slash > path ? (size_t)(slash - path) : 1;
 
-	if (!slash)
-		path = ".", len = 1;
-	else if (len == 0)
-		len = 1;
 	if (len >= out_size)
 		return err_set(e, ERR_LIMIT, "the path %.64s... is too long", path);
-	memcpy(out, path, len);
+	memcpy(out, dir, len);
 	out[len] = 0;
 	return 0;
 }
@@ -260,6 +269,8 @@ dir_make(const char *path, mode_t mode, struct err *e)
 	char part[PATH_MAX];
 	size_t len = strlen(path);
 
+	if (len == 0)
+		return err_sys(e, ENOENT, "making a folder without a name");
 	if (len >= sizeof(part))
 		return err_set(e, ERR_LIMIT, "the path %.64s... is too long", path);
 	memcpy(part, path, len + 1);

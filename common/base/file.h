@@ -15,7 +15,8 @@
  * caller closes *fd. */
 int file_open_read(const char *path, int *fd, struct err *e);
 
-/* Appends the whole of a regular file to out. ERR_LIMIT when it is longer than out->max. */
+/* Appends the whole of a file to out. ERR_LIMIT when that would be more than out->max. On failure
+ * out is as it was. */
 int file_read(const char *path, struct buf *out, struct err *e);
 
 /* The same from where fd stands; name is for messages. */

@@ -52,6 +52,8 @@ json_parse(struct span bytes, const char *name, json_t **out, struct err *e)
 	return 0;
 }
 
+static int canonical_value(const json_t *j, struct buf *out, struct err *e);
+
 static int
 canonical_string(const char *s, size_t len, struct buf *out, struct err *e)
 {
@@ -98,7 +100,7 @@ canonical_object(const json_t *j, struct buf *out, struct err *e)
 		if ((i > 0 && buf_append(out, ",", 1, e) < 0) ||
 			canonical_string(keys[i], strlen(keys[i]), out, e) < 0 ||
 			buf_append(out, ":", 1, e) < 0 ||
-			json_canonical(json_object_get(j, keys[i]), out, e) < 0)
+			canonical_value(json_object_get(j, keys[i]), out, e) < 0)
 			return -1;
 	}
 	return buf_append(out, "}", 1, e);
@@ -111,14 +113,14 @@ canonical_array(const json_t *j, struct buf *out, struct err *e)
 		return -1;
 	for (size_t i = 0; i < json_array_size(j); i++) {
 		if ((i > 0 && buf_append(out, ",", 1, e) < 0) ||
-			json_canonical(json_array_get(j, i), out, e) < 0)
+			canonical_value(json_array_get(j, i), out, e) < 0)
 			return -1;
 	}
 	return buf_append(out, "]", 1, e);
 }
 
-int
-json_canonical(const json_t *j, struct buf *out, struct err *e)
+static int
+canonical_value(const json_t *j, struct buf *out, struct err *e)
 {
 	switch (json_typeof(j)) {
 	case JSON_OBJECT:
@@ -142,15 +144,25 @@ json_canonical(const json_t *j, struct buf *out, struct err *e)
 }
 
 int
+json_canonical(const json_t *j, struct buf *out, struct err *e)
+{
+	size_t before = out->len;
+
+	if (canonical_value(j, out, e) < 0) {
+		buf_truncate(out, before);
+		return -1;
+	}
+	return 0;
+}
+
+int
 json_pretty(const json_t *j, struct buf *out, struct err *e)
 {
 	AUTO_FREE char *text = json_dumps(j, JSON_INDENT(1) | JSON_SORT_KEYS | JSON_ENCODE_ANY);
 
 	if (!text)
 		return err_sys(e, ENOMEM, "writing JSON");
-	if (buf_append(out, text, strlen(text), e) < 0)
-		return -1;
-	return buf_append(out, "\n", 1, e);
+	return buf_printf(out, e, "%s\n", text);
 }
 
 static int
@@ -252,6 +264,8 @@ json_only(const json_t *object, const char *const *known, struct err *e)
 	const char *key;
 	json_t *value;
 
+	if (!json_is_object(object))
+		return err_set(e, ERR_MALFORMED, "an object expected");
 	json_object_foreach ((json_t *)(uintptr_t)object, key, value) {
 		size_t i = 0;
 

@@ -24,7 +24,8 @@ json_cleanup(json_t **j)
 int json_parse(struct span bytes, const char *name, json_t **out, struct err *e);
 
 /* Canonical JSON as securesystemslib writes it: keys sorted by code point, no white space, only
- * backslash and quote escaped, integers only. Appends to out. ERR_MALFORMED for a fraction. */
+ * backslash and quote escaped, integers only. Appends to out, which is as it was on failure.
+ * ERR_MALFORMED for a fraction. */
 int json_canonical(const json_t *j, struct buf *out, struct err *e);
 
 /* Indented text for people and for files people may look at, newline at the end. Sorted keys. */
@@ -41,7 +42,8 @@ int json_get_object(const json_t *object, const char *key, json_t **out, struct 
 int json_get_array(const json_t *object, const char *key, size_t max, json_t **out, struct err *e);
 
 /* Refuses members of object whose keys are not in the NULL-terminated list known: for our own
- * formats, where an unknown word is refused. ERR_MALFORMED naming the key. */
+ * formats, where an unknown word is refused. ERR_MALFORMED naming the key, or where object is none.
+ */
 int json_only(const json_t *object, const char *const *known, struct err *e);
 
 #endif

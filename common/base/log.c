@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/text.h"
+
 enum { LINE_MAX_BYTES = 2048 };
 
 static enum log_level shown = LOG_INFO;
@@ -41,11 +43,13 @@ log_line(enum log_level level, const char *format, ...)
 	size_t len;
 
 	va_start(args, format);
-	(void)vsnprintf(line, sizeof(line), format, args);
+	if (vsnprintf(line, sizeof(line), format, args) < 0)
+		line[0] = 0;
 	va_end(args);
+	text_clean(line);
 	len = strlen(line);
 	for (size_t i = 0; i < len; i++) {
-		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
+		if (line[i] == '\n' || line[i] == '\t')
 			line[i] = '?';
 	}
 	tail_add(line, len);

@@ -10,8 +10,8 @@ enum log_level { LOG_ERROR = 3, LOG_WARNING = 4, LOG_NOTICE = 5, LOG_INFO = 6, L
 void log_set_level(enum log_level level);
 
 /* One line, without its newline. Under systemd (JOURNAL_STREAM is set) it gets the "<6>" that the
- * journal understands. Control characters are printed as '?', so that no text from outside forges a
- * line. Not from signal handlers. */
+ * journal understands. Control characters and what is not UTF-8 are printed as '?', so that no text
+ * from outside forges a line and every tail fits into JSON. Not from signal handlers or threads. */
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The newest lines, oldest first, as far as they fit in size (at most LOG_TAIL_BYTES); cut at line

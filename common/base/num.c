@@ -117,31 +117,37 @@ num_parse_size(const char *text, uint64_t max, uint64_t *out, struct err *e)
 	return 0;
 }
 
+/* ".5" or ".25" as hundredths, 0 where there is no dot; -1 where no digit follows it. */
+static int
+hundredths_read(const char **text, uint64_t *out)
+{
+	const char *p = *text;
+
+	*out = 0;
+	if (*p != '.')
+		return 0;
+	if (!isdigit((unsigned char)*++p))
+		return -1;
+	*out = (uint64_t)(*p++ - '0') * 10;
+	if (isdigit((unsigned char)*p))
+		*out += (uint64_t)(*p++ - '0');
+	*text = p;
+	return 0;
+}
+
 int
 num_parse_percent(const char *text, uint32_t *out_bp, struct err *e)
 {
 	const char *p = text;
-	uint64_t whole, part = 0;
+	uint64_t whole, part;
 
-	if (digits_read(&p, &whole) < 0)
-		goto malformed;
-	if (*p == '.') {
-		if (!isdigit((unsigned char)p[1]))
-			goto malformed;
-		part = (uint64_t)(p[1] - '0') * 10;
-		p += 2;
-		if (isdigit((unsigned char)*p))
-			part += (uint64_t)(*p++ - '0');
-	}
-	if (strcmp(p, "%") != 0)
-		goto malformed;
+	if (digits_read(&p, &whole) < 0 || hundredths_read(&p, &part) < 0 || strcmp(p, "%") != 0)
+		return err_set(e, ERR_MALFORMED,
+			"'%.64s' is not a percentage: write it like 98%% or 2.5%%", text);
 	if (whole > 100 || (whole == 100 && part > 0))
 		return err_set(e, ERR_LIMIT, "%.64s is over 100%%", text);
 	*out_bp = (uint32_t)(whole * 100 + part);
 	return 0;
-malformed:
-	return err_set(
-		e, ERR_MALFORMED, "'%.64s' is not a percentage: write it like 98%% or 2.5%%", text);
 }
 
 void
@@ -191,7 +197,8 @@ num_human_size(uint64_t bytes, char out[NUM_HUMAN_MAX])
 	double v = (double)bytes;
 	size_t u = 0;
 
-	while (v >= 1024 && u + 1 < ARRAY_LEN(units)) {
+	/* 1023.95 would be written as 1024.0. */
+	while (v >= (u == 0 ? 1024 : 1023.95) && u + 1 < ARRAY_LEN(units)) {
 		v /= 1024;
 		u++;
 	}

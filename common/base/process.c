@@ -16,10 +16,11 @@
 #include "common/base/file.h"
 #include "common/limits.h"
 
-enum { EXIT_NOT_STARTED = 127, ARGS_MAX = 16 };
+enum { EXIT_NOT_STARTED = 127, ARGS_MAX = 16, FD_FAILURE = 3 };
 
+/* failure carries the errno of an exec that failed; exec that works closes it. */
 struct pipes {
-	int in[2], out[2];
+	int in[2], out[2], failure[2];
 };
 
 static void
@@ -28,28 +29,86 @@ pipes_close(struct pipes *p)
 	for (int i = 0; i < 2; i++) {
 		cleanup_fd(&p->in[i]);
 		cleanup_fd(&p->out[i]);
+		cleanup_fd(&p->failure[i]);
 	}
 }
 
-/* The child's half. Only async-signal-safe calls until exec, for the caller may have threads. */
-static void __attribute__((noreturn))
-child_exec(const struct process *p, const struct pipes *pipes, char *const *env)
+static int
+pipes_open(const struct process *p, struct pipes *pipes, struct err *e)
+{
+	if ((p->input.len > 0 && pipe2(pipes->in, O_CLOEXEC) < 0) ||
+		(p->output && pipe2(pipes->out, O_CLOEXEC) < 0) ||
+		pipe2(pipes->failure, O_CLOEXEC) < 0)
+		return err_sys(e, errno, "making a pipe");
+	if ((pipes->in[1] >= 0 && fcntl(pipes->in[1], F_SETFL, O_NONBLOCK) < 0) ||
+		(pipes->out[0] >= 0 && fcntl(pipes->out[0], F_SETFL, O_NONBLOCK) < 0))
+		return err_sys(e, errno, "setting up a pipe");
+	return 0;
+}
+
+/* Descriptors 0, 1 and 2 as the program is to have them, FD_FAILURE until it starts, no other. */
+static int
+child_descriptors(const struct process *p, const struct pipes *pipes)
 {
 	int null = open("/dev/null", O_RDWR);
 	int in = p->input.len > 0 ? pipes->in[0] : null;
 	int out = p->output ? pipes->out[1] : 2;
 
-	(void)setpgid(0, 0);
 	if (dup2(in, 0) < 0 || dup2(out, 1) < 0)
-		_exit(EXIT_NOT_STARTED);
-	if (close_range(3, ~0U, 0) < 0)
-		_exit(EXIT_NOT_STARTED);
-	(void)signal(SIGPIPE, SIG_DFL);
-	execvpe(p->argv[0], (char *const *)(uintptr_t)p->argv, env);
+		return -1;
+	if (pipes->failure[1] != FD_FAILURE && dup3(pipes->failure[1], FD_FAILURE, O_CLOEXEC) < 0)
+		return -1;
+	return close_range(FD_FAILURE + 1, ~0U, 0);
+}
+
+/* The child's half. Only async-signal-safe calls until exec, for the caller may have threads. What
+ * the caller blocked or ignored is no business of the program's. */
+static void __attribute__((noreturn))
+child_exec(const struct process *p, const struct pipes *pipes, char *const *env)
+{
+	int failure = pipes->failure[1];
+	sigset_t none;
+
+	(void)setpgid(0, 0);
+	if (child_descriptors(p, pipes) == 0) {
+		failure = FD_FAILURE;
+		(void)signal(SIGPIPE, SIG_DFL);
+		(void)sigemptyset(&none);
+		(void)sigprocmask(SIG_SETMASK, &none, NULL);
+		execvpe(p->argv[0], (char *const *)(uintptr_t)p->argv, env);
+	}
+	(void)!write(failure, &errno, sizeof(errno));
 	_exit(EXIT_NOT_STARTED);
 }
 
-/* Our environment with p->env before it, so that getenv() finds those first. */
+/* The errno of the child's exec, or 0 once it worked. */
+static int
+child_failure(const struct pipes *pipes)
+{
+	int errnum = 0;
+	ssize_t n;
+
+	do
+		n = read(pipes->failure[0], &errnum, sizeof(errnum));
+	while (n < 0 && errno == EINTR);
+	return n == (ssize_t)sizeof(errnum) ? errnum : 0;
+}
+
+/* Whether extra sets the variable of entry. */
+static bool
+env_is_set_by(const char *const *extra, const char *entry)
+{
+	size_t len = strcspn(entry, "=");
+
+	for (size_t i = 0; extra && extra[i]; i++) {
+		if (strncmp(extra[i], entry, len) == 0 && extra[i][len] == '=')
+			return true;
+	}
+	return false;
+}
+
+/* Our environment, with extra in place of what has the same name: which of two entries counts is
+ * for each program to say, and they differ. */
 static char **
 env_merge(const char *const *extra)
 {
@@ -65,9 +124,43 @@ env_merge(const char *const *extra)
 		return NULL;
 	for (size_t i = 0; extra && extra[i]; i++)
 		merged[used++] = (char *)(uintptr_t)extra[i];
-	for (size_t i = 0; environ[i]; i++)
-		merged[used++] = environ[i];
+	for (size_t i = 0; environ[i]; i++) {
+		if (!env_is_set_by(extra, environ[i]))
+			merged[used++] = environ[i];
+	}
 	return merged;
+}
+
+static void
+fd_end(int *fd)
+{
+	(void)close(take_fd(fd));
+}
+
+/* Takes what the child printed; closes our end at its end. */
+static int
+take_output(const struct process *p, int *fd, struct err *e)
+{
+	uint8_t piece[4096];
+	ssize_t n = read(*fd, piece, sizeof(piece));
+
+	if (n > 0 && buf_append(p->output, piece, (size_t)n, e) < 0)
+		return err_context(e, "its output");
+	if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
+		fd_end(fd);
+	return 0;
+}
+
+/* Feeds the child. A program that does not want its input is no error; what it answers counts. */
+static void
+feed_input(const struct process *p, int *fd, size_t *fed)
+{
+	ssize_t n = write(*fd, p->input.data + *fed, p->input.len - *fed);
+
+	if (n > 0)
+		*fed += (size_t)n;
+	if (*fed == p->input.len || (n < 0 && errno != EINTR && errno != EAGAIN))
+		fd_end(fd);
 }
 
 /* Feeds input and takes output until the child closes its end or the time is up. */
@@ -86,29 +179,10 @@ exchange(const struct process *p, struct pipes *pipes, int64_t deadline_ms, stru
 				(long long)(p->timeout_ms / 1000));
 		if (poll(fds, 2, left > INT_MAX ? INT_MAX : (int)left) < 0 && errno != EINTR)
 			return err_sys(e, errno, "waiting for output");
-		if (fds[0].revents) {
-			uint8_t piece[4096];
-			ssize_t n = read(pipes->out[0], piece, sizeof(piece));
-
-			if (n > 0 && buf_append(p->output, piece, (size_t)n, e) < 0)
-				return err_context(e, "its output");
-			if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN)) {
-				(void)close(pipes->out[0]);
-				pipes->out[0] = -1;
-			}
-		}
-		if (fds[1].revents) {
-			ssize_t n = write(pipes->in[1], p->input.data + fed, p->input.len - fed);
-
-			if (n > 0)
-				fed += (size_t)n;
-			/* A program that does not want its input is no error; what it answers
-			 * counts. */
-			if (fed == p->input.len || (n < 0 && errno != EINTR && errno != EAGAIN)) {
-				(void)close(pipes->in[1]);
-				pipes->in[1] = -1;
-			}
-		}
+		if (fds[0].revents && take_output(p, &pipes->out[0], e) < 0)
+			return -1;
+		if (fds[1].revents)
+			feed_input(p, &pipes->in[1], &fed);
 	}
 	return 0;
 }
@@ -127,12 +201,11 @@ reap(pid_t pid, int64_t deadline_ms, int *wait_status)
 	}
 }
 
-static int
-run_with_pipes(const struct process *p, struct pipes *pipes, int *status, struct err *e)
+/* Its process id, or -1. */
+static pid_t
+child_start(const struct process *p, struct pipes *pipes, struct err *e)
 {
-	int64_t deadline_ms = clock_boot_ms() + p->timeout_ms;
 	AUTO_FREE char **env = env_merge(p->env);
-	int wait_status = 0, rc, late;
 	pid_t pid;
 
 	if (!env)
@@ -142,17 +215,37 @@ run_with_pipes(const struct process *p, struct pipes *pipes, int *status, struct
 		return err_sys(e, errno, "starting %s", p->argv[0]);
 	if (pid == 0)
 		child_exec(p, pipes, env);
-	cleanup_fd(&pipes->in[0]);
-	cleanup_fd(&pipes->out[1]);
-	pipes->in[0] = pipes->out[1] = -1;
-	rc = exchange(p, pipes, deadline_ms, e);
+	if (pipes->in[0] >= 0)
+		fd_end(&pipes->in[0]);
+	if (pipes->out[1] >= 0)
+		fd_end(&pipes->out[1]);
+	fd_end(&pipes->failure[1]);
+	return pid;
+}
+
+static void
+child_kill(pid_t pid)
+{
+	(void)kill(-pid, SIGKILL);
+	(void)kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
+static int
+run_with_pipes(const struct process *p, struct pipes *pipes, int *status, struct err *e)
+{
+	int64_t deadline_ms = clock_boot_ms() + p->timeout_ms;
+	int wait_status = 0, rc, late, failure;
+	pid_t pid = child_start(p, pipes, e);
+
+	if (pid < 0)
+		return -1;
+	failure = child_failure(pipes);
+	rc = failure ? err_sys(e, failure, "starting") : exchange(p, pipes, deadline_ms, e);
 	late = rc == 0 ? reap(pid, deadline_ms, &wait_status) : 1;
-	if (late != 0) {
-		(void)kill(-pid, SIGKILL);
-		(void)kill(pid, SIGKILL);
-		while (waitpid(pid, &wait_status, 0) < 0 && errno == EINTR)
-			;
-	}
+	if (late != 0)
+		child_kill(pid);
 	if (rc < 0)
 		return err_context(e, "%s", p->argv[0]);
 	if (late != 0)
@@ -168,17 +261,13 @@ run_with_pipes(const struct process *p, struct pipes *pipes, int *status, struct
 int
 process_run(const struct process *p, int *status, struct err *e)
 {
-	CLEANUP(pipes_close) struct pipes pipes = {.in = {-1, -1}, .out = {-1, -1}};
+	CLEANUP(pipes_close)
+	struct pipes pipes = {.in = {-1, -1}, .out = {-1, -1}, .failure = {-1, -1}};
 	struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
 	int rc;
 
-	if (p->input.len > 0 && pipe2(pipes.in, O_CLOEXEC) < 0)
-		return err_sys(e, errno, "making a pipe");
-	if (p->output && pipe2(pipes.out, O_CLOEXEC) < 0)
-		return err_sys(e, errno, "making a pipe");
-	if ((pipes.in[1] >= 0 && fcntl(pipes.in[1], F_SETFL, O_NONBLOCK) < 0) ||
-		(pipes.out[0] >= 0 && fcntl(pipes.out[0], F_SETFL, O_NONBLOCK) < 0))
-		return err_sys(e, errno, "setting up a pipe");
+	if (pipes_open(p, &pipes, e) < 0)
+		return -1;
 	(void)sigaction(SIGPIPE, &ignore, &before);
 	rc = run_with_pipes(p, &pipes, status, e);
 	(void)sigaction(SIGPIPE, &before, NULL);
@@ -221,8 +310,11 @@ part_run(void *arg, const char *name, struct err *e)
 		!(st.st_mode & 0111))
 		return 0;
 	argv[0] = path;
-	for (size_t i = 0; parts->args && parts->args[i] && i < ARGS_MAX; i++)
+	for (size_t i = 0; parts->args && parts->args[i]; i++) {
+		if (i == ARGS_MAX)
+			return err_set(e, ERR_LIMIT, "%s: more than %d arguments", path, ARGS_MAX);
 		argv[i + 1] = parts->args[i];
+	}
 	if (process_run(&(struct process){.argv = argv,
 				.env = parts->env,
 				.output = &out,
