@@ -19,11 +19,11 @@ void seckey_free(struct seckey **k);
 /* Makes a new key. */
 int seckey_new(struct seckey **out, struct err *e);
 
-/* Reads a minisign secret key file (mode may not let others read: ERR_REFUSED). An encrypted one
- * asks for its passphrase by ask(arg, path, ...), which fills pass (PASSPHRASE_MAX + 1 bytes of
- * locked memory) with a C string; it is not called for a key that is not encrypted. KDF limits over
- * minisign's own defaults (opslimit 33554432, memlimit 1 GiB) are ERR_LIMIT. A wrong passphrase is
- * ERR_REFUSED. */
+/* Reads a minisign secret key file (its mode may give group and others nothing: ERR_REFUSED). An
+ * encrypted one asks for its passphrase by ask(arg, path, ...), which fills pass (PASSPHRASE_MAX +
+ * 1 bytes of locked memory) with a C string; it is not called for a key that is not encrypted. KDF
+ * limits over minisign's own defaults (opslimit 33554432, memlimit 1 GiB) are ERR_LIMIT. A wrong
+ * passphrase is ERR_REFUSED. */
 typedef int seckey_ask_fn(void *arg, const char *path, char *pass, struct err *e);
 int seckey_load(
 	const char *path, seckey_ask_fn *ask, void *arg, struct seckey **out, struct err *e);
