@@ -38,6 +38,7 @@
 #define TREE_FILES_MAX 1000000ULL  /* a full Debian desktop has about 400 000 */
 #define TREE_LINE_MAX (128 * 1024) /* one line of PAYLOAD.files; xattrs may be 64 KiB in hex */
 #define TREE_PATH_MAX 1024
+#define HINTS_BYTES_MAX (PAYLOAD_BYTES_MAX / 4096 * 8) /* 8 bytes a block of 4 KiB */
 #define HEAD_BYTES_MAX (2ULL << 30) /* index and file list of the largest payload */
 
 /* Programs we run. */

@@ -1,4 +1,14 @@
-/* The bundle's manifest: what is in a bundle, as release engineers sign it. */
+/* The bundle's manifest: what is in a bundle, as release engineers sign it ("signed" of
+ * manifest.json, an envelope):
+ *
+ *   {"format":1, "requires":[], "name":"gateway", "version":"2.4.0", "rollback_index":4,
+ *    "compatible":["acme-gw3"], "zlib":{"version":"1.2.13","level":9},
+ *    "payloads":[{"name":"rootfs", "slot":"rootfs", "kind":"image", "size":805306368,
+ *                 "sha256":"...", "members":[{"name":"rootfs.index","size":884768,"sha256":"..."},
+ *                                            {"name":"rootfs.data","size":...,"sha256":"..."}]}]}
+ *
+ * Members stand in the order index, files, hints, data. An image has an index and data, and may
+ * have hints; a tree has an index, files and data. A tree's sha256 is that of its files member. */
 #ifndef SLUICE_FORMAT_MANIFEST_H
 #define SLUICE_FORMAT_MANIFEST_H
 
@@ -49,8 +59,8 @@ struct manifest {
 
 /* Reads and checks all of it: format 1, no unknown word anywhere, every word of `requires` known to
  * this program (none is yet), names plain and different, at least one compatible and one payload,
- * members as the kind needs them, sizes within limits. ERR_MALFORMED or ERR_LIMIT. *out is large:
- * allocate it. */
+ * one payload a slot class, members as the kind needs them, sizes within limits. ERR_MALFORMED or
+ * ERR_LIMIT. *out is large: allocate it. */
 int manifest_parse(const struct verified *v, struct manifest *out, struct err *e);
 
 /* The "signed" object for a manifest that satisfies the same rules. The caller owns it. */
