@@ -54,7 +54,7 @@ CPPFLAGS_ALL := -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -MMD -MP $(CPPFLAGS)
 CFLAGS_ALL := $(CSTD) $(WARN) $(OPT) $(CFLAGS)
 LDFLAGS_ALL := $(OPT_LD) -Wl,--as-needed $(LDFLAGS)
 LIBS_COMMON := -lsodium -lcrypto -larchive -lz -ljansson -lpthread
-LIBS_AGENT := -lcurl -linih $(LIBS_COMMON)
+LIBS_AGENT := -lcurl -lssl -linih $(LIBS_COMMON)
 LIBS_SIGNER := -lfyaml -lsqlite3 $(LIBS_COMMON)
 
 COMMON_SRC := $(sort $(wildcard common/*/*.c))

@@ -12,14 +12,19 @@
 #include "agent/conf.h"
 #include "agent/source.h"
 #include "common/base/buf.h"
+#include "common/base/cleanup.h"
 #include "common/base/err.h"
 
 struct net;
 
 /* Starts the child (fork, socketpair). now_s is the effective time that certificates are judged
- * at; net_set_time changes it. */
+ * at; net_set_time changes it. Should be called before any descriptor or secret is opened that the
+ * child has no business with: it closes the descriptors, but the memory was forked. c is borrowed.
+ * ERR_USAGE when agent.conf names no server, the child's error when it cannot read the
+ * certificates. */
 int net_start(const struct conf *c, int64_t now_s, struct net **out, struct err *e);
 void net_stop(struct net **n);
+#define AUTO_NET CLEANUP(net_stop)
 int net_set_time(struct net *n, int64_t now_s, struct err *e);
 
 enum net_base { NET_METADATA, NET_TARGETS, NET_REPORTS };
@@ -43,6 +48,28 @@ struct net_reply {
 	int64_t retry_after_s; /* 429 and 503; -1 where not given; capped */
 };
 
+/* An open request. The child that dies, hangs or breaks the rules of wire.h is killed, every open
+ * transfer then fails with ERR_NETWORK, and the next net_open starts another one. */
+struct net_transfer;
+
+/* Starts a request and does not wait. What r points at is copied. ERR_NETWORK, ERR_SYSTEM. */
+int net_open(struct net *n, const struct net_request *r, struct net_transfer **out, struct err *e);
+
+/* Whether net_read would give something, or the end or an error, without waiting. */
+bool net_ready(struct net_transfer *t);
+
+/* Gives 1 to len body bytes in order; 0 at the end of a good answer; -1 with e. Asks keep_going (or
+ * NULL) at least once a second while it waits; that may open, read and close other transfers. */
+ssize_t net_read(struct net_transfer *t, void *data, size_t len,
+	const struct keep_going *keep_going, struct err *e);
+
+/* What is known of the answer so far; status 0: nothing yet. */
+const struct net_reply *net_reply_of(const struct net_transfer *t);
+
+/* Ends it, whether or not it came to its end. NULL is allowed. Before net_stop. */
+void net_close(struct net_transfer **t);
+#define AUTO_TRANSFER CLEANUP(net_close)
+
 /* The whole answer appended to out. 304 gives 0 with nothing appended. Statuses of 400 and more are
  * ERR_NETWORK with e->errnum = status. keep_going (or NULL) as in source.h. */
 int net_fetch(struct net *n, const struct net_request *r, struct buf *out, struct net_reply *reply,
@@ -54,6 +81,9 @@ int net_source_new(struct net *n, const char *path, const struct keep_going *kee
 	struct net_source **out, struct err *e);
 void net_source_free(struct net_source **s);
 struct source net_source_of(struct net_source *s);
+
+/* The child's process id, or -1 while there is none. For memory figures and tests. */
+pid_t net_pid(const struct net *n);
 
 /* All bytes that the child took and sent, TLS and headers not counted. */
 uint64_t net_bytes_received(const struct net *n);

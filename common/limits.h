@@ -41,6 +41,15 @@
 #define HINTS_BYTES_MAX (PAYLOAD_BYTES_MAX / 4096 * 8) /* 8 bytes a block of 4 KiB */
 #define HEAD_BYTES_MAX (2ULL << 30) /* index and file list of the largest payload */
 
+/* Talking to servers. */
+#define NET_REQUESTS_MAX 8	      /* a bundle, a stop poll, a report, and room */
+#define NET_WINDOW_BYTES (256 * 1024) /* sent ahead per request: 20 ms at 100 Mbit/s */
+#define NET_SKIP_MAX (1ULL << 30)     /* before a range that a server answers with the whole file */
+#define NET_IGNORED_MAX (16 * 1024)   /* of an error's body, read so that the connection lasts */
+#define NET_RETRY_AFTER_MAX_S 86400   /* a server that says more is not believed */
+#define TLS_PEM_MAX (256 * 1024) /* a CA file with overlapping CAs; a system's bundle is 220 KiB   \
+				  */
+
 /* Programs we run. */
 #define HOOK_OUTPUT_MAX (64 * 1024)
 #define HOOKS_MAX 64

@@ -1,0 +1,15 @@
+/* What the headers of an answer say (RFC 9110). Text from outside that nobody has verified. */
+#ifndef SLUICE_AGENT_HEADER_H
+#define SLUICE_AGENT_HEADER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Whether a Content-Range (or NULL) is "bytes FIRST-LAST/..." for exactly these len bytes. */
+bool header_range_fits(const char *text, uint64_t offset, uint64_t len);
+
+/* Retry-After, seconds or a date, in seconds from now_s: at most NET_RETRY_AFTER_MAX_S; -1 where
+ * text is NULL, in the past or neither. */
+int64_t header_retry_after_s(const char *text, int64_t now_s);
+
+#endif

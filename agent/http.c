@@ -1,0 +1,585 @@
+#include "agent/http.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/header.h"
+#include "agent/net.h"
+#include "agent/outbox.h"
+#include "agent/wire.h"
+#include "common/base/buf.h"
+#include "common/base/cleanup.h"
+#include "common/base/file.h"
+#include "common/base/num.h"
+#include "common/crypto/tls.h"
+#include "common/limits.h"
+
+enum { URL_MAX = 4096, WAIT_MS = 1000, CONNECT_S_MAX = 30 };
+
+struct child {
+	struct outbox outbox;
+	const struct http_setup *setup;
+	struct buf ca, cert, key;
+	CURLM *multi;
+	CURLSH *share;
+	int64_t now_s;
+	struct job *jobs[NET_REQUESTS_MAX];
+};
+
+/* One request. */
+struct job {
+	struct child *child;
+	CURL *easy;
+	struct curl_slist *headers;
+	uint32_t id;
+	bool has_range, put, conditional;
+	uint64_t offset, len; /* as struct wire_message has them */
+	uint64_t credit;      /* what the parent has room for */
+	uint64_t skip;	      /* of a 200: bytes before the range still to come */
+	uint64_t taken;	      /* bytes handed over */
+	uint64_t ignored;     /* bytes of an answer that nobody wants */
+	bool answered, paused;
+	bool complete; /* all bytes of the range are there: the rest is cut off */
+	struct buf body;
+	size_t body_sent;
+	char path[WIRE_TEXT_MAX + 1];
+	struct err err;
+	char curl_text[CURL_ERROR_SIZE];
+};
+
+/* A child that cannot talk to its parent, or has no memory for it, has no purpose left. */
+static void
+child_say(struct child *c, const struct wire_message *m)
+{
+	struct err e;
+
+	if (outbox_say(&c->outbox, m, &e) < 0)
+		_exit(1);
+}
+
+static void
+child_say_end(struct child *c, uint32_t id, const struct err *failure)
+{
+	struct wire_message m = {.type = WIRE_END, .id = id, .class = ERR_NONE};
+
+	if (failure) {
+		m.class = failure->class;
+		m.errnum = failure->errnum;
+		m.text = span_str(failure->text);
+	}
+	child_say(c, &m);
+}
+
+static long
+job_status(const struct job *j)
+{
+	long status = 0;
+
+	(void)curl_easy_getinfo(j->easy, CURLINFO_RESPONSE_CODE, &status);
+	return status;
+}
+
+/* The value of a header of the last answer, or NULL. */
+static const char *
+job_header(const struct job *j, const char *name)
+{
+	struct curl_header *h;
+
+	return curl_easy_header(j->easy, name, 0, CURLH_HEADER, -1, &h) == CURLHE_OK ? h->value
+										     : NULL;
+}
+
+/* Tells the parent how the server answered, once. */
+static void
+job_say_answer(struct job *j)
+{
+	struct wire_message m = {.type = WIRE_ANSWER, .id = j->id};
+	const char *etag = job_header(j, "ETag");
+	long status = job_status(j);
+
+	if (j->answered || status < 100 || status > 599)
+		return;
+	j->answered = true;
+	m.status = (uint32_t)status;
+	m.retry_after_s = header_retry_after_s(job_header(j, "Retry-After"), j->child->now_s);
+	if (etag && strlen(etag) <= WIRE_ETAG_MAX) {
+		m.etag = span_str(etag);
+		for (size_t i = 0; i < m.etag.len; i++) {
+			if (m.etag.data[i] < 0x20 || m.etag.data[i] > 0x7e)
+				m.etag.len = 0;
+		}
+	}
+	child_say(j->child, &m);
+}
+
+/* Judges the head of an answer before its first body byte is taken. */
+static int
+job_check_answer(struct job *j, struct err *e)
+{
+	curl_off_t declared = -1;
+	long status = job_status(j);
+
+	(void)curl_easy_getinfo(j->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &declared);
+	if (!j->has_range) {
+		if (declared > 0 && (uint64_t)declared > j->len)
+			return err_set(e, ERR_LIMIT,
+				"%s: %lld bytes, of which at most %llu are taken", j->path,
+				(long long)declared, (unsigned long long)j->len);
+		return 0;
+	}
+	if (status == 206) {
+		if (!header_range_fits(job_header(j, "Content-Range"), j->offset, j->len))
+			return err_set(e, ERR_NETWORK,
+				"%s: the server answered with another range than was asked for",
+				j->path);
+		return 0;
+	}
+	if (j->offset > NET_SKIP_MAX)
+		return err_set(e, ERR_NETWORK,
+			"%s: the server ignores Range, and %llu bytes are too many to skip",
+			j->path, (unsigned long long)j->offset);
+	if (declared >= 0 && (uint64_t)declared < j->offset + j->len)
+		return err_set(e, ERR_NETWORK, "%s: the file ends before the range", j->path);
+	j->skip = j->offset;
+	return 0;
+}
+
+/* Hands len bytes to the parent; the credit for them is there. */
+static void
+job_say_data(struct job *j, const uint8_t *data, size_t len)
+{
+	while (len > 0) {
+		size_t piece = (size_t)num_min(len, WIRE_DATA_MAX);
+
+		child_say(j->child,
+			&(struct wire_message){
+				.type = WIRE_DATA, .id = j->id, .body = span_of(data, piece)});
+		data += piece;
+		len -= piece;
+	}
+}
+
+/* The body of an error or a redirect: read to its end while it is short, so that the connection can
+ * be used again, and cut off where it is long. */
+static size_t
+job_ignore(struct job *j, size_t len)
+{
+	j->ignored += len;
+	return j->ignored <= NET_IGNORED_MAX ? len : 0;
+}
+
+static size_t
+job_take(struct job *j, const uint8_t *data, size_t len)
+{
+	size_t skip = (size_t)num_min(j->skip, len);
+	size_t rest = len - skip, wanted;
+
+	wanted = j->has_range ? (size_t)num_min(rest, j->len - j->taken) : rest;
+	if (!j->has_range && wanted > j->len - j->taken) {
+		(void)err_set(&j->err, ERR_LIMIT, "%s: more than %llu bytes", j->path,
+			(unsigned long long)j->len);
+		return 0;
+	}
+	if (!outbox_is_empty(&j->child->outbox) || wanted > j->credit) {
+		j->paused = true;
+		return CURL_WRITEFUNC_PAUSE;
+	}
+	j->skip -= skip;
+	j->credit -= wanted;
+	j->taken += wanted;
+	job_say_data(j, data + skip, wanted);
+	j->complete = j->has_range && j->taken == j->len;
+	return wanted < rest ? 0 : len;
+}
+
+/* Whether a status is an answer to the request, and not an error or a redirect. */
+static bool
+job_status_fits(const struct job *j, long status)
+{
+	if (j->put)
+		return status >= 200 && status <= 299;
+	return status == 200 || (status == 206 && j->has_range) ||
+	       (status == 304 && j->conditional);
+}
+
+static size_t
+on_body(char *data, size_t size, size_t count, void *arg)
+{
+	struct job *j = arg;
+	long status = job_status(j);
+	bool first = !j->answered;
+
+	job_say_answer(j);
+	if (j->put || !job_status_fits(j, status))
+		return job_ignore(j, size * count);
+	if (first && job_check_answer(j, &j->err) < 0)
+		return 0;
+	return job_take(j, (const uint8_t *)data, size * count);
+}
+
+static size_t
+on_upload(char *out, size_t size, size_t count, void *arg)
+{
+	struct job *j = arg;
+	size_t n = (size_t)num_min(size * count, j->body.len - j->body_sent);
+
+	memcpy(out, j->body.data + j->body_sent, n);
+	j->body_sent += n;
+	return n;
+}
+
+/* libcurl sends a body again when a kept connection turns out to be dead. */
+static int
+on_rewind(void *arg, curl_off_t offset, int origin)
+{
+	struct job *j = arg;
+
+	if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > j->body.len)
+		return CURL_SEEKFUNC_FAIL;
+	j->body_sent = (size_t)offset;
+	return CURL_SEEKFUNC_OK;
+}
+
+static CURLcode
+on_tls(CURL *easy, void *ssl_ctx, void *arg)
+{
+	const struct job *j = arg;
+
+	(void)easy;
+	return tls_set_time(ssl_ctx, j->child->now_s) ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
+}
+
+static void
+job_free(struct job *j)
+{
+	if (j->easy) {
+		(void)curl_multi_remove_handle(j->child->multi, j->easy);
+		curl_easy_cleanup(j->easy);
+	}
+	curl_slist_free_all(j->headers);
+	buf_free(&j->body);
+	free(j);
+}
+
+static struct job **
+child_slot(struct child *c, uint32_t id)
+{
+	for (size_t i = 0; i < NET_REQUESTS_MAX; i++) {
+		if (id == 0 ? !c->jobs[i] : c->jobs[i] && c->jobs[i]->id == id)
+			return &c->jobs[i];
+	}
+	return NULL;
+}
+
+static int
+job_url(const struct child *c, const struct job *j, uint32_t base, struct buf *url, struct err *e)
+{
+	const char *root = base == NET_REPORTS ? c->setup->report_url : c->setup->site_url;
+	static const char *const below[] = {
+		[NET_METADATA] = "metadata/", [NET_TARGETS] = "targets/", [NET_REPORTS] = ""};
+
+	if (!root)
+		return err_set(e, ERR_USAGE, "%s: agent.conf names no %s", j->path,
+			base == NET_REPORTS ? "report_url" : "url");
+	return buf_printf(url, e, "%s%s%s", root, below[base], j->path);
+}
+
+static bool
+option_blob(CURL *easy, CURLoption option, const struct buf *pem)
+{
+	struct curl_blob blob = {pem->data, pem->len, CURL_BLOB_NOCOPY};
+
+	return pem->len == 0 || curl_easy_setopt(easy, option, &blob) == CURLE_OK;
+}
+
+#define SET(option, value) (curl_easy_setopt(easy, option, value) == CURLE_OK)
+
+/* Whom to trust, and what may not happen whatever a server says. */
+static bool
+job_set_trust(struct job *j)
+{
+	CURL *easy = j->easy;
+	struct child *c = j->child;
+
+	return SET(CURLOPT_PROTOCOLS_STR, "https") && SET(CURLOPT_REDIR_PROTOCOLS_STR, "https") &&
+	       SET(CURLOPT_FOLLOWLOCATION, 0L) && SET(CURLOPT_SSL_VERIFYPEER, 1L) &&
+	       SET(CURLOPT_SSL_VERIFYHOST, 2L) &&
+	       SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) &&
+	       SET(CURLOPT_CAPATH, NULL) && SET(CURLOPT_CAINFO, NULL) &&
+	       option_blob(easy, CURLOPT_CAINFO_BLOB, &c->ca) &&
+	       option_blob(easy, CURLOPT_SSLCERT_BLOB, &c->cert) &&
+	       option_blob(easy, CURLOPT_SSLKEY_BLOB, &c->key) &&
+	       SET(CURLOPT_SSL_CTX_FUNCTION, on_tls) && SET(CURLOPT_SSL_CTX_DATA, j) &&
+	       SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) &&
+	       SET(CURLOPT_SHARE, c->share);
+}
+
+static bool
+job_set_flow(struct job *j, int64_t deadline_ms)
+{
+	CURL *easy = j->easy;
+	long stall_s = (long)j->child->setup->stall_s;
+
+	return SET(CURLOPT_NOSIGNAL, 1L) && SET(CURLOPT_ERRORBUFFER, j->curl_text) &&
+	       SET(CURLOPT_PRIVATE, j) && SET(CURLOPT_WRITEFUNCTION, on_body) &&
+	       SET(CURLOPT_WRITEDATA, j) && SET(CURLOPT_LOW_SPEED_LIMIT, 1L) &&
+	       SET(CURLOPT_LOW_SPEED_TIME, stall_s) &&
+	       SET(CURLOPT_CONNECTTIMEOUT, stall_s < CONNECT_S_MAX ? stall_s : CONNECT_S_MAX) &&
+	       (deadline_ms == 0 || SET(CURLOPT_TIMEOUT_MS, (long)deadline_ms));
+}
+
+static bool
+job_set_put(struct job *j)
+{
+	CURL *easy = j->easy;
+
+	return SET(CURLOPT_UPLOAD, 1L) && SET(CURLOPT_READFUNCTION, on_upload) &&
+	       SET(CURLOPT_READDATA, j) && SET(CURLOPT_SEEKFUNCTION, on_rewind) &&
+	       SET(CURLOPT_SEEKDATA, j) && SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t)j->body.len);
+}
+
+static bool
+job_add_header(struct job *j, const char *line)
+{
+	struct curl_slist *more = curl_slist_append(j->headers, line);
+
+	if (!more)
+		return false;
+	j->headers = more;
+	return true;
+}
+
+static bool
+job_set_headers(struct job *j, struct span etag)
+{
+	CURL *easy = j->easy;
+	char line[64 + WIRE_ETAG_MAX];
+
+	if (j->has_range) {
+		(void)snprintf(line, sizeof(line), "%llu-%llu", (unsigned long long)j->offset,
+			(unsigned long long)(j->offset + j->len - 1));
+		if (!SET(CURLOPT_RANGE, line))
+			return false;
+	}
+	if (etag.len > 0) {
+		(void)snprintf(line, sizeof(line), "If-None-Match: %.*s", (int)etag.len,
+			(const char *)etag.data);
+		if (!job_add_header(j, line))
+			return false;
+	}
+	if (j->put && !(job_add_header(j, "Expect:") &&
+			      job_add_header(j, "Content-Type: application/json")))
+		return false;
+	return SET(CURLOPT_USERAGENT, "sluice-agent") && SET(CURLOPT_HTTPHEADER, j->headers);
+}
+
+/* Sets a request up and starts it. */
+static int
+job_start(struct job *j, const struct wire_message *m, struct err *e)
+{
+	AUTO_BUF struct buf url = BUF_INIT(URL_MAX);
+	CURL *easy;
+
+	memcpy(j->path, m->text.data, m->text.len);
+	if (job_url(j->child, j, m->base, &url, e) < 0)
+		return -1;
+	if (j->put && buf_append(&j->body, m->body.data, m->body.len, e) < 0)
+		return -1;
+	j->easy = easy = curl_easy_init();
+	if (!easy || !SET(CURLOPT_URL, buf_str(&url)) || !SET(CURLOPT_PATH_AS_IS, 1L) ||
+		!job_set_trust(j) || !job_set_flow(j, m->deadline_ms) ||
+		!job_set_headers(j, m->etag) || (j->put && !job_set_put(j)) ||
+		curl_multi_add_handle(j->child->multi, easy) != CURLM_OK)
+		return err_set(e, ERR_SYSTEM, "%s: the request cannot be set up", j->path);
+	return 0;
+}
+
+static void
+child_begin(struct child *c, const struct wire_message *m)
+{
+	struct job **slot = child_slot(c, m->id) ? NULL : child_slot(c, 0), *j;
+	struct err e = ERR_INIT;
+
+	j = slot ? calloc(1, sizeof(*j)) : NULL;
+	if (!j) {
+		(void)err_set(&e, ERR_SYSTEM, "no room for another request");
+		child_say_end(c, m->id, &e);
+		return;
+	}
+	*j = (struct job){.child = c,
+		.id = m->id,
+		.has_range = m->has_range,
+		.put = m->put,
+		.conditional = m->etag.len > 0,
+		.offset = m->offset,
+		.len = m->len,
+		.credit = m->credit,
+		.body = BUF_INIT(REPORT_BYTES_MAX),
+		.err = ERR_INIT};
+	if (job_start(j, m, &e) < 0) {
+		child_say_end(c, m->id, &e);
+		job_free(j);
+		return;
+	}
+	*slot = j;
+}
+
+/* How a request ended, as an error or as success. */
+static int
+job_judge(struct job *j, CURLcode code, struct err *e)
+{
+	long status = job_status(j);
+
+	if (j->err.class != ERR_NONE) {
+		*e = j->err;
+		return -1;
+	}
+	if (j->complete)
+		return 0;
+	if (status > 0 && !job_status_fits(j, status)) {
+		(void)err_set(e, ERR_NETWORK, "%s: the server answered %ld", j->path, status);
+		e->errnum = (int)status;
+		return -1;
+	}
+	if (code != CURLE_OK)
+		return err_set(e, ERR_NETWORK, "%s: %s", j->path,
+			j->curl_text[0] ? j->curl_text : curl_easy_strerror(code));
+	if (j->has_range && status != 304)
+		return err_set(e, ERR_NETWORK, "%s: the answer ended after %llu of %llu bytes",
+			j->path, (unsigned long long)j->taken, (unsigned long long)j->len);
+	return 0;
+}
+
+static void
+child_reap(struct child *c)
+{
+	CURLMsg *msg;
+	int left;
+
+	while ((msg = curl_multi_info_read(c->multi, &left))) {
+		struct job *j = NULL, **slot;
+		struct err e = ERR_INIT;
+		int rc;
+
+		(void)curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&j);
+		job_say_answer(j);
+		rc = job_judge(j, msg->data.result, &e);
+		child_say_end(c, j->id, rc < 0 ? &e : NULL);
+		slot = child_slot(c, j->id);
+		*slot = NULL;
+		job_free(j);
+	}
+}
+
+/* Goes on with transfers that waited for credit or for the socket. */
+static void
+child_unpause(struct child *c)
+{
+	for (size_t i = 0; i < NET_REQUESTS_MAX; i++) {
+		struct job *j = c->jobs[i];
+
+		if (!j || !j->paused || !outbox_is_empty(&c->outbox) || j->credit < WIRE_DATA_MAX)
+			continue;
+		j->paused = false;
+		(void)curl_easy_pause(j->easy, CURLPAUSE_CONT);
+	}
+}
+
+static void
+child_obey(struct child *c, const struct wire_message *m)
+{
+	struct job **slot = m->id ? child_slot(c, m->id) : NULL;
+
+	switch (m->type) {
+	case WIRE_TIME:
+		c->now_s = m->now_s;
+		break;
+	case WIRE_REQUEST:
+		child_begin(c, m);
+		break;
+	case WIRE_CREDIT:
+		if (slot && __builtin_add_overflow((*slot)->credit, m->credit, &(*slot)->credit))
+			_exit(1);
+		break;
+	case WIRE_CANCEL:
+		if (slot) {
+			job_free(*slot);
+			*slot = NULL;
+		}
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+child_listen(struct child *c)
+{
+	static uint8_t packet[WIRE_BYTES_MAX];
+	struct wire_message m;
+	struct err e;
+	bool got = true;
+
+	while (got) {
+		if (wire_receive(c->outbox.socket, WIRE_TO_CHILD, packet, &m, &got, &e) < 0)
+			_exit(0);
+		if (got)
+			child_obey(c, &m);
+	}
+}
+
+static int
+child_set_up(struct child *c, struct err *e)
+{
+	if (file_read(c->setup->ca, &c->ca, e) < 0 ||
+		(c->setup->cert && file_read(c->setup->cert, &c->cert, e) < 0) ||
+		(c->setup->key && file_read(c->setup->key, &c->key, e) < 0))
+		return -1;
+	if (c->ca.len == 0)
+		return err_set(e, ERR_USAGE, "%s is empty", c->setup->ca);
+	if (fcntl(c->outbox.socket, F_SETFL, O_NONBLOCK) < 0)
+		return err_sys(e, errno, "setting up the socket");
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || !(c->multi = curl_multi_init()) ||
+		!(c->share = curl_share_init()) ||
+		curl_share_setopt(c->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) !=
+			CURLSHE_OK)
+		return err_set(e, ERR_SYSTEM, "libcurl cannot be set up");
+	return 0;
+}
+
+void
+http_run(int socket, const struct http_setup *setup)
+{
+	struct child child = {.setup = setup,
+		.ca = BUF_INIT(TLS_PEM_MAX),
+		.cert = BUF_INIT(TLS_PEM_MAX),
+		.key = BUF_INIT(TLS_PEM_MAX),
+		.now_s = setup->now_s};
+	struct child *c = &child;
+	struct err e = ERR_INIT;
+
+	outbox_init(&c->outbox, socket);
+	if (child_set_up(c, &e) < 0) {
+		child_say_end(c, 0, &e);
+		_exit(1);
+	}
+	child_say(c, &(struct wire_message){.type = WIRE_READY});
+	for (;;) {
+		struct curl_waitfd wait = {.fd = socket, .events = CURL_WAIT_POLLIN};
+		int running;
+
+		if (outbox_flush(&c->outbox, &e) < 0)
+			_exit(1);
+		child_unpause(c);
+		(void)curl_multi_perform(c->multi, &running);
+		child_reap(c);
+		if (!outbox_is_empty(&c->outbox))
+			wait.events |= CURL_WAIT_POLLOUT;
+		(void)curl_multi_poll(c->multi, &wait, 1, WAIT_MS, NULL);
+		child_listen(c);
+	}
+}

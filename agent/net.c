@@ -1,0 +1,553 @@
+#include "agent/net.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent/http.h"
+#include "agent/wire.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/num.h"
+#include "common/limits.h"
+
+/* The child keeps deadlines and the stall limit itself; a child that does not is given this much
+ * longer. */
+enum { GRACE_MS = 15 * 1000, START_MS = 20 * 1000, SEND_MS = 20 * 1000, ASK_MS = 500 };
+
+struct net {
+	const struct conf *conf;
+	int socket; /* -1: there is no child */
+	pid_t pid;
+	int64_t now_s;
+	uint32_t last_id;
+	bool ready;
+	struct err why; /* why the child is gone */
+	uint64_t received;
+	struct net_transfer *open[NET_REQUESTS_MAX];
+	uint8_t packet[WIRE_BYTES_MAX];
+};
+
+/* queue is a ring of NET_WINDOW_BYTES: more than that was never asked for. */
+struct net_transfer {
+	struct net *net;
+	uint32_t id;
+	char *path;
+	bool has_range;
+	uint64_t len;	 /* of a range exactly, else the most */
+	uint64_t taken;	 /* bytes that came */
+	uint64_t credit; /* bytes that may still come */
+	uint64_t owed;	 /* bytes read and not yet granted again */
+	int64_t deadline_ms, alive_ms, stall_ms;
+	struct net_reply reply;
+	bool ended;
+	struct err err; /* class ERR_NONE: ended well */
+	size_t head, count;
+	uint8_t queue[NET_WINDOW_BYTES];
+};
+
+static void
+transfer_fail(struct net_transfer *t, const struct err *why)
+{
+	if (t->ended)
+		return;
+	t->ended = true;
+	t->err = *why;
+}
+
+/* Gives the child up; the open transfers end with why. */
+static void
+net_kill(struct net *n, const struct err *why)
+{
+	if (n->socket < 0)
+		return;
+	(void)close(n->socket);
+	n->socket = -1;
+	n->ready = false;
+	n->why = *why;
+	(void)kill(n->pid, SIGKILL);
+	while (waitpid(n->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	for (size_t i = 0; i < NET_REQUESTS_MAX; i++) {
+		if (n->open[i])
+			transfer_fail(n->open[i], why);
+	}
+}
+
+static int
+net_say(struct net *n, const struct wire_message *m, struct err *e)
+{
+	struct err why = ERR_INIT;
+	bool sent = false;
+
+	if (n->socket < 0)
+		return err_set(e, ERR_NETWORK, "the network process is not running");
+	if (wire_send(n->socket, m, &sent, &why) == 0 && sent)
+		return 0;
+	if (why.class == ERR_NONE)
+		(void)err_set(&why, ERR_NETWORK, "it takes no messages");
+	if (why.class != ERR_NETWORK) {
+		*e = why;
+		return -1;
+	}
+	(void)err_context(&why, "the network process was ended");
+	net_kill(n, &why);
+	*e = why;
+	return -1;
+}
+
+static struct net_transfer **
+net_slot(struct net *n, uint32_t id)
+{
+	for (size_t i = 0; i < NET_REQUESTS_MAX; i++) {
+		if (id == 0 ? !n->open[i] : n->open[i] && n->open[i]->id == id)
+			return &n->open[i];
+	}
+	return NULL;
+}
+
+/* A text from the child as printable ASCII: it ends up in logs and reports. */
+static void
+text_clean(struct span from, char *to, size_t size)
+{
+	size_t len = from.len < size ? from.len : size - 1;
+
+	for (size_t i = 0; i < len; i++)
+		to[i] = from.data[i] >= 0x20 && from.data[i] < 0x7f ? (char)from.data[i] : '?';
+	to[len] = 0;
+}
+
+static void
+end_error(const struct wire_message *m, struct err *e)
+{
+	char text[ERR_TEXT_MAX];
+
+	text_clean(m->text, text, sizeof(text));
+	(void)err_set(e, m->class, "%s", text[0] ? text : "no reason given");
+	e->errnum = m->errnum;
+}
+
+static int
+transfer_answer(struct net_transfer *t, const struct wire_message *m, struct err *e)
+{
+	if (t->reply.status != 0)
+		return err_set(e, ERR_MALFORMED, "a second answer to one request");
+	t->reply.status = (long)m->status;
+	t->reply.retry_after_s =
+		m->retry_after_s > NET_RETRY_AFTER_MAX_S ? NET_RETRY_AFTER_MAX_S : m->retry_after_s;
+	memcpy(t->reply.etag, m->etag.data, m->etag.len);
+	t->reply.etag[m->etag.len] = 0;
+	return 0;
+}
+
+static int
+transfer_data(struct net_transfer *t, const struct wire_message *m, struct err *e)
+{
+	size_t tail = (t->head + t->count) % sizeof(t->queue), first;
+
+	if (t->reply.status != 200 && t->reply.status != 206)
+		return err_set(e, ERR_MALFORMED, "body bytes without a good answer");
+	if (m->body.len > t->credit || m->body.len > t->len - t->taken)
+		return err_set(e, ERR_LIMIT, "more bytes than were asked for");
+	first = (size_t)num_min(m->body.len, sizeof(t->queue) - tail);
+	memcpy(t->queue + tail, m->body.data, first);
+	memcpy(t->queue, m->body.data + first, m->body.len - first);
+	t->count += m->body.len;
+	t->credit -= m->body.len;
+	t->taken += m->body.len;
+	t->net->received += m->body.len;
+	return 0;
+}
+
+static int
+transfer_end(struct net_transfer *t, const struct wire_message *m, struct err *e)
+{
+	if (m->class == ERR_NONE && t->reply.status == 0)
+		return err_set(e, ERR_MALFORMED, "the end of a request before its answer");
+	if (m->class == ERR_NONE && t->reply.status >= 400)
+		return err_set(e, ERR_MALFORMED, "an error passed off as success");
+	if (m->class == ERR_NONE && t->has_range && t->taken != t->len)
+		return err_set(e, ERR_MALFORMED, "a range with bytes missing");
+	t->ended = true;
+	if (m->class != ERR_NONE)
+		end_error(m, &t->err);
+	return 0;
+}
+
+static int
+net_dispatch(struct net *n, const struct wire_message *m, struct err *e)
+{
+	struct net_transfer **slot = m->id ? net_slot(n, m->id) : NULL;
+
+	if (m->type == WIRE_READY) {
+		n->ready = true;
+		return 0;
+	}
+	if (m->type == WIRE_END && m->id == 0) {
+		end_error(m, e);
+		return -1;
+	}
+	/* What was closed here may still be under way there. */
+	if (!slot || (*slot)->ended)
+		return 0;
+	(*slot)->alive_ms = clock_boot_ms();
+	switch (m->type) {
+	case WIRE_ANSWER:
+		return transfer_answer(*slot, m, e);
+	case WIRE_DATA:
+		return transfer_data(*slot, m, e);
+	default:
+		return transfer_end(*slot, m, e);
+	}
+}
+
+/* Takes what the child has sent, waiting up to wait_ms for it to send something. */
+static void
+net_pump(struct net *n, int wait_ms)
+{
+	struct pollfd fd = {.fd = n->socket, .events = POLLIN};
+	struct wire_message m;
+	struct err why = ERR_INIT;
+	bool got = true;
+
+	if (n->socket < 0 || poll(&fd, 1, wait_ms) <= 0)
+		return;
+	while (got) {
+		if (wire_receive(n->socket, WIRE_TO_PARENT, n->packet, &m, &got, &why) < 0 ||
+			(got && net_dispatch(n, &m, &why) < 0)) {
+			/* A child that cannot read its certificates says so, and that class stays.
+			 */
+			if (n->ready || why.class == ERR_NETWORK) {
+				(void)err_context(&why, "the network process was ended");
+				why.class = ERR_NETWORK;
+			}
+			net_kill(n, &why);
+			return;
+		}
+	}
+}
+
+static void __attribute__((noreturn)) child_main(int socket, const struct conf *c, int64_t now_s)
+{
+	struct http_setup setup = {.site_url = c->site_url,
+		.report_url = c->report_url,
+		.ca = c->tls_ca,
+		.cert = c->tls_cert,
+		.key = c->tls_key,
+		.stall_s = c->stall_s,
+		.now_s = now_s};
+	sigset_t none;
+
+	/* It lives as long as its socket: signals to the process group are for the parent. */
+	(void)signal(SIGTERM, SIG_IGN);
+	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGHUP, SIG_IGN);
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)prctl(PR_SET_NAME, "sluice-net");
+	if (dup2(socket, 3) < 0 || close_range(4, ~0U, 0) < 0)
+		_exit(1);
+	http_run(3, &setup);
+}
+
+static int
+net_launch(struct net *n, struct err *e)
+{
+	struct timeval patience = {.tv_sec = SEND_MS / 1000};
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_sys(e, errno, "making a socket pair");
+	n->pid = fork();
+	if (n->pid == 0)
+		child_main(pair[1], n->conf, n->now_s);
+	(void)close(pair[1]);
+	if (n->pid < 0) {
+		(void)close(pair[0]);
+		return err_sys(e, errno, "starting the network process");
+	}
+	n->socket = pair[0];
+	(void)setsockopt(n->socket, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	return 0;
+}
+
+/* Makes sure that there is a child, and that it works. */
+static int
+net_revive(struct net *n, struct err *e)
+{
+	int64_t until_ms = clock_boot_ms() + START_MS;
+
+	if (n->socket >= 0)
+		net_pump(n, 0);
+	if (n->socket >= 0)
+		return 0;
+	if (net_launch(n, e) < 0)
+		return -1;
+	while (n->socket >= 0 && !n->ready && clock_boot_ms() < until_ms)
+		net_pump(n, ASK_MS);
+	if (n->ready)
+		return 0;
+	if (n->socket >= 0) {
+		struct err late;
+
+		(void)err_set(&late, ERR_NETWORK, "the network process does not start");
+		net_kill(n, &late);
+	}
+	*e = n->why;
+	return -1;
+}
+
+int
+net_start(const struct conf *c, int64_t now_s, struct net **out, struct err *e)
+{
+	AUTO_NET struct net *n = NULL;
+
+	if (!c->site_url && !c->report_url)
+		return err_set(e, ERR_USAGE, "agent.conf names no server: set url in [site]");
+	if (!c->tls_ca)
+		return err_set(e, ERR_USAGE, "agent.conf names no ca in [site]");
+	n = calloc(1, sizeof(*n));
+	if (!n)
+		return err_sys(e, ENOMEM, "starting the network process");
+	n->conf = c;
+	n->socket = -1;
+	n->now_s = now_s;
+	if (net_revive(n, e) < 0)
+		return -1;
+	*out = TAKE_PTR(n);
+	return 0;
+}
+
+void
+net_stop(struct net **n)
+{
+	struct err why;
+
+	if (!*n)
+		return;
+	(void)err_set(&why, ERR_STOPPED, "the network process was stopped");
+	net_kill(*n, &why);
+	free(*n);
+	*n = NULL;
+}
+
+int
+net_set_time(struct net *n, int64_t now_s, struct err *e)
+{
+	n->now_s = now_s;
+	if (n->socket < 0)
+		return 0; /* the next child starts with it */
+	return net_say(n, &(struct wire_message){.type = WIRE_TIME, .now_s = now_s}, e);
+}
+
+static uint32_t
+net_next_id(struct net *n)
+{
+	do
+		n->last_id++;
+	while (n->last_id == 0 || net_slot(n, n->last_id));
+	return n->last_id;
+}
+
+static struct net_transfer *
+transfer_new(struct net *n, const struct net_request *r)
+{
+	struct net_transfer *t = calloc(1, sizeof(*t));
+	int64_t now_ms = clock_boot_ms();
+
+	if (!t)
+		return NULL;
+	t->path = strdup(r->path);
+	if (!t->path) {
+		free(t);
+		return NULL;
+	}
+	t->net = n;
+	t->id = net_next_id(n);
+	t->has_range = r->has_range;
+	t->len = r->has_range ? r->len : r->max;
+	t->credit = NET_WINDOW_BYTES;
+	t->reply.retry_after_s = -1;
+	t->alive_ms = now_ms;
+	t->deadline_ms = r->deadline_ms ? now_ms + r->deadline_ms + GRACE_MS : 0;
+	/* Connecting and the first byte each have the stall limit. */
+	t->stall_ms = 2 * (int64_t)n->conf->stall_s * 1000 + GRACE_MS;
+	t->err = ERR_INIT;
+	return t;
+}
+
+int
+net_open(struct net *n, const struct net_request *r, struct net_transfer **out, struct err *e)
+{
+	struct net_transfer **slot, *t;
+	struct wire_message m = {.type = WIRE_REQUEST,
+		.base = r->base,
+		.has_range = r->has_range,
+		.put = r->base == NET_REPORTS,
+		.offset = r->has_range ? r->offset : 0,
+		.len = r->has_range ? r->len : r->max,
+		.deadline_ms = r->deadline_ms,
+		.credit = NET_WINDOW_BYTES,
+		.text = span_str(r->path),
+		.body = r->put};
+
+	if (r->etag)
+		m.etag = span_str(r->etag);
+	if (net_revive(n, e) < 0)
+		return -1;
+	slot = net_slot(n, 0);
+	if (!slot)
+		return err_set(e, ERR_SYSTEM, "more than %d requests at once", NET_REQUESTS_MAX);
+	t = transfer_new(n, r);
+	if (!t)
+		return err_sys(e, ENOMEM, "asking for %s", r->path);
+	m.id = t->id;
+	if (net_say(n, &m, e) < 0) {
+		free(t->path);
+		free(t);
+		return err_context(e, "asking for %.200s", r->path);
+	}
+	*slot = t;
+	*out = t;
+	return 0;
+}
+
+void
+net_close(struct net_transfer **t)
+{
+	struct net_transfer **slot;
+	struct err e;
+
+	if (!*t)
+		return;
+	slot = net_slot((*t)->net, (*t)->id);
+	if (slot)
+		*slot = NULL;
+	if (!(*t)->ended)
+		(void)net_say(
+			(*t)->net, &(struct wire_message){.type = WIRE_CANCEL, .id = (*t)->id}, &e);
+	free((*t)->path);
+	free(*t);
+	*t = NULL;
+}
+
+/* Ends a child that keeps neither the deadline nor the stall limit that it was told. */
+static void
+transfer_watch(struct net_transfer *t)
+{
+	int64_t now_ms = clock_boot_ms();
+	bool late = t->deadline_ms && now_ms > t->deadline_ms;
+	struct err why;
+
+	if (t->ended ||
+		(!late && (t->credit < WIRE_DATA_MAX || now_ms - t->alive_ms < t->stall_ms)))
+		return;
+	(void)err_set(
+		&why, ERR_NETWORK, "%s: no end and no word from the network process", t->path);
+	net_kill(t->net, &why);
+}
+
+bool
+net_ready(struct net_transfer *t)
+{
+	if (t->count == 0 && !t->ended) {
+		net_pump(t->net, 0);
+		transfer_watch(t);
+	}
+	return t->count > 0 || t->ended;
+}
+
+/* Grants again what was read, in pieces worth a message. */
+static void
+transfer_grant(struct net_transfer *t)
+{
+	struct wire_message m = {.type = WIRE_CREDIT, .id = t->id, .credit = t->owed};
+	struct err e;
+
+	if (t->ended || t->owed < NET_WINDOW_BYTES / 4)
+		return;
+	/* While nothing is granted the child may rightly be silent. */
+	t->alive_ms = clock_boot_ms();
+	t->credit += t->owed;
+	t->owed = 0;
+	(void)net_say(t->net, &m, &e);
+}
+
+ssize_t
+net_read(struct net_transfer *t, void *data, size_t len, const struct keep_going *keep_going,
+	struct err *e)
+{
+	size_t n, first;
+
+	while (!net_ready(t)) {
+		if (keep_going && keep_going->ask && keep_going->ask(keep_going->arg, e) < 0)
+			return -1;
+		if (t->count == 0 && !t->ended)
+			net_pump(t->net, ASK_MS);
+	}
+	if (t->count == 0) {
+		if (t->err.class == ERR_NONE)
+			return 0;
+		*e = t->err;
+		return -1;
+	}
+	n = (size_t)num_min(len, t->count);
+	first = (size_t)num_min(n, sizeof(t->queue) - t->head);
+	memcpy(data, t->queue + t->head, first);
+	memcpy((uint8_t *)data + first, t->queue, n - first);
+	t->head = (t->head + n) % sizeof(t->queue);
+	t->count -= n;
+	t->owed += n;
+	transfer_grant(t);
+	return (ssize_t)n;
+}
+
+const struct net_reply *
+net_reply_of(const struct net_transfer *t)
+{
+	return &t->reply;
+}
+
+int
+net_fetch(struct net *n, const struct net_request *r, struct buf *out, struct net_reply *reply,
+	const struct keep_going *keep_going, struct err *e)
+{
+	AUTO_TRANSFER struct net_transfer *t = NULL;
+	size_t before = out->len;
+	uint8_t piece[WIRE_DATA_MAX];
+	ssize_t got;
+
+	if (net_open(n, r, &t, e) < 0)
+		return -1;
+	while ((got = net_read(t, piece, sizeof(piece), keep_going, e)) > 0) {
+		if (buf_append(out, piece, (size_t)got, e) < 0) {
+			got = err_context(e, "%.200s", r->path);
+			break;
+		}
+	}
+	if (reply)
+		*reply = t->reply;
+	if (got < 0)
+		out->len = before;
+	return got < 0 ? -1 : 0;
+}
+
+uint64_t
+net_bytes_received(const struct net *n)
+{
+	return n->received;
+}
+
+pid_t
+net_pid(const struct net *n)
+{
+	return n->socket >= 0 ? n->pid : -1;
+}

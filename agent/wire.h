@@ -1,0 +1,77 @@
+/* Messages between the agent and its network child: one packet of a SOCK_SEQPACKET pair each.
+ *
+ * Both sides parse strictly: neither trusts the other more than it must, and the parent not at all.
+ * A packet is a fixed header of WIRE_HEADER_BYTES (little-endian numbers, fields that a type does
+ * not use are zero) and then text, etag and body, whose lengths must sum up exactly. */
+#ifndef SLUICE_AGENT_WIRE_H
+#define SLUICE_AGENT_WIRE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/buf.h"
+#include "common/base/err.h"
+#include "common/limits.h"
+
+enum {
+	WIRE_HEADER_BYTES = 56,
+	WIRE_TEXT_MAX = 3 * TUF_PATH_MAX + 128, /* a quoted path with its digest, or a message */
+	WIRE_ETAG_MAX = 127,
+	WIRE_DATA_MAX = 16 * 1024, /* what libcurl hands over at once */
+	WIRE_BYTES_MAX = WIRE_HEADER_BYTES + WIRE_TEXT_MAX + WIRE_ETAG_MAX + REPORT_BYTES_MAX,
+};
+
+enum wire_type {
+	/* To the child. */
+	WIRE_TIME = 1, /* now_s: the time that certificates are judged at from now on */
+	WIRE_REQUEST,  /* id, base, has_range, put, offset, len, deadline_ms, credit, text, etag,
+			  body */
+	WIRE_CREDIT,   /* id, credit: so many bytes more may be sent */
+	WIRE_CANCEL,   /* id */
+	/* To the parent. */
+	WIRE_READY,  /* the child can take requests */
+	WIRE_ANSWER, /* id, status, retry_after_s, etag: once, before any data */
+	WIRE_DATA,   /* id, body: 1 to WIRE_DATA_MAX bytes */
+	WIRE_END,    /* id (0: the child cannot work), class, errnum, text: nothing follows */
+};
+
+enum wire_to { WIRE_TO_CHILD, WIRE_TO_PARENT };
+
+/* text, etag and body are views of the packet that was parsed. */
+struct wire_message {
+	enum wire_type type;
+	uint32_t id;
+	uint32_t base; /* enum net_base */
+	bool has_range, put;
+	uint64_t offset, len; /* without a range, len is the most bytes taken */
+	uint64_t credit;
+	int64_t deadline_ms;
+	int64_t now_s;
+	uint32_t status;
+	int64_t retry_after_s; /* -1: not given */
+	enum err_class class;
+	int errnum;
+	struct span text, etag, body;
+};
+
+/* Appends the packet of a message that follows the rules; ERR_LIMIT or ERR_MALFORMED for one that
+ * does not. */
+int wire_encode(const struct wire_message *m, struct buf *out, struct err *e);
+
+/* Reads one packet that came in direction to. Anything out of the ordinary is ERR_MALFORMED. */
+int wire_decode(struct span packet, enum wire_to to, struct wire_message *out, struct err *e);
+
+/* Sends a message, waiting while the socket is full (as long as its SO_SNDTIMEO, if blocking). A
+ * socket that does not wait gives *sent false instead. ERR_NETWORK when the other side is gone. */
+int wire_send(int fd, const struct wire_message *m, bool *sent, struct err *e);
+
+/* Takes one message without waiting: *got false when there is none. packet is the memory that *out
+ * looks into, at least WIRE_BYTES_MAX bytes. ERR_NETWORK when the other side is gone. */
+int wire_receive(int fd, enum wire_to to, uint8_t *packet, struct wire_message *out, bool *got,
+	struct err *e);
+
+/* Whether path can stand behind a base URL: unreserved and reserved characters of RFC 3986 and
+ * percent signs, not empty, no leading slash, no "." or ".." segment. */
+bool wire_path_valid(struct span path);
+
+#endif
