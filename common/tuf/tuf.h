@@ -68,6 +68,10 @@ int tuf_find(struct tuf_client *c, const struct tuf_fetcher *f, const char *path
 int tuf_fetch_target(struct tuf_client *c, const struct tuf_fetcher *f, const struct tuf_target *t,
 	uint64_t max, struct verified *out, struct err *e);
 
+/* The same for any bytes, at most out->max of them, appended to out. */
+int tuf_fetch_bytes(struct tuf_client *c, const struct tuf_fetcher *f, const struct tuf_target *t,
+	struct buf *out, struct err *e);
+
 /* The URL path of a target under the repository's target URL: with its digest in front of the file
  * name where the root says consistent snapshots, quoted. */
 int tuf_target_url_path(
@@ -88,7 +92,8 @@ int tuf_delegation(struct tuf_client *c, const char *role, struct role_keys *out
  * "snapshot", "targets", or a delegated role's name. */
 const json_t *tuf_document(const struct tuf_client *c, const char *role);
 
-/* The earliest expiry of all roles that the last tuf_refresh and tuf_find relied on, and which. */
+/* The earliest expiry of all roles that the last tuf_refresh, and every tuf_find since, relied on,
+ * and which role that is (borrowed from c). 0 and "" before the first successful refresh. */
 int64_t tuf_expires_s(const struct tuf_client *c, const char **role);
 
 /* The same SHA-256 over all keyids and the threshold of the root's timestamp role: a time floor

@@ -1,0 +1,52 @@
+/* Inside the TUF client: its state and the steps that its files share. */
+#ifndef SLUICE_TUF_CLIENT_H
+#define SLUICE_TUF_CLIENT_H
+
+#include "common/limits.h"
+#include "common/tuf/document.h"
+#include "common/tuf/tuf.h"
+
+struct tuf_client {
+	struct tuf_store store;
+	struct document *root; /* always there */
+	struct document *timestamp, *snapshot, *targets;
+	/* Roles met by searches. A search adds up to TUF_DELEGATIONS_MAX and must not lose those
+	 * that it came through, so it starts with that much room. */
+	struct document *delegated[2 * TUF_DELEGATIONS_MAX];
+	bool fresh; /* the last refresh came to its end */
+	int64_t expires_s;
+	char expires_role[ROLE_NAME_MAX + 1];
+};
+
+/* Makes *slot the document of that role in memory or store if it satisfies keys, else NULL. Only
+ * failures of the store itself are errors: what is damaged or outdated is fetched again. */
+int client_recall(struct tuf_client *c, struct document **slot, const char *role,
+	enum document_type type, const struct role_keys *keys, struct err *e);
+
+/* Verified and not expired at now_s: saves bytes, then trusts d. d is taken over on success. */
+int client_accept(struct tuf_client *c, struct document **slot, struct document **d,
+	struct span bytes, int64_t now_s, struct err *e);
+
+/* Root N+1 by both thresholds, saved; drops what a change of keys makes void (section 5.3.11). */
+int client_take_root(struct tuf_client *c, struct span bytes, struct err *e);
+
+/* Fetches the version of a role that `listed` names, and checks all but expiry. bytes is empty at
+ * first. */
+int client_fetch(struct tuf_client *c, const struct tuf_fetcher *f, const char *role,
+	enum document_type type, const struct role_keys *keys, const struct metafile *listed,
+	struct buf *bytes, struct document **out, struct err *e);
+
+/* Brings the targets role (top-level or delegated) in slot to what the snapshot lists. */
+int client_update_targets(struct tuf_client *c, const struct tuf_fetcher *f, const char *role,
+	struct document **slot, const struct role_keys *keys, int64_t now_s, struct err *e);
+
+/* Whether the trusted root says that versions and digests are part of file names. */
+bool client_is_consistent(const struct tuf_client *c);
+
+/* Remembers d's expiry where it is the earliest so far. */
+void client_note_expiry(struct tuf_client *c, const struct document *d);
+
+/* The slot of a delegated role, or an empty one. */
+struct document **client_slot(struct tuf_client *c, const char *role);
+
+#endif

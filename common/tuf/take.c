@@ -1,0 +1,66 @@
+/* Offline: metadata that came along with a bundle. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/tuf/client.h"
+
+int
+tuf_take_root(struct tuf_client *c, struct span root_json, struct err *e)
+{
+	c->fresh = false;
+	return client_take_root(c, root_json, e);
+}
+
+/* The newest targets.json known, from memory or store; c->targets stays NULL without one. */
+static int
+recall_targets(struct tuf_client *c, struct role_keys *keys, struct err *e)
+{
+	if (document_root_role(c->root, "targets", keys, e) < 0)
+		return -1;
+	return client_recall(c, &c->targets, "targets", DOCUMENT_TARGETS, keys, e);
+}
+
+int
+tuf_take_targets(struct tuf_client *c, struct span targets_json, struct err *e)
+{
+	AUTO_DOCUMENT struct document *d = NULL;
+	struct role_keys keys;
+
+	if (recall_targets(c, &keys, e) < 0 ||
+		document_read(targets_json, "targets", DOCUMENT_TARGETS, &keys, &d, e) < 0)
+		return -1;
+	if (c->targets && d->version < c->targets->version)
+		return err_set(e, ERR_UNTRUSTED,
+			"targets.json of version %" PRIu64 " came, but version %" PRIu64
+			" is known",
+			d->version, c->targets->version);
+	if (c->targets && d->version == c->targets->version)
+		return 0;
+	if (c->store.save(c->store.arg, "targets", targets_json, e) < 0)
+		return -1;
+	document_free(&c->targets);
+	c->targets = TAKE_PTR(d);
+	c->fresh = false;
+	return 0;
+}
+
+int
+tuf_delegation(struct tuf_client *c, const char *role, struct role_keys *out, struct err *e)
+{
+	const json_t *delegation;
+	struct role_keys keys;
+	size_t i;
+
+	if (recall_targets(c, &keys, e) < 0)
+		return -1;
+	if (!c->targets)
+		return err_set(e, ERR_UNTRUSTED,
+			"no targets.json is known yet, so nobody is known to speak for %s", role);
+	json_array_foreach (document_delegations(c->targets), i, delegation) {
+		if (strcmp(json_string_value(json_object_get(delegation, "name")), role) == 0)
+			return document_delegation_keys(c->targets, delegation, out, e);
+	}
+	return err_set(e, ERR_UNTRUSTED,
+		"targets.json, version %" PRIu64 ", delegates nothing to %s", c->targets->version,
+		role);
+}
