@@ -31,22 +31,24 @@ struct x509_request {
 int x509_issue(struct span ca_cert_pem, struct span ca_key_pem, struct span key_pem,
 	const struct x509_request *r, struct buf *cert_pem, struct err *e);
 
-/* The public key of a certificate signing request whose own signature is good. Its subject and its
- * extensions are ignored: the caller names the box. */
+/* The public key of a certificate signing request whose own signature is good (else ERR_UNTRUSTED).
+ * Its subject and its extensions are ignored: the caller names the box. A key of less than 112 bits
+ * of security is ERR_REFUSED. */
 int x509_csr_key(struct span csr_pem, struct buf *public_key_pem, struct err *e);
 
 /* A CSR for a key, CN = name. */
 int x509_csr_new(struct span key_pem, const char *name, struct buf *csr_pem, struct err *e);
 
-/* The serial number in hexadecimal, the CN and the end of a certificate. ERR_LIMIT when they do not
- * fit. */
+/* The serial number (lower-case hexadecimal), the CN (exactly one) and the dates of a certificate.
+ * ERR_LIMIT when they do not fit. */
 struct x509_info {
 	char serial[65], name[65];
 	int64_t from_s, until_s;
 };
 int x509_info(struct span cert_pem, struct x509_info *out, struct err *e);
 
-/* A CRL by the CA, listing these serial numbers (hexadecimal) as revoked at these times. */
+/* A CRL by the CA, listing these serial numbers (hexadecimal, up to 20 bytes) as revoked at these
+ * times. count 0 is a CRL that revokes nobody. */
 struct x509_revoked {
 	const char *serial;
 	int64_t at_s;
