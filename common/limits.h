@@ -50,6 +50,10 @@
 #define TLS_PEM_MAX (256 * 1024) /* a CA file with overlapping CAs; a system's bundle is 220 KiB   \
 				  */
 
+/* Certificates. */
+#define PEM_BYTES_MAX (64 * 1024) /* one certificate, key or request; ours are under 2 KiB */
+#define CRL_BYTES_MAX (64 * 1024 * 1024) /* 40 bytes a revoked box, and a third more in PEM */
+
 /* Programs we run. */
 #define HOOK_OUTPUT_MAX (64 * 1024)
 #define HOOKS_MAX 64

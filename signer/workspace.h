@@ -9,10 +9,17 @@
 #include "common/base/cleanup.h"
 #include "common/base/err.h"
 
+#define WORKSPACE_FILE "workspace.yaml"
+
 struct workspace {
-	char dir[PATH_MAX];
-	char *push;		     /* command that pushes site/ to where it is served, or NULL */
-	char *site_url, *report_url; /* what boxes are told */
+	char dir[PATH_MAX]; /* absolute, no links in it */
+	/* A command, split at blanks and run in dir without a shell, that copies site/ to where it
+	 * is served; or NULL. Called twice: with the word "immutable" and then with "timestamp"
+	 * behind it; the second time only metadata/timestamp.json is to be copied. */
+	char *push;
+	char *reload; /* a command like push, run after tls/crl.pem has changed; or NULL */
+	char *site_url, *report_url;		  /* what boxes are told; end in '/' */
+	char *online_snapshot, *online_timestamp; /* key files, absolute; need not be here */
 	uint64_t timestamp_life_s, snapshot_life_s, gates_life_s, rollouts_life_s, releases_life_s,
 		targets_life_s, root_life_s, crl_life_s, box_cert_life_s;
 };
@@ -24,8 +31,19 @@ void workspace_free(struct workspace *w);
  * folder is in (going up, like git). Reads workspace.yaml. ERR_USAGE when there is none. */
 int workspace_open(const char *dir, struct workspace *out, struct err *e);
 
-/* dir + "/" + relative path into out. */
+/* dir + "/" + relative path into out. An absolute path stays what it is. */
 int workspace_path(
 	const struct workspace *w, const char *relative, char out[PATH_MAX], struct err *e);
+
+/* How a URL that boxes are told is taken apart. */
+struct site_url {
+	char host[256]; /* a name or an IPv4 address, or an IPv6 address without its brackets */
+	uint16_t port;	/* 443 where none is given */
+	char path[PATH_MAX]; /* "/" or "/fleet/" */
+};
+
+/* Reads an https URL that ends in '/', of plain characters (what nginx.conf and agent.conf take
+ * without quoting). ERR_USAGE saying what is wrong with it. */
+int site_url_parse(const char *url, struct site_url *out, struct err *e);
 
 #endif

@@ -1,0 +1,33 @@
+/* The fleet's certificate authority, in the workspace's tls/ folder: ca.crt, ca.key (0600), the
+ * server's server.crt and server.key (0600), and crl.pem. */
+#ifndef SLUICE_SIGNER_AUTHORITY_H
+#define SLUICE_SIGNER_AUTHORITY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/buf.h"
+#include "common/base/err.h"
+#include "common/crypto/x509.h"
+#include "signer/workspace.h"
+
+/* Makes the CA and a certificate for the server of these names (the first is its CN; DNS names and
+ * IP addresses, NULL-terminated), each only where there is none yet: a fleet may bring its own. */
+int authority_make(
+	const struct workspace *w, const char *const *server_names, int64_t now_s, struct err *e);
+
+/* Appends a certificate for a box to cert_pem. key_pem is its private or public key. */
+int authority_issue(const struct workspace *w, const char *box, struct span key_pem, int64_t now_s,
+	struct buf *cert_pem, struct err *e);
+
+/* Replaces tls/crl.pem, good for the life that workspace.yaml gives it, and runs the `reload`
+ * command. */
+int authority_renew_crl(const struct workspace *w, const struct x509_revoked *revoked, size_t count,
+	uint64_t number, int64_t now_s, struct err *e);
+
+/* Whether it is time to renew the CRL: the CA's key is here and tls/crl.pem is missing or in the
+ * second half of its life. */
+bool authority_crl_is_due(const struct workspace *w, int64_t now_s);
+
+#endif

@@ -1,0 +1,61 @@
+/* fleet.db: the boxes of a fleet and the certificates they were given. The only include of SQLite.
+ */
+#ifndef SLUICE_SIGNER_FLEET_H
+#define SLUICE_SIGNER_FLEET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/cleanup.h"
+#include "common/base/err.h"
+#include "common/base/json.h"
+#include "common/crypto/x509.h"
+#include "common/limits.h"
+#include "signer/workspace.h"
+
+struct fleet;
+
+void fleet_close(struct fleet **f);
+#define AUTO_FLEET CLEANUP(fleet_close)
+
+/* Opens the workspace's fleet.db, making it where there is none. Errors: ERR_SYSTEM with SQLite's
+ * own words; ERR_REFUSED for a file that a newer program has written. */
+int fleet_open(const struct workspace *w, struct fleet **out, struct err *e);
+
+struct fleet_box {
+	char name[NAME_BYTES_MAX + 1], compatible[NAME_BYTES_MAX + 1]; /* compatible may be "" */
+	json_t *tags;	    /* object of strings; owned */
+	json_t *report_key; /* TUF KEY object that the box's reports are signed with; owned */
+	int64_t added_s, revoked_s; /* revoked_s 0: it is not */
+};
+
+void fleet_box_free(struct fleet_box *b);
+#define AUTO_FLEET_BOX CLEANUP(fleet_box_free)
+
+/* Adds a box with its first certificate, durably. A box that was revoked comes back under a new
+ * certificate; the old ones stay revoked. ERR_REFUSED for a box that is there. */
+int fleet_add(struct fleet *f, const struct fleet_box *box, const struct x509_info *certificate,
+	struct err *e);
+
+/* *found false: no box of that name. */
+int fleet_find(
+	struct fleet *f, const char *name, bool *found, struct fleet_box *out, struct err *e);
+
+/* Revokes a box and all of its certificates, durably. One revoked before keeps its date. ERR_USAGE
+ * for a name that is not known. */
+int fleet_revoke(struct fleet *f, const char *name, int64_t now_s, struct err *e);
+
+/* The certificates revoked that have not run out, for a CRL. Owned. */
+struct fleet_revoked {
+	struct x509_revoked *list;
+	size_t count;
+};
+void fleet_revoked_free(struct fleet_revoked *r);
+#define AUTO_FLEET_REVOKED CLEANUP(fleet_revoked_free)
+int fleet_revoked(struct fleet *f, int64_t now_s, struct fleet_revoked *out, struct err *e);
+
+/* The number of the next CRL: higher than all before it. */
+int fleet_crl_number(struct fleet *f, uint64_t *out, struct err *e);
+
+#endif

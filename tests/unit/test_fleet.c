@@ -1,0 +1,221 @@
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/file.h"
+#include "signer/fleet.h"
+#include "tests/unit/sample.h"
+
+static char dir[] = "/tmp/test_fleet.XXXXXX";
+static struct workspace w;
+
+static int
+setup(void **state)
+{
+	(void)state;
+	if (!mkdtemp(dir))
+		return -1;
+	(void)snprintf(w.dir, sizeof(w.dir), "%s", dir);
+	return 0;
+}
+
+static void
+remove_db(void)
+{
+	static const char *const names[] = {"fleet.db", "fleet.db-wal", "fleet.db-shm"};
+	char path[PATH_MAX];
+	struct err e = ERR_INIT;
+
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(workspace_path(&w, names[i], path, &e), 0);
+		(void)unlink(path);
+	}
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	remove_db();
+	return rmdir(dir);
+}
+
+static struct fleet *
+fleet(void)
+{
+	struct fleet *f = NULL;
+	struct err e = ERR_INIT;
+
+	if (fleet_open(&w, &f, &e) < 0)
+		fail_msg("%s", e.text);
+	return f;
+}
+
+static int
+add(struct fleet *f, const char *name, const char *serial, struct err *e)
+{
+	AUTO_FLEET_BOX struct fleet_box b = {.compatible = "acme-gw3",
+		.tags = json_pack("{s:s}", "site", "lyon"),
+		.report_key = json_pack("{s:s}", "keytype", "ed25519"),
+		.added_s = 1000};
+	struct x509_info info = {.from_s = 900, .until_s = 5000};
+
+	(void)snprintf(b.name, sizeof(b.name), "%s", name);
+	(void)snprintf(info.serial, sizeof(info.serial), "%s", serial);
+	return fleet_add(f, &b, &info, e);
+}
+
+static void
+a_box_that_was_added_is_found_after_reopening(void **state)
+{
+	AUTO_FLEET struct fleet *f = fleet();
+	AUTO_FLEET_BOX struct fleet_box b = {0};
+	struct err e = ERR_INIT;
+	bool found = false;
+
+	(void)state;
+	assert_int_equal(add(f, "gw-1", "0a", &e), 0);
+	fleet_close(&f);
+	f = fleet();
+	assert_int_equal(fleet_find(f, "gw-1", &found, &b, &e), 0);
+	assert_true(found);
+	assert_string_equal(b.name, "gw-1");
+	assert_string_equal(b.compatible, "acme-gw3");
+	assert_string_equal(json_string_value(json_object_get(b.tags, "site")), "lyon");
+	assert_string_equal(json_string_value(json_object_get(b.report_key, "keytype")), "ed25519");
+	assert_int_equal(b.added_s, 1000);
+	assert_int_equal(b.revoked_s, 0);
+	fleet_box_free(&b);
+	assert_int_equal(fleet_find(f, "gw-2", &found, &b, &e), 0);
+	assert_false(found);
+	remove_db();
+}
+
+static void
+a_name_that_is_taken_is_refused_and_changes_nothing(void **state)
+{
+	AUTO_FLEET struct fleet *f = fleet();
+	AUTO_FLEET_REVOKED struct fleet_revoked r = {0};
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(add(f, "gw-1", "0a", &e), 0);
+	assert_int_equal(add(f, "gw-1", "0b", &e), -1);
+	assert_int_equal(e.class, ERR_REFUSED);
+	assert_int_equal(add(f, "gw-2", "0a", &e), -1); /* a serial number twice */
+	assert_int_equal(fleet_revoke(f, "gw-2", 2000, &e), -1);
+	assert_int_equal(e.class, ERR_USAGE);
+	assert_int_equal(fleet_revoke(f, "gw-1", 2000, &e), 0);
+	assert_int_equal(fleet_revoked(f, 2000, &r, &e), 0);
+	assert_int_equal(r.count, 1);
+	assert_string_equal(r.list[0].serial, "0a");
+	remove_db();
+}
+
+static void
+a_revoked_box_comes_back_while_its_old_certificate_stays_revoked(void **state)
+{
+	AUTO_FLEET struct fleet *f = fleet();
+	AUTO_FLEET_REVOKED struct fleet_revoked r = {0};
+	AUTO_FLEET_REVOKED struct fleet_revoked late = {0};
+	AUTO_FLEET_BOX struct fleet_box b = {0};
+	struct err e = ERR_INIT;
+	bool found;
+
+	(void)state;
+	assert_int_equal(add(f, "gw-1", "0a", &e), 0);
+	assert_int_equal(fleet_revoke(f, "gw-1", 2000, &e), 0);
+	assert_int_equal(fleet_revoke(f, "gw-1", 3000, &e), 0);
+	assert_int_equal(fleet_find(f, "gw-1", &found, &b, &e), 0);
+	assert_int_equal(b.revoked_s, 2000);
+	fleet_box_free(&b);
+	assert_int_equal(add(f, "gw-1", "0b", &e), 0);
+	assert_int_equal(fleet_find(f, "gw-1", &found, &b, &e), 0);
+	assert_int_equal(b.revoked_s, 0);
+	assert_int_equal(fleet_revoked(f, 4000, &r, &e), 0);
+	assert_int_equal(r.count, 1);
+	assert_string_equal(r.list[0].serial, "0a");
+	assert_int_equal(r.list[0].at_s, 2000);
+	/* Nobody takes a certificate that has run out: it need not be on the list. */
+	assert_int_equal(fleet_revoked(f, 5001, &late, &e), 0);
+	assert_int_equal(late.count, 0);
+	remove_db();
+}
+
+static void
+crl_numbers_rise(void **state)
+{
+	AUTO_FLEET struct fleet *f = fleet();
+	struct err e = ERR_INIT;
+	uint64_t a = 0, b = 0;
+
+	(void)state;
+	assert_int_equal(fleet_crl_number(f, &a, &e), 0);
+	fleet_close(&f);
+	f = fleet();
+	assert_int_equal(fleet_crl_number(f, &b, &e), 0);
+	assert_int_equal(a, 1);
+	assert_int_equal(b, 2);
+	remove_db();
+}
+
+static void
+two_programs_may_have_it_open(void **state)
+{
+	AUTO_FLEET struct fleet *f = fleet();
+	AUTO_FLEET struct fleet *g = fleet();
+	AUTO_FLEET_BOX struct fleet_box b = {0};
+	struct err e = ERR_INIT;
+	bool found = false;
+
+	(void)state;
+	assert_int_equal(add(f, "gw-1", "0a", &e), 0);
+	assert_int_equal(add(g, "gw-2", "0b", &e), 0);
+	assert_int_equal(fleet_find(f, "gw-2", &found, &b, &e), 0);
+	assert_true(found);
+	remove_db();
+}
+
+static void
+a_file_of_a_newer_program_or_of_no_database_is_refused(void **state)
+{
+	struct fleet *f = fleet();
+	struct err e = ERR_INIT;
+	char path[PATH_MAX];
+	int fd;
+
+	(void)state;
+	fleet_close(&f);
+	assert_int_equal(workspace_path(&w, "fleet.db", path, &e), 0);
+	/* user_version: https://www.sqlite.org/fileformat.html, section 1.3, offset 60. */
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	assert_int_equal(pwrite(fd, "\0\0\0\2", 4, 60), 4);
+	assert_int_equal(close(fd), 0);
+	assert_int_equal(fleet_open(&w, &f, &e), -1);
+	assert_int_equal(e.class, ERR_REFUSED);
+	remove_db();
+	assert_int_equal(file_create(path, 0600,
+				 span_str("this is not a database, but long "
+					  "enough to have been one of SQLite's"),
+				 &e),
+		0);
+	assert_int_equal(fleet_open(&w, &f, &e), -1);
+	assert_int_equal(e.class, ERR_SYSTEM);
+	assert_null(f);
+	remove_db();
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_box_that_was_added_is_found_after_reopening),
+		cmocka_unit_test(a_name_that_is_taken_is_refused_and_changes_nothing),
+		cmocka_unit_test(a_revoked_box_comes_back_while_its_old_certificate_stays_revoked),
+		cmocka_unit_test(crl_numbers_rise),
+		cmocka_unit_test(two_programs_may_have_it_open),
+		cmocka_unit_test(a_file_of_a_newer_program_or_of_no_database_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
