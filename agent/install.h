@@ -4,6 +4,7 @@
 
 #include "agent/boot.h"
 #include "agent/conf.h"
+#include "agent/engine.h"
 #include "agent/source.h"
 #include "agent/state.h"
 #include "common/base/err.h"
@@ -31,11 +32,6 @@ int head_verify_local(int fd, const char *name, const struct role_keys *releases
 /* From a spooled head (fd, len bytes): digest first, then layout. fd is taken over on success. */
 int head_verify_target(int fd, const char *name, uint64_t len, const struct digest *sha256,
 	struct head *out, struct err *e);
-
-/* What an install came to, for logs and reports. */
-struct install_stats {
-	uint64_t bytes_in_place, bytes_fetched, bytes_written, chunks;
-};
 
 /* The rules that every install obeys, local or not: compatible, rollback index at or above the
  * floor, every slot class there, every slot large enough. Nothing has been written when this says

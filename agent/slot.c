@@ -1,0 +1,137 @@
+#include "agent/slot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+#include "common/base/file.h"
+#include "common/base/num.h"
+
+void
+slot_close(struct slot *s)
+{
+	cleanup_fd(&s->fd);
+	s->fd = -1;
+}
+
+static int
+type_check(const struct slot_class *class, const char *path, const struct stat *st, struct err *e)
+{
+	if (class->type == SLOT_BLOCK && !S_ISBLK(st->st_mode))
+		return err_set(e, ERR_USAGE, "%s is not a block device, as agent.conf says", path);
+	if (class->type == SLOT_FILE && !S_ISREG(st->st_mode))
+		return err_set(e, ERR_USAGE, "%s is not a file, as agent.conf says", path);
+	return 0;
+}
+
+int
+slot_open(
+	const struct slot_class *class, enum side side, bool write, struct slot *out, struct err *e)
+{
+	int exclusive = class->type == SLOT_BLOCK && write ? O_EXCL : 0;
+	const char *path = class->path[side];
+	AUTO_SLOT struct slot s = SLOT_INIT;
+	struct stat st;
+
+	(void)snprintf(s.name, sizeof(s.name), "%s %s", class->name, side_name(side));
+	if (class->type == SLOT_DIR)
+		return err_set(e, ERR_REFUSED, "slot %s is a folder: no image goes there", s.name);
+	s.fd = open(path, (write ? O_RDWR : O_RDONLY) | exclusive | O_CLOEXEC | O_NOCTTY);
+	if (s.fd < 0 && errno == ENOENT && class->type == SLOT_FILE)
+		return err_sys(e, ENOENT,
+			"slot %s: %s (make it once, as large as a partition would be: "
+			"truncate -s SIZE %s)",
+			s.name, path, path);
+	if (s.fd < 0)
+		return err_sys(e, errno, "slot %s: opening %s", s.name, path);
+	if (fstat(s.fd, &st) < 0)
+		return err_sys(e, errno, "slot %s: looking at %s", s.name, path);
+	if (type_check(class, path, &st, e) < 0 || file_size(s.fd, path, &s.size, e) < 0)
+		return err_context(e, "slot %s", s.name);
+	s.block = S_ISBLK(st.st_mode);
+	*out = s;
+	s.fd = -1;
+	return 0;
+}
+
+int
+slot_check_apart(const struct slot_class *class, struct err *e)
+{
+	struct stat st[SIDES];
+
+	for (size_t i = 0; i < SIDES; i++) {
+		if (stat(class->path[i], &st[i]) < 0)
+			return err_sys(e, errno, "slot %s %s: %s", class->name,
+				side_name((enum side)i), class->path[i]);
+	}
+	if ((st[0].st_dev == st[1].st_dev && st[0].st_ino == st[1].st_ino) ||
+		(S_ISBLK(st[0].st_mode) && S_ISBLK(st[1].st_mode) &&
+			st[0].st_rdev == st[1].st_rdev))
+		return err_set(e, ERR_REFUSED,
+			"slot %s: %s and %s are the same place; correct agent.conf", class->name,
+			class->path[SIDE_A], class->path[SIDE_B]);
+	return 0;
+}
+
+int
+slot_sync(const struct slot *s, struct err *e)
+{
+	int rc;
+
+	if (fsync(s->fd) < 0)
+		return err_sys(e, errno, "syncing slot %s", s->name);
+	/* Needs CAP_SYS_ADMIN; without it the advice below does nearly as well. */
+	if (s->block && ioctl(s->fd, BLKFLSBUF, 0) < 0 && errno != EACCES && errno != EPERM)
+		return err_sys(e, errno, "flushing slot %s", s->name);
+	rc = posix_fadvise(s->fd, 0, 0, POSIX_FADV_DONTNEED);
+	if (rc != 0)
+		return err_sys(e, rc, "dropping the cache of slot %s", s->name);
+	return 0;
+}
+
+static int
+slot_read(void *arg, void *data, size_t len, uint64_t offset, struct err *e)
+{
+	const struct slot *s = arg;
+
+	return file_pread_full(s->fd, s->name, data, len, offset, e);
+}
+
+static int
+slot_write(void *arg, const void *data, size_t len, uint64_t offset, struct err *e)
+{
+	const struct slot *s = arg;
+	uint64_t end;
+
+	/* install_check() saw to it; here it keeps a file slot from growing whatever happens. */
+	if (num_add(offset, len, &end, s->name, e) < 0)
+		return -1;
+	if (end > s->size)
+		return err_set(e, ERR_LIMIT, "slot %s ends before byte %llu", s->name,
+			(unsigned long long)end);
+	return file_pwrite_full(s->fd, s->name, data, len, offset, e);
+}
+
+static int
+slot_zero(void *arg, uint64_t offset, uint64_t len, uint64_t *written, struct err *e)
+{
+	struct slot *s = arg;
+	struct place p = slot_place(s);
+
+	*written = 0;
+	if (offset <= s->size && len <= s->size - offset &&
+		fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
+			(off_t)len) == 0)
+		return 0;
+	/* Not every device and file system has holes. */
+	return place_zero_by_writing(&p, offset, len, written, e);
+}
+
+struct place
+slot_place(struct slot *s)
+{
+	return (struct place){s, slot_read, slot_write, slot_zero};
+}

@@ -1,0 +1,197 @@
+/* Payloads and sources for tests of the installing half: small, in memory. */
+#ifndef SLUICE_TESTS_UNIT_PAYLOAD_H
+#define SLUICE_TESTS_UNIT_PAYLOAD_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <cmocka.h>
+
+#include "agent/source.h"
+#include "common/base/cleanup.h"
+#include "common/base/file.h"
+#include "common/base/num.h"
+#include "common/format/codec.h"
+#include "common/format/index.h"
+
+/* A payload with its index and its data, as a packer would make them. */
+struct made {
+	struct payload p;
+	struct buf index, data;
+	uint64_t entries, plain;
+	uint64_t run; /* zero chunks waiting to become one entry */
+};
+
+static inline void
+made_entry(struct made *m, const struct chunk *c)
+{
+	uint8_t entry[INDEX_ENTRY_BYTES];
+	struct err e = ERR_INIT;
+
+	index_put_entry(entry, c);
+	assert_int_equal(buf_append(&m->index, entry, sizeof(entry), &e), 0);
+	m->entries++;
+}
+
+static inline void
+made_flush_run(struct made *m)
+{
+	if (m->run > 0)
+		made_entry(
+			m, &(struct chunk){.store = CHUNK_ZERO_RUN, .size = m->run * CHUNK_BYTES});
+	m->run = 0;
+}
+
+/* Adds a file of a tree, or the whole of an image. */
+static inline void
+made_add(struct made *m, struct span plain)
+{
+	struct deflater *deflater = NULL;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(deflater_new(6, &deflater, &e), 0);
+	for (size_t at = 0; at < plain.len;) {
+		uint8_t stored[CHUNK_STORED_MAX];
+		const uint8_t *stored_data;
+		size_t step = (size_t)num_min(plain.len - at, CHUNK_BYTES);
+		struct chunk c;
+
+		assert_int_equal(chunk_encode(deflater, span_of(plain.data + at, step), stored, &c,
+					 &stored_data, &e),
+			0);
+		at += step;
+		m->plain += step;
+		if (c.store == CHUNK_ZERO_RUN) {
+			m->run++;
+			continue;
+		}
+		made_flush_run(m);
+		made_entry(m, &c);
+		assert_int_equal(buf_append(&m->data, stored_data, c.stored_size, &e), 0);
+	}
+	made_flush_run(m);
+	deflater_free(&deflater);
+}
+
+static inline void
+made_begin(struct made *m, const char *name, const char *slot_class, enum payload_kind kind)
+{
+	struct err e = ERR_INIT;
+	uint8_t header[INDEX_HEADER_BYTES] = {0};
+
+	*m = (struct made){.index = BUF_INIT(1 << 24), .data = BUF_INIT(1 << 28)};
+	m->p.kind = kind;
+	(void)snprintf(m->p.name, sizeof(m->p.name), "%s", name);
+	(void)snprintf(m->p.slot_class, sizeof(m->p.slot_class), "%s", slot_class);
+	assert_int_equal(buf_append(&m->index, header, sizeof(header), &e), 0);
+}
+
+static inline void
+made_end(struct made *m)
+{
+	struct member *index = &m->p.members[MEMBER_INDEX], *data = &m->p.members[MEMBER_DATA];
+
+	index_put_header(m->index.data, m->plain, m->entries);
+	*index = (struct member){true, m->index.len, digest_of(buf_span(&m->index))};
+	*data = (struct member){true, m->data.len, digest_of(buf_span(&m->data))};
+	m->p.size = m->plain;
+}
+
+static inline void
+made_image(struct made *m, const char *name, const char *slot_class, struct span plain)
+{
+	made_begin(m, name, slot_class, PAYLOAD_IMAGE);
+	made_add(m, plain);
+	made_end(m);
+	m->p.digest = digest_of(plain);
+}
+
+static inline void
+made_free(struct made *m)
+{
+	buf_free(&m->index);
+	buf_free(&m->data);
+}
+
+/* Bytes that do not compress, different for each seed. */
+static inline void
+noise(uint8_t *data, size_t len, uint64_t seed)
+{
+	for (size_t i = 0; i < len; i++) {
+		seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+		data[i] = (uint8_t)(seed >> 56);
+	}
+}
+
+/* A source over bytes in memory that counts, and fails where it is told to. */
+struct memory_source {
+	struct span bytes;
+	uint64_t at, end;
+	unsigned opens;
+	uint64_t given;	    /* bytes, all in all */
+	uint64_t break_at;  /* a range that reaches this many bytes given breaks off; 0: never */
+	bool broken_always; /* every open range breaks before its first byte */
+	size_t step;	    /* the most that one read gives; 0: all */
+};
+
+static inline int
+memory_source_open(void *arg, uint64_t offset, uint64_t len, struct err *e)
+{
+	struct memory_source *m = arg;
+
+	(void)e;
+	assert_true(len > 0 && offset <= m->bytes.len && len <= m->bytes.len - offset);
+	m->at = offset;
+	m->end = offset + len;
+	m->opens++;
+	return 0;
+}
+
+static inline ssize_t
+memory_source_read(void *arg, void *data, size_t len, struct err *e)
+{
+	struct memory_source *m = arg;
+	size_t n = (size_t)num_min(len, m->end - m->at);
+
+	if (m->step && n > m->step)
+		n = m->step;
+	if (m->broken_always || (m->break_at && m->given + n > m->break_at)) {
+		m->break_at = 0;
+		m->end = m->at;
+		return err_set(e, ERR_NETWORK, "cut by the test");
+	}
+	memcpy(data, m->bytes.data + m->at, n);
+	m->at += n;
+	m->given += n;
+	return (ssize_t)n;
+}
+
+static inline void
+memory_source_close(void *arg)
+{
+	(void)arg;
+}
+
+static inline struct source
+memory_source(struct memory_source *m)
+{
+	return (struct source){m, memory_source_open, memory_source_read, memory_source_close};
+}
+
+/* The bytes in an unnamed file. The caller closes it. */
+static inline int
+memory_file(struct span bytes)
+{
+	int fd = memfd_create("test", MFD_CLOEXEC);
+	struct err e = ERR_INIT;
+
+	assert_true(fd >= 0);
+	assert_int_equal(file_pwrite_full(fd, "test", bytes.data, bytes.len, 0, &e), 0);
+	return fd;
+}
+
+#endif

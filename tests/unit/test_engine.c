@@ -1,0 +1,401 @@
+#include "tests/unit/payload.h"
+
+#include "agent/engine.h"
+
+/* Seven and a bit chunks: noise, text, zeros, zeros, noise, text, noise, and a short end. */
+enum { IMAGE_BYTES = 7 * CHUNK_BYTES + 1234 };
+static uint8_t image[IMAGE_BYTES];
+
+/* A place in memory that counts what is written, and stops holding what it is given if told to. */
+struct memory_place {
+	uint8_t *bytes;
+	uint64_t written;
+	bool forgets;
+};
+
+struct bench {
+	struct made made;
+	int index_fd;
+	struct memory_place memory;
+	struct memory_source source;
+	struct place place;
+	struct source as_source;
+	struct install_stats stats;
+	struct keep_going keep_going;
+	unsigned asked, asks_left;
+	struct index_reader *index, *scout;
+};
+
+static int
+place_read(void *arg, void *data, size_t len, uint64_t offset, struct err *e)
+{
+	const struct memory_place *m = arg;
+
+	(void)e;
+	assert_true(offset <= IMAGE_BYTES && len <= IMAGE_BYTES - offset);
+	memcpy(data, m->bytes + offset, len);
+	return 0;
+}
+
+static int
+place_write(void *arg, const void *data, size_t len, uint64_t offset, struct err *e)
+{
+	struct memory_place *m = arg;
+
+	(void)e;
+	assert_true(offset <= IMAGE_BYTES && len <= IMAGE_BYTES - offset);
+	if (!m->forgets)
+		memcpy(m->bytes + offset, data, len);
+	m->written += len;
+	return 0;
+}
+
+static int
+place_zero(void *arg, uint64_t offset, uint64_t len, uint64_t *written, struct err *e)
+{
+	struct memory_place *m = arg;
+	struct place p = {m, place_read, place_write, place_zero};
+
+	*written = 0;
+	return place_zero_by_writing(&p, offset, len, written, e);
+}
+
+static int
+ask(void *arg, struct err *e)
+{
+	struct bench *b = arg;
+
+	b->asked++;
+	if (b->asks_left == 0)
+		return err_set(e, ERR_STOPPED, "stopped by the test");
+	b->asks_left--;
+	return 0;
+}
+
+static void
+bench_free(struct bench *b)
+{
+	index_close(&b->index);
+	index_close(&b->scout);
+	(void)close(b->index_fd);
+	made_free(&b->made);
+	free(b->memory.bytes);
+}
+
+/* The place holds before. */
+static void
+bench_make(struct bench *b, const uint8_t *before)
+{
+	struct err e = ERR_INIT;
+
+	*b = (struct bench){.asks_left = UINT32_MAX};
+	made_image(&b->made, "rootfs", "rootfs", span_of(image, IMAGE_BYTES));
+	b->index_fd = memory_file(buf_span(&b->made.index));
+	b->memory.bytes = malloc(IMAGE_BYTES);
+	assert_non_null(b->memory.bytes);
+	memcpy(b->memory.bytes, before, IMAGE_BYTES);
+	b->source.bytes = buf_span(&b->made.data);
+	b->place = (struct place){&b->memory, place_read, place_write, place_zero};
+	b->as_source = memory_source(&b->source);
+	b->keep_going = (struct keep_going){ask, b};
+	assert_int_equal(index_open(b->index_fd, "index", 0, &b->made.p, &b->index, &e), 0);
+	assert_int_equal(index_open(b->index_fd, "index", 0, &b->made.p, &b->scout, &e), 0);
+}
+
+static struct engine
+bench_engine(struct bench *b)
+{
+	return (struct engine){
+		&b->place, b->index, b->scout, &b->as_source, 0, &b->keep_going, &b->stats};
+}
+
+static int
+bench_fill(struct bench *b, bool *changed, struct err *e)
+{
+	struct engine g = bench_engine(b);
+
+	*e = ERR_INIT;
+	return engine_fill(&g, changed, e);
+}
+
+static void
+assert_equal_and_checked(struct bench *b)
+{
+	struct engine g = bench_engine(b);
+	struct err e = ERR_INIT;
+
+	assert_memory_equal(b->memory.bytes, image, IMAGE_BYTES);
+	assert_int_equal(engine_check(&g, &e), 0);
+}
+
+static int
+make_image(void **state)
+{
+	(void)state;
+	noise(image, CHUNK_BYTES, 1);
+	memset(image + CHUNK_BYTES, 't', CHUNK_BYTES);
+	noise(image + 4 * CHUNK_BYTES, CHUNK_BYTES, 2);
+	memset(image + 5 * CHUNK_BYTES, 'u', CHUNK_BYTES);
+	noise(image + 6 * CHUNK_BYTES, CHUNK_BYTES, 3);
+	memset(image + 7 * CHUNK_BYTES, 0, 1234);
+	image[7 * CHUNK_BYTES + 1233] = 1;
+	return 0;
+}
+
+static uint8_t *
+other_bytes(void)
+{
+	uint8_t *before = malloc(IMAGE_BYTES);
+
+	assert_non_null(before);
+	memset(before, 0xee, IMAGE_BYTES);
+	return before;
+}
+
+static void
+all_wrong_is_fetched_as_one_range(void **state)
+{
+	CLEANUP(bench_free) struct bench b;
+	AUTO_FREE uint8_t *before = other_bytes();
+	struct err e;
+	bool changed;
+
+	(void)state;
+	bench_make(&b, before);
+	assert_int_equal(bench_fill(&b, &changed, &e), 0);
+	assert_true(changed);
+	assert_int_equal(b.source.opens, 1);
+	assert_int_equal(b.stats.bytes_fetched, b.made.data.len);
+	assert_int_equal(b.stats.bytes_written, IMAGE_BYTES);
+	assert_int_equal(b.stats.bytes_in_place, 0);
+	assert_int_equal(b.stats.chunks, 7);
+	assert_equal_and_checked(&b);
+}
+
+static void
+all_right_is_neither_fetched_nor_written(void **state)
+{
+	CLEANUP(bench_free) struct bench b;
+	struct err e;
+	bool changed = true;
+
+	(void)state;
+	bench_make(&b, image);
+	assert_int_equal(bench_fill(&b, &changed, &e), 0);
+	assert_false(changed);
+	assert_int_equal(b.source.opens, 0);
+	assert_int_equal(b.memory.written, 0);
+	assert_int_equal(b.stats.bytes_in_place, IMAGE_BYTES);
+	assert_equal_and_checked(&b);
+}
+
+/* Every set of wrong chunks there is: exactly those are written, and ranges are as few as can be.
+ */
+static void
+exactly_what_is_wrong_is_mended(void **state)
+{
+	(void)state;
+	for (unsigned set = 0; set < 256; set++) {
+		CLEANUP(bench_free) struct bench b;
+		AUTO_FREE uint8_t *before = malloc(IMAGE_BYTES);
+		uint64_t wrong_bytes = 0;
+		unsigned ranges = 0;
+		bool changed, before_wrong = false;
+		struct err e;
+
+		assert_non_null(before);
+		memcpy(before, image, IMAGE_BYTES);
+		for (unsigned i = 0; i < 8; i++) {
+			size_t size = i < 7 ? CHUNK_BYTES : 1234;
+			bool wrong = set >> i & 1, zero = i == 2 || i == 3;
+
+			if (wrong) {
+				before[i * CHUNK_BYTES + size - 1] ^= 0x40;
+				wrong_bytes += size;
+			}
+			if (zero)
+				continue;
+			ranges += wrong && !before_wrong;
+			before_wrong = wrong;
+		}
+		bench_make(&b, before);
+		assert_int_equal(bench_fill(&b, &changed, &e), 0);
+		assert_int_equal(changed, set != 0);
+		assert_int_equal(b.memory.written, wrong_bytes);
+		assert_int_equal(b.stats.bytes_written, wrong_bytes);
+		assert_int_equal(b.source.opens, ranges);
+		assert_equal_and_checked(&b);
+	}
+}
+
+static void
+flipped_stored_byte_is_refused_and_not_written(void **state)
+{
+	AUTO_FREE uint8_t *before = other_bytes();
+
+	(void)state;
+	/* The second chunk is deflated, so a flip there could mislead an inflater. */
+	for (size_t at = CHUNK_BYTES; at < CHUNK_BYTES + 8; at++) {
+		CLEANUP(bench_free) struct bench b;
+		struct err e;
+		bool changed;
+
+		bench_make(&b, before);
+		b.made.data.data[at] ^= 1;
+		assert_int_equal(bench_fill(&b, &changed, &e), -1);
+		assert_int_equal(e.class, ERR_UNTRUSTED);
+		assert_int_equal(b.memory.written, CHUNK_BYTES);
+		assert_memory_equal(
+			b.memory.bytes + CHUNK_BYTES, before, IMAGE_BYTES - CHUNK_BYTES);
+	}
+}
+
+static void
+broken_range_is_opened_again_where_it_broke(void **state)
+{
+	CLEANUP(bench_free) struct bench b;
+	AUTO_FREE uint8_t *before = other_bytes();
+	struct err e;
+	bool changed;
+
+	(void)state;
+	bench_make(&b, before);
+	b.source.step = 1000;
+	b.source.break_at = 70000;
+	assert_int_equal(bench_fill(&b, &changed, &e), 0);
+	assert_int_equal(b.source.opens, 2);
+	assert_int_equal(b.source.given, b.made.data.len);
+	assert_equal_and_checked(&b);
+}
+
+static void
+range_that_brings_nothing_twice_is_given_up(void **state)
+{
+	CLEANUP(bench_free) struct bench b;
+	AUTO_FREE uint8_t *before = other_bytes();
+	struct err e;
+	bool changed;
+
+	(void)state;
+	bench_make(&b, before);
+	b.source.broken_always = true;
+	assert_int_equal(bench_fill(&b, &changed, &e), -1);
+	assert_int_equal(e.class, ERR_NETWORK);
+	assert_true(b.source.opens <= 3);
+}
+
+/* Stopped after any number of chunks, it goes on from there without fetching anything twice. */
+static void
+stopped_anywhere_it_resumes(void **state)
+{
+	AUTO_FREE uint8_t *before = other_bytes();
+
+	(void)state;
+	for (unsigned asks = 0; asks < 20; asks++) {
+		CLEANUP(bench_free) struct bench b;
+		struct err e;
+		bool changed;
+
+		bench_make(&b, before);
+		b.asks_left = asks;
+		if (bench_fill(&b, &changed, &e) < 0)
+			assert_int_equal(e.class, ERR_STOPPED);
+		b.asks_left = UINT32_MAX;
+		assert_int_equal(bench_fill(&b, &changed, &e), 0);
+		assert_int_equal(b.source.given, b.made.data.len);
+		assert_equal_and_checked(&b);
+	}
+}
+
+static void
+every_chunk_is_asked_for(void **state)
+{
+	CLEANUP(bench_free) struct bench b;
+	AUTO_FREE uint8_t *before = other_bytes();
+	struct err e;
+	bool changed;
+
+	(void)state;
+	bench_make(&b, before);
+	assert_int_equal(bench_fill(&b, &changed, &e), 0);
+	assert_true(b.asked >= 14);
+}
+
+static void
+what_reads_back_wrong_is_found(void **state)
+{
+	AUTO_FREE uint8_t *before = other_bytes();
+
+	(void)state;
+	for (size_t at = 0; at < IMAGE_BYTES; at += CHUNK_BYTES / 2 + 7) {
+		CLEANUP(bench_free) struct bench b;
+		struct engine g;
+		struct err e;
+		bool changed;
+
+		bench_make(&b, before);
+		assert_int_equal(bench_fill(&b, &changed, &e), 0);
+		b.memory.bytes[at] ^= 4;
+		g = bench_engine(&b);
+		assert_int_equal(engine_check(&g, &e), -1);
+		assert_int_equal(e.class, ERR_SYSTEM);
+		assert_non_null(strstr(e.text, "read back"));
+	}
+}
+
+static void
+place_that_forgets_is_found(void **state)
+{
+	CLEANUP(bench_free) struct bench b;
+	AUTO_FREE uint8_t *before = other_bytes();
+	struct engine g;
+	struct err e;
+	bool changed;
+
+	(void)state;
+	bench_make(&b, before);
+	b.memory.forgets = true;
+	assert_int_equal(bench_fill(&b, &changed, &e), 0);
+	g = bench_engine(&b);
+	assert_int_equal(engine_check(&g, &e), -1);
+}
+
+static void
+index_that_changed_since_it_was_checked_writes_nothing(void **state)
+{
+	CLEANUP(bench_free) struct bench b;
+	AUTO_FREE uint8_t *before = other_bytes();
+	uint8_t other = 0x55;
+	struct err e;
+	bool changed;
+
+	(void)state;
+	bench_make(&b, before);
+	assert_int_equal(file_pwrite_full(b.index_fd, "index", &other, 1,
+				 INDEX_HEADER_BYTES + INDEX_ENTRY_BYTES, &e),
+		0);
+	assert_int_equal(bench_fill(&b, &changed, &e), -1);
+	assert_int_equal(e.class, ERR_UNTRUSTED);
+	assert_int_equal(b.memory.written, 0);
+	assert_int_equal(b.source.opens, 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(all_wrong_is_fetched_as_one_range),
+		cmocka_unit_test(all_right_is_neither_fetched_nor_written),
+		cmocka_unit_test(exactly_what_is_wrong_is_mended),
+		cmocka_unit_test(flipped_stored_byte_is_refused_and_not_written),
+		cmocka_unit_test(broken_range_is_opened_again_where_it_broke),
+		cmocka_unit_test(range_that_brings_nothing_twice_is_given_up),
+		cmocka_unit_test(stopped_anywhere_it_resumes),
+		cmocka_unit_test(every_chunk_is_asked_for),
+		cmocka_unit_test(what_reads_back_wrong_is_found),
+		cmocka_unit_test(place_that_forgets_is_found),
+		cmocka_unit_test(index_that_changed_since_it_was_checked_writes_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, make_image, NULL);
+}

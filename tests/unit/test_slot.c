@@ -1,0 +1,204 @@
+#include "tests/unit/folder.h"
+#include "tests/unit/payload.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "agent/slot.h"
+
+enum { SLOT_BYTES = 4 * CHUNK_BYTES };
+
+static struct slot_class
+file_class(const char *a, const char *b)
+{
+	struct slot_class class = {.name = "rootfs", .type = SLOT_FILE};
+
+	class.path[SIDE_A] = strdup(a);
+	class.path[SIDE_B] = strdup(b);
+	return class;
+}
+
+static void
+class_free(struct slot_class *class)
+{
+	free(class->path[SIDE_A]);
+	free(class->path[SIDE_B]);
+}
+
+static void
+make_file(const char *path, off_t size)
+{
+	struct err e = ERR_INIT;
+
+	assert_int_equal(file_create(path, 0600, span_str("x"), &e), 0);
+	assert_int_equal(truncate(path, size), 0);
+}
+
+static void
+file_slot_is_written_synced_and_read(void **state)
+{
+	CLEANUP(class_free) struct slot_class class = file_class("a", "b");
+	AUTO_SLOT struct slot s = SLOT_INIT;
+	uint8_t data[1000], back[1000];
+	struct err e = ERR_INIT;
+	struct place p;
+
+	(void)state;
+	make_file("b", SLOT_BYTES);
+	assert_int_equal(slot_open(&class, SIDE_B, true, &s, &e), 0);
+	assert_int_equal(s.size, SLOT_BYTES);
+	assert_string_equal(s.name, "rootfs B");
+	p = slot_place(&s);
+	noise(data, sizeof(data), 1);
+	assert_int_equal(p.write(p.arg, data, sizeof(data), 70000, &e), 0);
+	assert_int_equal(slot_sync(&s, &e), 0);
+	assert_int_equal(p.read(p.arg, back, sizeof(back), 70000, &e), 0);
+	assert_memory_equal(data, back, sizeof(data));
+}
+
+static void
+nothing_is_written_past_the_end(void **state)
+{
+	CLEANUP(class_free) struct slot_class class = file_class("a", "b");
+	AUTO_SLOT struct slot s = SLOT_INIT;
+	struct err e = ERR_INIT;
+	struct place p;
+	struct stat st;
+	uint64_t written;
+
+	(void)state;
+	make_file("a", SLOT_BYTES);
+	assert_int_equal(slot_open(&class, SIDE_A, true, &s, &e), 0);
+	p = slot_place(&s);
+	assert_int_equal(p.write(p.arg, "12", 2, SLOT_BYTES - 1, &e), -1);
+	assert_int_equal(e.class, ERR_LIMIT);
+	assert_int_equal(p.write(p.arg, "12", 2, UINT64_MAX, &e), -1);
+	assert_int_equal(p.zero(p.arg, SLOT_BYTES, CHUNK_BYTES, &written, &e), -1);
+	assert_int_equal(stat("a", &st), 0);
+	assert_int_equal(st.st_size, SLOT_BYTES);
+}
+
+static void
+zeroed_ranges_become_holes(void **state)
+{
+	CLEANUP(class_free) struct slot_class class = file_class("a", "b");
+	AUTO_SLOT struct slot s = SLOT_INIT;
+	AUTO_FREE uint8_t *data = malloc(SLOT_BYTES);
+	struct err e = ERR_INIT;
+	struct place p;
+	struct stat full, holed;
+	uint64_t written = 99;
+
+	(void)state;
+	assert_non_null(data);
+	make_file("a", SLOT_BYTES);
+	assert_int_equal(slot_open(&class, SIDE_A, true, &s, &e), 0);
+	p = slot_place(&s);
+	noise(data, SLOT_BYTES, 3);
+	assert_int_equal(p.write(p.arg, data, SLOT_BYTES, 0, &e), 0);
+	assert_int_equal(slot_sync(&s, &e), 0);
+	assert_int_equal(stat("a", &full), 0);
+	assert_int_equal(p.zero(p.arg, CHUNK_BYTES, 2 * CHUNK_BYTES, &written, &e), 0);
+	assert_int_equal(written, 0);
+	assert_int_equal(slot_sync(&s, &e), 0);
+	assert_int_equal(stat("a", &holed), 0);
+	assert_true(holed.st_blocks < full.st_blocks);
+	memset(data + CHUNK_BYTES, 0, 2 * CHUNK_BYTES);
+	for (size_t at = 0; at < SLOT_BYTES; at += CHUNK_BYTES) {
+		uint8_t back[CHUNK_BYTES];
+
+		assert_int_equal(p.read(p.arg, back, CHUNK_BYTES, at, &e), 0);
+		assert_memory_equal(back, data + at, CHUNK_BYTES);
+	}
+}
+
+static void
+zeros_are_written_only_where_other_bytes_are(void **state)
+{
+	CLEANUP(class_free) struct slot_class class = file_class("a", "b");
+	AUTO_SLOT struct slot s = SLOT_INIT;
+	struct err e = ERR_INIT;
+	struct place p;
+	uint64_t written = 0;
+	uint8_t back;
+
+	(void)state;
+	make_file("a", SLOT_BYTES);
+	assert_int_equal(slot_open(&class, SIDE_A, true, &s, &e), 0);
+	p = slot_place(&s);
+	assert_int_equal(p.write(p.arg, "x", 1, 2 * CHUNK_BYTES + 5, &e), 0);
+	assert_int_equal(place_zero_by_writing(&p, 0, SLOT_BYTES, &written, &e), 0);
+	/* The file's first byte was an x as well. */
+	assert_int_equal(written, 2 * CHUNK_BYTES);
+	assert_int_equal(p.read(p.arg, &back, 1, 2 * CHUNK_BYTES + 5, &e), 0);
+	assert_int_equal(back, 0);
+}
+
+static void
+place_of_another_type_is_refused(void **state)
+{
+	CLEANUP(class_free) struct slot_class class = file_class(".", "/dev/null");
+	AUTO_SLOT struct slot s = SLOT_INIT;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(slot_open(&class, SIDE_A, false, &s, &e), -1);
+	assert_int_equal(e.class, ERR_USAGE);
+	assert_int_equal(slot_open(&class, SIDE_B, true, &s, &e), -1);
+	assert_int_equal(e.class, ERR_USAGE);
+	class.type = SLOT_BLOCK;
+	assert_int_equal(slot_open(&class, SIDE_B, true, &s, &e), -1);
+	assert_int_equal(e.class, ERR_USAGE);
+	class.type = SLOT_DIR;
+	assert_int_equal(slot_open(&class, SIDE_A, true, &s, &e), -1);
+	assert_int_equal(s.fd, -1);
+}
+
+static void
+missing_file_slot_says_how_to_make_it(void **state)
+{
+	CLEANUP(class_free) struct slot_class class = file_class("a", "b");
+	AUTO_SLOT struct slot s = SLOT_INIT;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(slot_open(&class, SIDE_A, true, &s, &e), -1);
+	assert_int_equal(e.errnum, ENOENT);
+	assert_non_null(strstr(e.text, "truncate -s SIZE a"));
+}
+
+static void
+same_place_under_two_names_is_refused(void **state)
+{
+	CLEANUP(class_free) struct slot_class class = file_class("a", "b");
+	struct err e = ERR_INIT;
+
+	(void)state;
+	make_file("a", SLOT_BYTES);
+	assert_int_equal(link("a", "b"), 0);
+	assert_int_equal(slot_check_apart(&class, &e), -1);
+	assert_int_equal(e.class, ERR_REFUSED);
+	assert_int_equal(unlink("b"), 0);
+	assert_int_equal(symlink("a", "b"), 0);
+	assert_int_equal(slot_check_apart(&class, &e), -1);
+	assert_int_equal(unlink("b"), 0);
+	make_file("b", SLOT_BYTES);
+	assert_int_equal(slot_check_apart(&class, &e), 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, folder_enter, folder_leave)
+		IN_FOLDER(file_slot_is_written_synced_and_read),
+		IN_FOLDER(nothing_is_written_past_the_end),
+		IN_FOLDER(zeroed_ranges_become_holes),
+		IN_FOLDER(zeros_are_written_only_where_other_bytes_are),
+		IN_FOLDER(place_of_another_type_is_refused),
+		IN_FOLDER(missing_file_slot_says_how_to_make_it),
+		IN_FOLDER(same_place_under_two_names_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
