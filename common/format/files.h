@@ -1,13 +1,15 @@
 /* PAYLOAD.files: what is in a tree, one JSON object a line, in canonical JSON, sorted by path so
- * that a folder comes before what is in it.
+ * that a folder comes before what is in it (tree_path_compare).
  *
  *     {"gid":0,"mode":493,"mtime":1760000000,"path":"usr/bin","type":"dir","uid":0}
- *     {...,"path":"usr/bin/app","sha256":"...","size":12345,"type":"file"}
- *     {...,"path":"usr/bin/a","target":"app","type":"symlink"}
- *     {...,"path":"usr/bin/b","target":"usr/bin/app","type":"hardlink"}
+ *     {...,"path":"usr/bin/a","target":"app","type":"symlink",...}
+ *     {...,"path":"usr/bin/app","sha256":"...","size":12345,"type":"file",...}
+ *     {...,"path":"usr/bin/b","target":"usr/bin/app","type":"hardlink",...}
  *
- * "xattrs":{"user.x":"hex of the value"} may stand on any but hard links. Hard links name a file of
- * this list that came before. No devices, sockets or pipes. */
+ * "xattrs":{"user.x":"lower-case hex of the value"} may stand on any but hard links, and is not
+ * empty. Hard links name a file of this list that came before; their mode, owner and time repeat
+ * its own. Times are of 1970 to 9999; user and group 4294967295 are refused. No devices, sockets or
+ * pipes. */
 #ifndef SLUICE_FORMAT_FILES_H
 #define SLUICE_FORMAT_FILES_H
 
@@ -34,6 +36,10 @@ struct tree_entry {
 	json_t *xattrs;	      /* object of hexadecimal strings, or NULL; owned by the reader */
 };
 
+/* The order of a list: by bytes, but that a slash comes before every other byte, so that all that
+ * is in a folder follows it directly ("a", "a/b", "a-b"). Below, at or above 0 like strcmp. */
+int tree_path_compare(const char *a, const char *b);
+
 struct files_reader;
 void files_close(struct files_reader **r);
 #define AUTO_FILES CLEANUP(files_close)
@@ -43,14 +49,17 @@ int files_open(int fd, const char *name, uint64_t offset, const struct payload *
 	struct files_reader **out, struct err *e);
 
 /* The next entry, valid until the next call: *more false after the last. Refused: unknown words,
- * absolute paths, empty, "." or ".." components, paths out of order or twice, control characters,
- * a parent that is not a folder of this list, a hard link to what is not a file before it; sums
- * that do not match the payload at the end. ERR_MALFORMED names the line. Memory is bounded by the
- * depth of paths, not by their number — but for hard link targets, of which only digests are kept.
- */
+ * lines that files_put would not write, absolute paths, empty, "." or ".." components, paths out of
+ * order or twice, control characters, a parent that is not a folder of this list, a hard link to
+ * what is not a file before it; sums that do not match the payload at the end. ERR_MALFORMED and
+ * ERR_LIMIT name the line. At the end the digest of all that was read is compared once more:
+ * ERR_UNTRUSTED when the file is no longer what was checked. So a walk counts only once it has come
+ * to its end. Memory is bounded by the longest line, not by their number, but for files that hard
+ * links may name, of which some 16 bytes are kept. */
 int files_next(struct files_reader *r, const struct tree_entry **out, bool *more, struct err *e);
 
-/* The line (with its newline) for an entry. */
+/* Appends the line (with its newline) for an entry. The same rules for the entry by itself:
+ * ERR_MALFORMED, ERR_LIMIT. */
 int files_put(const struct tree_entry *t, struct buf *out, struct err *e);
 
 #endif
