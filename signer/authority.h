@@ -9,7 +9,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/err.h"
-#include "common/crypto/x509.h"
+#include "signer/fleet.h"
 #include "signer/workspace.h"
 
 /* Makes the CA and a certificate for the server of these names (the first is its CN; DNS names and
@@ -21,10 +21,9 @@ int authority_make(
 int authority_issue(const struct workspace *w, const char *box, struct span key_pem, int64_t now_s,
 	struct buf *cert_pem, struct err *e);
 
-/* Replaces tls/crl.pem, good for the life that workspace.yaml gives it, and runs the `reload`
- * command. */
-int authority_renew_crl(const struct workspace *w, const struct x509_revoked *revoked, size_t count,
-	uint64_t number, int64_t now_s, struct err *e);
+/* Replaces tls/crl.pem by one of what the fleet has revoked, good for the life that workspace.yaml
+ * gives it, and runs the `reload` command. */
+int authority_renew_crl(const struct workspace *w, struct fleet *f, int64_t now_s, struct err *e);
 
 /* Whether it is time to renew the CRL: the CA's key is here and tls/crl.pem is missing or in the
  * second half of its life. */

@@ -14,4 +14,6 @@ struct command {
 	int (*run)(int argc, char **argv, struct err *e);
 };
 
+extern const struct command cmd_init;
+
 #endif

@@ -34,6 +34,35 @@ static const char workspace_rest[] =
 	"  crl: 7d                # renewed by the publisher at half of it\n"
 	"  box_certificate: 730d\n";
 
+const char sample_recipe[] =
+	"# A bundle recipe: what goes into one signed update.\n"
+	"#\n"
+	"#   sluice pack manifests/bundles/gateway.yaml -o gateway-2.4.0.ota\n"
+	"#   sluice sign gateway-2.4.0.ota --key keys/releases.key\n"
+	"#   sluice release gateway-2.4.0.ota --key keys/releases.key\n"
+	"#\n"
+	"# The bundle is called NAME-VERSION.ota.\n"
+	"name: gateway\n"
+	"version: 2.4.0\n"
+	"\n"
+	"# Boxes never go below the highest index that they have confirmed. Raise it only when no "
+	"older\n"
+	"# release must ever run again: a box cannot be sent back past it.\n"
+	"rollback_index: 1\n"
+	"\n"
+	"# The hardware it is for, as boxes name theirs in agent.conf.\n"
+	"compatible: [acme-gw3]\n"
+	"\n"
+	"# zlib's level, 1 to 9. 6 when not said.\n"
+	"level: 6\n"
+	"\n"
+	"# The parts. slot is a slot class of agent.conf. source is relative to this file:\n"
+	"#   kind: image   a file system or a partition's bytes: raw, or as .gz .xz .zst\n"
+	"#   kind: tree    a folder, or a tarball, compressed or not\n"
+	"payloads:\n"
+	"  - {name: rootfs, slot: rootfs, kind: image, source: build/rootfs.ext4}\n"
+	"  - {name: app, slot: app, kind: tree, source: build/app}\n";
+
 const char sample_plan[] =
 	"# A rollout plan: which bundle, for which boxes, in which waves.\n"
 	"#\n"

@@ -8,6 +8,7 @@
 /* Appends a workspace.yaml with these URLs, and every other setting at its default. */
 int sample_workspace(const char *site_url, const char *report_url, struct buf *out, struct err *e);
 
+extern const char sample_recipe[];
 extern const char sample_plan[];
 extern const char sample_gitignore[];
 

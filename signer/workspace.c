@@ -6,6 +6,7 @@
 
 #include "common/base/file.h"
 #include "common/base/num.h"
+#include "common/base/process.h"
 #include "common/limits.h"
 #include "signer/yaml.h"
 
@@ -13,6 +14,7 @@
 #define LIFE_MAX_S ((uint64_t)20 * 366 * 86400)
 #define LIFE_MIN_S ((uint64_t)60)
 #define COMMAND_BYTES_MAX 4096
+#define COMMAND_WORDS_MAX 64
 
 #define HOUR_S ((uint64_t)3600)
 #define DAY_S (24 * HOUR_S)
@@ -320,5 +322,33 @@ workspace_open(const char *dir, struct workspace *out, struct err *e)
 		return -1;
 	*out = w;
 	w = (struct workspace){0};
+	return 0;
+}
+
+int
+workspace_run(const struct workspace *w, const char *command, const char *word, int64_t timeout_ms,
+	struct err *e)
+{
+	AUTO_FREE char *line = strdup(command);
+	const char *argv[COMMAND_WORDS_MAX + 5] = {"env", "-C", w->dir};
+	struct process p = {.argv = argv, .timeout_ms = timeout_ms};
+	size_t count = 3;
+	char *rest = NULL;
+	int status;
+
+	if (!line)
+		return err_sys(e, ENOMEM, "%.64s", command);
+	for (char *part = strtok_r(line, " \t", &rest); part; part = strtok_r(NULL, " \t", &rest)) {
+		if (count == COMMAND_WORDS_MAX + 3)
+			return err_set(e, ERR_LIMIT, "%.64s... has more than %d words", command,
+				COMMAND_WORDS_MAX);
+		argv[count++] = part;
+	}
+	argv[count++] = word;
+	if (process_run(&p, &status, e) < 0)
+		return err_context(e, "%.256s", command);
+	if (status != 0)
+		return err_set(e, ERR_REFUSED, "'%.256s%s%s' failed with status %d", command,
+			word ? " " : "", word ? word : "", status);
 	return 0;
 }

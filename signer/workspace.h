@@ -35,6 +35,12 @@ int workspace_open(const char *dir, struct workspace *out, struct err *e);
 int workspace_path(
 	const struct workspace *w, const char *relative, char out[PATH_MAX], struct err *e);
 
+/* Runs a command line of workspace.yaml in the workspace's folder: split at blanks, no shell, with
+ * word (or NULL) behind it. Its output goes to standard error. ERR_REFUSED when it exits other than
+ * 0 or takes longer than timeout_ms. */
+int workspace_run(const struct workspace *w, const char *command, const char *word,
+	int64_t timeout_ms, struct err *e);
+
 /* How a URL that boxes are told is taken apart. */
 struct site_url {
 	char host[256]; /* a name or an IPv4 address, or an IPv6 address without its brackets */

@@ -1,0 +1,170 @@
+#include "signer/authority.h"
+
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/file.h"
+#include "common/crypto/x509.h"
+#include "common/limits.h"
+
+#define YEAR_S ((int64_t)365 * 86400)
+
+/* The CA, and the server's certificate with it, last as long as a box in the field: nothing renews
+ * them by itself yet. */
+#define AUTHORITY_LIFE_S (20 * YEAR_S)
+
+/* A clock that is a day behind still takes what was made now. */
+#define BACKDATE_S ((int64_t)86400)
+
+enum { RELOAD_TIMEOUT_MS = 60000 };
+
+struct pair {
+	struct buf cert, key;
+};
+
+static void
+pair_free(struct pair *p)
+{
+	/* Both are PEM texts; the key's bytes are in the file that they came from or go to. */
+	buf_free(&p->cert);
+	buf_free(&p->key);
+}
+
+#define AUTO_PAIR CLEANUP(pair_free)
+#define PAIR_INIT ((struct pair){.cert = BUF_INIT(PEM_BYTES_MAX), .key = BUF_INIT(PEM_BYTES_MAX)})
+
+static int
+tls_read(const struct workspace *w, const char *name, struct buf *out, struct err *e)
+{
+	char path[PATH_MAX];
+
+	return workspace_path(w, name, path, e) < 0 ? -1 : file_read(path, out, e);
+}
+
+static int
+authority_load(const struct workspace *w, struct pair *ca, struct err *e)
+{
+	if (tls_read(w, "tls/ca.crt", &ca->cert, e) < 0 ||
+		tls_read(w, "tls/ca.key", &ca->key, e) < 0)
+		return err_context(e, "the fleet's certificate authority");
+	return 0;
+}
+
+/* A key goes first, so that no certificate lies about without it. */
+static int
+pair_save(const struct workspace *w, const char *cert, const char *key, const struct pair *p,
+	struct err *e)
+{
+	char cert_path[PATH_MAX], key_path[PATH_MAX];
+
+	if (workspace_path(w, cert, cert_path, e) < 0 || workspace_path(w, key, key_path, e) < 0 ||
+		file_replace(key_path, 0600, buf_span(&p->key), e) < 0)
+		return -1;
+	return file_replace(cert_path, 0644, buf_span(&p->cert), e);
+}
+
+static bool
+is_there(const struct workspace *w, const char *name)
+{
+	char path[PATH_MAX];
+
+	return workspace_path(w, name, path, NULL) == 0 && file_exists(path);
+}
+
+static int
+ca_make(const struct workspace *w, int64_t now_s, struct err *e)
+{
+	AUTO_PAIR struct pair ca = PAIR_INIT;
+
+	if (is_there(w, "tls/ca.crt"))
+		return 0;
+	if (x509_key_new(&ca.key, e) < 0 ||
+		x509_ca_new(buf_span(&ca.key), "Sluice fleet CA", now_s - BACKDATE_S,
+			now_s + AUTHORITY_LIFE_S, &ca.cert, e) < 0)
+		return -1;
+	return pair_save(w, "tls/ca.crt", "tls/ca.key", &ca, e);
+}
+
+static int
+server_make(const struct workspace *w, const char *const *names, int64_t now_s, struct err *e)
+{
+	AUTO_PAIR struct pair ca = PAIR_INIT, server = PAIR_INIT;
+	const struct x509_request request = {.use = X509_SERVER,
+		.name = names[0],
+		.alt_names = names,
+		.from_s = now_s - BACKDATE_S,
+		.until_s = now_s + AUTHORITY_LIFE_S - BACKDATE_S};
+
+	if (is_there(w, "tls/server.crt"))
+		return 0;
+	if (authority_load(w, &ca, e) < 0 || x509_key_new(&server.key, e) < 0 ||
+		x509_issue(buf_span(&ca.cert), buf_span(&ca.key), buf_span(&server.key), &request,
+			&server.cert, e) < 0)
+		return -1;
+	return pair_save(w, "tls/server.crt", "tls/server.key", &server, e);
+}
+
+int
+authority_make(
+	const struct workspace *w, const char *const *server_names, int64_t now_s, struct err *e)
+{
+	if (ca_make(w, now_s, e) < 0)
+		return -1;
+	return server_make(w, server_names, now_s, e);
+}
+
+int
+authority_issue(const struct workspace *w, const char *box, struct span key_pem, int64_t now_s,
+	struct buf *cert_pem, struct err *e)
+{
+	AUTO_PAIR struct pair ca = PAIR_INIT;
+	const struct x509_request request = {.use = X509_CLIENT,
+		.name = box,
+		.from_s = now_s - BACKDATE_S,
+		.until_s = now_s + (int64_t)w->box_cert_life_s};
+
+	if (authority_load(w, &ca, e) < 0)
+		return -1;
+	return x509_issue(buf_span(&ca.cert), buf_span(&ca.key), key_pem, &request, cert_pem, e);
+}
+
+static int
+reload(const struct workspace *w, struct err *e)
+{
+	if (!w->reload || workspace_run(w, w->reload, NULL, RELOAD_TIMEOUT_MS, e) == 0)
+		return 0;
+	return err_context(e, "the web server believes revoked boxes until it reads tls/crl.pem");
+}
+
+int
+authority_renew_crl(const struct workspace *w, struct fleet *f, int64_t now_s, struct err *e)
+{
+	AUTO_PAIR struct pair ca = PAIR_INIT;
+	AUTO_BUF struct buf crl = BUF_INIT(CRL_BYTES_MAX);
+	AUTO_FLEET_REVOKED struct fleet_revoked revoked = {0};
+	char path[PATH_MAX];
+	uint64_t number;
+
+	if (authority_load(w, &ca, e) < 0 || workspace_path(w, "tls/crl.pem", path, e) < 0 ||
+		fleet_revoked(f, now_s, &revoked, e) < 0 || fleet_crl_number(f, &number, e) < 0 ||
+		x509_crl(buf_span(&ca.cert), buf_span(&ca.key), revoked.list, revoked.count, number,
+			now_s - BACKDATE_S, now_s + (int64_t)w->crl_life_s, &crl, e) < 0 ||
+		file_replace(path, 0644, buf_span(&crl), e) < 0)
+		return -1;
+	return reload(w, e);
+}
+
+bool
+authority_crl_is_due(const struct workspace *w, int64_t now_s)
+{
+	char key[PATH_MAX], crl[PATH_MAX];
+	struct stat st;
+
+	if (workspace_path(w, "tls/ca.key", key, NULL) < 0 || access(key, R_OK) < 0 ||
+		workspace_path(w, "tls/crl.pem", crl, NULL) < 0)
+		return false;
+	/* The file is as old as the CRL in it: it is always replaced as a whole. */
+	return stat(crl, &st) < 0 || now_s >= st.st_mtime + (int64_t)(w->crl_life_s / 2) ||
+	       st.st_mtime > now_s;
+}
