@@ -120,7 +120,7 @@ text_clean(struct span from, char *to, size_t size)
 	size_t len = from.len < size ? from.len : size - 1;
 
 	for (size_t i = 0; i < len; i++)
-		to[i] = from.data[i] >= 0x20 && from.data[i] < 0x7f ? (char)from.data[i] : '?';
+		to[i] = (char)(from.data[i] >= 0x20 && from.data[i] < 0x7f ? from.data[i] : '?');
 	to[len] = 0;
 }
 

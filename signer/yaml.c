@@ -1,38 +1,21 @@
 #include "signer/yaml.h"
 
-#include <inttypes.h>
 #include <libfyaml.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/file.h"
-#include "common/base/num.h"
+#include "common/base/text.h"
+#include "signer/yaml_node.h"
 
 /* What we read nests 4 deep. A plan may list 10 000 boxes; a mapping's keys are words of ours or
  * of a fleet's tags, and being compared pairwise there must not be many of them. */
-enum { DEPTH_MAX = 16, NODES_MAX = 200000, KEYS_MAX = 1000, NEAR_MAX = 2, KEY_SHOWN_MAX = 48 };
+enum { DEPTH_MAX = 16, NODES_MAX = 200000, KEYS_MAX = 1000 };
 
 /* libfyaml 0.7.12 takes a time that grows with the square of the blank lines in a row inside a
  * block scalar: a minute for 256 KiB of them. */
 enum { BLANK_LINES_MAX = 1000 };
-
-enum node_kind { NODE_SCALAR, NODE_LIST, NODE_MAP };
-
-struct yaml_node {
-	enum node_kind kind;
-	bool plain; /* a scalar without quotes */
-	unsigned line, column;
-	char *text;		    /* scalars */
-	struct yaml_node **members; /* lists; of mappings the values */
-	struct yaml_node **keys;    /* mappings */
-	size_t count, capacity;
-};
-
-struct yaml {
-	char *name;
-	struct yaml_node *root;
-};
 
 /* A document in the making: the open collections, innermost last. The library's own tree builder is
  * not used, so that depth and number of nodes are bounded before anything is kept. */
@@ -44,38 +27,10 @@ struct builder {
 	unsigned documents;
 };
 
-/* The recursion ends at DEPTH_MAX. */
-static void
-node_free(struct yaml_node *n)
-{
-	if (!n)
-		return;
-	for (size_t i = 0; i < n->count; i++) {
-		node_free(n->members[i]);
-		if (n->keys)
-			node_free(n->keys[i]);
-	}
-	free(n->members);
-	free(n->keys);
-	free(n->text);
-	free(n);
-}
-
-void
-yaml_free(struct yaml **y)
-{
-	if (!*y)
-		return;
-	node_free((*y)->root);
-	free((*y)->name);
-	free(*y);
-	*y = NULL;
-}
-
 static void
 builder_free(struct builder *b)
 {
-	node_free(b->key);
+	yaml_node_free(b->key);
 	yaml_free(&b->doc);
 }
 
@@ -93,27 +48,6 @@ diag_free(struct fy_diag **d)
 		fy_diag_destroy(*d);
 }
 
-/* The length of the UTF-8 character at p (RFC 3629, so neither overlong nor a surrogate), or 0. */
-static size_t
-utf8_next(const uint8_t *p, size_t len, uint32_t *out)
-{
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t size = p[0] < 0x80 ? 1 : p[0] < 0xc0 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-	uint32_t c = size < 2 ? p[0] : p[0] & (0x7fU >> size);
-
-	if (size == 0 || size > len || p[0] > 0xf4)
-		return 0;
-	for (size_t i = 1; i < size; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (p[i] & 0x3f);
-	}
-	if (c < least[size] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
-		return 0;
-	*out = c;
-	return size;
-}
-
 /* The first byte that is no text: broken UTF-8 or a control character, a carriage return without
  * its line feed among them. len when all is well. */
 static size_t
@@ -123,7 +57,7 @@ text_span(const uint8_t *p, size_t len)
 
 	while (at < len) {
 		uint32_t c = 0;
-		size_t size = utf8_next(p + at, len - at, &c);
+		size_t size = text_utf8_next(p + at, len - at, &c);
 		bool blank =
 			c == '\t' || c == '\n' || (c == '\r' && at + 1 < len && p[at + 1] == '\n');
 
@@ -176,29 +110,6 @@ blank_lines_check(struct span bytes, const char *name, struct err *e)
 	return 0;
 }
 
-/* All errors of this file pass here. Line 0 stands for "no place known". */
-static int
-place_error(const char *name, unsigned line, unsigned column, struct err *e, const char *format,
-	va_list args)
-{
-	char text[ERR_TEXT_MAX / 2];
-
-	(void)vsnprintf(text, sizeof(text), format, args);
-	return err_set(
-		e, ERR_MALFORMED, "%s:%u:%u: %s", name, line ? line : 1, column ? column : 1, text);
-}
-
-int
-yaml_error(const struct yaml *y, const struct yaml_node *n, struct err *e, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	(void)place_error(y->name, n->line, n->column, e, format, args);
-	va_end(args);
-	return -1;
-}
-
 static int __attribute__((format(printf, 4, 5)))
 token_error(const struct yaml *y, struct fy_token *t, struct err *e, const char *format, ...)
 {
@@ -206,8 +117,8 @@ token_error(const struct yaml *y, struct fy_token *t, struct err *e, const char 
 	va_list args;
 
 	va_start(args, format);
-	(void)place_error(y->name, m ? (unsigned)m->line + 1 : 0, m ? (unsigned)m->column + 1 : 0,
-		e, format, args);
+	(void)yaml_place_error(y->name, m ? (unsigned)m->line + 1 : 0,
+		m ? (unsigned)m->column + 1 : 0, e, format, args);
 	va_end(args);
 	return -1;
 }
@@ -236,7 +147,7 @@ no_memory(struct err *e)
 static int
 pointers_grow(struct yaml_node ***array, size_t capacity)
 {
-	struct yaml_node **bigger = reallocarray(*array, capacity, sizeof(**array));
+	struct yaml_node **bigger = reallocarray(*array, capacity, sizeof(void *));
 
 	if (!bigger)
 		return -1;
@@ -268,7 +179,7 @@ builder_take_key(struct builder *b, struct yaml_node *map, struct yaml_node *key
 	for (size_t i = 0; i < map->count; i++) {
 		if (strcmp(map->keys[i]->text, key->text) == 0)
 			return yaml_error(b->doc, key, e, "'%.*s' is there already, in line %u",
-				KEY_SHOWN_MAX, key->text, map->keys[i]->line);
+				YAML_KEY_SHOWN_MAX, key->text, map->keys[i]->line);
 	}
 	b->key = key;
 	return 0;
@@ -304,7 +215,7 @@ builder_put(struct builder *b, struct yaml_node *n, struct err *e)
 		b->doc->root = n;
 	}
 	if (result < 0)
-		node_free(n);
+		yaml_node_free(n);
 	return result;
 }
 
@@ -327,7 +238,7 @@ builder_open(struct builder *b, enum node_kind kind, struct fy_token *start, str
 	if (!n)
 		return no_memory(e);
 	if (b->depth == DEPTH_MAX) {
-		node_free(n);
+		yaml_node_free(n);
 		return token_error(b->doc, start, e, "nested deeper than %d", DEPTH_MAX);
 	}
 	if (builder_put(b, n, e) < 0)
@@ -353,13 +264,13 @@ builder_scalar(struct builder *b, const struct fy_event *event, struct err *e)
 	if ((style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED) && n->column > 1)
 		n->column--; /* the library's mark is behind the quote */
 	if (!n->text) {
-		node_free(n);
+		yaml_node_free(n);
 		return no_memory(e);
 	}
 	/* Escapes can spell what the file itself may not hold. */
 	if (text && text_span((const uint8_t *)text, len) != len) {
 		(void)yaml_error(b->doc, n, e, "an escape makes a control character here");
-		node_free(n);
+		yaml_node_free(n);
 		return -1;
 	}
 	return builder_put(b, n, e);
@@ -486,215 +397,4 @@ yaml_load(const char *path, size_t max, struct yaml **out, struct err *e)
 	if (file_read(path, &text, e) < 0)
 		return -1;
 	return yaml_parse(buf_span(&text), path, out, e);
-}
-
-const struct yaml_node *
-yaml_root(const struct yaml *y)
-{
-	return y->root;
-}
-
-bool
-yaml_is_map(const struct yaml_node *n)
-{
-	return n && n->kind == NODE_MAP;
-}
-
-bool
-yaml_is_list(const struct yaml_node *n)
-{
-	return n && n->kind == NODE_LIST;
-}
-
-bool
-yaml_is_scalar(const struct yaml_node *n)
-{
-	return n && n->kind == NODE_SCALAR;
-}
-
-size_t
-yaml_count(const struct yaml_node *n)
-{
-	return n ? n->count : 0;
-}
-
-const struct yaml_node *
-yaml_at(const struct yaml_node *n, size_t i)
-{
-	return i < yaml_count(n) ? n->members[i] : NULL;
-}
-
-const char *
-yaml_key_at(const struct yaml_node *map, size_t i)
-{
-	return yaml_is_map(map) && i < map->count ? map->keys[i]->text : NULL;
-}
-
-const struct yaml_node *
-yaml_get(const struct yaml_node *map, const char *key)
-{
-	for (size_t i = 0; yaml_is_map(map) && i < map->count; i++) {
-		if (strcmp(map->keys[i]->text, key) == 0)
-			return map->members[i];
-	}
-	return NULL;
-}
-
-/* Levenshtein's distance between two words, in one row of his table. */
-static size_t
-word_distance(const char *a, const char *b)
-{
-	size_t row[KEY_SHOWN_MAX + 1], width = strlen(b);
-
-	if (width > KEY_SHOWN_MAX || strlen(a) > KEY_SHOWN_MAX)
-		return SIZE_MAX;
-	for (size_t j = 0; j <= width; j++)
-		row[j] = j;
-	for (size_t i = 0; a[i]; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i + 1;
-		for (size_t j = 0; j < width; j++) {
-			size_t changed = diagonal + (a[i] != b[j]);
-
-			diagonal = row[j + 1];
-			row[j + 1] = num_min(changed, 1 + num_min(row[j], diagonal));
-		}
-	}
-	return row[width];
-}
-
-static const char *
-word_near(const char *word, const char *const *known)
-{
-	const char *best = NULL;
-	size_t least = NEAR_MAX + 1;
-
-	for (; *known; known++) {
-		size_t distance = word_distance(word, *known);
-
-		if (distance < least) {
-			least = distance;
-			best = *known;
-		}
-	}
-	return best;
-}
-
-static bool
-word_in(const char *word, const char *const *known)
-{
-	for (; *known; known++) {
-		if (strcmp(word, *known) == 0)
-			return true;
-	}
-	return false;
-}
-
-static int
-key_unknown(
-	const struct yaml *y, const struct yaml_node *key, const char *const *known, struct err *e)
-{
-	const char *near = word_near(key->text, known);
-	AUTO_BUF struct buf list = BUF_INIT(ERR_TEXT_MAX / 4);
-
-	if (near)
-		return yaml_error(y, key, e, "'%.*s' is not known here; did you mean '%s'?",
-			KEY_SHOWN_MAX, key->text, near);
-	for (size_t i = 0; known[i]; i++) {
-		if (buf_printf(&list, NULL, "%s%s", i ? ", " : "", known[i]) < 0)
-			break;
-	}
-	return yaml_error(y, key, e, "'%.*s' is not known here; known are: %s", KEY_SHOWN_MAX,
-		key->text, buf_str(&list));
-}
-
-int
-yaml_only(
-	const struct yaml *y, const struct yaml_node *map, const char *const *known, struct err *e)
-{
-	if (!yaml_is_map(map))
-		return yaml_error(y, map, e, "expected `key: value` lines here");
-	for (size_t i = 0; i < map->count; i++) {
-		if (!word_in(map->keys[i]->text, known))
-			return key_unknown(y, map->keys[i], known, e);
-	}
-	return 0;
-}
-
-int
-yaml_text(const struct yaml *y, const struct yaml_node *n, size_t max, const char **out,
-	struct err *e)
-{
-	if (!yaml_is_scalar(n))
-		return yaml_error(y, n, e, "expected one value here, not a list or mapping");
-	if (n->plain && n->text[0] == '\0')
-		return yaml_error(y, n, e, "a value is missing here");
-	if (strlen(n->text) > max)
-		return yaml_error(y, n, e, "longer than %zu bytes", max);
-	*out = n->text;
-	return 0;
-}
-
-/* What num.h says about a text, put where the text stands. */
-static int
-value_error(const struct yaml *y, const struct yaml_node *n, const struct err *why, struct err *e)
-{
-	return yaml_error(y, n, e, "%s", why->text);
-}
-
-int
-yaml_uint(const struct yaml *y, const struct yaml_node *n, uint64_t min, uint64_t max,
-	uint64_t *out, struct err *e)
-{
-	struct err why = ERR_INIT;
-	const char *text;
-
-	if (yaml_text(y, n, KEY_SHOWN_MAX, &text, e) < 0)
-		return -1;
-	if (num_parse(text, min, max, out, &why) < 0)
-		return value_error(y, n, &why, e);
-	return 0;
-}
-
-int
-yaml_bool(const struct yaml *y, const struct yaml_node *n, bool *out, struct err *e)
-{
-	const char *text;
-	bool yes;
-
-	if (yaml_text(y, n, KEY_SHOWN_MAX, &text, e) < 0)
-		return -1;
-	yes = strcmp(text, "yes") == 0 || strcmp(text, "true") == 0;
-	if (!yes && strcmp(text, "no") != 0 && strcmp(text, "false") != 0)
-		return yaml_error(y, n, e, "'%s' is neither yes nor no", text);
-	*out = yes;
-	return 0;
-}
-
-int
-yaml_duration(const struct yaml *y, const struct yaml_node *n, uint64_t max_s, uint64_t *out,
-	struct err *e)
-{
-	struct err why = ERR_INIT;
-	const char *text;
-
-	if (yaml_text(y, n, KEY_SHOWN_MAX, &text, e) < 0)
-		return -1;
-	if (num_parse_duration(text, max_s, out, &why) < 0)
-		return value_error(y, n, &why, e);
-	return 0;
-}
-
-int
-yaml_percent(const struct yaml *y, const struct yaml_node *n, uint32_t *out_bp, struct err *e)
-{
-	struct err why = ERR_INIT;
-	const char *text;
-
-	if (yaml_text(y, n, KEY_SHOWN_MAX, &text, e) < 0)
-		return -1;
-	if (num_parse_percent(text, out_bp, &why) < 0)
-		return value_error(y, n, &why, e);
-	return 0;
 }

@@ -186,7 +186,7 @@ hex_decode(const char *text, uint8_t *out, size_t len, struct err *e)
 				e, ERR_MALFORMED, "'%c' is not a hexadecimal digit", text[i]);
 	}
 	for (size_t i = 0; i < len; i++)
-		out[i] = (uint8_t)(hex_value(text[2 * i]) << 4 | hex_value(text[2 * i + 1]));
+		out[i] = (uint8_t)(hex_value(text[2 * i]) * 16 + hex_value(text[2 * i + 1]));
 	return 0;
 }
 

@@ -1,62 +1,46 @@
 #include "common/base/text.h"
 
-#include <stddef.h>
-#include <stdint.h>
+#include <stdbool.h>
+#include <string.h>
 
-/* What a lead byte promises: how many bytes follow, and the least code point that needs so many. */
-static size_t
-lead_follows(uint8_t lead, uint32_t *point, uint32_t *least)
+size_t
+text_utf8_next(const uint8_t *p, size_t len, uint32_t *out)
 {
-	if (lead >= 0xc2 && lead <= 0xdf) {
-		*point = lead & 0x1fU;
-		*least = 0xa0; /* 0x80 to 0x9f are the C1 controls */
-		return 1;
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	size_t size = p[0] < 0x80 ? 1 : p[0] < 0xc0 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+	uint32_t c = size < 2 ? p[0] : p[0] & (0x7fU >> size);
+
+	if (size == 0 || size > len || p[0] > 0xf4)
+		return 0;
+	for (size_t i = 1; i < size; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (p[i] & 0x3f);
 	}
-	if (lead >= 0xe0 && lead <= 0xef) {
-		*point = lead & 0x0fU;
-		*least = 0x800;
-		return 2;
-	}
-	if (lead >= 0xf0 && lead <= 0xf4) {
-		*point = lead & 0x07U;
-		*least = 0x10000;
-		return 3;
-	}
-	return 0;
+	if (c < least[size] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+		return 0;
+	*out = c;
+	return size;
 }
 
-/* Bytes of the good character at s, or 0. */
-static size_t
-character_length(const char *s)
+static bool
+is_control(uint32_t point)
 {
-	uint8_t lead = (uint8_t)s[0];
-	uint32_t point, least;
-	size_t follows;
-
-	if (lead < 0x80)
-		return (lead >= 0x20 && lead != 0x7f) || lead == '\n' || lead == '\t';
-	follows = lead_follows(lead, &point, &least);
-	for (size_t i = 1; i <= follows; i++) {
-		uint8_t c = (uint8_t)s[i];
-
-		if ((c & 0xc0) != 0x80)
-			return 0;
-		point = point << 6 | (c & 0x3fU);
-	}
-	if (follows == 0 || point < least || point > 0x10ffff ||
-		(point >= 0xd800 && point <= 0xdfff))
-		return 0;
-	return follows + 1;
+	return point < 0x20 || (point >= 0x7f && point < 0xa0);
 }
 
 void
 text_clean(char *s)
 {
-	while (*s) {
-		size_t len = character_length(s);
+	uint8_t *p = (uint8_t *)s;
 
-		if (len == 0)
-			*s = '?';
-		s += len ? len : 1;
+	for (size_t left = strlen(s), size; left > 0; left -= size, p += size) {
+		uint32_t point = 0;
+
+		size = text_utf8_next(p, left, &point);
+		if (size == 0 || (is_control(point) && point != '\n' && point != '\t')) {
+			size = size ? size : 1;
+			memset(p, '?', size);
+		}
 	}
 }

@@ -2,6 +2,13 @@
 #ifndef SLUICE_BASE_TEXT_H
 #define SLUICE_BASE_TEXT_H
 
+#include <stddef.h>
+#include <stdint.h>
+
+/* The bytes of the UTF-8 character at p, which has len (at least 1) left, and its code point; 0
+ * where there is none (RFC 3629: neither overlong nor a surrogate), with *out as it was. */
+size_t text_utf8_next(const uint8_t *p, size_t len, uint32_t *out);
+
 /* Puts '?' in place of every byte that is not valid UTF-8 (a character cut in half by a size limit
  * is such), and of every control character, C1 included, but newline and tab. The length stays. */
 void text_clean(char *s);

@@ -137,7 +137,7 @@ digest_hex(const struct digest *d, char out[DIGEST_HEX_SIZE])
 int
 digest_parse(const char *hex, struct digest *out, struct err *e)
 {
-	struct digest d;
+	struct digest d = {0};
 
 	if (hex_decode(hex, d.b, DIGEST_BYTES, e) < 0)
 		return err_context(e, "a SHA-256 is 64 hexadecimal digits");

@@ -36,7 +36,7 @@ listing_parse(const json_t *custom, struct listing *out, struct err *e)
 		return -1;
 	if (!name_is_plain(version))
 		return err_set(e, ERR_MALFORMED, "version is not a plain name");
-	(void)strcpy(l.version, version);
+	memcpy(l.version, version, strlen(version) + 1);
 	*out = l;
 	return 0;
 }

@@ -6,7 +6,8 @@
  *    "bundle":{"path":"bundles/gateway-2.4.0.ota","length":N,"sha256":"..."},
  *    "compatible":["acme-gw3"], "attempt":1, "from":[">=2.1.0"], "match":{"site":["lyon"]},
  *    "exclude":["gw-000017"], "stop_poll_s":60, "deadline_s":3600,
- *    "waves":[{"name":"canary","boxes":["gw-000001"],"soak_s":14400},{"name":"early","percent_bp":500}],
+ *    "waves":[{"name":"canary","boxes":["gw-000001"],"soak_s":14400},
+ *             {"name":"early","percent_bp":500}],
  *    "advance":{"success_bp":9800,"sample":30,"coverage_bp":8000},
  *    "stop":{"failures_bp":500,"at_least":3,"overdue_s":86400}} */
 #ifndef SLUICE_FORMAT_PLAN_H

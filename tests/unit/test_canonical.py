@@ -16,8 +16,9 @@ def ours(text):
 
 def random_text(rng):
     # jansson takes no NUL, and a lone surrogate is no text at all.
-    points = [rng.choice((rng.randint(1, 0x7f), rng.randint(1, 0xd7ff), rng.randint(0xe000, 0x10ffff),
-                          ord('"'), ord("\\"))) for _ in range(rng.randint(0, 8))]
+    points = [rng.choice((rng.randint(1, 0x7f), rng.randint(1, 0xd7ff),
+                          rng.randint(0xe000, 0x10ffff), ord('"'), ord("\\")))
+              for _ in range(rng.randint(0, 8))]
     return "".join(map(chr, points))
 
 

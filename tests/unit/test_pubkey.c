@@ -52,6 +52,7 @@ run(const char *format)
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	/* cppcheck-suppress wrongPrintfScanfArgNum */
 	(void)snprintf(line, sizeof(line), format, dir, dir, dir);
 #pragma GCC diagnostic pop
 	for (char *w = strtok_r(line, " ", &rest); w; w = strtok_r(NULL, " ", &rest))
