@@ -33,9 +33,9 @@ struct net_request {
 	enum net_base base;
 	const char *path; /* quoted, relative to the base */
 	bool has_range;
-	uint64_t offset,
-		len;	     /* has_range: exactly these bytes; an answer of any other kind or
-			      * length is ERR_NETWORK (a 200 that starts at 0 is skipped up to offset) */
+	/* has_range: exactly these bytes; an answer of any other kind or length is ERR_NETWORK (a
+	 * 200 that starts at 0 is skipped up to offset) */
+	uint64_t offset, len;
 	uint64_t max;	     /* no range: the most bytes taken; more is ERR_LIMIT */
 	const char *etag;    /* ask only for what changed since; or NULL */
 	struct span put;     /* NET_REPORTS: the body to PUT */

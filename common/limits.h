@@ -47,11 +47,11 @@
 #define NET_SKIP_MAX (1ULL << 30)     /* before a range that a server answers with the whole file */
 #define NET_IGNORED_MAX (16 * 1024)   /* of an error's body, read so that the connection lasts */
 #define NET_RETRY_AFTER_MAX_S 86400   /* a server that says more is not believed */
-#define TLS_PEM_MAX (256 * 1024) /* a CA file with overlapping CAs; a system's bundle is 220 KiB   \
-				  */
+/* A CA file with overlapping CAs; a system's bundle is 220 KiB. */
+#define TLS_PEM_MAX (256 * 1024)
 
 /* Certificates. */
-#define PEM_BYTES_MAX (64 * 1024) /* one certificate, key or request; ours are under 2 KiB */
+#define PEM_BYTES_MAX (64 * 1024)	 /* one certificate, key or request; ours are under 2 KiB */
 #define CRL_BYTES_MAX (64 * 1024 * 1024) /* 40 bytes a revoked box, and a third more in PEM */
 
 /* Programs we run. */

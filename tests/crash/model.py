@@ -173,7 +173,8 @@ class Disk:
                 without = ops[:i] + ops[i + 1:]
                 yield self.image(len(self.pending),
                                  lambda n, w=without, m=node: w if n is m else n.pending)
-                yield self.image(len(self.pending), lambda n, o=ops[i], m=node: [o] if n is m else [])
+                yield self.image(len(self.pending),
+                                 lambda n, o=ops[i], m=node: [o] if n is m else [])
             if ops[-1][0] != "size" and len(ops[-1][1]) > 1:
                 offset, data = ops[-1]
                 torn = ops[:-1] + [(offset, data[:len(data) // 2])]
@@ -200,8 +201,8 @@ def write_image(image, root):
 
 
 def crash_images(start_root, events, skip=None, seed=1):
-    """Every different image after every prefix of events, as (index of the prefix, image). skip: the
-    index of one event (an fsync) that is played as if the program had never asked for it."""
+    """Every different image after every prefix of events, as (index of the prefix, image). skip:
+    the index of one event (an fsync) that is played as if the program had never asked for it."""
     chance = random.Random(seed)
     disk = Disk(start_root)
     seen = set()

@@ -100,7 +100,8 @@ class Server:
         return getattr(self, "do_" + name, self.do_missing)(tls, method, path, headers)
 
     def reply(self, tls, status, body=b"", length=None, **headers):
-        head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(body) if length is None else length}\r\n"
+        size = len(body) if length is None else length
+        head = f"HTTP/1.1 {status} X\r\nContent-Length: {size}\r\n"
         for name, value in headers.items():
             head += f"{name.replace('_', '-')}: {value}\r\n"
         tls.sendall(head.encode() + b"\r\n" + body)
@@ -133,7 +134,8 @@ class Server:
                           Content_Range=f"bytes {first + 1}-{last + 1}/{len(DATA)}")
 
     def do_multipart(self, tls, *_):
-        return self.reply(tls, 206, b"--x\r\nContent-Range: bytes 0-9/20\r\n\r\n0123456789\r\n--x--",
+        body = b"--x\r\nContent-Range: bytes 0-9/20\r\n\r\n0123456789\r\n--x--"
+        return self.reply(tls, 206, body,
                           Content_Type="multipart/byteranges; boundary=x")
 
     def do_cut(self, tls, _method, _path, headers):

@@ -55,7 +55,7 @@ AMERICAN = re.compile(
 # Names that others chose, which must be written as they are.
 FOREIGN = re.compile(
     r"-fno-sanitize\S*|-fsanitize\S*|sanitizers?\b|Authorization\b|finalizer|initializer|"
-    r"clang-analyzer|__sanitizer\w*|no_sanitize|optimize_?\w*\(")
+    r"clang-analyzer|sqlite3_finalize|__sanitizer\w*|no_sanitize|optimize_?\w*\(")
 
 
 def tracked():
