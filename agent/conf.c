@@ -20,6 +20,7 @@ enum value_kind {
 	VALUE_URL,	/* char *, ends in '/' */
 	VALUE_DURATION, /* uint64_t, seconds */
 	VALUE_COUNT,	/* uint64_t */
+	VALUE_BOOL,	/* bool; no, where it is not said */
 };
 
 /* One word that agent.conf may say, where it goes, and between what it must be. */
@@ -54,6 +55,7 @@ static const struct key KEYS[] = {
 	MUST("box", "state_dir", VALUE_PATH, state_dir),
 	TEXT("box", "plan", VALUE_PLAN, plan),
 	TEXT("box", "report_key", VALUE_PATH, report_key),
+	TEXT("box", "trust_clock", VALUE_BOOL, trust_clock),
 	TEXT("site", "url", VALUE_URL, site_url),
 	TEXT("site", "report_url", VALUE_URL, report_url),
 	TEXT("site", "ca", VALUE_PATH, tls_ca),
@@ -110,7 +112,8 @@ conf_free(struct conf *c)
 	for (size_t i = 0; i < ARRAY_LEN(KEYS); i++) {
 		enum value_kind kind = KEYS[i].kind;
 
-		if (kind != VALUE_NAME && kind != VALUE_DURATION && kind != VALUE_COUNT)
+		if (kind != VALUE_NAME && kind != VALUE_DURATION && kind != VALUE_COUNT &&
+			kind != VALUE_BOOL)
 			free(*(char **)(void *)((char *)c + KEYS[i].offset));
 	}
 	*c = (struct conf){0};
@@ -172,6 +175,15 @@ url_set(char **field, const char *value, struct err *e)
 }
 
 static int
+bool_set(bool *field, const char *value, struct err *e)
+{
+	if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
+		return err_set(e, ERR_USAGE, "\"%s\" is neither yes nor no", value);
+	*field = value[0] == 'y';
+	return 0;
+}
+
+static int
 value_set(struct conf *c, const struct key *k, const char *value, struct err *e)
 {
 	void *field = (char *)c + k->offset;
@@ -198,6 +210,8 @@ value_set(struct conf *c, const struct key *k, const char *value, struct err *e)
 		return 0;
 	case VALUE_COUNT:
 		return num_parse(value, k->min, k->max, field, e);
+	case VALUE_BOOL:
+		return bool_set(field, value, e);
 	}
 	return -1;
 }
@@ -214,15 +228,6 @@ type_set(struct slot_class *class, const char *value, struct err *e)
 		}
 	}
 	return err_set(e, ERR_USAGE, "\"%s\" is not a slot type: block, file or dir", value);
-}
-
-static int
-bool_set(bool *field, const char *value, struct err *e)
-{
-	if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
-		return err_set(e, ERR_USAGE, "\"%s\" is neither yes nor no", value);
-	*field = value[0] == 'y';
-	return 0;
 }
 
 static int

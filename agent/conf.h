@@ -36,6 +36,8 @@ struct conf {
 	char *tls_ca, *tls_cert, *tls_key; /* cert and key may be NULL */
 	char *report_key;		   /* minisign secret key, not encrypted; or NULL */
 	char *plan;			   /* "rollouts/stable.json" */
+	bool trust_clock; /* the wall clock is right though the kernel does not say so (a battery, a
+			   * hypervisor) */
 	size_t class_count;
 	struct slot_class classes[SLOT_CLASSES_MAX];
 	char *boot_backend; /* "simulated" */

@@ -49,6 +49,7 @@
 #define NET_RETRY_AFTER_MAX_S 86400   /* a server that says more is not believed */
 /* A CA file with overlapping CAs; a system's bundle is 220 KiB. */
 #define TLS_PEM_MAX (256 * 1024)
+#define SPOOL_MAX 256 /* reports kept on a box: months of its own decisions */
 
 /* Certificates. */
 #define PEM_BYTES_MAX (64 * 1024)	 /* one certificate, key or request; ours are under 2 KiB */

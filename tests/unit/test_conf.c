@@ -9,6 +9,7 @@
 
 #include "agent/conf.h"
 #include "common/base/file.h"
+#include "common/base/num.h"
 
 static const char SAMPLE[] = "# a box\n"
 			     "[box]\n"
@@ -132,6 +133,25 @@ every_flip_is_in_range_or_refused_with_its_line(void **state)
 			assert_true(c.classes[0].path[1][0] == '/');
 		}
 	}
+}
+
+static void
+a_clock_is_trusted_only_where_that_is_said(void **state)
+{
+	static const char *const values[] = {"", "trust_clock=no\n", "trust_clock=yes\n"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+		AUTO_CONF struct conf c = {0};
+		char text[1024];
+		struct err e;
+
+		(void)snprintf(
+			text, sizeof(text), "[box]\n%s%s", values[i], MINIMAL + strlen("[box]\n"));
+		assert_int_equal(load(text, strlen(text), &c, &e), 0);
+		assert_int_equal(c.trust_clock, i == 2);
+	}
+	assert_refused("[box]\ntrust_clock=maybe\n", "2", "neither yes nor no");
 }
 
 static void
@@ -296,6 +316,7 @@ main(void)
 		cmocka_unit_test(sample_is_read),
 		cmocka_unit_test(every_prefix_is_read_or_refused_with_its_line),
 		cmocka_unit_test(every_flip_is_in_range_or_refused_with_its_line),
+		cmocka_unit_test(a_clock_is_trusted_only_where_that_is_said),
 		cmocka_unit_test(unknown_words_are_refused_with_their_line),
 		cmocka_unit_test(doubled_words_are_refused_with_their_line),
 		cmocka_unit_test(missing_words_are_refused_with_their_section),

@@ -1,0 +1,54 @@
+/* What a box does about the world: pure functions, no clock, no disk, no network. */
+#ifndef SLUICE_AGENT_DECIDE_H
+#define SLUICE_AGENT_DECIDE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/state.h"
+#include "agent/world.h"
+#include "common/format/plan.h"
+#include "common/format/report.h"
+
+/* What is true of this box now. */
+struct facts {
+	struct box_facts box;
+	/* What runs: from the slots that the bootloader switches, and from those that a link
+	 * switches. Either may be NULL or not known. */
+	const struct release *running[2];
+	int64_t now_s; /* effective time */
+	bool fresh;    /* effective_is_fresh() */
+	uint64_t inconclusive_max;
+};
+
+enum verdict {
+	VERDICT_IDLE,	/* nothing to do: no plan, not in it, or there already */
+	VERDICT_HELD,	/* would update, and may not yet */
+	VERDICT_FAILED, /* may not take this release, however long it waits */
+	VERDICT_UPDATE,
+	VERDICTS
+};
+const char *verdict_name(enum verdict v);
+
+struct decision {
+	enum verdict verdict;
+	bool stopped;	  /* held by a stop */
+	bool running;	  /* the plan's release runs already */
+	const char *wave; /* of the plan, where the box is in one; borrowed from the world */
+	char reason[REPORT_DETAIL_MAX + 1]; /* in plain words, for people */
+};
+
+/* Records stops that are new, and lifts those that a resume names. A stop that the world merely
+ * lacks stays. True when the state changed: it is saved before anything else is done. */
+bool decide_stops(const struct world *w, struct state *s);
+
+/* Whether to start (or take up again) an update. Stops first, then the plan and its bundle, the
+ * gate, membership, the wave, and what this box knows of the release. */
+void decide(
+	const struct world *w, const struct state *s, const struct facts *f, struct decision *out);
+
+/* Whether the update under way (s->pending) may go on: activate, or be confirmed. ERR_STOPPED when
+ * a stop, a withdrawal, a replacement or a shut gate ends it. A pause ends nothing. */
+int decide_go_on(const struct world *w, const struct state *s, struct err *e);
+
+#endif

@@ -1,0 +1,210 @@
+#include "agent/spool.h"
+
+#include <limits.h>
+#include <string.h>
+
+#include "common/base/buf.h"
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "common/base/num.h"
+#include "common/crypto/envelope.h"
+#include "common/crypto/pubkey.h"
+#include "common/crypto/seckey.h"
+#include "common/limits.h"
+
+enum { PUT_DEADLINE_MS = 60 * 1000, HTTP_BAD_REQUEST = 400, HTTP_TOO_LARGE = 413 };
+
+/* The sequence numbers that are kept, in order. */
+struct kept {
+	size_t count;
+	uint64_t seq[SPOOL_MAX + 1];
+};
+
+static int
+spool_path(const struct conf *c, uint64_t seq, char out[PATH_MAX], struct err *e)
+{
+	char name[32 + sizeof("spool/.json")];
+
+	(void)snprintf(name, sizeof(name), "spool/%llu.json", (unsigned long long)seq);
+	return path_join(out, PATH_MAX, c->state_dir, name, e);
+}
+
+/* "17.json" gives 17. Other names are not ours: left over by a power cut, or somebody's. */
+static bool
+seq_of(const char *name, uint64_t *seq)
+{
+	size_t digits = strspn(name, "0123456789");
+	char text[24];
+
+	if (digits == 0 || digits >= sizeof(text) || strcmp(name + digits, ".json") != 0)
+		return false;
+	memcpy(text, name, digits);
+	text[digits] = 0;
+	return num_parse(text, 1, UINT64_MAX, seq, NULL) == 0;
+}
+
+static int
+kept_add(void *arg, const char *name, struct err *e)
+{
+	struct kept *k = arg;
+	uint64_t seq;
+	size_t at;
+
+	if (!seq_of(name, &seq))
+		return 0;
+	if (k->count == ARRAY_LEN(k->seq))
+		return err_set(e, ERR_LIMIT, "more than %d reports", SPOOL_MAX);
+	/* Names come sorted as text: 10 before 9. */
+	for (at = k->count; at > 0 && k->seq[at - 1] > seq; at--)
+		k->seq[at] = k->seq[at - 1];
+	k->seq[at] = seq;
+	k->count++;
+	return 0;
+}
+
+static int
+kept_list(const struct conf *c, struct kept *out, struct err *e)
+{
+	char dir[PATH_MAX];
+	struct kept k = {0};
+
+	if (path_join(dir, sizeof(dir), c->state_dir, "spool", e) < 0)
+		return -1;
+	if (file_exists(dir) && dir_each(dir, 4 * SPOOL_MAX, kept_add, &k, e) < 0)
+		return err_context(e, "%s", dir);
+	*out = k;
+	return 0;
+}
+
+/* Makes room for one more. */
+static int
+kept_trim(const struct conf *c, struct err *e)
+{
+	char path[PATH_MAX];
+	struct kept k;
+
+	if (kept_list(c, &k, e) < 0)
+		return -1;
+	for (size_t i = 0; i + SPOOL_MAX <= k.count; i++) {
+		log_warning("report %llu is given up: %d are waiting already",
+			(unsigned long long)k.seq[i], SPOOL_MAX);
+		if (spool_path(c, k.seq[i], path, e) < 0 || file_remove(path, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* The report as it goes over the wire. The key is in memory for as long as this takes. */
+static int
+report_seal(const struct conf *c, const struct report *r, struct buf *out, struct err *e)
+{
+	AUTO_SECKEY struct seckey *key = NULL;
+	AUTO_JSON json_t *body = NULL;
+	AUTO_JSON json_t *public = NULL;
+	AUTO_JSON json_t *root = NULL;
+	struct signer signer = {0};
+	uint8_t raw[32];
+
+	if (report_build(r, &body, e) < 0 || seckey_load(c->report_key, NULL, NULL, &key, e) < 0)
+		return -1;
+	seckey_public(key, raw);
+	signer.seckey = key;
+	if (pubkey_json_ed25519(raw, &public, e) < 0 || pubkey_id(public, signer.keyid, e) < 0)
+		return -1;
+	signer.key = public;
+	root = envelope_new(body);
+	if (!root)
+		return err_set(e, ERR_SYSTEM, "no memory for a report");
+	if (envelope_sign(root, &signer, e) < 0)
+		return -1;
+	return json_pretty(root, out, e);
+}
+
+static void
+report_fill(const struct conf *c, uint64_t seq, struct report *r)
+{
+	r->seq = seq;
+	(void)snprintf(r->box, sizeof(r->box), "%s", c->id);
+	(void)snprintf(r->compatible, sizeof(r->compatible), "%s", c->compatible);
+	json_decref(r->tags);
+	r->tags = json_incref(c->tags);
+}
+
+int
+spool_add(const struct conf *c, struct state *s, struct report *r, struct err *e)
+{
+	AUTO_BUF struct buf bytes = BUF_INIT(REPORT_BYTES_MAX);
+	char path[PATH_MAX], dir[PATH_MAX];
+
+	if (!c->report_url || !c->report_key)
+		return 0;
+	report_fill(c, s->next_seq, r);
+	if (report_seal(c, r, &bytes, e) < 0)
+		return err_context(e, "report %llu", (unsigned long long)r->seq);
+	if (path_join(dir, sizeof(dir), c->state_dir, "spool", e) < 0 ||
+		dir_make(dir, 0700, e) < 0 || kept_trim(c, e) < 0 ||
+		spool_path(c, r->seq, path, e) < 0)
+		return -1;
+	s->next_seq++;
+	if (state_save(c->state_dir, s, e) < 0) {
+		s->next_seq--;
+		return -1;
+	}
+	return file_create(path, 0600, buf_span(&bytes), e);
+}
+
+/* Whether the server has said that it will never take this report, whenever it comes. */
+static bool
+is_refused_for_good(const struct err *e)
+{
+	return e->class == ERR_NETWORK &&
+	       (e->errnum == HTTP_BAD_REQUEST || e->errnum == HTTP_TOO_LARGE);
+}
+
+static int
+spool_send_one(const struct conf *c, struct net *n, uint64_t seq,
+	const struct keep_going *keep_going, struct net_reply *reply, struct err *e)
+{
+	AUTO_BUF struct buf bytes = BUF_INIT(REPORT_BYTES_MAX), answer = BUF_INIT(0);
+	char path[PATH_MAX], url[2 * NAME_BYTES_MAX + 32];
+	struct net_request r = {.base = NET_REPORTS, .path = url, .deadline_ms = PUT_DEADLINE_MS};
+
+	(void)snprintf(url, sizeof(url), "reports/%s/%llu.json", c->id, (unsigned long long)seq);
+	if (spool_path(c, seq, path, e) < 0 || file_read(path, &bytes, e) < 0)
+		return -1;
+	r.put = buf_span(&bytes);
+	if (net_fetch(n, &r, &answer, reply, keep_going, e) < 0) {
+		if (!is_refused_for_good(e))
+			return -1;
+		log_error("report %llu is given up: %s", (unsigned long long)seq, e->text);
+	}
+	return file_remove(path, e);
+}
+
+int
+spool_send(const struct conf *c, struct net *n, const struct keep_going *keep_going,
+	struct net_reply *reply, struct err *e)
+{
+	struct kept k;
+
+	if (!c->report_url)
+		return 0;
+	if (kept_list(c, &k, e) < 0)
+		return -1;
+	for (size_t i = 0; i < k.count; i++) {
+		if (spool_send_one(c, n, k.seq[i], keep_going, reply, e) < 0)
+			return err_context(e, "report %llu", (unsigned long long)k.seq[i]);
+	}
+	return 0;
+}
+
+int
+spool_count(const struct conf *c, size_t *count, struct err *e)
+{
+	struct kept k;
+
+	if (kept_list(c, &k, e) < 0)
+		return -1;
+	*count = k.count;
+	return 0;
+}

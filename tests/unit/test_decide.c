@@ -1,0 +1,449 @@
+#include "tests/unit/sample.h"
+
+#include <stdio.h>
+
+#include "agent/decide.h"
+
+#define SHA "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define ID_1 "00112233445566778899aabbccddeeff"
+#define ID_2 "ffeeddccbbaa99887766554433221100"
+
+static const char plan_text[] =
+	"{\"format\":1,\"rollout\":\"gateway-2.4.0\",\"version\":3,\"path\":\"rollouts/"
+	"stable.json\",\"bundle\":{\"path\":\"bundles/"
+	"gateway-2.4.0.ota\",\"length\":12345,\"sha256\":\"" SHA
+	"\"},\"compatible\":[\"acme-gw3\"],\"attempt\":2,\"from\":[],\"match\":{},\"exclude\":["
+	"\"gw-000017\"],\"stop_poll_s\":60,\"deadline_s\":3600,\"waves\":[{\"name\":\"canary\","
+	"\"boxes\":[\"gw-000001\"],\"soak_s\":14400},{\"name\":\"everyone\",\"percent_bp\":10000}],"
+	"\"advance\":{\"success_bp\":9800,\"sample\":30,\"coverage_bp\":8000},\"stop\":{"
+	"\"failures_bp\":500,\"at_least\":3,\"overdue_s\":86400}}";
+
+/* The world of a box that is in an open wave and may update, to be changed by each test. */
+struct scene {
+	struct world *w;
+	struct state *s;
+	struct facts f;
+	struct release running;
+	struct decision d;
+};
+
+static struct gate
+gate_of(const char *path, bool has_plan)
+{
+	struct gate g = {.has_plan = has_plan, .plan_version = 3};
+	struct err e;
+
+	(void)strcpy(g.path, path);
+	(void)strcpy(g.plan_path, "rollouts/stable.json");
+	(void)strcpy(g.rollout, "gateway-2.4.0");
+	assert_int_equal(digest_parse(SHA, &g.plan_sha256, &e), 0);
+	if (has_plan) {
+		g.open_count = 1;
+		(void)strcpy(g.open[0], "canary");
+	}
+	return g;
+}
+
+static int
+scene_set(void **state)
+{
+	struct scene *c = calloc(1, sizeof(*c));
+	AUTO_JSON json_t *plan = sample_json(plan_text);
+	struct verified v = sample_verified(plan);
+	struct err e;
+
+	assert_non_null(c);
+	c->s = calloc(1, sizeof(*c->s));
+	c->w = world_new("rollouts/stable.json");
+	assert_true(c->s && c->w);
+	assert_int_equal(plan_parse(&v, &c->w->plan, &e), 0);
+	assert_int_equal(digest_parse(SHA, &c->w->plan_sha256, &e), 0);
+	c->w->has_plan = c->w->has_gate = c->w->has_all = c->w->has_bundle = true;
+	c->w->gate = gate_of("gates/stable.json", true);
+	c->w->all = gate_of("gates/all.json", false);
+	(void)strcpy(c->w->listing.name, "gateway");
+	(void)strcpy(c->w->listing.version, "2.4.0");
+	c->w->listing.rollback_index = 4;
+	c->w->listing.manifest_sha256 = (struct digest){{7}};
+	c->s->rollback_floor = 4;
+	c->s->pending =
+		(struct pending){.phase = PHASE_INSTALLING, .plan_version = 3, .attempt = 2};
+	(void)strcpy(c->s->pending.rollout, "gateway-2.4.0");
+	(void)strcpy(c->s->pending.wave, "canary");
+	c->s->pending.release.manifest = (struct digest){{7}};
+	c->running = (struct release){.known = true, .manifest = {{1}}};
+	c->f = (struct facts){.box = {"gw-000001", "acme-gw3", NULL, ""},
+		.running = {&c->running, NULL},
+		.now_s = 1000,
+		.fresh = true,
+		.inconclusive_max = 3};
+	*state = c;
+	return 0;
+}
+
+static int
+scene_clear(void **state)
+{
+	struct scene *c = *state;
+
+	world_free(&c->w);
+	free(c->s);
+	free(c);
+	return 0;
+}
+
+static void
+assert_verdict(struct scene *c, enum verdict verdict, const char *reason)
+{
+	decide(c->w, c->s, &c->f, &c->d);
+	assert_int_equal(c->d.verdict, verdict);
+	if (!strstr(c->d.reason, reason))
+		fail_msg("\"%s\" does not say \"%s\"", c->d.reason, reason);
+}
+
+static void
+assert_goes_on(const struct scene *c, const char *reason)
+{
+	struct err e = ERR_INIT;
+	int rc = decide_go_on(c->w, c->s, &e);
+
+	assert_int_equal(rc, reason ? -1 : 0);
+	if (reason) {
+		assert_int_equal(e.class, ERR_STOPPED);
+		if (!strstr(e.text, reason))
+			fail_msg("\"%s\" does not say \"%s\"", e.text, reason);
+	}
+}
+
+static void
+add_stop(struct gate *g, const char *id)
+{
+	struct stop *s = &g->stops[g->stop_count++];
+
+	(void)strcpy(s->id, id);
+	(void)strcpy(s->reason, "smoke in Lyon");
+}
+
+static void
+a_box_in_an_open_wave_updates(void **state)
+{
+	struct scene *c = *state;
+
+	assert_verdict(c, VERDICT_UPDATE, "gateway 2.4.0");
+	assert_string_equal(c->d.wave, "canary");
+	assert_goes_on(c, NULL);
+	c->f.running[0] = NULL;
+	assert_verdict(c, VERDICT_UPDATE, "");
+}
+
+static void
+a_stop_of_the_plan_or_of_everything_holds_and_ends(void **state)
+{
+	struct scene *c = *state;
+
+	add_stop(&c->w->gate, ID_1);
+	assert_true(decide_stops(c->w, c->s));
+	assert_false(decide_stops(c->w, c->s));
+	assert_int_equal(c->s->stop_count, 1);
+	assert_verdict(c, VERDICT_HELD, "smoke in Lyon");
+	assert_true(c->d.stopped);
+	assert_goes_on(c, ID_1);
+	c->s->stop_count = 0;
+	c->w->gate.stop_count = 0;
+	add_stop(&c->w->all, ID_2);
+	assert_true(decide_stops(c->w, c->s));
+	assert_verdict(c, VERDICT_HELD, "gates/all.json");
+	assert_goes_on(c, ID_2);
+}
+
+static void
+a_stop_beats_a_gate_that_does_not_bind(void **state)
+{
+	struct scene *c = *state;
+
+	add_stop(&c->w->gate, ID_1);
+	c->w->gate.plan_version = 99;
+	assert_true(decide_stops(c->w, c->s));
+	assert_verdict(c, VERDICT_HELD, "smoke in Lyon");
+	c->w->has_plan = false;
+	assert_verdict(c, VERDICT_HELD, "smoke in Lyon");
+}
+
+static void
+a_stop_stays_when_the_world_forgets_it(void **state)
+{
+	struct scene *c = *state;
+
+	add_stop(&c->w->gate, ID_1);
+	assert_true(decide_stops(c->w, c->s));
+	c->w->gate.stop_count = 0;
+	assert_false(decide_stops(c->w, c->s));
+	c->w->has_gate = false;
+	assert_false(decide_stops(c->w, c->s));
+	assert_verdict(c, VERDICT_HELD, ID_1);
+}
+
+static void
+only_a_resume_of_its_own_scope_lifts_a_stop(void **state)
+{
+	struct scene *c = *state;
+
+	add_stop(&c->w->gate, ID_1);
+	add_stop(&c->w->all, ID_2);
+	assert_true(decide_stops(c->w, c->s));
+	assert_int_equal(c->s->stop_count, 2);
+	c->w->plan_resumes = json_pack("[s]", ID_2);
+	c->w->all_resumes = json_pack("[s]", ID_1);
+	assert_false(decide_stops(c->w, c->s));
+	assert_int_equal(c->s->stop_count, 2);
+	(void)json_array_append_new(c->w->plan_resumes, json_string(ID_1));
+	assert_true(decide_stops(c->w, c->s));
+	assert_int_equal(c->s->stop_count, 1);
+	assert_verdict(c, VERDICT_HELD, ID_2);
+	(void)json_array_append_new(c->w->all_resumes, json_string(ID_2));
+	assert_true(decide_stops(c->w, c->s));
+	assert_int_equal(c->s->stop_count, 0);
+	/* Both are still in the gates, and lifted. */
+	assert_false(decide_stops(c->w, c->s));
+	assert_verdict(c, VERDICT_UPDATE, "");
+}
+
+static void
+a_stop_of_another_plan_is_kept_and_not_obeyed(void **state)
+{
+	struct scene *c = *state;
+
+	add_stop(&c->w->gate, ID_1);
+	assert_true(decide_stops(c->w, c->s));
+	(void)strcpy(c->s->stops[0].gate, "gates/beta.json");
+	c->w->gate.stop_count = 0;
+	assert_false(decide_stops(c->w, c->s));
+	assert_verdict(c, VERDICT_UPDATE, "");
+	assert_int_equal(c->s->stop_count, 1);
+}
+
+static void
+more_stops_than_fit_still_stop(void **state)
+{
+	struct scene *c = *state;
+	char id[STOP_ID_SIZE];
+
+	for (int i = 0; i < STOPS_MAX; i++) {
+		(void)snprintf(id, sizeof(id), "%032x", i);
+		add_stop(&c->w->gate, id);
+		(void)snprintf(id, sizeof(id), "%032x", i + 1000);
+		add_stop(&c->w->all, id);
+	}
+	assert_true(decide_stops(c->w, c->s));
+	assert_int_equal(c->s->stop_count, STOPS_MAX);
+	assert_false(decide_stops(c->w, c->s));
+	assert_verdict(c, VERDICT_HELD, "stopped");
+}
+
+static void
+a_missing_gate_of_everything_is_shut(void **state)
+{
+	struct scene *c = *state;
+
+	c->w->has_all = false;
+	assert_verdict(c, VERDICT_HELD, "missing is shut");
+	assert_false(c->d.stopped);
+	assert_goes_on(c, "missing is shut");
+}
+
+static void
+a_withdrawn_plan_starts_nothing_and_ends_what_runs(void **state)
+{
+	struct scene *c = *state;
+
+	c->w->has_plan = false;
+	assert_verdict(c, VERDICT_IDLE, "no plan");
+	assert_goes_on(c, "withdrawn");
+}
+
+static void
+a_replaced_plan_ends_what_runs(void **state)
+{
+	struct scene *c = *state;
+
+	c->s->pending.plan_version = 2;
+	assert_goes_on(c, "replaced");
+	c->s->pending.plan_version = 3;
+	(void)strcpy(c->s->pending.rollout, "gateway-2.3.9");
+	assert_goes_on(c, "replaced");
+	(void)strcpy(c->s->pending.rollout, "gateway-2.4.0");
+	c->w->listing.manifest_sha256 = (struct digest){{8}};
+	assert_goes_on(c, "no longer the release");
+	assert_verdict(c, VERDICT_UPDATE, "");
+}
+
+static void
+a_bundle_released_with_other_bytes_is_held(void **state)
+{
+	struct scene *c = *state;
+
+	c->w->has_bundle = false;
+	assert_verdict(c, VERDICT_HELD, "not released with the length and digest");
+	assert_goes_on(c, "no longer the release");
+}
+
+static void
+a_gate_that_is_missing_or_does_not_bind_is_shut(void **state)
+{
+	struct scene *c = *state;
+
+	c->w->gate.plan_sha256.b[0] ^= 1;
+	assert_verdict(c, VERDICT_HELD, "gates/stable.json is shut: the gate is for other bytes");
+	assert_goes_on(c, "is shut");
+	c->w->has_gate = false;
+	assert_verdict(c, VERDICT_HELD, "gates/stable.json is missing");
+	assert_goes_on(c, "was withdrawn");
+}
+
+static void
+a_box_that_the_plan_leaves_out_is_idle(void **state)
+{
+	struct scene *c = *state;
+
+	c->f.box.id = "gw-000017";
+	assert_verdict(c, VERDICT_IDLE, "not for this box");
+	assert_null(c->d.wave);
+	c->f.box.id = "gw-000001";
+	c->f.box.compatible = "acme-gw9";
+	assert_verdict(c, VERDICT_IDLE, "not for this box");
+}
+
+static void
+a_wave_that_is_not_open_holds(void **state)
+{
+	struct scene *c = *state;
+
+	c->f.box.id = "gw-000002";
+	assert_verdict(c, VERDICT_HELD, "wave everyone");
+	assert_string_equal(c->d.wave, "everyone");
+	(void)strcpy(c->w->gate.open[0], "everyone");
+	assert_goes_on(c, "wave canary");
+}
+
+static void
+a_pause_blocks_starts_and_ends_nothing(void **state)
+{
+	struct scene *c = *state;
+
+	c->w->gate.paused = true;
+	assert_verdict(c, VERDICT_HELD, "paused");
+	assert_goes_on(c, NULL);
+}
+
+static void
+a_failed_release_needs_a_higher_attempt(void **state)
+{
+	struct scene *c = *state;
+	struct failed f = {.manifest = {{7}}, .attempt = 2, .tries = 1, .reason = "it burned"};
+
+	state_remember_failed(c->s, &f);
+	assert_verdict(c, VERDICT_FAILED, "it burned");
+	f.attempt = 3;
+	state_remember_failed(c->s, &f);
+	assert_verdict(c, VERDICT_FAILED, "attempt 4");
+	f.attempt = 1;
+	state_remember_failed(c->s, &f);
+	assert_verdict(c, VERDICT_UPDATE, "");
+	f.attempt = 2;
+	f.manifest.b[0] = 8;
+	state_remember_failed(c->s, &f);
+	assert_verdict(c, VERDICT_UPDATE, "");
+}
+
+static void
+an_inconclusive_release_is_tried_again_a_bounded_number_of_times(void **state)
+{
+	struct scene *c = *state;
+	struct failed f = {.manifest = {{7}},
+		.attempt = 2,
+		.inconclusive = true,
+		.tries = 2,
+		.not_before_s = 1001,
+		.reason = "no network"};
+
+	state_remember_failed(c->s, &f);
+	assert_verdict(c, VERDICT_HELD, "tried again after");
+	c->f.now_s = 1001;
+	assert_verdict(c, VERDICT_UPDATE, "");
+	f.tries = 3;
+	state_remember_failed(c->s, &f);
+	assert_verdict(c, VERDICT_HELD, "3 times");
+	f.attempt = 1;
+	state_remember_failed(c->s, &f);
+	assert_verdict(c, VERDICT_UPDATE, "");
+}
+
+static void
+a_rollback_index_below_the_floor_is_refused(void **state)
+{
+	struct scene *c = *state;
+
+	c->s->rollback_floor = 5;
+	assert_verdict(c, VERDICT_FAILED, "rollback index 4");
+	c->s->rollback_floor = 3;
+	assert_verdict(c, VERDICT_UPDATE, "");
+}
+
+static void
+a_box_that_runs_the_release_is_idle_but_reports_a_stop(void **state)
+{
+	struct scene *c = *state;
+
+	c->running.manifest = (struct digest){{7}};
+	assert_verdict(c, VERDICT_IDLE, "runs already");
+	assert_true(c->d.running);
+	c->running.known = false;
+	assert_verdict(c, VERDICT_UPDATE, "");
+	c->running.known = true;
+	c->f.running[0] = NULL;
+	c->f.running[1] = &c->running;
+	assert_verdict(c, VERDICT_IDLE, "runs already");
+	add_stop(&c->w->gate, ID_1);
+	(void)decide_stops(c->w, c->s);
+	assert_verdict(c, VERDICT_HELD, ID_1);
+}
+
+static void
+metadata_that_may_be_a_replay_starts_nothing(void **state)
+{
+	struct scene *c = *state;
+
+	c->f.fresh = false;
+	assert_verdict(c, VERDICT_HELD, "clock is not trusted");
+}
+
+#define IN_SCENE(f) cmocka_unit_test_setup_teardown(f, scene_set, scene_clear)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		IN_SCENE(a_box_in_an_open_wave_updates),
+		IN_SCENE(a_stop_of_the_plan_or_of_everything_holds_and_ends),
+		IN_SCENE(a_stop_beats_a_gate_that_does_not_bind),
+		IN_SCENE(a_stop_stays_when_the_world_forgets_it),
+		IN_SCENE(only_a_resume_of_its_own_scope_lifts_a_stop),
+		IN_SCENE(a_stop_of_another_plan_is_kept_and_not_obeyed),
+		IN_SCENE(more_stops_than_fit_still_stop),
+		IN_SCENE(a_missing_gate_of_everything_is_shut),
+		IN_SCENE(a_withdrawn_plan_starts_nothing_and_ends_what_runs),
+		IN_SCENE(a_replaced_plan_ends_what_runs),
+		IN_SCENE(a_bundle_released_with_other_bytes_is_held),
+		IN_SCENE(a_gate_that_is_missing_or_does_not_bind_is_shut),
+		IN_SCENE(a_box_that_the_plan_leaves_out_is_idle),
+		IN_SCENE(a_wave_that_is_not_open_holds),
+		IN_SCENE(a_pause_blocks_starts_and_ends_nothing),
+		IN_SCENE(a_failed_release_needs_a_higher_attempt),
+		IN_SCENE(an_inconclusive_release_is_tried_again_a_bounded_number_of_times),
+		IN_SCENE(a_rollback_index_below_the_floor_is_refused),
+		IN_SCENE(a_box_that_runs_the_release_is_idle_but_reports_a_stop),
+		IN_SCENE(metadata_that_may_be_a_replay_starts_nothing),
+	};
+
+	return cmocka_run_group_tests_name("decide", tests, NULL, NULL);
+}
