@@ -15,5 +15,6 @@ struct command {
 };
 
 extern const struct command cmd_init;
+extern const struct command cmd_key;
 
 #endif

@@ -8,6 +8,7 @@
 /* In the order in which a fleet comes to life. */
 static const struct command *const commands[] = {
 	&cmd_init,
+	&cmd_key,
 	NULL,
 };
 

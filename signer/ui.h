@@ -7,17 +7,20 @@
 
 #include "common/base/err.h"
 
-/* Where a passphrase comes from: --passphrase-file PATH, --passphrase-fd N, else the terminal. */
+/* Where a passphrase comes from: --passphrase-file PATH, whose one line is the passphrase of every
+ * key that is opened; --passphrase-fd N, which has one line for each key in the order in which they
+ * are opened; else the terminal. */
 struct passphrase_source {
 	const char *file; /* or NULL */
 	int fd;		  /* or -1 */
 };
 
 /* A seckey_ask_fn; arg is a struct passphrase_source. Asks /dev/tty without echo; ERR_USAGE when
- * there is no terminal and no other source. One trailing newline is cut off. */
+ * there is no terminal and no other source, or when the source has not the one line that it should.
+ * The newline is cut off. */
 int passphrase_ask(void *arg, const char *path, char *pass, struct err *e);
 
-/* For a new key: asks twice on a terminal. */
+/* For a new key: asks twice on a terminal. An empty passphrase is ERR_USAGE. */
 int passphrase_ask_new(void *arg, const char *path, char *pass, struct err *e);
 
 /* Asks a yes-or-no question on the terminal. ERR_REFUSED for no; ERR_USAGE without a terminal,
@@ -25,7 +28,7 @@ int passphrase_ask_new(void *arg, const char *path, char *pass, struct err *e);
 int ui_confirm(const char *question, struct err *e);
 
 /* A bar on a terminal for what takes over a second; plain lines every 10 s where standard error is
- * no terminal. label is borrowed. */
+ * no terminal. total and done are bytes; label is borrowed. */
 struct progress {
 	const char *label;
 	uint64_t total, done;

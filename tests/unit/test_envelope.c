@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "common/base/num.h"
+#include "common/base/process.h"
 #include "common/crypto/envelope.h"
 #include "common/crypto/pubkey.h"
 #include "common/limits.h"
@@ -393,6 +394,91 @@ a_document_named_by_digest_is_checked_before_it_is_parsed(void **state)
 	assert_int_equal(json_integer_value(json_object_get(w.body, "a")), 1);
 }
 
+/* Runs a Python program on a JSON document; returns what it printed. */
+static void
+python(const char *program, const json_t *input, struct buf *out)
+{
+	AUTO_BUF struct buf text = BUF_INIT(1 << 20);
+	const char *argv[] = {"/usr/bin/python3", "-c", program, NULL};
+	int status = -1;
+
+	text_of(input, &text);
+	assert_int_equal(process_run(&(struct process){.argv = argv,
+					     .input = buf_span(&text),
+					     .output = out,
+					     .timeout_ms = 60000},
+				 &status, NULL),
+		0);
+	assert_int_equal(status, 0);
+}
+
+static void
+securesystemslib_verifies_what_is_signed_here(void **state)
+{
+	static const char program[] =
+		"import json, sys\n"
+		"from securesystemslib.formats import encode_canonical\n"
+		"from securesystemslib.signer import Key, Signature\n"
+		"doc = json.load(sys.stdin)\n"
+		"root, keys = doc['root'], doc['keys']\n"
+		"for s in root['signatures']:\n"
+		"    key = Key.from_dict(s['keyid'], dict(keys[s['keyid']]))\n"
+		"    data = encode_canonical(root['signed']).encode()\n"
+		"    key.verify_signature(Signature.from_dict(dict(s)), data)\n"
+		"    print('good')\n";
+	struct fixture *f = *state;
+	AUTO_JSON json_t *root = sample(), *doc = NULL;
+	AUTO_BUF struct buf out = BUF_INIT(4096);
+
+	assert_int_equal(envelope_sign(root, &f->signer[0], NULL), 0);
+	assert_int_equal(envelope_sign(root, &f->signer[1], NULL), 0);
+	doc = json_pack("{s:O, s:O}", "root", root, "keys", f->keys);
+	python(program, doc, &out);
+	assert_string_equal(buf_str(&out), "good\ngood\n");
+}
+
+/* One key of each kind, and for ECDSA both spellings of its type. */
+static void
+what_securesystemslib_signs_verifies_here(void **state)
+{
+	static const char program[] =
+		"import json, sys\n"
+		"from securesystemslib import keys as k\n"
+		"from securesystemslib.formats import encode_canonical\n"
+		"from securesystemslib.signer import SSlibKey, SSlibSigner\n"
+		"body = json.load(sys.stdin)\n"
+		"made = [k.generate_ecdsa_key(), k.generate_rsa_key(2048),\n"
+		"        k.generate_rsa_key(2048, 'rsa-pkcs1v15-sha256'), k.generate_ecdsa_key()]\n"
+		"made[3]['keytype'] = 'ecdsa-sha2-nistp256'\n"
+		"keys, sigs = {}, []\n"
+		"for key in made:\n"
+		"    keys[key['keyid']] = SSlibKey.from_securesystemslib_key(key).to_dict()\n"
+		"    "
+		"sigs.append(SSlibSigner(key).sign(encode_canonical(body).encode()).to_dict())\n"
+		"json.dump({'root': {'signed': body, 'signatures': sigs}, 'keys': keys}, "
+		"sys.stdout)\n";
+	AUTO_JSON json_t *body = json_pack("{s:s, s:i}", "name", "caf\xc3\xa9 \"x\"\\", "n", 7);
+	AUTO_JSON json_t *doc = NULL, *keyids = json_array();
+	AUTO_BUF struct buf out = BUF_INIT(1 << 16);
+	struct role_keys role = {.threshold = 4};
+	const char *keyid;
+	json_t *key;
+
+	(void)state;
+	python(program, body, &out);
+	assert_int_equal(json_parse(buf_span(&out), "python", &doc, NULL), 0);
+	role.keys = json_object_get(doc, "keys");
+	role.keyids = keyids;
+	json_object_foreach (json_object_get(doc, "keys"), keyid, key)
+		(void)json_array_append_new(keyids, json_string(keyid));
+	assert_int_equal(json_array_size(keyids), 4);
+	assert_int_equal(verdict(json_object_get(doc, "root"), &role), 0);
+	(void)json_object_set_new(
+		json_object_get(json_object_get(doc, "root"), "signed"), "n", json_integer(8));
+	role.threshold = 1;
+	assert_int_equal(verdict(json_object_get(doc, "root"), &role), ERR_UNTRUSTED);
+}
+
 int
 main(void)
 {
@@ -412,6 +498,8 @@ main(void)
 		test(a_second_role_is_checked_on_the_same_document),
 		test(good_signers_are_named_and_only_they),
 		test(a_document_named_by_digest_is_checked_before_it_is_parsed),
+		test(securesystemslib_verifies_what_is_signed_here),
+		cmocka_unit_test(what_securesystemslib_signs_verifies_here),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
