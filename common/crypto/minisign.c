@@ -32,10 +32,10 @@ _Static_assert(AT_CHECKSUM - AT_SK == crypto_sign_SECRETKEYBYTES, "the secret ke
 /* And in a public key's. */
 enum { AT_PUBLIC_ID = 2, AT_PUBLIC_PK = 10, PUBLIC_BYTES = 42 };
 
-#define SIG_ALG "Ed"
-#define KDF_SCRYPT "Sc"
-#define KDF_NONE "\0\0"
-#define CHK_BLAKE2B "B2"
+enum { ALG_BYTES = 2 };
+static const uint8_t sig_ed25519[ALG_BYTES] = "Ed", kdf_scrypt[ALG_BYTES] = "Sc",
+		     kdf_none[ALG_BYTES] = {0}, chk_blake2b[ALG_BYTES] = "B2";
+
 #define COMMENT "untrusted comment: "
 
 /* What minisign itself writes; a file that asks for more asks for our memory. */
@@ -71,7 +71,7 @@ record_decode(const char *text, uint8_t *out, size_t size, const char *what, str
 bool
 minisign_record_encrypted(const struct minisign_record *r)
 {
-	return memcmp(r->b + AT_KDF_ALG, KDF_SCRYPT, 2) == 0;
+	return memcmp(r->b + AT_KDF_ALG, kdf_scrypt, ALG_BYTES) == 0;
 }
 
 static int
@@ -92,13 +92,13 @@ minisign_record_parse(const char *text, struct minisign_record *out, struct err 
 {
 	if (record_decode(text, out->b, sizeof(out->b), "secret key", e) < 0)
 		return -1;
-	if (memcmp(out->b + AT_SIG_ALG, SIG_ALG, 2) != 0)
+	if (memcmp(out->b + AT_SIG_ALG, sig_ed25519, ALG_BYTES) != 0)
 		return err_set(e, ERR_MALFORMED, "not an Ed25519 key");
-	if (memcmp(out->b + AT_CHK_ALG, CHK_BLAKE2B, 2) != 0)
+	if (memcmp(out->b + AT_CHK_ALG, chk_blake2b, ALG_BYTES) != 0)
 		return err_set(e, ERR_MALFORMED, "its checksum is of a kind that is not known");
 	if (minisign_record_encrypted(out))
 		return limits_check(out, e);
-	if (memcmp(out->b + AT_KDF_ALG, KDF_NONE, 2) != 0)
+	if (memcmp(out->b + AT_KDF_ALG, kdf_none, ALG_BYTES) != 0)
 		return err_set(e, ERR_MALFORMED, "encrypted in a way that is not known");
 	return 0;
 }
@@ -131,7 +131,7 @@ checksum_of(const struct minisign_record *r, uint8_t out[CHECKSUM_BYTES])
 	crypto_generichash_state state;
 
 	(void)crypto_generichash_init(&state, NULL, 0, CHECKSUM_BYTES);
-	(void)crypto_generichash_update(&state, r->b + AT_SIG_ALG, 2);
+	(void)crypto_generichash_update(&state, r->b + AT_SIG_ALG, ALG_BYTES);
 	(void)crypto_generichash_update(&state, r->b + AT_ID, AT_CHECKSUM - AT_ID);
 	(void)crypto_generichash_final(&state, out, CHECKSUM_BYTES);
 	sodium_memzero(&state, sizeof(state));
@@ -188,14 +188,14 @@ minisign_record_seal(
 	const struct seckey *k, const char *pass, struct minisign_record *out, struct err *e)
 {
 	memset(out, 0, sizeof(*out));
-	memcpy(out->b + AT_SIG_ALG, SIG_ALG, 2);
-	memcpy(out->b + AT_CHK_ALG, CHK_BLAKE2B, 2);
+	memcpy(out->b + AT_SIG_ALG, sig_ed25519, ALG_BYTES);
+	memcpy(out->b + AT_CHK_ALG, chk_blake2b, ALG_BYTES);
 	memcpy(out->b + AT_ID, k->id, sizeof(k->id));
 	memcpy(out->b + AT_SK, k->sk, sizeof(k->sk));
 	checksum_of(out, out->b + AT_CHECKSUM);
 	if (!pass)
 		return 0;
-	memcpy(out->b + AT_KDF_ALG, KDF_SCRYPT, 2);
+	memcpy(out->b + AT_KDF_ALG, kdf_scrypt, ALG_BYTES);
 	random_bytes(out->b + AT_SALT, AT_OPSLIMIT - AT_SALT);
 	num_put_le64(out->b + AT_OPSLIMIT, OPSLIMIT_WRITTEN);
 	num_put_le64(out->b + AT_MEMLIMIT, MEMLIMIT_WRITTEN);
@@ -230,7 +230,7 @@ minisign_public_parse(const char *text, uint8_t pk[MINISIGN_PK_BYTES], struct er
 
 	if (record_decode(text, record, sizeof(record), "public key", e) < 0)
 		return -1;
-	if (memcmp(record, SIG_ALG, 2) != 0)
+	if (memcmp(record, sig_ed25519, ALG_BYTES) != 0)
 		return err_set(e, ERR_MALFORMED, "not an Ed25519 key");
 	memcpy(pk, record + AT_PUBLIC_PK, MINISIGN_PK_BYTES);
 	return 0;
@@ -243,7 +243,7 @@ minisign_public_text(const struct seckey *k, char out[MINISIGN_TEXT_MAX])
 	int used = snprintf(out, MINISIGN_TEXT_MAX, COMMENT "minisign public key %016" PRIX64 "\n",
 		num_get_le64(k->id));
 
-	memcpy(record, SIG_ALG, 2);
+	memcpy(record, sig_ed25519, ALG_BYTES);
 	memcpy(record + AT_PUBLIC_ID, k->id, sizeof(k->id));
 	memcpy(record + AT_PUBLIC_PK, k->sk + MINISIGN_SK_BYTES - MINISIGN_PK_BYTES,
 		MINISIGN_PK_BYTES);
