@@ -1,7 +1,5 @@
 #include <errno.h>
 #include <getopt.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -139,28 +137,14 @@ settings_write(const char *dir, const struct init_options *o, struct err *e)
 	return file_put(dir, WORKSPACE_FILE, buf_span(&text), e);
 }
 
-/* Whom nginx's workers run as when root starts it: who owns the workspace. "" for another starter.
- */
-static void
-workers_user(char *out, size_t size)
-{
-	const struct passwd *user = getpwuid(getuid());
-	const struct group *group = getgrgid(getgid());
-
-	*out = 0;
-	if (getuid() == 0 && user && group)
-		(void)snprintf(out, size, "%s %s", user->pw_name, group->gr_name);
-}
-
 static int
 nginx_write(const struct workspace *w, struct err *e)
 {
 	AUTO_BUF struct buf sluice = BUF_INIT(TEXT_MAX), whole = BUF_INIT(TEXT_MAX);
-	char user[96];
+	/* Started by root, the workers stay whom the workspace's files belong to. */
+	const char *user = getuid() == 0 ? "root" : NULL;
 
-	workers_user(user, sizeof(user));
-	if (nginx_sluice_conf(w, &sluice, e) < 0 ||
-		nginx_main_conf(w, *user ? user : NULL, &whole, e) < 0 ||
+	if (nginx_sluice_conf(w, &sluice, e) < 0 || nginx_main_conf(w, user, &whole, e) < 0 ||
 		file_put(w->dir, "nginx/sluice.conf", buf_span(&sluice), e) < 0)
 		return -1;
 	return file_put(w->dir, "nginx/nginx.conf", buf_span(&whole), e);

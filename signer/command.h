@@ -16,5 +16,6 @@ struct command {
 
 extern const struct command cmd_init;
 extern const struct command cmd_key;
+extern const struct command cmd_box;
 
 #endif

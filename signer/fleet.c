@@ -248,11 +248,26 @@ json_column(sqlite3_stmt *s, int i, json_t **out, struct err *e)
 	return json_parse(span_str(column_text(s, i)), "fleet.db", out, e);
 }
 
+static int
+box_read(sqlite3_stmt *s, struct fleet_box *out, struct err *e)
+{
+	AUTO_JSON json_t *tags = NULL, *key = NULL;
+
+	if (json_column(s, 2, &tags, e) < 0 || json_column(s, 3, &key, e) < 0)
+		return -1;
+	*out = (struct fleet_box){.tags = TAKE_PTR(tags),
+		.report_key = TAKE_PTR(key),
+		.added_s = sqlite3_column_int64(s, 4),
+		.revoked_s = sqlite3_column_int64(s, 5)};
+	(void)snprintf(out->name, sizeof(out->name), "%s", column_text(s, 0));
+	(void)snprintf(out->compatible, sizeof(out->compatible), "%s", column_text(s, 1));
+	return 0;
+}
+
 int
 fleet_find(struct fleet *f, const char *name, bool *found, struct fleet_box *out, struct err *e)
 {
 	AUTO_STATEMENT sqlite3_stmt *s = NULL;
-	AUTO_FLEET_BOX struct fleet_box b = {0};
 	bool row = false;
 
 	if (statement(f, &s, e,
@@ -261,16 +276,8 @@ fleet_find(struct fleet *f, const char *name, bool *found, struct fleet_box *out
 		    "s", name) < 0 ||
 		statement_next(f, s, &row, e) < 0)
 		return -1;
-	if (row) {
-		(void)snprintf(b.name, sizeof(b.name), "%s", column_text(s, 0));
-		(void)snprintf(b.compatible, sizeof(b.compatible), "%s", column_text(s, 1));
-		if (json_column(s, 2, &b.tags, e) < 0 || json_column(s, 3, &b.report_key, e) < 0)
-			return -1;
-		b.added_s = sqlite3_column_int64(s, 4);
-		b.revoked_s = sqlite3_column_int64(s, 5);
-		*out = b;
-		b = (struct fleet_box){0};
-	}
+	if (row && box_read(s, out, e) < 0)
+		return -1;
 	*found = row;
 	return 0;
 }

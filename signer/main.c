@@ -9,7 +9,7 @@
 static const struct command *const commands[] = {
 	&cmd_init,
 	&cmd_key,
-	NULL,
+	&cmd_box,
 };
 
 static void
@@ -17,7 +17,7 @@ usage(FILE *to)
 {
 	(void)fprintf(to, "sluice: signs and rolls out updates for fleets of Linux boxes\n\n"
 			  "usage: sluice COMMAND [OPTIONS]\n\n");
-	for (size_t i = 0; i < ARRAY_LEN(commands) && commands[i]; i++)
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		(void)fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
 	(void)fprintf(to,
 		"\n`sluice COMMAND --help` tells more. Exit codes: 0 done, 1 failed, 2 usage.\n");
@@ -26,7 +26,7 @@ usage(FILE *to)
 static const struct command *
 command_find(const char *name)
 {
-	for (size_t i = 0; i < ARRAY_LEN(commands) && commands[i]; i++) {
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
 		if (strcmp(commands[i]->name, name) == 0)
 			return commands[i];
 	}

@@ -15,8 +15,7 @@ int nginx_dir_check(const char *dir, struct err *e);
 int nginx_sluice_conf(const struct workspace *w, struct buf *out, struct err *e);
 
 /* A whole configuration around it, for `nginx -p DIR -c nginx/nginx.conf`; all of its files are in
- * the workspace. user is whom its workers run as ("name group") or NULL where it is not started by
- * root. */
+ * the workspace. user is whom its workers run as, or NULL where it is not started by root. */
 int nginx_main_conf(const struct workspace *w, const char *user, struct buf *out, struct err *e);
 
 #endif
