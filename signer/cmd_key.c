@@ -13,13 +13,14 @@
 #include "common/limits.h"
 #include "signer/command.h"
 #include "signer/ui.h"
+#include "signer/workspace.h"
 
 enum { KEY_FILES_MAX = 10000, OPT_NONE = 1, OPT_FILE, OPT_FD };
 
 struct key_options {
 	struct passphrase_source pass;
 	bool no_passphrase;
-	const char *path; /* or NULL */
+	const char *path, *workspace; /* or NULL */
 };
 
 static int
@@ -40,6 +41,9 @@ option_take(struct key_options *o, int option, struct err *e)
 				"--passphrase-fd takes the number of an open descriptor, not '%s'",
 				optarg);
 		o->pass.fd = (int)fd;
+		return 0;
+	case 'w':
+		o->workspace = optarg;
 		return 0;
 	default:
 		return err_set(e, ERR_USAGE,
@@ -62,7 +66,7 @@ options_parse(int argc, char **argv, struct key_options *out, struct err *e)
 
 	opterr = 0;
 	optind = 0; /* another command line than the last one */
-	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "w:", known, NULL)) != -1) {
 		if (option_take(&o, option, e) < 0)
 			return -1;
 	}
@@ -216,11 +220,16 @@ key_list_row(void *arg, const char *name, struct err *e)
 static int
 key_list(const struct key_options *o, struct err *e)
 {
-	struct listing l = {.dir = o->path ? o->path : "keys"};
+	AUTO_WORKSPACE struct workspace w = {0};
+	struct listing l = {.dir = o->path};
+	char keys[PATH_MAX];
 
-	if (!o->path && !file_exists(l.dir))
-		return err_set(e, ERR_USAGE,
-			"there is no folder keys/ here; give the folder that holds the keys");
+	if (!o->path) {
+		if (workspace_open(o->workspace, &w, e) < 0 ||
+			workspace_path(&w, "keys", keys, e) < 0)
+			return -1;
+		l.dir = keys;
+	}
 	(void)printf("%-16s  %-8s %-6s  %s\n", "KEY ID", "TYPE", "SECRET", "FILE");
 	if (dir_each(l.dir, KEY_FILES_MAX, key_list_row, &l, e) < 0)
 		return -1;
@@ -255,15 +264,15 @@ const struct command cmd_key = {
 	.help = "usage: sluice key new PATH [--no-passphrase | --passphrase-file F | "
 		"--passphrase-fd N]\n"
 		"       sluice key show FILE [--passphrase-file F | --passphrase-fd N]\n"
-		"       sluice key list [DIR]\n"
+		"       sluice key list [DIR] [-w WORKSPACE]\n"
 		"\n"
 		"new   makes an Ed25519 key: PATH.key, secret and readable by you only, and "
 		"PATH.pub.\n"
 		"      Both are minisign's files: `minisign -G` makes keys for sluice too.\n"
 		"show  prints a key's id as TUF has it, of a .pub file (minisign's or PEM) or,\n"
 		"      with its passphrase, of a .key file.\n"
-		"list  the public keys in DIR (keys/ if not given), and whether the secret half\n"
-		"      is there too. The id is cut; `show` prints the whole.\n"
+		"list  the public keys in DIR, or else in the workspace's keys/, and whether the\n"
+		"      secret half is there too. The id is cut; `show` prints the whole.\n"
 		"\n"
 		"The passphrase is asked on the terminal, or is the one line of file F, or the "
 		"next\n"

@@ -14,9 +14,10 @@ percent_of(const struct progress *p)
 {
 	if (p->total == 0 || p->done >= p->total)
 		return 100;
-	/* total / 100 and not done * 100, which may overflow. */
-	return p->total < 100 ? (unsigned)(p->done * 100 / p->total)
-			      : (unsigned)num_min(99, p->done / (p->total / 100));
+	if (p->done <= UINT64_MAX / 100)
+		return (unsigned)(p->done * 100 / p->total);
+	/* done * 100 would overflow; against a total this large what is rounded off is nothing. */
+	return (unsigned)num_min(99, p->done / (p->total / 100));
 }
 
 static void

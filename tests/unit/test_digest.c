@@ -114,7 +114,7 @@ digest_fd_hashes_more_than_one_read(void **state)
 static void
 digest_parse_takes_64_digits_and_nothing_else(void **state)
 {
-	static const char *const bad[] = {"", "ba", ABC_256 "0", ABC_256 "00", " " ABC_256,
+	static const char *const bad[] = {"", "ba", (ABC_256 "0"), (ABC_256 "00"), (" " ABC_256),
 		"ga7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
 		"0xa816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"};
 	struct digest d, abc = digest_of(span_str("abc")), kept = {{0}};

@@ -111,6 +111,16 @@ class Show(KeyTest):
         self.write("c.pub", "nonsense\n")
         self.assertIn("c.pub", self.sluice("list", ".", status=1))
 
+    def test_list_finds_the_workspace_that_it_is_in(self):
+        self.sluice("list", status=2)
+        done = subprocess.run([SLUICE, "init", self.path("w")], capture_output=True, text=True,
+                              timeout=DEADLINE_S, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.sluice("new", "w/keys/mine", "--no-passphrase")
+        self.assertIn("keys/mine.pub", self.sluice("list", "-w", "w"))
+        environment = dict(os.environ, SLUICE_WORKSPACE=self.path("w"))
+        self.assertIn("keys/mine.pub", self.sluice("list", env=environment))
+
 
 class Passphrase(KeyTest):
     def test_a_file_holds_one_line(self):
