@@ -4,6 +4,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/file.h"
+#include "common/base/text.h"
 
 enum { TAGS_MAX = 64 };
 
@@ -90,75 +91,47 @@ field_time(const json_t *object, const char *key, int64_t *out_s, struct err *e)
 	return 0;
 }
 
-/* Bytes of the well-formed UTF-8 character at p that may be shown, or 0. */
+/* Bytes of the character at p that may be shown, or 0. */
 static size_t
-character_len(const unsigned char *p, bool lines)
+character_len(const char *p, size_t left, bool lines)
 {
-	size_t len = p[0] < 0x80 ? 1 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	uint32_t point = p[0];
+	uint32_t point = 0;
+	size_t len = text_utf8_next((const uint8_t *)p, left, &point);
 
-	if (len == 1)
-		return (p[0] >= 0x20 && p[0] != 0x7f) || (lines && (p[0] == '\n' || p[0] == '\t'));
-	if (p[0] < 0xc2 || p[0] > 0xf4)
-		return 0;
-	point &= 0xffU >> (len + 1);
-	for (size_t i = 1; i < len; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		point = point << 6 | (p[i] & 0x3fU);
-	}
-	if (point < least[len] || point > 0x10ffff || (point >= 0xd800 && point < 0xe000))
-		return 0;
-	/* The C1 controls: a terminal may take U+009B for an escape sequence. */
-	return point >= 0x80 && point < 0xa0 ? 0 : len;
+	if (lines && (point == '\n' || point == '\t'))
+		return len;
+	/* The C1 controls, too: a terminal may take U+009B for an escape sequence. */
+	return point < 0x20 || (point >= 0x7f && point < 0xa0) ? 0 : len;
 }
 
-void
-field_clean(char *text, bool lines)
+static bool
+is_text(const char *text, size_t len, bool lines)
 {
-	while (*text) {
-		size_t len = character_len((const unsigned char *)text, lines);
-
-		if (len == 0) {
-			*text = '?';
-			len = 1;
-		}
-		text += len;
+	for (size_t i = 0, step; i < len; i += step) {
+		step = character_len(text + i, len - i, lines);
+		if (step == 0)
+			return false;
 	}
+	return true;
 }
 
 int
 field_text(const json_t *object, const char *key, char *out, size_t size, bool lines, struct err *e)
 {
-	const char *text, *p;
+	const char *text;
 
 	if (json_get_string(object, key, size - 1, &text, e) < 0)
 		return -1;
-	for (p = text; *p;) {
-		size_t len = character_len((const unsigned char *)p, lines);
-
-		if (len == 0)
-			return err_set(e, ERR_MALFORMED, "'%s' has a control character in it", key);
-		p += len;
-	}
-	memcpy(out, text, (size_t)(p - text) + 1);
+	if (!is_text(text, strlen(text), lines))
+		return err_set(e, ERR_MALFORMED, "'%s' has a control character in it", key);
+	memcpy(out, text, strlen(text) + 1);
 	return 0;
 }
 
 bool
 field_is_tag(const char *text, size_t len)
 {
-	if (len == 0 || len > NAME_BYTES_MAX)
-		return false;
-	for (size_t i = 0; i < len;) {
-		size_t step = character_len((const unsigned char *)text + i, false);
-
-		if (step == 0)
-			return false;
-		i += step;
-	}
-	return true;
+	return len > 0 && len <= NAME_BYTES_MAX && is_text(text, len, false);
 }
 
 int

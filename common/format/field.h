@@ -37,9 +37,6 @@ int field_time(const json_t *object, const char *key, int64_t *out_s, struct err
 int field_text(
 	const json_t *object, const char *key, char *out, size_t size, bool lines, struct err *e);
 
-/* Makes any bytes into text that field_text takes: what it would refuse becomes '?'. */
-void field_clean(char *text, bool lines);
-
 /* An object whose members are strings of 1 to NAME_BYTES_MAX bytes under keys of as many. */
 int field_tags(const json_t *object, const char *key, json_t **out, struct err *e);
 bool field_is_tag(const char *text, size_t len);

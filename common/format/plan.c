@@ -6,8 +6,6 @@
 #include "common/base/num.h"
 #include "common/format/field.h"
 
-enum { MATCH_KEYS_MAX = 32, MATCH_VALUES_MAX = 1024 };
-
 /* Nothing in a plan lasts longer; a figure beyond it is a slip of the pen. */
 #define PLAN_SPAN_MAX_S ((uint64_t)366 * 86400)
 #define PLAN_STOP_POLL_MAX_S ((uint64_t)86400)

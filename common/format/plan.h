@@ -31,7 +31,7 @@ struct wave {
 	uint64_t soak_s;
 };
 
-enum { WAVES_MAX = 64, FROM_MAX = 16 };
+enum { WAVES_MAX = 64, FROM_MAX = 16, MATCH_KEYS_MAX = 32, MATCH_VALUES_MAX = 1024 };
 
 /* Not a plan: the target whose custom.resumes lifts the stops of gates/all.json. */
 #define PLAN_ALL_PATH "rollouts/all.json"

@@ -5,6 +5,7 @@
 #include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/base/num.h"
+#include "common/base/text.h"
 #include "common/format/field.h"
 
 static const char *const state_names[] = {
@@ -58,7 +59,11 @@ quote_build(const char *text, size_t size, bool lines)
 
 	memcpy(clean, text, len);
 	clean[len] = 0;
-	field_clean(clean, lines);
+	text_clean(clean);
+	for (char *c = clean; !lines && *c; c++) {
+		if (*c == '\n' || *c == '\t')
+			*c = '?';
+	}
 	return json_string(clean);
 }
 

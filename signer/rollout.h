@@ -1,0 +1,58 @@
+/* A rollout plan as people write it (YAML), compiled to what boxes read (common/format/plan.h).
+ *
+ *     rollout: gateway-2.4.0
+ *     bundle: gateway-2.4.0.ota
+ *     compatible: [acme-gw3]
+ *     from: [">=2.1.0"]                    # any when not said
+ *     match: {site: [lyon, paris]}         # any
+ *     exclude: [gw-000017]                 # none
+ *     attempt: 1                           # 1
+ *     waves:
+ *       - {name: canary, boxes: [gw-000001], soak: 4h}
+ *       - {name: everyone, percent: 100}
+ *     advance: {success: 98%, sample: 30, coverage: 80%}          # these
+ *     stop: {failures: 5%, at_least: 3, overdue_after: 24h}       # these
+ *     stop_poll: 60s                       # 60s
+ *     deadline: 1h                         # 1h
+ */
+#ifndef SLUICE_SIGNER_ROLLOUT_H
+#define SLUICE_SIGNER_ROLLOUT_H
+
+#include <stdint.h>
+
+#include "common/base/buf.h"
+#include "common/base/cleanup.h"
+#include "common/base/err.h"
+#include "common/base/json.h"
+#include "common/crypto/digest.h"
+#include "common/format/plan.h"
+#include "common/limits.h"
+
+struct rollout {
+	char name[NAME_BYTES_MAX + 1];	    /* the plan's: its file's without ".yaml" */
+	char path[TUF_PATH_MAX + 1];	    /* "rollouts/stable.json" */
+	char bundle_path[TUF_PATH_MAX + 1]; /* "bundles/gateway-2.4.0.ota" */
+	json_t *doc; /* the plan but for version, bundle length and bundle sha256; owned */
+};
+
+void rollout_free(struct rollout *r);
+#define AUTO_ROLLOUT CLEANUP(rollout_free)
+
+/* Reads and checks a file. ERR_MALFORMED "FILE:LINE:COLUMN: ..." for what is in it, ERR_USAGE for
+ * its name. */
+int rollout_load(const char *path, struct rollout *out, struct err *e);
+
+/* The same of bytes in memory; path names them, and the plan. */
+int rollout_parse(struct span bytes, const char *path, struct rollout *out, struct err *e);
+
+/* What a plan is bound to when it is published. */
+struct rollout_bundle {
+	uint64_t length;
+	struct digest sha256;
+};
+
+/* The bytes that boxes get (canonical JSON, appended to out), read back as a box reads them. */
+int rollout_bind(const struct rollout *r, uint64_t version, const struct rollout_bundle *bundle,
+	struct buf *out, struct err *e);
+
+#endif
