@@ -1,0 +1,106 @@
+"""The reference web server with the configuration that `sluice init` made."""
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+
+from fleet.process import run, wait_until
+
+
+def free_port():
+    """A port of loopback that was free a moment ago."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Nginx:
+    """nginx for one workspace, on loopback. What is changed in its configuration: it listens on
+    loopback only, and its server block has the given directives (a rate limit, say)."""
+
+    def __init__(self, workspace, directives=""):
+        self.workspace = workspace
+        self.process = None
+        self.conf = workspace.path("nginx", "sluice.conf")
+        with open(self.conf, encoding="utf-8") as f:
+            self.made = f.read()
+        self.set(directives)
+
+    def set(self, directives):
+        """Rewrites the configuration as `sluice init` made it, with these directives."""
+        port = self.workspace.port
+        text = self.made.replace(f"listen {port} ssl;", f"listen 127.0.0.1:{port} ssl;")
+        if text == self.made and f"listen 127.0.0.1:{port} ssl;" not in text:
+            raise ValueError(f"{self.conf} listens on another port than {port}")
+        text = text.replace("    server_tokens off;\n",
+                            f"    server_tokens off;\n    {directives}\n", 1)
+        with open(self.conf, "w", encoding="utf-8") as f:
+            f.write(text)
+
+    def argv(self, *more):
+        return ["nginx", "-p", self.workspace.dir, "-c", "nginx/nginx.conf", *more]
+
+    def check(self):
+        """`nginx -t`; returns what it said."""
+        return run(self.argv("-t"), check=None)
+
+    def listening(self):
+        with socket.socket() as s:
+            return s.connect_ex(("127.0.0.1", self.workspace.port)) == 0
+
+    def start(self):
+        with open(self.workspace.path("nginx", "output.log"), "ab") as log:
+            self.process = subprocess.Popen(self.argv("-g", "daemon off;"), stdout=log, stderr=log,
+                                            stdin=subprocess.DEVNULL)
+
+        def up():
+            if self.process.poll() is not None:
+                raise RuntimeError(f"nginx ended: {self.log('output.log')}")
+            return self.listening()
+
+        wait_until(up, 15, "nginx listens")
+        return self
+
+    def reload(self):
+        """Takes a changed configuration, CRL or certificate; returns once new workers serve."""
+        workers = self.workers()
+        self.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: self.workers() - workers, 15, "nginx has new workers")
+        time.sleep(0.1)
+
+    def workers(self):
+        path = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
+        with open(path, encoding="ascii") as f:
+            return set(f.read().split())
+
+    def stop(self):
+        """Ends it at once, connections and all; again and again is allowed."""
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+    def log(self, name="access.log"):
+        try:
+            with open(self.workspace.path("nginx", name), encoding="utf-8", errors="replace") as f:
+                return f.read()
+        except FileNotFoundError:
+            return ""
+
+    def requests(self):
+        """(method, path, status, bytes) of all requests so far."""
+        return [(m[1], m[2], int(m[3]), int(m[4])) for m in
+                re.finditer(r'"(\w+) (\S+) [^"]*" (\d+) (\d+)', self.log())]
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
