@@ -85,15 +85,13 @@ decide_stops(const struct world *w, struct state *s)
 	return changed;
 }
 
-/* The stop that this box obeys, or NULL. A stop of a plan that it no longer follows is kept and not
- * obeyed. */
-static const struct sticky_stop *
-stop_in_force(const struct world *w, const struct state *s)
+const struct sticky_stop *
+decide_stop(const struct state *s, const char *gate_path)
 {
 	for (size_t i = 0; i < s->stop_count; i++) {
 		const struct sticky_stop *stop = &s->stops[i];
 
-		if (strcmp(stop->gate, GATE_ALL_PATH) == 0 || strcmp(stop->gate, w->gate_path) == 0)
+		if (strcmp(stop->gate, GATE_ALL_PATH) == 0 || strcmp(stop->gate, gate_path) == 0)
 			return stop;
 	}
 	return NULL;
@@ -118,7 +116,7 @@ say(struct decision *d, enum verdict verdict, const char *format, ...)
 static bool
 rule_stops(const struct world *w, const struct state *s, const struct facts *f, struct decision *d)
 {
-	const struct sticky_stop *stop = stop_in_force(w, s);
+	const struct sticky_stop *stop = decide_stop(s, w->gate_path);
 
 	(void)f;
 	if (!stop)
@@ -284,7 +282,7 @@ decide(const struct world *w, const struct state *s, const struct facts *f, stru
 int
 decide_go_on(const struct world *w, const struct state *s, struct err *e)
 {
-	const struct sticky_stop *stop = stop_in_force(w, s);
+	const struct sticky_stop *stop = decide_stop(s, w->gate_path);
 	const struct pending *p = &s->pending;
 	const char *why;
 

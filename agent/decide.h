@@ -42,6 +42,10 @@ struct decision {
  * lacks stays. True when the state changed: it is saved before anything else is done. */
 bool decide_stops(const struct world *w, struct state *s);
 
+/* The stop that a box with this gate obeys, or NULL. One of a plan that it no longer follows is
+ * kept and not obeyed. */
+const struct sticky_stop *decide_stop(const struct state *s, const char *gate_path);
+
 /* Whether to start (or take up again) an update. Stops first, then the plan and its bundle, the
  * gate, membership, the wave, and what this box knows of the release. */
 void decide(

@@ -445,9 +445,12 @@ job_judge(struct job *j, CURLcode code, struct err *e)
 		e->errnum = (int)status;
 		return -1;
 	}
-	if (code != CURLE_OK)
-		return err_set(e, ERR_NETWORK, "%s: %s", j->path,
+	if (code != CURLE_OK) {
+		(void)err_set(e, ERR_NETWORK, "%s: %s", j->path,
 			j->curl_text[0] ? j->curl_text : curl_easy_strerror(code));
+		e->errnum = code == CURLE_PEER_FAILED_VERIFICATION ? NET_BAD_CERTIFICATE : 0;
+		return -1;
+	}
 	if (j->has_range && status != 304)
 		return err_set(e, ERR_NETWORK, "%s: the answer ended after %llu of %llu bytes",
 			j->path, (unsigned long long)j->taken, (unsigned long long)j->len);

@@ -27,6 +27,9 @@ void net_stop(struct net **n);
 #define AUTO_NET CLEANUP(net_stop)
 int net_set_time(struct net *n, int64_t now_s, struct err *e);
 
+/* What e->errnum says of an ERR_NETWORK beside HTTP statuses, which start at 100. */
+enum { NET_BAD_CERTIFICATE = 1 };
+
 enum net_base { NET_METADATA, NET_TARGETS, NET_REPORTS };
 
 struct net_request {

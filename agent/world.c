@@ -4,14 +4,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+void
+gate_path_of(const char *plan_path, char out[TUF_PATH_MAX + 1])
+{
+	const char *name = plan_path ? strchr(plan_path, '/') : NULL;
+
+	(void)snprintf(out, TUF_PATH_MAX + 1, "%s%s", name ? "gates" : "", name ? name : "");
+}
+
 struct world *
 world_new(const char *plan_path)
 {
 	struct world *w = calloc(1, sizeof(*w));
-	const char *name = plan_path ? strchr(plan_path, '/') : NULL;
 
-	if (w && name)
-		(void)snprintf(w->gate_path, sizeof(w->gate_path), "gates%s", name);
+	if (w)
+		gate_path_of(plan_path, w->gate_path);
 	return w;
 }
 

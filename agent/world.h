@@ -37,4 +37,7 @@ void world_free(struct world **w);
  * NULL without memory. */
 struct world *world_new(const char *plan_path);
 
+/* "rollouts/stable.json" gives "gates/stable.json", NULL "". */
+void gate_path_of(const char *plan_path, char out[TUF_PATH_MAX + 1]);
+
 #endif

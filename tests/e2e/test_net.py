@@ -474,13 +474,13 @@ class NetTest(unittest.TestCase):
     def test_a_strangers_certificate_is_refused(self):
         server = self.server()
         probe = self.probe(server, ca="stranger.pem")
-        self.assert_err(probe.get("plain"), "network", 0, "certificate")
+        self.assert_err(probe.get("plain"), "network", 1, "certificate")
         self.assertEqual(server.requests, [])
 
     def test_a_certificate_for_another_host_is_refused(self):
         server = self.server()
         probe = Probe(f"https://localhost:{server.port}/", self.folder)
-        self.assert_err(probe.get("plain"), "network")
+        self.assert_err(probe.get("plain"), "network", 1)
         probe.close()
         self.assertEqual(server.requests, [])
 
@@ -488,7 +488,7 @@ class NetTest(unittest.TestCase):
         server = self.server()
         for days in (-3650, 3650):
             probe = self.probe(server, now_s=int(time.time()) + days * DAY_S)
-            self.assert_err(probe.get("plain"), "network", 0, "certificate")
+            self.assert_err(probe.get("plain"), "network", 1, "certificate")
             self.assertEqual(probe.ask("time", int(time.time())), "ok")
             self.assert_ok(probe.get("plain"), b"hello")
 

@@ -16,7 +16,9 @@
 #include "common/format/archive.h"
 #include "common/format/bundle.h"
 
-enum { BLOCK = 512, SAMPLE_MEMBERS = 7, BUNDLE_MAX = 64 * 1024 };
+#define BLOCK ((size_t)512)
+
+enum { SAMPLE_MEMBERS = 7, BUNDLE_MAX = 64 * 1024 };
 
 static const char manifest_json[] = "{\"signed\":{},\"signatures\":[]}";
 
@@ -307,7 +309,7 @@ bundle_with_a_member_that_is_not_listed_is_refused_wherever_it_stands(void **sta
 {
 	AUTO_SAMPLE struct sample *s = sample_make();
 	uint64_t places[] = {0, s->l.offset[0][MEMBER_INDEX] - BLOCK, s->l.head_size,
-		s->l.offset[0][MEMBER_DATA] - BLOCK, s->l.total_size - (uint64_t)2 * BLOCK};
+		s->l.offset[0][MEMBER_DATA] - BLOCK, s->l.total_size - 2 * BLOCK};
 	uint8_t evil[BLOCK], copy[BUNDLE_MAX];
 	size_t len = s->len;
 
@@ -334,15 +336,15 @@ bundle_with_a_doubled_or_missing_member_is_refused(void **state)
 	/* app.index again: its header, then its one block. */
 	memcpy(block, s->bytes + at + BLOCK, BLOCK);
 	insert_block(s, at, block);
-	memcpy(block, s->bytes + at + (size_t)2 * BLOCK - BLOCK, BLOCK);
+	memcpy(block, s->bytes + at + BLOCK, BLOCK);
 	insert_block(s, at, block);
 	assert_refused(s, "member 'app.index' stands where app.files was expected");
-	memmove(s->bytes + at, s->bytes + at + (size_t)4 * BLOCK, s->len - at - (size_t)4 * BLOCK);
-	s->len -= (size_t)4 * BLOCK;
+	memmove(s->bytes + at, s->bytes + at + 4 * BLOCK, s->len - at - 4 * BLOCK);
+	s->len -= 4 * BLOCK;
 	assert_refused(s, "member 'app.files' stands where app.index was expected");
 	s->len = at;
-	memset(s->bytes + s->len, 0, (size_t)2 * BLOCK);
-	s->len += (size_t)2 * BLOCK;
+	memset(s->bytes + s->len, 0, 2 * BLOCK);
+	s->len += 2 * BLOCK;
 	assert_refused(s, "the members end where app.index was expected");
 }
 
@@ -355,17 +357,18 @@ bundle_with_members_in_another_order_is_refused(void **state)
 
 	(void)state;
 	/* rootfs.index and app.index, two blocks each. */
-	memcpy(both, s->bytes + first + (size_t)2 * BLOCK, (size_t)2 * BLOCK);
-	memcpy(both + (size_t)2 * BLOCK, s->bytes + first, (size_t)2 * BLOCK);
+	memcpy(both, s->bytes + first + 2 * BLOCK, 2 * BLOCK);
+	memcpy(both + 2 * BLOCK, s->bytes + first, 2 * BLOCK);
 	memcpy(s->bytes + first, both, sizeof(both));
 	assert_refused(s, "member 'app.index' stands where rootfs.index was expected");
 }
 
 static void
-bundle_with_a_link_folder_or_device_for_a_member_is_refused(void **state)
+bundle_with_a_member_of_another_type_or_size_is_refused(void **state)
 {
 	static const unsigned types[] = {AE_IFLNK, AE_IFDIR, AE_IFCHR, AE_IFIFO};
 	AUTO_SAMPLE struct sample *s = sample_make();
+	struct err e = ERR_INIT;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
@@ -375,20 +378,7 @@ bundle_with_a_link_folder_or_device_for_a_member_is_refused(void **state)
 		assert_refused(s, "app.data");
 	}
 	archive_header(s->bytes + s->l.offset[1][MEMBER_DATA] - BLOCK, "app.data", 0, AE_IFREG);
-	s->len = (size_t)s->l.total_size;
-	{
-		struct err e = ERR_INIT;
-
-		assert_int_equal(recheck(s, false, &e), 0);
-	}
-}
-
-static void
-bundle_with_a_member_of_another_size_is_refused(void **state)
-{
-	AUTO_SAMPLE struct sample *s = sample_make();
-
-	(void)state;
+	assert_int_equal(recheck(s, false, &e), 0);
 	archive_header(
 		s->bytes + s->l.offset[0][MEMBER_DATA] - BLOCK, "rootfs.data", 1499, AE_IFREG);
 	assert_refused(s, "member rootfs.data has another type, size");
@@ -511,15 +501,15 @@ assert_large_member(uint64_t size)
 	m->payloads[0].members[MEMBER_INDEX] = (struct member){.present = true, .size = 32};
 	m->payloads[0].members[MEMBER_DATA] = (struct member){.present = true, .size = size};
 	assert_int_equal(bundle_layout(m, 2, &l, &e), 0);
-	assert_int_equal(l.offset[0][MEMBER_DATA], (uint64_t)5 * BLOCK);
-	assert_true(l.total_size == (uint64_t)5 * BLOCK + num_div_up(size, BLOCK) * BLOCK + 1024);
+	assert_int_equal(l.offset[0][MEMBER_DATA], 5 * BLOCK);
+	assert_true(l.total_size == 5 * BLOCK + num_div_up(size, BLOCK) * BLOCK + 1024);
 	assert_int_equal(ftruncate(fd, (off_t)l.total_size), 0);
 	archive_header(h, names[0], 2, AE_IFREG);
 	assert_int_equal(file_pwrite_full(fd, "x", h, BLOCK, 0, &e), 0);
 	archive_header(h, names[1], 32, AE_IFREG);
-	assert_int_equal(file_pwrite_full(fd, "x", h, BLOCK, (uint64_t)2 * BLOCK, &e), 0);
+	assert_int_equal(file_pwrite_full(fd, "x", h, BLOCK, 2 * BLOCK, &e), 0);
 	archive_header(h, names[2], size, AE_IFREG);
-	assert_int_equal(file_pwrite_full(fd, "x", h, BLOCK, (uint64_t)4 * BLOCK, &e), 0);
+	assert_int_equal(file_pwrite_full(fd, "x", h, BLOCK, 4 * BLOCK, &e), 0);
 	if (bundle_check_layout(fd, "x.ota", m, &l, false, &e) < 0)
 		fail_msg("%s", e.text);
 	assert_listed(fd, names, sizes, ARRAY_LEN(names));
@@ -590,8 +580,7 @@ main(void)
 			bundle_with_a_member_that_is_not_listed_is_refused_wherever_it_stands),
 		cmocka_unit_test(bundle_with_a_doubled_or_missing_member_is_refused),
 		cmocka_unit_test(bundle_with_members_in_another_order_is_refused),
-		cmocka_unit_test(bundle_with_a_link_folder_or_device_for_a_member_is_refused),
-		cmocka_unit_test(bundle_with_a_member_of_another_size_is_refused),
+		cmocka_unit_test(bundle_with_a_member_of_another_type_or_size_is_refused),
 		cmocka_unit_test(bundle_with_terminal_codes_in_a_name_does_not_print_them),
 		cmocka_unit_test(bundle_member_with_other_content_is_untrusted),
 		cmocka_unit_test(bundle_manifest_is_read_from_nothing_else),

@@ -275,6 +275,23 @@ key_objects_of_another_shape_are_refused(void **state)
 }
 
 static void
+a_pem_block_of_another_name_is_no_public_key(void **state)
+{
+	AUTO_BUF struct buf pem = BUF_INIT(KEY_FILE_MAX);
+	json_t *j = NULL;
+	char *name;
+
+	(void)state;
+	run("openssl genpkey -algorithm ED25519 -out %s/k");
+	run("openssl pkey -in %s/k -pubout -out %s/k.pub");
+	read_back("k.pub", &pem);
+	while ((name = strstr((char *)pem.data, "PUBLIC KEY")))
+		memcpy(name, "PUBLIC KEX", 10);
+	assert_int_equal(pubkey_json_pem(buf_span(&pem), &j, NULL), -1);
+	assert_null(j);
+}
+
+static void
 every_prefix_and_flip_of_a_pem_key_is_refused_or_a_key(void **state)
 {
 	AUTO_BUF struct buf pem = BUF_INIT(KEY_FILE_MAX);
@@ -406,6 +423,7 @@ main(void)
 		test(one_rsa_padding_does_not_pass_for_the_other),
 		test(other_curves_and_short_rsa_keys_are_refused),
 		cmocka_unit_test(key_objects_of_another_shape_are_refused),
+		test(a_pem_block_of_another_name_is_no_public_key),
 		test(every_prefix_and_flip_of_a_pem_key_is_refused_or_a_key),
 		test(a_pem_file_becomes_a_key_object_of_its_kind),
 		test(the_key_itself_is_compared_not_its_spelling),

@@ -361,6 +361,24 @@ every_flip_and_prefix_of_a_request_is_refused_or_the_same_key(void **state)
 	}
 }
 
+/* Somebody else's key must not be had certified: who asks has to hold it. */
+static void
+a_request_with_a_damaged_signature_is_untrusted(void **state)
+{
+	AUTO_BUF struct buf csr = BUF_INIT(PEM_MAX), key = BUF_INIT(PEM_MAX);
+	struct err e = ERR_INIT;
+	size_t end;
+
+	(void)state;
+	assert_int_equal(x509_csr_new(buf_span(&box_key), "box", &csr, NULL), 0);
+	end = (size_t)(strstr(buf_str(&csr), "\n-----END") - buf_str(&csr));
+	/* The signature's last bytes, but for the very last, whose digits may be padding. */
+	csr.data[end - 12] = csr.data[end - 12] == 'A' ? 'B' : 'A';
+	assert_int_equal(x509_csr_key(buf_span(&csr), &key, &e), -1);
+	assert_int_equal(e.class, ERR_UNTRUSTED);
+	assert_int_equal(key.len, 0);
+}
+
 static void
 weak_keys_are_refused(void **state)
 {
@@ -429,6 +447,7 @@ main(void)
 		test(a_request_gives_its_key_and_nothing_else),
 		test(extensions_that_a_request_asks_for_are_ignored),
 		test(every_flip_and_prefix_of_a_request_is_refused_or_the_same_key),
+		test(a_request_with_a_damaged_signature_is_untrusted),
 		test(weak_keys_are_refused),
 		test(only_a_ca_with_its_own_key_issues),
 		test(an_encrypted_private_key_asks_nobody),

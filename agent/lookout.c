@@ -1,0 +1,72 @@
+#include "agent/lookout.h"
+
+#include "agent/decide.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+
+void
+lookout_start(struct lookout *l, uint64_t interval_s)
+{
+	l->interval_ms = (int64_t)interval_s * 1000;
+	l->next_ms = clock_boot_ms() + l->interval_ms;
+}
+
+static int
+ask_term(void *arg, struct err *e)
+{
+	const struct lookout *l = arg;
+
+	return *l->ending ? err_set(e, ERR_STOPPED, "told to end (SIGTERM)") : 0;
+}
+
+/* The whole of it, now that there is something new. A stop that was read counts even if the poll
+ * failed behind it. */
+static int
+look_closely(struct lookout *l, struct err *e)
+{
+	struct keep_going until_term = lookout_until_term(l);
+	const struct world *w;
+	const struct sticky_stop *stop;
+
+	if (poller_poll(l->poller, &until_term, &w, e) == 0)
+		return decide_go_on(w, l->state, e);
+	if (e->class == ERR_STOPPED)
+		return -1;
+	log_warning("asking for a stop: %s", e->text);
+	stop = decide_stop(l->state, poller_gate_path(l->poller));
+	return stop ? err_set(e, ERR_STOPPED, "stopped by %s (stop %s): %s", stop->gate, stop->id,
+			      stop->reason)
+		    : 0;
+}
+
+static int
+ask_all(void *arg, struct err *e)
+{
+	struct lookout *l = arg;
+	struct err failed = ERR_INIT;
+	enum answer answer;
+
+	if (ask_term(l, e) < 0)
+		return -1;
+	if (clock_boot_ms() < l->next_ms)
+		return 0;
+	answer = poller_ask_changed(l->poller, &failed);
+	if (answer == ANSWER_PENDING)
+		return 0;
+	l->next_ms = clock_boot_ms() + l->interval_ms;
+	if (answer == ANSWER_FAILED)
+		log_warning("asking for a stop: %s", failed.text);
+	return answer == ANSWER_CHANGED ? look_closely(l, e) : 0;
+}
+
+struct keep_going
+lookout_keep_going(struct lookout *l)
+{
+	return (struct keep_going){ask_all, l};
+}
+
+struct keep_going
+lookout_until_term(struct lookout *l)
+{
+	return (struct keep_going){ask_term, l};
+}

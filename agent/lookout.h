@@ -1,0 +1,32 @@
+/* The lookout: what an update asks at every step whether to go on (struct keep_going). */
+#ifndef SLUICE_AGENT_LOOKOUT_H
+#define SLUICE_AGENT_LOOKOUT_H
+
+#include <signal.h>
+#include <stdint.h>
+
+#include "agent/poll.h"
+#include "agent/source.h"
+#include "agent/state.h"
+
+/* Polls for a stop on a connection of its own while an install runs, and never waits for it: so a
+ * stalled download hides no stop, and a stalled stop poll no download. A server's Retry-After does
+ * not count here, and a poll that fails changes nothing: the update cannot become active without
+ * one that succeeds. */
+struct lookout {
+	struct poller *poller;
+	const struct state *state;
+	const volatile sig_atomic_t *ending; /* set by SIGTERM */
+	int64_t interval_ms, next_ms;
+};
+
+/* Asks every interval_s from now on. */
+void lookout_start(struct lookout *l, uint64_t interval_s);
+
+/* Fails with ERR_STOPPED when the update under way has to end, or for SIGTERM. */
+struct keep_going lookout_keep_going(struct lookout *l);
+
+/* The same for SIGTERM alone: for what is short, or polls by itself. */
+struct keep_going lookout_until_term(struct lookout *l);
+
+#endif

@@ -1,0 +1,418 @@
+#include "agent/poll.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/decide.h"
+#include "agent/effective.h"
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "common/base/num.h"
+#include "common/limits.h"
+#include "common/tuf/tuf.h"
+
+#define TIMESTAMP "timestamp.json"
+#define PLAN_ALL_PATH "rollouts/all.json"
+
+/* Half a minute to connect and answer, then 4 KiB/s: the slowest modem that is of any use. */
+enum { ANSWER_MS = 30 * 1000, BYTES_PER_MS = 4 };
+
+struct poller {
+	const struct conf *conf;
+	struct net *net;
+	struct state *state;
+	struct effective time;
+	char metadata_dir[PATH_MAX], gate_path[TUF_PATH_MAX + 1];
+	struct tuf_store store;
+	struct tuf_client *tuf;
+	const struct keep_going *keep_going; /* of the poll that runs */
+	int64_t retry_after_s;
+
+	/* timestamp.json as it came last and was good, and as it is being judged. */
+	struct buf timestamp, timestamp_new;
+	char etag[128], etag_new[128];
+	bool timestamp_came;	    /* in this poll, whole, and not as 304 */
+	struct net_transfer *asked; /* by poller_ask_changed */
+
+	/* The world of these versions is still good until the first of its documents expires. */
+	struct world *world;
+	json_int_t world_snapshot, world_root;
+	int64_t world_until_s;
+};
+
+static int64_t
+deadline_ms(uint64_t bytes)
+{
+	return ANSWER_MS + (int64_t)(bytes / BYTES_PER_MS);
+}
+
+/* timestamp.json, or what is known of it where it has not changed. */
+static int
+fetch_timestamp(struct poller *p, uint64_t max, struct buf *out, struct err *e)
+{
+	struct net_reply reply = {.retry_after_s = -1};
+	struct net_request r = {.base = NET_METADATA,
+		.path = TIMESTAMP,
+		.max = num_min(max, TUF_TIMESTAMP_BYTES_MAX),
+		.etag = p->etag[0] ? p->etag : NULL,
+		.deadline_ms = deadline_ms(TUF_TIMESTAMP_BYTES_MAX)};
+	int rc;
+
+	buf_clear(&p->timestamp_new);
+	rc = net_fetch(p->net, &r, &p->timestamp_new, &reply, p->keep_going, e);
+	p->retry_after_s = reply.retry_after_s;
+	if (rc < 0)
+		return -1;
+	if (reply.status == 304)
+		return buf_append(out, p->timestamp.data, p->timestamp.len, e);
+	memcpy(p->etag_new, reply.etag, sizeof(p->etag_new));
+	p->timestamp_came = true;
+	return buf_append(out, p->timestamp_new.data, p->timestamp_new.len, e);
+}
+
+static int
+fetch(struct poller *p, enum net_base base, const char *path, uint64_t max, struct buf *out,
+	struct err *e)
+{
+	struct net_reply reply = {.retry_after_s = -1};
+	struct net_request r = {
+		.base = base, .path = path, .max = max, .deadline_ms = deadline_ms(max)};
+	int rc = net_fetch(p->net, &r, out, &reply, p->keep_going, e);
+
+	p->retry_after_s = reply.retry_after_s;
+	return rc;
+}
+
+static int
+on_metadata(void *arg, const char *path, uint64_t max, struct buf *out, struct err *e)
+{
+	if (strcmp(path, TIMESTAMP) == 0)
+		return fetch_timestamp(arg, max, out, e);
+	return fetch(arg, NET_METADATA, path, max, out, e);
+}
+
+static int
+on_target(void *arg, const char *path, uint64_t max, struct buf *out, struct err *e)
+{
+	return fetch(arg, NET_TARGETS, path, max, out, e);
+}
+
+static struct tuf_fetcher
+poller_fetcher(struct poller *p)
+{
+	return (struct tuf_fetcher){on_metadata, on_target, p};
+}
+
+int
+poller_new(const struct conf *c, struct net *n, struct state *s, struct poller **out, struct err *e)
+{
+	AUTO_POLLER struct poller *p = calloc(1, sizeof(*p));
+	struct clocks now = clocks_read(c->trust_clock);
+
+	if (!p)
+		return err_sys(e, ENOMEM, "starting to poll");
+	p->conf = c;
+	p->net = n;
+	p->state = s;
+	p->time = effective_start(s, &now);
+	p->timestamp = p->timestamp_new = BUF_INIT(TUF_TIMESTAMP_BYTES_MAX);
+	if (path_join(p->metadata_dir, sizeof(p->metadata_dir), c->state_dir, "metadata", e) < 0)
+		return -1;
+	gate_path_of(c->plan, p->gate_path);
+	p->store = tuf_store_dir(p->metadata_dir);
+	if (tuf_open(&p->store, &p->tuf, e) < 0)
+		return -1;
+	*out = TAKE_PTR(p);
+	return 0;
+}
+
+void
+poller_free(struct poller **p)
+{
+	if (!*p)
+		return;
+	net_close(&(*p)->asked);
+	world_free(&(*p)->world);
+	tuf_free(&(*p)->tuf);
+	buf_free(&(*p)->timestamp);
+	buf_free(&(*p)->timestamp_new);
+	free(*p);
+	*p = NULL;
+}
+
+int64_t
+poller_now_s(const struct poller *p)
+{
+	struct clocks now = clocks_read(p->conf->trust_clock);
+
+	return effective_now_s(&p->time, p->state, &now);
+}
+
+bool
+poller_is_fresh(const struct poller *p)
+{
+	struct clocks now = clocks_read(p->conf->trust_clock);
+
+	return effective_is_fresh(&p->time, p->state, &now);
+}
+
+const char *
+poller_gate_path(const struct poller *p)
+{
+	return p->gate_path;
+}
+
+int64_t
+poller_retry_after_s(const struct poller *p)
+{
+	return p->retry_after_s;
+}
+
+static int
+refresh_at(struct poller *p, int64_t tls_s, int64_t now_s, struct err *e)
+{
+	struct tuf_fetcher f = poller_fetcher(p);
+
+	p->timestamp_came = false;
+	if (net_set_time(p->net, tls_s, e) < 0)
+		return -1;
+	return tuf_refresh(p->tuf, &f, now_s, e);
+}
+
+/* Refreshes, with a second try where the time floor was what stood in the way: it went with its
+ * keys, or it lies past the server's certificate (a stolen timestamp key can vouch for any year;
+ * the metadata's own signatures, not TLS, are what the box trusts). */
+static int
+refresh(struct poller *p, struct err *e)
+{
+	struct clocks now = clocks_read(p->conf->trust_clock);
+	int64_t now_s = effective_now_s(&p->time, p->state, &now);
+	struct digest keys;
+	bool dropped;
+	int rc = refresh_at(p, now_s, now_s, e);
+
+	if (rc < 0 && e->class == ERR_NETWORK && e->errnum == NET_BAD_CERTIFICATE &&
+		now_s != now.wall_s)
+		rc = refresh_at(p, now.wall_s, now_s, e);
+	keys = tuf_timestamp_keys(p->tuf);
+	dropped = effective_check_keys(&p->time, p->state, &keys);
+	if (rc < 0 && dropped) {
+		now_s = effective_now_s(&p->time, p->state, &now);
+		rc = refresh_at(p, now_s, now_s, e);
+	}
+	if (rc == 0) {
+		const json_t *timestamp = tuf_document(p->tuf, "timestamp");
+
+		dropped |= effective_take(&p->time, p->state, timestamp, &keys, &now);
+	}
+	if (dropped && state_save(p->conf->state_dir, p->state, rc == 0 ? e : NULL) < 0)
+		return -1;
+	return rc;
+}
+
+/* Remembers the timestamp that proved good, for the next conditional request. */
+static void
+timestamp_keep(struct poller *p)
+{
+	struct buf was = p->timestamp;
+
+	if (!p->timestamp_came)
+		return;
+	p->timestamp = p->timestamp_new;
+	p->timestamp_new = was;
+	memcpy(p->etag, p->etag_new, sizeof(p->etag));
+}
+
+static json_int_t
+version_of(const struct poller *p, const char *role)
+{
+	return json_integer_value(json_object_get(tuf_document(p->tuf, role), "version"));
+}
+
+/* Where a target is listed and what with. */
+static int
+find(struct poller *p, const char *path, int64_t now_s, bool *found, struct tuf_target *t,
+	struct err *e)
+{
+	struct tuf_fetcher f = poller_fetcher(p);
+
+	if (tuf_find(p->tuf, &f, path, now_s, found, t, e) < 0)
+		return err_context(e, "%s", path);
+	if (*found && !t->has_sha256) {
+		*found = false;
+		return err_set(e, ERR_MALFORMED, "%s: it is listed without a SHA-256", path);
+	}
+	return 0;
+}
+
+static int
+fetch_verified(struct poller *p, const struct tuf_target *t, uint64_t max, struct verified *v,
+	struct err *e)
+{
+	struct tuf_fetcher f = poller_fetcher(p);
+
+	return tuf_fetch_target(p->tuf, &f, t, max, v, e);
+}
+
+static int
+take_gate(struct poller *p, const char *path, int64_t now_s, struct gate *gate, bool *has,
+	struct err *e)
+{
+	AUTO_TARGET struct tuf_target t = {0};
+	AUTO_VERIFIED struct verified v = {0};
+	bool found;
+
+	if (find(p, path, now_s, &found, &t, e) < 0)
+		return -1;
+	if (!found)
+		return 0;
+	if (fetch_verified(p, &t, GATE_BYTES_MAX, &v, e) < 0 || gate_parse(&v, gate, e) < 0)
+		return err_context(e, "%s", path);
+	if (strcmp(gate->path, path) != 0)
+		return err_set(e, ERR_UNTRUSTED, "%s says that it is %s", path, gate->path);
+	*has = true;
+	return 0;
+}
+
+static json_t *
+resumes_of(const struct tuf_target *t)
+{
+	json_t *resumes = json_object_get(t->custom, "resumes");
+
+	return json_is_array(resumes) ? json_incref(resumes) : NULL;
+}
+
+static int
+take_bundle(struct poller *p, struct world *w, int64_t now_s, struct err *e)
+{
+	AUTO_TARGET struct tuf_target t = {0};
+	AUTO_BUF struct buf url = BUF_INIT(4 * TUF_PATH_MAX);
+	bool found;
+
+	if (find(p, w->plan.bundle_path, now_s, &found, &t, e) < 0)
+		return -1;
+	if (!found || t.length != w->plan.bundle_length ||
+		!digest_equal(&t.sha256, &w->plan.bundle_sha256))
+		return 0;
+	if (listing_parse(t.custom, &w->listing, e) < 0)
+		return err_context(e, "%s", t.path);
+	if (w->listing.head_length > t.length)
+		return err_set(e, ERR_MALFORMED, "%s: its head is longer than itself", t.path);
+	if (tuf_target_url_path(p->tuf, &t, &url, e) < 0)
+		return -1;
+	w->bundle_url = (char *)buf_take(&url, NULL);
+	w->has_bundle = true;
+	return 0;
+}
+
+static int
+take_plan(
+	struct poller *p, struct world *w, const struct tuf_target *t, int64_t now_s, struct err *e)
+{
+	AUTO_VERIFIED struct verified v = {0};
+
+	if (fetch_verified(p, t, PLAN_BYTES_MAX, &v, e) < 0 || plan_parse(&v, &w->plan, e) < 0)
+		return err_context(e, "%s", t->path);
+	if (strcmp(w->plan.path, t->path) != 0)
+		return err_set(e, ERR_UNTRUSTED, "%s says that it is %s", t->path, w->plan.path);
+	w->plan_sha256 = t->sha256;
+	w->has_plan = true;
+	return take_bundle(p, w, now_s, e);
+}
+
+/* Collects the documents: what can stop a box first, and that counts at once. */
+static int
+collect(struct poller *p, struct world *w, int64_t now_s, struct err *e)
+{
+	AUTO_TARGET struct tuf_target plan = {0};
+	AUTO_TARGET struct tuf_target all = {0};
+	bool has_plan, has_all;
+
+	if (find(p, p->conf->plan, now_s, &has_plan, &plan, e) < 0 ||
+		find(p, PLAN_ALL_PATH, now_s, &has_all, &all, e) < 0)
+		return -1;
+	w->plan_resumes = has_plan ? resumes_of(&plan) : NULL;
+	w->all_resumes = has_all ? resumes_of(&all) : NULL;
+	if (take_gate(p, GATE_ALL_PATH, now_s, &w->all, &w->has_all, e) < 0 ||
+		take_gate(p, w->gate_path, now_s, &w->gate, &w->has_gate, e) < 0)
+		return -1;
+	if (decide_stops(w, p->state) && state_save(p->conf->state_dir, p->state, e) < 0)
+		return -1;
+	return has_plan ? take_plan(p, w, &plan, now_s, e) : 0;
+}
+
+/* The world of before where nothing behind the timestamp has changed and nothing has expired. */
+static bool
+world_stands(const struct poller *p, int64_t now_s)
+{
+	return p->world && p->world_snapshot == version_of(p, "snapshot") &&
+	       p->world_root == version_of(p, "root") && now_s < p->world_until_s;
+}
+
+int
+poller_poll(struct poller *p, const struct keep_going *keep_going, const struct world **out,
+	struct err *e)
+{
+	AUTO_WORLD struct world *w = NULL;
+	const char *role;
+	int64_t now_s;
+
+	p->keep_going = keep_going;
+	p->retry_after_s = -1;
+	net_close(&p->asked);
+	if (refresh(p, e) < 0)
+		return -1;
+	now_s = poller_now_s(p);
+	if (!world_stands(p, now_s)) {
+		w = world_new(p->conf->plan);
+		if (!w)
+			return err_sys(e, ENOMEM, "polling");
+		world_free(&p->world);
+		if (collect(p, w, now_s, e) < 0)
+			return -1;
+		p->world = TAKE_PTR(w);
+		p->world_snapshot = version_of(p, "snapshot");
+		p->world_root = version_of(p, "root");
+		p->world_until_s = tuf_expires_s(p->tuf, &role);
+	}
+	timestamp_keep(p);
+	*out = p->world;
+	return 0;
+}
+
+static int
+ask_start(struct poller *p, struct err *e)
+{
+	struct net_request r = {.base = NET_METADATA,
+		.path = TIMESTAMP,
+		.max = TUF_TIMESTAMP_BYTES_MAX,
+		.etag = p->etag[0] ? p->etag : NULL,
+		.deadline_ms = deadline_ms(TUF_TIMESTAMP_BYTES_MAX)};
+
+	buf_clear(&p->timestamp_new);
+	return net_open(p->net, &r, &p->asked, e);
+}
+
+enum answer
+poller_ask_changed(struct poller *p, struct err *e)
+{
+	uint8_t piece[1024];
+	ssize_t n = 1;
+	bool same;
+
+	if (!p->asked && ask_start(p, e) < 0)
+		return ANSWER_FAILED;
+	while (n > 0) {
+		if (!net_ready(p->asked))
+			return ANSWER_PENDING;
+		n = net_read(p->asked, piece, sizeof(piece), NULL, e);
+		if (n > 0 && buf_append(&p->timestamp_new, piece, (size_t)n, e) < 0)
+			n = -1;
+	}
+	same = net_reply_of(p->asked)->status == 304 ||
+	       span_equal(buf_span(&p->timestamp), buf_span(&p->timestamp_new));
+	net_close(&p->asked);
+	return n < 0 ? ANSWER_FAILED : same ? ANSWER_SAME : ANSWER_CHANGED;
+}

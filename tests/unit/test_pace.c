@@ -1,0 +1,88 @@
+#include "tests/unit/sample.h"
+
+#include "agent/pace.h"
+
+static const struct conf conf = {.poll_s = 600, .retry_max_s = 3600};
+
+static void
+polls_are_spread_over_the_whole_interval(void **state)
+{
+	unsigned bins[10] = {0};
+	struct pace p = {.failures = 5};
+
+	(void)state;
+	for (int i = 0; i < 10000; i++) {
+		int64_t ms = pace_next_ms(&p, &conf);
+
+		assert_in_range(ms, 0, 600000);
+		bins[ms == 600000 ? 9 : ms / 60000]++;
+	}
+	/* 1000 each; six standard deviations are 180. */
+	for (int i = 0; i < 10; i++)
+		assert_in_range(bins[i], 820, 1180);
+	assert_int_equal(p.failures, 0);
+}
+
+/* The longest of many waits at this number of failures. */
+static int64_t
+longest(const struct conf *c, unsigned failures, int64_t retry_after_s)
+{
+	int64_t most = 0;
+
+	for (int i = 0; i < 2000; i++) {
+		struct pace p = {failures};
+		int64_t ms = pace_retry_ms(&p, c, retry_after_s);
+
+		assert_int_equal(p.failures, failures + 1);
+		most = ms > most ? ms : most;
+	}
+	return most;
+}
+
+static void
+retries_back_off_to_their_limit(void **state)
+{
+	(void)state;
+	assert_in_range(longest(&conf, 0, -1), 9000, 10000);
+	assert_in_range(longest(&conf, 1, -1), 18000, 20000);
+	assert_in_range(longest(&conf, 5, -1), 300000, 320000);
+	assert_in_range(longest(&conf, 20, -1), 3500000, 3600000);
+	assert_in_range(longest(&conf, UINT32_MAX - 1, -1), 3500000, 3600000);
+}
+
+static void
+a_box_that_polls_often_retries_as_often(void **state)
+{
+	const struct conf eager = {.poll_s = 1, .retry_max_s = 4};
+
+	(void)state;
+	assert_in_range(longest(&eager, 0, -1), 900, 1000);
+	assert_in_range(longest(&eager, 9, -1), 3600, 4000);
+}
+
+static void
+a_server_is_heeded_up_to_the_limit(void **state)
+{
+	struct pace p = {0};
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		p.failures = 0;
+		assert_in_range(pace_retry_ms(&p, &conf, 120), 120000, 130000);
+		p.failures = 0;
+		assert_in_range(pace_retry_ms(&p, &conf, 86400), 3600000, 3610000);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(polls_are_spread_over_the_whole_interval),
+		cmocka_unit_test(retries_back_off_to_their_limit),
+		cmocka_unit_test(a_box_that_polls_often_retries_as_often),
+		cmocka_unit_test(a_server_is_heeded_up_to_the_limit),
+	};
+
+	return cmocka_run_group_tests_name("pace", tests, NULL, NULL);
+}
