@@ -7,6 +7,7 @@
 
 #include "common/base/file.h"
 #include "common/base/num.h"
+#include "common/format/hints.h"
 #include "common/format/index.h"
 
 enum { FORMAT = 1 };
@@ -213,6 +214,8 @@ check_members(const struct payload *p, struct err *e)
 		return err_set(e, ERR_MALFORMED, "an image of no bytes");
 	if (m[MEMBER_DATA].size > p->size)
 		return err_set(e, ERR_MALFORMED, "more data than the payload has bytes");
+	if (m[MEMBER_HINTS].present && m[MEMBER_HINTS].size != hints_size(p->size))
+		return err_set(e, ERR_MALFORMED, "hints that are not one for each block");
 	return 0;
 }
 

@@ -8,7 +8,8 @@
  *                                            {"name":"rootfs.data","size":...,"sha256":"..."}]}]}
  *
  * Members stand in the order index, files, hints, data. An image has an index and data, and may
- * have hints; a tree has an index, files and data. A tree's sha256 is that of its files member. */
+ * have hints (hints.h); a tree has an index, files and data. A tree's sha256 is that of its files
+ * member. */
 #ifndef SLUICE_FORMAT_MANIFEST_H
 #define SLUICE_FORMAT_MANIFEST_H
 

@@ -380,6 +380,19 @@ manifest_digests_are_whole(void **state)
 }
 
 static void
+assert_largest_is_accepted(void)
+{
+	AUTO_FREE struct manifest *m = sample_parse();
+	AUTO_JSON json_t *j = NULL;
+	struct err e = ERR_INIT;
+
+	m->payloads[0].size = PAYLOAD_BYTES_MAX;
+	m->payloads[0].members[MEMBER_DATA].size = PAYLOAD_BYTES_MAX;
+	m->payloads[0].members[MEMBER_HINTS].size = HINTS_BYTES_MAX;
+	assert_int_equal(manifest_build(m, &j, &e), 0);
+}
+
+static void
 manifest_sizes_are_within_limits(void **state)
 {
 	(void)state;
@@ -387,13 +400,15 @@ manifest_sizes_are_within_limits(void **state)
 	assert_refused("\"size\":9000", "\"size\":-1", ERR_LIMIT, "'size' is -1");
 	assert_refused("\"size\":9000", "\"size\":9000.0", ERR_MALFORMED, "not a whole number");
 	assert_refused("\"size\":9000", "\"size\":18446744073709551616", ERR_MALFORMED, "");
-	assert_accepted("\"size\":9000", "\"size\":1099511627776");
+	assert_largest_is_accepted();
 	assert_refused("\"size\":9000", "\"size\":1099511627777", ERR_LIMIT, "'size'");
 	assert_refused("\"size\":9000", "\"size\":4999", ERR_MALFORMED, "more data than");
 	assert_refused("\"size\":5000", "\"size\":9001", ERR_MALFORMED, "more data than");
 	assert_refused("\"size\":104", "\"size\":9223372036854775807", ERR_LIMIT, "rootfs.index");
-	assert_accepted("\"size\":24", "\"size\":2147483648");
-	assert_refused("\"size\":24", "\"size\":2147483649", ERR_LIMIT, "rootfs.hints");
+	assert_refused("\"size\":24", "\"size\":16", ERR_MALFORMED, "one for each block");
+	assert_refused("\"size\":24", "\"size\":32", ERR_MALFORMED, "one for each block");
+	assert_accepted("\"size\":9000", "\"size\":8193");
+	assert_refused("\"size\":9000", "\"size\":8192", ERR_MALFORMED, "one for each block");
 	assert_refused("\"size\":300", "\"size\":2147483649", ERR_LIMIT, "app.files");
 	assert_refused(
 		"\"rollback_index\":4", "\"rollback_index\":-1", ERR_LIMIT, "rollback_index");
