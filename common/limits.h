@@ -17,6 +17,9 @@
 #define TUF_KEYS_MAX 1024	/* keys in one document */
 #define TUF_SIGNATURES_MAX 1024 /* signatures on one document */
 #define TUF_PATH_MAX 512	/* a target path */
+#define ROLE_KEYS_MAX 32	/* keys of one role that our commands take; people, not machines */
+#define ROLE_PATHS_MAX 32	/* and path patterns */
+#define INCOMING_FILES_MAX 256	/* roles that wait for the publisher at once */
 
 /* A box's own small documents: a plan with 10 000 named boxes is about 300 KiB. */
 #define PLAN_BYTES_MAX (1024 * 1024)
@@ -58,6 +61,7 @@
 /* Programs we run. */
 #define HOOK_OUTPUT_MAX (64 * 1024)
 #define HOOKS_MAX 64
+#define PUSH_TIMEOUT_MS (3600 * 1000) /* a 2 GiB bundle over 5 Mbit/s */
 
 /* Text that people write. */
 #define CONF_BYTES_MAX (64 * 1024)

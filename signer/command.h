@@ -16,6 +16,9 @@ struct command {
 
 extern const struct command cmd_init;
 extern const struct command cmd_key;
+extern const struct command cmd_root;
+extern const struct command cmd_role;
+extern const struct command cmd_publish;
 extern const struct command cmd_box;
 
 #endif

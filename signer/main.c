@@ -9,6 +9,9 @@
 static const struct command *const commands[] = {
 	&cmd_init,
 	&cmd_key,
+	&cmd_root,
+	&cmd_role,
+	&cmd_publish,
 	&cmd_box,
 };
 

@@ -14,6 +14,7 @@
 #include "common/base/err.h"
 #include "common/base/json.h"
 #include "common/crypto/digest.h"
+#include "common/crypto/envelope.h"
 #include "common/crypto/seckey.h"
 #include "signer/workspace.h"
 
@@ -22,8 +23,10 @@ struct metadata {
 	char role[65];
 	json_t *root;	    /* the envelope */
 	json_t *body;	    /* its "signed", to be edited in place; inside root */
-	json_t *loaded;	    /* "signed" as it was loaded, or NULL for a role's first version */
+	json_t *waiting;    /* "signed" as incoming/ has it; NULL when it came from elsewhere */
 	uint64_t published; /* the version in force; 0 while none is */
+	json_t *keys;	    /* who may sign, as the delegator says: KEYID -> KEY, */
+	json_t *entry;	    /* and the role's keyids, threshold, paths */
 };
 
 void metadata_free(struct metadata *m);
@@ -31,10 +34,18 @@ void metadata_free(struct metadata *m);
 
 /* Loads incoming/ROLE.json where there is one, else the published version. Signatures are checked
  * on the way (root by itself, targets by root, others by targets.json): the published one must have
- * its threshold, one in incoming/ at least one good signature. A role that targets.json delegates
- * to and that has never signed anything gives an empty document. ERR_USAGE for a role that does not
- * exist, ERR_UNTRUSTED for one that is not as its keys signed it. Expired metadata loads. */
+ * its threshold, one in incoming/ at least one good signature. Empty, with no targets, are a role
+ * that has not signed anything yet, and one whose keys were replaced so far that what former keys
+ * signed has no threshold any more: nothing of that is taken over. ERR_USAGE for a role that does
+ * not exist, ERR_UNTRUSTED for one that is not as its keys signed it, ERR_REFUSED for one in
+ * incoming/ whose version is no longer the next. Expired metadata loads. */
 int metadata_load(const struct workspace *w, const char *role, struct metadata *out, struct err *e);
+
+/* The first root: body (a reference is taken) becomes version 1 when it is signed. */
+int metadata_first_root(json_t *body, struct metadata *out, struct err *e);
+
+/* The keys that may sign m, borrowed. */
+int metadata_keys(const struct metadata *m, struct role_keys *out, struct err *e);
 
 /* A target as it will be listed. custom is borrowed, or NULL. */
 struct metadata_target {
@@ -44,10 +55,12 @@ struct metadata_target {
 	json_t *custom;
 };
 
+/* Whether every component of a target path is a plain name, so that it can be a file's. */
+bool metadata_path_valid(const char *path);
+
 /* Lists a target, in place of an older one of that path. ERR_REFUSED when no path pattern of the
  * role's delegation covers it: clients would never find it. */
-int metadata_put(const struct workspace *w, struct metadata *m, const struct metadata_target *t,
-	struct err *e);
+int metadata_put(struct metadata *m, const struct metadata_target *t, struct err *e);
 
 /* Takes a target off the list. ERR_USAGE when it is not there. */
 int metadata_remove(struct metadata *m, const char *path, struct err *e);

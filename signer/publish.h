@@ -8,14 +8,17 @@
 #include "signer/signing.h"
 #include "signer/workspace.h"
 
-/* Publishes. Roles below their threshold stay in incoming/ (a line on standard error says how many
- * signatures are missing); all others are checked and go in together, or none does. Always signs a
- * new timestamp. Can be run again after any interruption. pass is for online keys with a
- * passphrase. ERR_REFUSED while another publisher runs. */
+/* Publishes what is in order in incoming/, and signs a new timestamp in any case. Roles below their
+ * threshold stay in incoming/ (a line on standard error says what is missing), and so do those that
+ * cannot become part of the site: these make it fail with ERR_REFUSED after all others were
+ * published, so that nobody's mistake holds up somebody else's stop. Until timestamp.json is
+ * replaced readers see the old site, whole; it can be run again after any interruption. pass is for
+ * online keys with a passphrase. ERR_REFUSED while another publisher runs. */
 int publish(const struct workspace *w, struct passphrase_source *pass, struct err *e);
 
 /* What every command that signs calls last: publishes when the online keys are readable here and
- * o->no_publish is not set; else says on standard output what waits in incoming/ and returns 0. */
+ * o->no_publish is not set; else says on standard output what waits in incoming/ and returns 0.
+ * With o->role set (to the role that was signed) only a refusal of that role is an error. */
 int publish_here(const struct workspace *w, struct signing *o, struct err *e);
 
 #endif

@@ -21,17 +21,20 @@ struct signing {
 };
 #define SIGNING_INIT ((struct signing){.pass = {.fd = -1}})
 
-/* For a command's getopt_long: SIGNING_SHORT, and SIGNING_LONG in its struct option array. */
+/* For a command's getopt_long: SIGNING_SHORT, and in its struct option array SIGNING_LONG or those
+ * of the others that it knows. Set opterr = 0 and optind = 0 before. */
 enum { OPT_KEY = 1000, OPT_ROLE, OPT_YES, OPT_NO_PUBLISH, OPT_PASS_FILE, OPT_PASS_FD };
 #define SIGNING_SHORT "w:"
-#define SIGNING_LONG                                                                               \
-	{"key", required_argument, NULL, OPT_KEY}, {"role", required_argument, NULL, OPT_ROLE},    \
-		{"yes", no_argument, NULL, OPT_YES},                                               \
-		{"no-publish", no_argument, NULL, OPT_NO_PUBLISH},                                 \
-		{"passphrase-file", required_argument, NULL, OPT_PASS_FILE},                       \
-	{                                                                                          \
-		"passphrase-fd", required_argument, NULL, OPT_PASS_FD                              \
-	}
+/* clang-format off */
+#define SIGNING_KEY {"key", required_argument, NULL, OPT_KEY}
+#define SIGNING_ROLE {"role", required_argument, NULL, OPT_ROLE}
+#define SIGNING_YES {"yes", no_argument, NULL, OPT_YES}
+#define SIGNING_NO_PUBLISH {"no-publish", no_argument, NULL, OPT_NO_PUBLISH}
+#define SIGNING_PASS_FILE {"passphrase-file", required_argument, NULL, OPT_PASS_FILE}
+#define SIGNING_PASS_FD {"passphrase-fd", required_argument, NULL, OPT_PASS_FD}
+#define SIGNING_LONG SIGNING_KEY, SIGNING_ROLE, SIGNING_YES, SIGNING_NO_PUBLISH, \
+	SIGNING_PASS_FILE, SIGNING_PASS_FD
+/* clang-format on */
 
 /* Takes one value that getopt_long returned, with its optarg. ERR_USAGE for what is not one of the
  * options above ('?' included). */

@@ -94,16 +94,15 @@ static int
 document_new(struct verified *v, struct span bytes, const char *role, enum document_type type,
 	struct document **out, struct err *e)
 {
-	AUTO_VERIFIED struct verified owned = *v;
 	AUTO_DOCUMENT struct document *d = calloc(1, sizeof(*d));
 
-	*v = (struct verified){0};
-	if (!d)
+	if (!d) {
+		verified_free(v);
 		return err_sys(e, ENOMEM, "%s metadata", role);
+	}
 	(void)snprintf(d->role, sizeof(d->role), "%s", role);
 	d->type = type;
-	d->verified = owned;
-	owned = (struct verified){0};
+	d->verified = *v;
 	d->length = bytes.len;
 	d->hashes = hashes_of(bytes);
 	if (read_header(d, e) < 0 || read_fields(d, e) < 0)

@@ -15,6 +15,9 @@ enum document_type { DOCUMENT_ROOT, DOCUMENT_TIMESTAMP, DOCUMENT_SNAPSHOT, DOCUM
 
 enum { ROLE_NAME_MAX = 64 };
 
+/* What Sluice writes into metadata of its own making. */
+#define TUF_SPEC_VERSION "1.0.34"
+
 /* The digests that a HASHES object lists, of those known here; at least one. */
 struct hashes {
 	bool has_sha256, has_sha512;

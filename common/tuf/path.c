@@ -13,7 +13,7 @@ set_has(const char *p, char c, const char **end)
 		p++;
 	/* A ']' that comes first is a member. */
 	for (const char *first = p; *p && (*p != ']' || p == first); p++) {
-		char low = *p, high = *p;
+		char low = *p, high = low;
 
 		if (p[1] == '-' && p[2] && p[2] != ']') {
 			high = p[2];

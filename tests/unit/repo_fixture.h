@@ -48,6 +48,9 @@ struct repo_role {
 	int keys[REPO_ROLE_KEYS]; /* that sign it; ends with -1 */
 };
 
+/* A list of keys for the functions below. */
+#define KEYS(...) ((const int[]){__VA_ARGS__, -1})
+
 /* Keys by index: 0 root, 1 timestamp, 2 snapshot, 3 targets, others free. */
 struct repo {
 	struct repo_key keys[REPO_KEYS];
@@ -58,7 +61,8 @@ struct repo {
 	bool hashes;			     /* list lengths and digests of metadata */
 	int save_fails_after;		     /* saves and drops that still succeed; -1: all */
 	char asked[4096];		     /* metadata paths, each with a blank behind it */
-	int offline_status;		     /* where not 0, all fetches fail with it */
+	size_t targets_asked;
+	int offline_status; /* where not 0, all fetches fail with it */
 	struct tuf_fetcher fetcher;
 	struct tuf_store tuf_store;
 };
@@ -134,6 +138,7 @@ repo_target_file(void *arg, const char *path, uint64_t max, struct buf *out, str
 {
 	struct repo *r = arg;
 
+	r->targets_asked++;
 	return repo_fetch(r, &r->targets, path, max, out, e);
 }
 
@@ -291,6 +296,24 @@ repo_bump(struct repo *r, const char *role)
 	repo_write(r, role);
 }
 
+static inline void
+repo_expire(struct repo *r, const char *role, const char *text)
+{
+	json_object_set_new(repo_body(r, role), "expires", json_string(text));
+}
+#define PAST "2026-01-01T00:00:00Z"
+
+/* The next version of a role, signed by somebody else's key. */
+static inline void
+repo_forge(struct repo *r, const char *role)
+{
+	char file[256];
+
+	repo_bump(r, role);
+	repo_file_name(r, role, file);
+	repo_serve(r, file, repo_body(r, role), KEYS(11));
+}
+
 /* The next version of a targets role (or NULL), of snapshot and of timestamp. */
 static inline void
 repo_release(struct repo *r, const char *role)
@@ -343,7 +366,6 @@ repo_set_keys(struct repo *r, const char *role, const int *keys, int threshold)
 	json_object_set_new(json_object_get(root, "roles"), role,
 		json_pack("{s:o, s:i}", "keyids", ids, "threshold", threshold));
 }
-#define KEYS(...) ((const int[]){__VA_ARGS__, -1})
 
 /* Adds a delegation at the end of delegator's list; makes the role where it is new. */
 static inline json_t *

@@ -1,0 +1,310 @@
+#include "signer/incoming.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/file.h"
+#include "common/limits.h"
+#include "signer/place.h"
+
+void
+incoming_free(struct incoming *in)
+{
+	for (size_t i = 0; i < in->count; i++) {
+		buf_free(&in->roles[i].bytes);
+		document_free(&in->roles[i].document);
+	}
+	free(in->roles);
+	document_free(&in->published_targets);
+	*in = (struct incoming){0};
+}
+
+/* For dir_each: incoming/ROLE.json; other files and the folder targets/ are passed over. */
+static int
+read_one(void *arg, const char *name, struct err *e)
+{
+	struct incoming *in = arg;
+	struct incoming_role *r = &in->roles[in->count];
+	size_t len = strlen(name), end = strlen(".json");
+	char folder[PATH_MAX];
+
+	if (!name_is_plain(name) || len <= end || len - end > ROLE_NAME_MAX ||
+		strcmp(name + len - end, ".json") != 0)
+		return 0;
+	*r = (struct incoming_role){.bytes = BUF_INIT(TUF_TARGETS_BYTES_MAX)};
+	(void)snprintf(r->role, sizeof(r->role), "%.*s", (int)(len - end), name);
+	if (workspace_path(in->workspace, "incoming", folder, e) < 0 ||
+		path_join(r->path, sizeof(r->path), folder, name, e) < 0)
+		return -1;
+	if (file_read(r->path, &r->bytes, &r->why) < 0)
+		r->state = INCOMING_REFUSED;
+	in->count++;
+	return 0;
+}
+
+int
+incoming_read(const struct workspace *w, const struct site *s, struct incoming *out, struct err *e)
+{
+	AUTO_INCOMING struct incoming in = {.workspace = w, .site = s};
+	char folder[PATH_MAX];
+
+	in.roles = calloc(INCOMING_FILES_MAX, sizeof(*in.roles));
+	if (!in.roles)
+		return err_sys(e, ENOMEM, "reading incoming/");
+	if (workspace_path(w, "incoming", folder, e) < 0 || dir_make(folder, 0755, e) < 0 ||
+		dir_each(folder, INCOMING_FILES_MAX, read_one, &in, e) < 0)
+		return -1;
+	*out = in;
+	in = (struct incoming){0};
+	return 0;
+}
+
+static struct incoming_role *
+find_role(struct incoming *in, const char *role)
+{
+	for (size_t i = 0; i < in->count; i++) {
+		if (strcmp(in->roles[i].role, role) == 0)
+			return &in->roles[i];
+	}
+	return NULL;
+}
+
+static void
+refuse(struct incoming_role *r)
+{
+	r->state = INCOMING_REFUSED;
+	document_free(&r->document);
+}
+
+/* Signed by some of those who may, but by too few: that is no fault, it waits for the others. */
+static bool
+is_waiting(struct span bytes, const struct role_keys *keys)
+{
+	AUTO_JSON json_t *root = NULL, *good = NULL;
+
+	return json_parse(bytes, "metadata", &root, NULL) == 0 &&
+	       envelope_good_signers(root, keys, &good, NULL) == 0 && json_array_size(good) > 0 &&
+	       json_array_size(good) < keys->threshold;
+}
+
+/* The threshold of keys and every field. */
+static bool
+read_document(struct incoming_role *r, enum document_type type, const struct role_keys *keys)
+{
+	document_free(&r->document);
+	if (document_read(buf_span(&r->bytes), r->role, type, keys, &r->document, &r->why) == 0)
+		return true;
+	r->state = is_waiting(buf_span(&r->bytes), keys) ? INCOMING_WAITING : INCOMING_REFUSED;
+	return false;
+}
+
+/* The version rule, and an expiry that lies ahead. */
+static bool
+check_version(struct incoming_role *r, uint64_t published, int64_t now_s)
+{
+	if (r->document->version != published + 1) {
+		(void)err_set(&r->why, ERR_REFUSED,
+			"it has version %" PRIu64 ", but %" PRIu64
+			" must follow; remove it and sign again",
+			r->document->version, published + 1);
+		refuse(r);
+		return false;
+	}
+	if (document_check_expiry(r->document, now_s, &r->why) < 0) {
+		refuse(r);
+		return false;
+	}
+	return true;
+}
+
+/* Whether root would leave targets without a targets.json of its keys. */
+static bool
+strands_targets(struct incoming *in, struct document *root, struct err *why)
+{
+	const struct incoming_role *next = find_role(in, "targets");
+	AUTO_DOCUMENT struct document *d = NULL;
+	struct role_keys keys;
+
+	if (document_root_role(root, "targets", &keys, why) < 0)
+		return true;
+	if (in->published_targets && document_check(in->published_targets, &keys, why) == 0)
+		return false;
+	if (next && document_read(buf_span(&next->bytes), "targets", DOCUMENT_TARGETS, &keys, &d,
+			    why) == 0)
+		return false;
+	(void)err_set(why, ERR_REFUSED,
+		"its targets keys have not signed a targets.json yet, and the two must be "
+		"published together");
+	return true;
+}
+
+static bool
+check_consistent(struct incoming_role *r)
+{
+	if (json_is_true(json_object_get(r->document->verified.body, "consistent_snapshot")))
+		return true;
+	(void)err_set(&r->why, ERR_REFUSED,
+		"its consistent_snapshot is not true, and this publisher writes nothing else");
+	refuse(r);
+	return false;
+}
+
+/* By the threshold of the published root; the first one by its own alone. */
+static bool
+read_root(const struct incoming *in, struct incoming_role *r)
+{
+	struct role_keys keys;
+
+	if (in->root && document_root_role(in->root, "root", &keys, &r->why) == 0)
+		return read_document(r, DOCUMENT_ROOT, &keys);
+	if (document_read_anchor(buf_span(&r->bytes), &r->document, &r->why) == 0)
+		return true;
+	r->state = r->why.class == ERR_UNTRUSTED ? INCOMING_WAITING : INCOMING_REFUSED;
+	return false;
+}
+
+static void
+judge_root(struct incoming *in, struct incoming_role *r, int64_t now_s)
+{
+	struct role_keys own;
+
+	in->root = in->site->root;
+	if (!r || r->state != INCOMING_UNSEEN || !read_root(in, r))
+		return;
+	if (in->root && in->root->version == r->document->version &&
+		in->root->length == r->bytes.len &&
+		hashes_agree(&in->root->hashes, &r->document->hashes)) {
+		r->state = INCOMING_PUBLISHED;
+		return;
+	}
+	if (!check_version(r, in->root ? in->root->version : 0, now_s) || !check_consistent(r))
+		return;
+	if (document_root_role(r->document, "root", &own, &r->why) < 0 ||
+		document_check(r->document, &own, &r->why) < 0 ||
+		strands_targets(in, r->document, &r->why)) {
+		r->state = INCOMING_WAITING;
+		return;
+	}
+	r->state = INCOMING_ACCEPTED;
+	in->root = r->document;
+}
+
+/* A targets role by its keys; its new targets' content goes into place. */
+static int
+judge_targets(struct incoming *in, struct incoming_role *r, const struct role_keys *keys,
+	int64_t now_s, struct err *e)
+{
+	AUTO_BUF struct buf current = BUF_INIT(TUF_TARGETS_BYTES_MAX);
+	AUTO_DOCUMENT struct document *published = NULL;
+	uint64_t version;
+
+	if (r->state != INCOMING_UNSEEN || !read_document(r, DOCUMENT_TARGETS, keys))
+		return 0;
+	if (site_role(in->site, r->role, keys, &version, &published, &current, e) < 0)
+		return -1;
+	if (version > 0 && span_equal(buf_span(&current), buf_span(&r->bytes))) {
+		r->state = INCOMING_PUBLISHED;
+		return 0;
+	}
+	if (!check_version(r, version, now_s))
+		return 0;
+	if (place_targets(in->workspace, in->site, r->document, published, &r->why) < 0) {
+		refuse(r);
+		return 0;
+	}
+	r->state = INCOMING_ACCEPTED;
+	return 0;
+}
+
+static int
+judge_top_targets(struct incoming *in, struct incoming_role *r, int64_t now_s, struct err *e)
+{
+	struct role_keys keys;
+
+	in->targets = in->published_targets;
+	if (!in->root || !r)
+		return 0;
+	if (document_root_role(in->root, "targets", &keys, e) < 0 ||
+		judge_targets(in, r, &keys, now_s, e) < 0)
+		return -1;
+	if (r->state == INCOMING_ACCEPTED)
+		in->targets = r->document;
+	return 0;
+}
+
+static const json_t *
+find_delegation(const struct document *targets, const char *role)
+{
+	const json_t *each;
+	size_t i;
+
+	json_array_foreach (targets ? document_delegations(targets) : NULL, i, each) {
+		if (strcmp(json_string_value(json_object_get(each, "name")), role) == 0)
+			return each;
+	}
+	return NULL;
+}
+
+static int
+judge_delegated(struct incoming *in, struct incoming_role *r, int64_t now_s, struct err *e)
+{
+	const json_t *delegation = find_delegation(in->targets, r->role);
+	struct role_keys keys;
+
+	if (r->state != INCOMING_UNSEEN)
+		return 0;
+	if (!delegation) {
+		(void)err_set(&r->why, ERR_REFUSED, "targets.json delegates nothing to it yet");
+		r->state = INCOMING_WAITING;
+		return 0;
+	}
+	if (document_delegation_keys(in->targets, delegation, &keys, e) < 0)
+		return -1;
+	return judge_targets(in, r, &keys, now_s, e);
+}
+
+static int
+read_published_targets(struct incoming *in, struct err *e)
+{
+	struct role_keys keys;
+	uint64_t version;
+
+	if (!in->site->root)
+		return 0;
+	if (document_root_role(in->site->root, "targets", &keys, e) < 0)
+		return -1;
+	return site_role(in->site, "targets", &keys, &version, &in->published_targets, NULL, e);
+}
+
+int
+incoming_judge(struct incoming *in, int64_t now_s, struct err *e)
+{
+	if (read_published_targets(in, e) < 0)
+		return -1;
+	judge_root(in, find_role(in, "root"), now_s);
+	if (judge_top_targets(in, find_role(in, "targets"), now_s, e) < 0)
+		return -1;
+	for (size_t i = 0; i < in->count; i++) {
+		if (judge_delegated(in, &in->roles[i], now_s, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int
+incoming_clear(const struct incoming *in, const struct incoming_role *r, struct err *e)
+{
+	AUTO_BUF struct buf now = BUF_INIT(TUF_TARGETS_BYTES_MAX);
+
+	if (file_read(r->path, &now, e) < 0)
+		return -1;
+	if (!span_equal(buf_span(&now), buf_span(&r->bytes)))
+		return 0;
+	if (strcmp(r->role, "root") != 0 && r->document &&
+		place_clear(in->workspace, r->document, e) < 0)
+		return -1;
+	return file_remove(r->path, e);
+}

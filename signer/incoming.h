@@ -1,0 +1,60 @@
+/* What waits in incoming/ for the publisher: other people's signed metadata, to be judged. */
+#ifndef SLUICE_SIGNER_INCOMING_H
+#define SLUICE_SIGNER_INCOMING_H
+
+#include <limits.h>
+#include <stddef.h>
+
+#include "common/base/buf.h"
+#include "common/base/cleanup.h"
+#include "common/base/err.h"
+#include "common/tuf/document.h"
+#include "signer/site.h"
+#include "signer/workspace.h"
+
+enum incoming_state {
+	INCOMING_UNSEEN,
+	INCOMING_WAITING,   /* below its threshold: `why` says how far */
+	INCOMING_REFUSED,   /* cannot become part of the site as it is: `why` says why not */
+	INCOMING_ACCEPTED,  /* `document` is the next version; its targets are in place */
+	INCOMING_PUBLISHED, /* the site has exactly this already; only clearing away is left */
+};
+
+struct incoming_role {
+	char role[ROLE_NAME_MAX + 1];
+	char path[PATH_MAX]; /* of the file in incoming/ */
+	struct buf bytes;
+	enum incoming_state state;
+	struct document *document;
+	struct err why;
+};
+
+/* All roles that wait, and what the site will consist of with those that are accepted. */
+struct incoming {
+	const struct workspace *workspace; /* borrowed, like the site */
+	const struct site *site;
+	struct incoming_role *roles;
+	size_t count;
+	struct document *published_targets;    /* or NULL */
+	const struct document *root, *targets; /* in force after publication; borrowed, or NULL */
+};
+
+void incoming_free(struct incoming *in);
+#define AUTO_INCOMING CLEANUP(incoming_free)
+
+/* Reads every incoming/ROLE.json. */
+int incoming_read(
+	const struct workspace *w, const struct site *s, struct incoming *out, struct err *e);
+
+/* Judges them in the order of trust: root by the published root's threshold and its own, targets by
+ * the root that will be in force, all others by the targets that will be in force. The version must
+ * be the one behind the published one. Targets that are new in a role are copied from
+ * incoming/targets into site/targets, under their digest; that changes nothing for readers. Errors
+ * only where the workspace itself fails: what is wrong with a role stands in its `why`. */
+int incoming_judge(struct incoming *in, int64_t now_s, struct err *e);
+
+/* Removes what is published now: the role's file in incoming/ unless it has changed meanwhile, and
+ * the staged content of its targets. */
+int incoming_clear(const struct incoming *in, const struct incoming_role *r, struct err *e);
+
+#endif

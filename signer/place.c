@@ -1,0 +1,133 @@
+#include "signer/place.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/file.h"
+#include "common/limits.h"
+#include "signer/copy.h"
+#include "signer/metadata.h"
+
+static int
+staged_path(const struct workspace *w, const char *path, char out[PATH_MAX], struct err *e)
+{
+	char relative[sizeof("incoming/targets/") + TUF_PATH_MAX];
+
+	if (!metadata_path_valid(path))
+		return err_set(
+			e, ERR_REFUSED, "it lists '%.80s', which is not made of plain names", path);
+	(void)snprintf(relative, sizeof(relative), "incoming/targets/%s", path);
+	return workspace_path(w, relative, out, e);
+}
+
+static int
+listed_target(const json_t *entry, uint64_t *length, struct digest *sha256, struct err *e)
+{
+	struct hashes h;
+
+	if (json_get_uint(entry, "length", 0, INT64_MAX, length, e) < 0 ||
+		hashes_read(json_object_get(entry, "hashes"), &h, e) < 0)
+		return -1;
+	if (!h.has_sha256)
+		return err_set(e, ERR_REFUSED, "no sha256 is listed for it");
+	*sha256 = h.sha256;
+	return 0;
+}
+
+/* Hashes while it copies: whoever can write to incoming/ cannot change what was checked. */
+static int
+copy_in(const char *staged, const char *to, uint64_t length, const struct digest *sha256,
+	struct err *e)
+{
+	AUTO_CLOSE int fd = -1;
+	struct digest copied;
+	char part[PATH_MAX], folder[PATH_MAX];
+	uint64_t size;
+
+	if ((size_t)snprintf(part, sizeof(part), "%s.part", to) >= sizeof(part))
+		return err_set(e, ERR_LIMIT, "the path %s is too long", to);
+	(void)snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(to, '/') - to), to);
+	if (dir_make(folder, 0755, e) < 0 || file_open_read(staged, &fd, e) < 0 ||
+		copy_hashed(fd, staged, part, &size, &copied, e) < 0)
+		return -1;
+	if (size != length || !digest_equal(&copied, sha256)) {
+		(void)unlink(part);
+		return err_set(e, ERR_REFUSED, "%s is not what was signed; stage it again", staged);
+	}
+	return file_rename(part, to, e);
+}
+
+/* What lies under its digest got there by copy_in, so its size tells that it is whole. */
+static int
+is_in_site(const char *path, uint64_t length, bool *is, struct err *e)
+{
+	AUTO_CLOSE int fd = -1;
+	uint64_t size;
+
+	*is = false;
+	if (!file_exists(path))
+		return 0;
+	if (file_open_read(path, &fd, e) < 0 || file_size(fd, path, &size, e) < 0)
+		return -1;
+	*is = size == length;
+	return 0;
+}
+
+static int
+place_one(const struct workspace *w, const struct site *s, const char *path, const json_t *entry,
+	struct err *e)
+{
+	char staged[PATH_MAX], to[PATH_MAX];
+	struct digest sha256;
+	uint64_t length;
+	bool there;
+
+	if (staged_path(w, path, staged, e) < 0 || listed_target(entry, &length, &sha256, e) < 0 ||
+		site_target_path(s, path, &sha256, to, e) < 0 ||
+		is_in_site(to, length, &there, e) < 0)
+		return -1;
+	if (there)
+		return 0;
+	if (!file_exists(staged))
+		return err_set(e, ERR_REFUSED, "its content is not there; put it into %s", staged);
+	return copy_in(staged, to, length, &sha256, e);
+}
+
+int
+place_targets(const struct workspace *w, const struct site *s, const struct document *d,
+	const struct document *published, struct err *e)
+{
+	json_t *targets = json_object_get(d->verified.body, "targets"), *entry;
+	const json_t *before =
+		published ? json_object_get(published->verified.body, "targets") : NULL;
+	const char *path;
+
+	json_object_foreach (targets, path, entry) {
+		if (json_equal(entry, json_object_get(before, path)))
+			continue;
+		if (place_one(w, s, path, entry, e) < 0)
+			return err_context(e, "target %.200s", path);
+	}
+	return 0;
+}
+
+int
+place_clear(const struct workspace *w, const struct document *d, struct err *e)
+{
+	json_t *targets = json_object_get(d->verified.body, "targets"), *entry;
+	const char *path;
+
+	json_object_foreach (targets, path, entry) {
+		char staged[PATH_MAX];
+		struct digest sha256;
+		uint64_t length;
+		bool is;
+
+		if (staged_path(w, path, staged, e) < 0 ||
+			listed_target(entry, &length, &sha256, e) < 0 ||
+			copy_is(staged, length, &sha256, &is, e) < 0 ||
+			(is && file_remove(staged, e) < 0))
+			return -1;
+	}
+	return 0;
+}

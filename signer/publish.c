@@ -1,0 +1,341 @@
+#include "signer/publish.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/file.h"
+#include "common/limits.h"
+#include "signer/incoming.h"
+#include "signer/site.h"
+
+/* One publication under way. */
+struct publication {
+	const struct workspace *workspace;
+	int lock;
+	int64_t now_s;
+	struct site site;
+	struct incoming incoming;
+	struct opened_key snapshot_key, timestamp_key;
+	struct buf snapshot, timestamp; /* bytes to be written; snapshot empty: the old one stays */
+	uint64_t snapshot_version, timestamp_version;
+};
+
+static void
+publication_end(struct publication *p)
+{
+	buf_free(&p->snapshot);
+	buf_free(&p->timestamp);
+	opened_key_close(&p->snapshot_key);
+	opened_key_close(&p->timestamp_key);
+	incoming_free(&p->incoming);
+	site_close(&p->site);
+	cleanup_fd(&p->lock);
+}
+
+static int
+publication_begin(struct publication *p, struct passphrase_source *pass, struct err *e)
+{
+	const struct workspace *w = p->workspace;
+	char path[PATH_MAX];
+
+	if (workspace_path(w, "publisher.lock", path, e) < 0 ||
+		file_lock(path, "another sluice publisher", &p->lock, e) < 0)
+		return -1;
+	/* Before anything is touched, so that a wrong passphrase costs nothing. */
+	if (opened_key_open(w->online_snapshot, pass, &p->snapshot_key, e) < 0 ||
+		opened_key_open(w->online_timestamp, pass, &p->timestamp_key, e) < 0)
+		return err_context(e, "the online keys of workspace.yaml");
+	if (site_open(w, &p->site, e) < 0 || incoming_read(w, &p->site, &p->incoming, e) < 0 ||
+		incoming_judge(&p->incoming, p->now_s, e) < 0)
+		return -1;
+	if (!p->incoming.root || !p->incoming.targets)
+		return err_set(e, ERR_REFUSED,
+			"there is nothing to publish before root and targets have their "
+			"signatures; begin with `sluice root init`");
+	return 0;
+}
+
+/* What timestamp or snapshot says of a file. */
+static json_t *
+metafile(uint64_t version, struct span bytes)
+{
+	struct digest d = digest_of(bytes);
+	char hex[DIGEST_HEX_SIZE];
+
+	return json_pack("{s:I, s:I, s:{s:s}}", "version", (json_int_t)version, "length",
+		(json_int_t)bytes.len, "hashes", "sha256", digest_hex(&d, hex));
+}
+
+/* Signs body, and reads it back as a client would: a key that root does not name is found here and
+ * not by the fleet. */
+static int
+sign_online(struct publication *p, const char *role, enum document_type type, json_t *body,
+	const struct signer *s, struct buf *out, struct err *e)
+{
+	AUTO_JSON json_t *root = body ? envelope_new(body) : NULL;
+	AUTO_DOCUMENT struct document *d = NULL;
+	AUTO_FREE char *text = NULL;
+	struct role_keys keys;
+
+	if (!root)
+		return err_sys(e, ENOMEM, "%s metadata", role);
+	if (envelope_sign(root, s, e) < 0)
+		return -1;
+	text = json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS);
+	if (!text)
+		return err_sys(e, ENOMEM, "%s metadata", role);
+	*out = BUF_INIT(TUF_SNAPSHOT_BYTES_MAX);
+	if (buf_append(out, text, strlen(text), e) < 0 ||
+		document_root_role(p->incoming.root, role, &keys, e) < 0)
+		return -1;
+	if (document_read(buf_span(out), role, type, &keys, &d, e) < 0)
+		return err_context(
+			e, "the %s key of workspace.yaml is not the one that root names", role);
+	return 0;
+}
+
+/* The published list, with what is new in this publication. */
+static json_t *
+snapshot_meta(const struct publication *p)
+{
+	const struct document *old = p->site.snapshot;
+	json_t *meta =
+		old ? json_deep_copy(json_object_get(old->verified.body, "meta")) : json_object();
+
+	for (size_t i = 0; meta && i < p->incoming.count; i++) {
+		const struct incoming_role *r = &p->incoming.roles[i];
+		char name[ROLE_NAME_MAX + sizeof(".json")];
+
+		if (r->state != INCOMING_ACCEPTED || strcmp(r->role, "root") == 0)
+			continue;
+		(void)snprintf(name, sizeof(name), "%s.json", r->role);
+		if (json_object_set_new(
+			    meta, name, metafile(r->document->version, buf_span(&r->bytes))) < 0) {
+			json_decref(meta);
+			meta = NULL;
+		}
+	}
+	return meta;
+}
+
+/* A new snapshot for new roles, for new keys, and in good time before the old one expires. */
+static bool
+needs_snapshot(const struct publication *p)
+{
+	struct document *old = p->site.snapshot;
+	struct role_keys keys;
+
+	for (size_t i = 0; i < p->incoming.count; i++) {
+		if (p->incoming.roles[i].state == INCOMING_ACCEPTED)
+			return true;
+	}
+	return !old || document_root_role(p->incoming.root, "snapshot", &keys, NULL) < 0 ||
+	       document_check(old, &keys, NULL) < 0 ||
+	       old->expires_s - p->now_s < (int64_t)p->workspace->snapshot_life_s / 2;
+}
+
+/* A version that was never seen: a publication that was interrupted may have left the next one. */
+static int
+pick_snapshot_version(struct publication *p, struct err *e)
+{
+	uint64_t version = p->site.snapshot ? p->site.snapshot->version : 0;
+	char path[PATH_MAX];
+
+	do {
+		if (site_metadata_path(&p->site, "snapshot", ++version, path, e) < 0)
+			return -1;
+	} while (file_exists(path));
+	p->snapshot_version = version;
+	return 0;
+}
+
+static int
+make_snapshot(struct publication *p, struct err *e)
+{
+	AUTO_JSON json_t *body = NULL;
+	char expires[CLOCK_TEXT_MAX];
+
+	if (!needs_snapshot(p)) {
+		p->snapshot_version = p->site.snapshot->version;
+		return 0;
+	}
+	if (pick_snapshot_version(p, e) < 0)
+		return -1;
+	body = json_pack("{s:s, s:s, s:I, s:s, s:o}", "_type", "snapshot", "spec_version",
+		TUF_SPEC_VERSION, "version", (json_int_t)p->snapshot_version, "expires",
+		clock_format(p->now_s + (int64_t)p->workspace->snapshot_life_s, expires), "meta",
+		snapshot_meta(p));
+	return sign_online(
+		p, "snapshot", DOCUMENT_SNAPSHOT, body, &p->snapshot_key.signer, &p->snapshot, e);
+}
+
+static int
+make_timestamp(struct publication *p, struct err *e)
+{
+	const struct document *old = p->site.timestamp;
+	AUTO_JSON json_t *body = NULL;
+	char expires[CLOCK_TEXT_MAX], signed_at[CLOCK_TEXT_MAX];
+	json_t *listed;
+
+	if (p->snapshot.len > 0)
+		listed = metafile(p->snapshot_version, buf_span(&p->snapshot));
+	else
+		listed = json_incref(json_object_get(
+			json_object_get(old->verified.body, "meta"), "snapshot.json"));
+	p->timestamp_version = old ? old->version + 1 : 1;
+	body = json_pack("{s:s, s:s, s:I, s:s, s:s, s:{s:o}}", "_type", "timestamp", "spec_version",
+		TUF_SPEC_VERSION, "version", (json_int_t)p->timestamp_version, "expires",
+		clock_format(p->now_s + (int64_t)p->workspace->timestamp_life_s, expires),
+		"signed_at", clock_format(p->now_s, signed_at), "meta", "snapshot.json", listed);
+	return sign_online(p, "timestamp", DOCUMENT_TIMESTAMP, body, &p->timestamp_key.signer,
+		&p->timestamp, e);
+}
+
+static int
+write_metadata(
+	struct publication *p, const char *role, uint64_t version, struct span bytes, struct err *e)
+{
+	char path[PATH_MAX];
+
+	if (site_metadata_path(&p->site, role, version, path, e) < 0)
+		return -1;
+	return file_replace(path, 0644, bytes, e);
+}
+
+/* Everything that has a version in its name. Nobody is led to it yet but to the next root, which
+ * clients look for by themselves; so that comes last. */
+static int
+write_immutable(struct publication *p, struct err *e)
+{
+	const struct incoming_role *root = NULL;
+
+	if (dir_make(p->site.metadata, 0755, e) < 0 || dir_make(p->site.targets, 0755, e) < 0)
+		return -1;
+	for (size_t i = 0; i < p->incoming.count; i++) {
+		const struct incoming_role *r = &p->incoming.roles[i];
+
+		if (r->state != INCOMING_ACCEPTED)
+			continue;
+		if (strcmp(r->role, "root") == 0)
+			root = r;
+		else if (write_metadata(p, r->role, r->document->version, buf_span(&r->bytes), e) <
+			 0)
+			return -1;
+	}
+	if (p->snapshot.len > 0 &&
+		write_metadata(p, "snapshot", p->snapshot_version, buf_span(&p->snapshot), e) < 0)
+		return -1;
+	if (root &&
+		write_metadata(p, "root", root->document->version, buf_span(&root->bytes), e) < 0)
+		return -1;
+	return 0;
+}
+
+static int
+push(const struct publication *p, const char *what, const char *consequence, struct err *e)
+{
+	if (!p->workspace->push)
+		return 0;
+	if (workspace_run(p->workspace, p->workspace->push, what, PUSH_TIMEOUT_MS, e) < 0)
+		return err_context(e, "%s; run `sluice publish` again", consequence);
+	return 0;
+}
+
+/* The moment from which readers see the new site. */
+static int
+write_timestamp(struct publication *p, struct err *e)
+{
+	char path[PATH_MAX];
+
+	if (path_join(path, sizeof(path), p->site.metadata, "timestamp.json", e) < 0)
+		return -1;
+	return file_replace(path, 0644, buf_span(&p->timestamp), e);
+}
+
+static int
+clear_incoming(const struct publication *p, struct err *e)
+{
+	for (size_t i = 0; i < p->incoming.count; i++) {
+		const struct incoming_role *r = &p->incoming.roles[i];
+
+		if ((r->state == INCOMING_ACCEPTED || r->state == INCOMING_PUBLISHED) &&
+			incoming_clear(&p->incoming, r, e) < 0)
+			return err_context(e, "published, but incoming/ could not be cleared");
+	}
+	return 0;
+}
+
+static void
+say_published(const struct publication *p)
+{
+	for (size_t i = 0; i < p->incoming.count; i++) {
+		const struct incoming_role *r = &p->incoming.roles[i];
+
+		if (r->state == INCOMING_ACCEPTED)
+			(void)printf("published %s, version %" PRIu64 "\n", r->role,
+				r->document->version);
+		else if (r->state == INCOMING_WAITING)
+			(void)fprintf(stderr, "%s waits in incoming/: %s\n", r->role, r->why.text);
+		else if (r->state == INCOMING_REFUSED)
+			(void)fprintf(stderr, "%s is refused and stays in incoming/: %s\n", r->role,
+				r->why.text);
+	}
+	(void)printf("the site is at snapshot %" PRIu64 ", timestamp %" PRIu64 "\n",
+		p->snapshot_version, p->timestamp_version);
+}
+
+/* What was refused is an error for whoever signed it, once everything else is published. */
+static int
+report_refused(const struct publication *p, const char *role, struct err *e)
+{
+	for (size_t i = 0; i < p->incoming.count; i++) {
+		const struct incoming_role *r = &p->incoming.roles[i];
+
+		if (r->state == INCOMING_REFUSED && (!role || strcmp(role, r->role) == 0))
+			return err_set(e, ERR_REFUSED,
+				"%s was not published (all that is in order was): %s", r->path,
+				r->why.text);
+	}
+	return 0;
+}
+
+static int
+publish_role(
+	const struct workspace *w, struct passphrase_source *pass, const char *role, struct err *e)
+{
+	CLEANUP(publication_end)
+	struct publication p = {.workspace = w, .lock = -1, .now_s = clock_wall_s()};
+
+	if (publication_begin(&p, pass, e) < 0 || make_snapshot(&p, e) < 0 ||
+		make_timestamp(&p, e) < 0 || write_immutable(&p, e) < 0 ||
+		push(&p, "immutable", "nothing is published: the old site stays in force", e) < 0 ||
+		write_timestamp(&p, e) < 0 ||
+		push(&p, "timestamp",
+			"site/ is new here, but where it is served the old one stays in force",
+			e) < 0 ||
+		clear_incoming(&p, e) < 0)
+		return -1;
+	say_published(&p);
+	return report_refused(&p, role, e);
+}
+
+int
+publish(const struct workspace *w, struct passphrase_source *pass, struct err *e)
+{
+	return publish_role(w, pass, NULL, e);
+}
+
+int
+publish_here(const struct workspace *w, struct signing *o, struct err *e)
+{
+	bool here = access(w->online_snapshot, R_OK) == 0 && access(w->online_timestamp, R_OK) == 0;
+
+	if (here && !o->no_publish)
+		return publish_role(w, &o->pass, o->role, e);
+	(void)printf("signed; it waits in %s/incoming for `sluice publish`%s\n", w->dir,
+		here ? "" : " where the online keys are");
+	return 0;
+}

@@ -1,0 +1,43 @@
+/* The site as it is published: what site/metadata/timestamp.json leads to. Files that an
+ * interrupted publication left there are not part of it. */
+#ifndef SLUICE_SIGNER_SITE_H
+#define SLUICE_SIGNER_SITE_H
+
+#include <limits.h>
+#include <stdint.h>
+
+#include "common/base/buf.h"
+#include "common/base/cleanup.h"
+#include "common/base/err.h"
+#include "common/tuf/document.h"
+#include "signer/workspace.h"
+
+struct site {
+	char metadata[PATH_MAX], targets[PATH_MAX]; /* the folders */
+	/* NULL, all of them, before the first publication. */
+	struct document *root, *timestamp, *snapshot;
+};
+
+void site_close(struct site *s);
+#define AUTO_SITE CLEANUP(site_close)
+
+/* Reads the newest root that timestamp.json is signed under, the timestamp and its snapshot; checks
+ * signatures and digests, not expiry. ERR_UNTRUSTED when the folder is not what was published. */
+int site_open(const struct workspace *w, struct site *out, struct err *e);
+
+/* Reads the published version of a role ("root", "targets" or a delegated one) whose keys are
+ * these, appending its bytes to out where that is not NULL. *version is 0 and *d untouched where
+ * none is published. A published version that no longer has the keys' threshold gives its *version
+ * and leaves *d untouched, too. */
+int site_role(const struct site *s, const char *role, const struct role_keys *keys,
+	uint64_t *version, struct document **d, struct buf *out, struct err *e);
+
+/* "VERSION.ROLE.json" in the metadata folder. */
+int site_metadata_path(const struct site *s, const char *role, uint64_t version, char out[PATH_MAX],
+	struct err *e);
+
+/* "DIGEST.NAME" under the targets folder, for a path of plain names. */
+int site_target_path(const struct site *s, const char *path, const struct digest *sha256,
+	char out[PATH_MAX], struct err *e);
+
+#endif
