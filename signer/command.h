@@ -20,5 +20,9 @@ extern const struct command cmd_root;
 extern const struct command cmd_role;
 extern const struct command cmd_publish;
 extern const struct command cmd_box;
+extern const struct command cmd_pack;
+extern const struct command cmd_sign;
+extern const struct command cmd_verify;
+extern const struct command cmd_show;
 
 #endif

@@ -13,6 +13,10 @@ static const struct command *const commands[] = {
 	&cmd_role,
 	&cmd_publish,
 	&cmd_box,
+	&cmd_pack,
+	&cmd_sign,
+	&cmd_verify,
+	&cmd_show,
 };
 
 static void
