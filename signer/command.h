@@ -18,6 +18,7 @@ extern const struct command cmd_init;
 extern const struct command cmd_key;
 extern const struct command cmd_root;
 extern const struct command cmd_role;
+extern const struct command cmd_release;
 extern const struct command cmd_publish;
 extern const struct command cmd_box;
 extern const struct command cmd_pack;

@@ -11,6 +11,7 @@ static const struct command *const commands[] = {
 	&cmd_key,
 	&cmd_root,
 	&cmd_role,
+	&cmd_release,
 	&cmd_publish,
 	&cmd_box,
 	&cmd_pack,
