@@ -211,7 +211,7 @@ run(int argc, char **argv, struct err *e)
 		return -1;
 	if (file_exists(file))
 		return err_set(e, ERR_REFUSED, "%s is a workspace already", o.dir);
-	if (folders_make(o.dir, e) < 0)
+	if (nginx_dir_check(o.dir, e) < 0 || folders_make(o.dir, e) < 0)
 		return -1;
 	if (!realpath(o.dir, dir))
 		return err_sys(e, errno, "%s", o.dir);

@@ -167,7 +167,7 @@ class Workspace:
     def stop_ids(self):
         """Ids of all stops that published gates hold."""
         targets = self.metadata("gates")["signed"]["targets"]
-        return [stop["id"] for path in targets for stop in self.target(path)["signed"]["stops"]]
+        return [stop["id"] for path in targets for stop in self.target(path)["stops"]]
 
     def reports(self, box=None):
         """What has come in from boxes: the "signed" part of each report, by box and number."""
