@@ -11,13 +11,17 @@ static const struct command *const commands[] = {
 	&cmd_key,
 	&cmd_root,
 	&cmd_role,
-	&cmd_release,
-	&cmd_publish,
 	&cmd_box,
 	&cmd_pack,
 	&cmd_sign,
 	&cmd_verify,
 	&cmd_show,
+	&cmd_release,
+	&cmd_rollout,
+	&cmd_gate,
+	&cmd_stop,
+	&cmd_resume,
+	&cmd_publish,
 };
 
 static void

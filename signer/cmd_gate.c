@@ -1,0 +1,264 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "signer/command.h"
+#include "signer/metadata.h"
+#include "signer/publish.h"
+#include "signer/scope.h"
+#include "signer/signing.h"
+#include "signer/workspace.h"
+
+static const char help[] =
+	"usage: sluice gate show [PLAN] [-w DIR]\n"
+	"       sluice gate open PLAN WAVE --key K [--no-publish] [-w DIR]\n"
+	"\n"
+	"A gate says how far a plan's waves are open. It names one version of the plan by its\n"
+	"SHA-256: for a plan that has changed it is shut until its first wave is opened again.\n"
+	"\n"
+	"show prints every gate, or that of PLAN (stable for rollouts/stable.json).\n"
+	"open opens the next wave, for all boxes in it, and publishes that. Waves open in their\n"
+	"order.\n"
+	"\n"
+	"  --key K            the secret key to sign with, of the gates role\n"
+	"  --role ROLE        a role other than the first that may speak for this gate\n"
+	"  --no-publish       leave it in incoming/ for the publisher\n"
+	"  --passphrase-file F, --passphrase-fd N    where the key's passphrase is\n"
+	"\n"
+	"Example:\n"
+	"  sluice gate open stable canary --key keys/gates.key\n"
+	"  sluice gate show stable\n";
+
+static int
+options_read(int argc, char **argv, struct signing *o, struct err *e)
+{
+	static const struct option known[] = {SIGNING_LONG, {NULL, 0, NULL, 0}};
+	int option;
+
+	opterr = 0;
+	optind = 0;
+	while ((option = getopt_long(argc, argv, SIGNING_SHORT, known, NULL)) != -1) {
+		if (signing_option(o, option, optarg, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Opens a wave, after all before it. */
+static int
+wave_open(struct gate *g, const struct plan *p, const char *wave, struct err *e)
+{
+	size_t n = 0;
+
+	while (n < p->wave_count && strcmp(p->waves[n].name, wave) != 0)
+		n++;
+	if (n == p->wave_count)
+		return err_set(e, ERR_USAGE, "%s has no wave %.80s; see `sluice gate show`", p->path,
+			wave);
+	for (size_t i = 0; i < n; i++) {
+		if (!gate_is_open(g, p->waves[i].name))
+			return err_set(e, ERR_REFUSED,
+				"wave %s of %s comes before it and is shut; open that first",
+				p->waves[i].name, p->path);
+	}
+	if (!gate_is_open(g, wave))
+		memcpy(g->open[g->open_count++], p->waves[n].name, sizeof(g->open[0]));
+	return 0;
+}
+
+static int
+plan_load(const struct workspace *w, const char *name, struct scope_plan *out, struct err *e)
+{
+	if (strcmp(name, "all") == 0)
+		return err_set(e, ERR_USAGE, "all is no plan, so it has no waves to open");
+	if (scope_plan_load(w, name, NULL, out, e) < 0)
+		return -1;
+	if (!out->listed)
+		return err_set(e, ERR_USAGE,
+			"there is no plan %s yet: sluice rollout publish "
+			"manifests/rollouts/%s.yaml",
+			name, name);
+	return 0;
+}
+
+static void
+opened_print(
+	const char *name, const char *wave, const struct scope_gate *g, const struct scope_plan *p)
+{
+	(void)printf("%s: wave %s of version %llu is open\n", name, wave,
+		(unsigned long long)p->plan.version);
+	for (size_t i = 0; i < g->gate.stop_count; i++) {
+		if (!stop_is_lifted(g->gate.stops[i].id, scope_resumes(p->entry)))
+			(void)printf("but it is stopped (%s): no box starts before `sluice resume "
+				     "%s`\n",
+				g->gate.stops[i].reason, g->gate.stops[i].id);
+	}
+}
+
+static int
+gate_open(int argc, char **argv, struct err *e)
+{
+	AUTO_WORKSPACE struct workspace w = {0};
+	AUTO_SCOPE_PLAN struct scope_plan plan = {0};
+	AUTO_SCOPE_GATE struct scope_gate gate = {0};
+	AUTO_OPENED_KEY struct opened_key key = {0};
+	struct signing o = SIGNING_INIT;
+	const char *name, *wave;
+
+	if (options_read(argc, argv, &o, e) < 0)
+		return -1;
+	if (argc - optind != 2 || !o.key)
+		return err_set(
+			e, ERR_USAGE, "PLAN, WAVE and --key K expected; see `sluice gate --help`");
+	name = argv[optind];
+	wave = argv[optind + 1];
+	if (workspace_open(o.workspace, &w, e) < 0 || plan_load(&w, name, &plan, e) < 0 ||
+		scope_gate_load(&w, name, o.role, &gate, e) < 0)
+		return -1;
+	scope_gate_bind(&gate.gate, &plan);
+	if (wave_open(&gate.gate, &plan.plan, wave, e) < 0 ||
+		opened_key_open(o.key, &o.pass, &key, e) < 0 || scope_gate_put(&w, &gate, e) < 0 ||
+		metadata_sign(&w, &gate.role, &key.signer, e) < 0 || publish_here(&w, &o, e) < 0)
+		return -1;
+	opened_print(name, wave, &gate, &plan);
+	return 0;
+}
+
+struct show {
+	const struct workspace *w;
+	size_t count;
+};
+
+static void
+stops_print(const struct gate *g, const json_t *resumes)
+{
+	char at[CLOCK_TEXT_MAX];
+
+	for (size_t i = 0; i < g->stop_count; i++) {
+		const struct stop *s = &g->stops[i];
+
+		(void)printf("  %s %s at %s: %s\n",
+			stop_is_lifted(s->id, resumes) ? "stopped, and resumed," : "STOPPED", s->id,
+			clock_format(s->at_s, at), s->reason);
+	}
+	if (g->paused)
+		(void)printf("  paused: no box starts\n");
+}
+
+static void
+waves_print(const struct gate *g, const struct scope_plan *p)
+{
+	const char *why = "";
+	bool binds = gate_binds(g, &p->plan, &p->sha256, &why);
+
+	if (!binds)
+		(void)printf("  SHUT: %s; open its first wave again\n", why);
+	for (size_t i = 0; i < p->plan.wave_count; i++) {
+		const char *wave = p->plan.waves[i].name;
+
+		(void)printf("  %-6s %s\n", binds && gate_is_open(g, wave) ? "open" : "shut", wave);
+	}
+}
+
+static int
+plan_gate_print(const struct workspace *w, const char *name, const struct gate *g, struct err *e)
+{
+	AUTO_SCOPE_PLAN struct scope_plan p = {0};
+
+	if (scope_plan_load(w, name, NULL, &p, e) < 0)
+		return -1;
+	if (p.listed)
+		(void)printf("%s: %s, version %llu, %s\n", name, p.plan.rollout,
+			(unsigned long long)p.plan.version, p.plan.bundle_path);
+	else
+		(void)printf("%s: its plan is not published\n", name);
+	if (p.listed)
+		waves_print(g, &p);
+	stops_print(g, scope_resumes(p.entry));
+	return 0;
+}
+
+static int
+all_gate_print(const struct workspace *w, const struct gate *g, struct err *e)
+{
+	AUTO_METADATA struct metadata rollouts = {0};
+
+	if (scope_role(w, PLAN_ALL_PATH, NULL, &rollouts, e) < 0)
+		return -1;
+	(void)printf("all: the gate of every box\n");
+	stops_print(g, scope_resumes(metadata_find(&rollouts, PLAN_ALL_PATH)));
+	return 0;
+}
+
+static int
+gate_print(void *arg, const struct metadata *m, const char *path, struct err *e)
+{
+	struct show *show = arg;
+	char name[NAME_BYTES_MAX + 1];
+	struct gate g = {0};
+
+	if (scope_gate_read(show->w, m, path, &g, e) < 0)
+		return -1;
+	show->count++;
+	if (strcmp(path, GATE_ALL_PATH) == 0)
+		return all_gate_print(show->w, &g, e);
+	(void)snprintf(name, sizeof(name), "%.*s",
+		(int)(strlen(path) - strlen("gates/") - strlen(".json")), path + strlen("gates/"));
+	return plan_gate_print(show->w, name, &g, e);
+}
+
+static int
+one_gate_show(const struct workspace *w, const char *name, struct err *e)
+{
+	AUTO_SCOPE_GATE struct scope_gate g = {0};
+
+	if (scope_gate_load(w, name, NULL, &g, e) < 0)
+		return -1;
+	if (strcmp(name, "all") == 0 && g.listed)
+		return all_gate_print(w, &g.gate, e);
+	if (strcmp(name, "all") == 0)
+		return err_set(e, ERR_REFUSED,
+			"there is no gates/all.json: every box is shut until a gate is opened");
+	return plan_gate_print(w, name, &g.gate, e);
+}
+
+static int
+gate_show(int argc, char **argv, struct err *e)
+{
+	AUTO_WORKSPACE struct workspace w = {0};
+	struct signing o = SIGNING_INIT;
+	struct show show = {.w = &w};
+
+	if (options_read(argc, argv, &o, e) < 0)
+		return -1;
+	if (argc - optind > 1)
+		return err_set(e, ERR_USAGE, "one plan at most; see `sluice gate --help`");
+	if (workspace_open(o.workspace, &w, e) < 0)
+		return -1;
+	if (argc - optind == 1)
+		return one_gate_show(&w, argv[optind], e);
+	if (scope_each(&w, "gates", gate_print, &show, e) < 0)
+		return -1;
+	if (show.count == 0)
+		(void)printf("no gate is open: sluice gate open PLAN WAVE\n");
+	return 0;
+}
+
+static int
+run(int argc, char **argv, struct err *e)
+{
+	const char *verb = argc > 1 ? argv[1] : "";
+
+	if (strcmp(verb, "show") == 0)
+		return gate_show(argc - 1, argv + 1, e);
+	if (strcmp(verb, "open") == 0)
+		return gate_open(argc - 1, argv + 1, e);
+	return err_set(e, ERR_USAGE, "`gate show` or `gate open`; see `sluice gate --help`");
+}
+
+const struct command cmd_gate = {
+	.name = "gate",
+	.summary = "show gates, open the next wave of a plan",
+	.help = help,
+	.run = run,
+};

@@ -1,0 +1,151 @@
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "signer/command.h"
+#include "signer/metadata.h"
+#include "signer/publish.h"
+#include "signer/scope.h"
+#include "signer/signing.h"
+#include "signer/workspace.h"
+
+static const char help[] =
+	"usage: sluice resume ID --key K [--yes] [--no-publish] [-w DIR]\n"
+	"\n"
+	"Lifts one stop by its id, which `sluice gate show` tells. The signature is that of the\n"
+	"rollouts role that owns the plan; a stop of every box is lifted by the role that may\n"
+	"speak for rollouts/all.json. Waves stay as open as they were.\n"
+	"\n"
+	"  --key K            the secret key to sign with, of the rollouts role\n"
+	"  --role ROLE        a role other than the first that may speak for the plan\n"
+	"  --yes              do not ask\n"
+	"  --no-publish       leave it in incoming/ for the publisher\n"
+	"  --passphrase-file F, --passphrase-fd N    where the key's passphrase is\n"
+	"\n"
+	"Example:\n"
+	"  sluice resume 5f0c44a6d7b34a14b6f1d06b0c1fbe3f --key keys/rollouts.key\n";
+
+/* Looking for the gate that has a stop. */
+struct search {
+	const struct workspace *w;
+	const char *id;
+	bool found;
+	char path[TUF_PATH_MAX + 1]; /* of the plan: "rollouts/stable.json" */
+	struct stop stop;
+};
+
+static int
+options_read(int argc, char **argv, struct signing *o, const char **id, struct err *e)
+{
+	static const struct option known[] = {SIGNING_LONG, {NULL, 0, NULL, 0}};
+	int option;
+
+	opterr = 0;
+	optind = 0;
+	while ((option = getopt_long(argc, argv, SIGNING_SHORT, known, NULL)) != -1) {
+		if (signing_option(o, option, optarg, e) < 0)
+			return -1;
+	}
+	if (argc - optind != 1 || !o->key)
+		return err_set(e, ERR_USAGE, "ID and --key K expected; see `sluice resume --help`");
+	*id = argv[optind];
+	if (!stop_id_valid(*id))
+		return err_set(e, ERR_USAGE,
+			"'%.64s' is not a stop's id: %d digits, which `sluice gate show` tells",
+			*id, STOP_ID_SIZE - 1);
+	return 0;
+}
+
+static int
+gate_search(void *arg, const struct metadata *m, const char *path, struct err *e)
+{
+	struct search *search = arg;
+	struct gate g = {0};
+
+	if (scope_gate_read(search->w, m, path, &g, e) < 0)
+		return -1;
+	for (size_t i = 0; i < g.stop_count; i++) {
+		if (strcmp(g.stops[i].id, search->id) != 0)
+			continue;
+		search->found = true;
+		search->stop = g.stops[i];
+		(void)snprintf(
+			search->path, sizeof(search->path), "rollouts/%s", path + strlen("gates/"));
+	}
+	return 0;
+}
+
+static int
+stop_find(const struct workspace *w, const char *id, struct search *out, struct err *e)
+{
+	*out = (struct search){.w = w, .id = id};
+	if (scope_each(w, "gates", gate_search, out, e) < 0)
+		return -1;
+	if (!out->found)
+		return err_set(e, ERR_USAGE, "no gate has a stop %s; see `sluice gate show`", id);
+	return 0;
+}
+
+/* Adds the id to what the plan's entry lifts. */
+static int
+resume_put(struct metadata *m, const struct search *s, struct err *e)
+{
+	const json_t *entry = metadata_find(m, s->path);
+	AUTO_JSON json_t *custom = json_object_get(entry, "custom")
+					   ? json_deep_copy(json_object_get(entry, "custom"))
+					   : json_object();
+	json_t *resumes = json_object_get(custom, "resumes");
+
+	if (!entry)
+		return err_set(e, ERR_REFUSED, "%s is not published any more", s->path);
+	if (stop_is_lifted(s->id, resumes))
+		return 0;
+	if (!resumes) {
+		resumes = json_array();
+		if (json_object_set_new(custom, "resumes", resumes) < 0)
+			return err_sys(e, ENOMEM, "%s", s->path);
+	}
+	if (json_array_append_new(resumes, json_string(s->id)) < 0)
+		return err_sys(e, ENOMEM, "%s", s->path);
+	return scope_custom_put(m, s->path, custom, e);
+}
+
+static int
+agree(const struct signing *o, const struct search *s, struct err *e)
+{
+	char at[CLOCK_TEXT_MAX], question[STOP_REASON_MAX + TUF_PATH_MAX + 80];
+
+	if (o->yes)
+		return 0;
+	(void)snprintf(question, sizeof(question), "Lift the stop of %s for %s (%s)?",
+		clock_format(s->stop.at_s, at), s->path, s->stop.reason);
+	return ui_confirm(question, e);
+}
+
+static int
+run(int argc, char **argv, struct err *e)
+{
+	AUTO_WORKSPACE struct workspace w = {0};
+	AUTO_METADATA struct metadata rollouts = {0};
+	AUTO_OPENED_KEY struct opened_key key = {0};
+	struct signing o = SIGNING_INIT;
+	struct search s;
+	const char *id = NULL;
+
+	if (options_read(argc, argv, &o, &id, e) < 0 || workspace_open(o.workspace, &w, e) < 0 ||
+		stop_find(&w, id, &s, e) < 0 || scope_role(&w, s.path, o.role, &rollouts, e) < 0 ||
+		agree(&o, &s, e) < 0 || opened_key_open(o.key, &o.pass, &key, e) < 0 ||
+		scope_all_put(&w, &rollouts, e) < 0 || resume_put(&rollouts, &s, e) < 0 ||
+		metadata_sign(&w, &rollouts, &key.signer, e) < 0)
+		return -1;
+	(void)printf("stop %s is lifted: %s\n", id, s.stop.reason);
+	return publish_here(&w, &o, e);
+}
+
+const struct command cmd_resume = {
+	.name = "resume",
+	.summary = "lift a stop by its id",
+	.help = help,
+	.run = run,
+};

@@ -1,0 +1,195 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/text.h"
+#include "common/crypto/random.h"
+#include "signer/command.h"
+#include "signer/metadata.h"
+#include "signer/publish.h"
+#include "signer/scope.h"
+#include "signer/signing.h"
+#include "signer/workspace.h"
+
+static const char help[] =
+	"usage: sluice stop PLAN --reason TEXT --key K [--yes] [--no-publish] [-w DIR]\n"
+	"       sluice stop --all --reason TEXT --key K [--yes] [--no-publish] [-w DIR]\n"
+	"\n"
+	"Shuts the gate on every box of a plan, or on every box there is, and publishes that at\n"
+	"once. Boxes that have not started do not start; those downloading stop at the next\n"
+	"chunk; those installed do not reboot into it; those not confirmed go back. Confirmed\n"
+	"boxes stay. Boxes remember a stop until `sluice resume ID`.\n"
+	"\n"
+	"  --reason TEXT      what people will read on the box and in reports\n"
+	"  --key K            the secret key to sign with, of the gates role\n"
+	"  --role ROLE        a role other than the first that may speak for this gate\n"
+	"  --yes              do not ask\n"
+	"  --no-publish       leave it in incoming/ for the publisher\n"
+	"  --passphrase-file F, --passphrase-fd N    where the key's passphrase is\n"
+	"\n"
+	"Example:\n"
+	"  sluice stop stable --reason \"boxes in Lyon do not come back\" --key keys/gates.key\n";
+
+struct stop_options {
+	struct signing signing;
+	const char *name, *reason; /* name "all" for --all */
+};
+
+static int
+options_check(struct stop_options *o, bool all, struct err *e)
+{
+	char clean[STOP_REASON_MAX + 1];
+
+	if (all == (o->name != NULL))
+		return err_set(e, ERR_USAGE, "either PLAN or --all; see `sluice stop --help`");
+	if (!all && strcmp(o->name, "all") == 0)
+		return err_set(e, ERR_USAGE, "to stop every box say --all");
+	if (all)
+		o->name = "all";
+	if (!o->reason || !*o->reason || !o->signing.key)
+		return err_set(e, ERR_USAGE,
+			"--reason TEXT and --key K expected; see `sluice stop --help`");
+	if (strlen(o->reason) > STOP_REASON_MAX)
+		return err_set(e, ERR_USAGE, "--reason: %d bytes are the most", STOP_REASON_MAX);
+	(void)snprintf(clean, sizeof(clean), "%s", o->reason);
+	text_clean(clean);
+	if (strcmp(clean, o->reason) != 0 || strpbrk(clean, "\n\t"))
+		return err_set(e, ERR_USAGE, "--reason: one line of text expected");
+	return 0;
+}
+
+static int
+options_read(int argc, char **argv, struct stop_options *o, struct err *e)
+{
+	enum { ALL = 1, REASON };
+	static const struct option known[] = {SIGNING_LONG, {"all", no_argument, NULL, ALL},
+		{"reason", required_argument, NULL, REASON}, {NULL, 0, NULL, 0}};
+	bool all = false;
+	int option;
+
+	opterr = 0;
+	optind = 0;
+	while ((option = getopt_long(argc, argv, SIGNING_SHORT, known, NULL)) != -1) {
+		if (option == ALL)
+			all = true;
+		else if (option == REASON)
+			o->reason = optarg;
+		else if (signing_option(&o->signing, option, optarg, e) < 0)
+			return -1;
+	}
+	if (argc - optind > 1)
+		return err_set(e, ERR_USAGE, "one plan at most; see `sluice stop --help`");
+	o->name = optind < argc ? argv[optind] : NULL;
+	return options_check(o, all, e);
+}
+
+/* Takes out the stops that are lifted: they are of no use any more but take up room. */
+static void
+lifted_drop(struct gate *g, const json_t *resumes)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < g->stop_count; i++) {
+		if (!stop_is_lifted(g->stops[i].id, resumes))
+			g->stops[kept++] = g->stops[i];
+	}
+	g->stop_count = kept;
+}
+
+static int
+room_make(const struct workspace *w, const char *name, struct gate *g, struct err *e)
+{
+	AUTO_METADATA struct metadata rollouts = {0};
+	char path[TUF_PATH_MAX + 1];
+
+	if (g->stop_count < STOPS_MAX)
+		return 0;
+	if (scope_path("rollouts", name, path, e) < 0 ||
+		scope_role(w, path, NULL, &rollouts, e) < 0)
+		return -1;
+	lifted_drop(g, scope_resumes(metadata_find(&rollouts, path)));
+	if (g->stop_count < STOPS_MAX)
+		return 0;
+	return err_set(e, ERR_LIMIT, "%s is stopped %d times already; resume some of them", name,
+		STOPS_MAX);
+}
+
+/* Where the gates role wants several signatures, the others sign the stop that waits for them. */
+static const struct stop *
+stop_waiting(const struct scope_gate *g, const char *reason)
+{
+	const struct stop *newest =
+		g->gate.stop_count ? &g->gate.stops[g->gate.stop_count - 1] : NULL;
+
+	return g->role.waiting && newest && strcmp(newest->reason, reason) == 0 ? newest : NULL;
+}
+
+static const struct stop *
+stop_add(struct gate *g, const char *reason)
+{
+	struct stop *s = &g->stops[g->stop_count++];
+
+	*s = (struct stop){.at_s = clock_wall_s()};
+	random_hex(STOP_ID_BYTES, s->id);
+	(void)snprintf(s->reason, sizeof(s->reason), "%s", reason);
+	return s;
+}
+
+/* A plan's first gate: it has to say which plan it is of. */
+static int
+gate_begin(const struct workspace *w, const char *name, struct scope_gate *g, struct err *e)
+{
+	AUTO_SCOPE_PLAN struct scope_plan plan = {0};
+
+	if (g->listed || strcmp(name, "all") == 0)
+		return 0;
+	if (scope_plan_load(w, name, NULL, &plan, e) < 0)
+		return -1;
+	if (!plan.listed)
+		return err_set(e, ERR_USAGE, "there is no plan %s", name);
+	scope_gate_bind(&g->gate, &plan);
+	return 0;
+}
+
+static int
+agree(const struct stop_options *o, struct err *e)
+{
+	char question[128];
+
+	if (o->signing.yes)
+		return 0;
+	(void)snprintf(question, sizeof(question), "Stop %s?",
+		strcmp(o->name, "all") == 0 ? "EVERY box" : o->name);
+	return ui_confirm(question, e);
+}
+
+static int
+run(int argc, char **argv, struct err *e)
+{
+	AUTO_WORKSPACE struct workspace w = {0};
+	AUTO_SCOPE_GATE struct scope_gate gate = {0};
+	AUTO_OPENED_KEY struct opened_key key = {0};
+	struct stop_options o = {.signing = SIGNING_INIT};
+	const struct stop *s;
+
+	if (options_read(argc, argv, &o, e) < 0 || workspace_open(o.signing.workspace, &w, e) < 0 ||
+		scope_gate_load(&w, o.name, o.signing.role, &gate, e) < 0 ||
+		gate_begin(&w, o.name, &gate, e) < 0 || room_make(&w, o.name, &gate.gate, e) < 0 ||
+		agree(&o, e) < 0 || opened_key_open(o.signing.key, &o.signing.pass, &key, e) < 0)
+		return -1;
+	s = stop_waiting(&gate, o.reason);
+	if (!s)
+		s = stop_add(&gate.gate, o.reason);
+	if (scope_gate_put(&w, &gate, e) < 0 || metadata_sign(&w, &gate.role, &key.signer, e) < 0)
+		return -1;
+	(void)printf("stop %s of %s: %s\n", s->id, o.name, s->reason);
+	(void)printf("to lift it: sluice resume %s --key K\n", s->id);
+	return publish_here(&w, &o.signing, e);
+}
+
+const struct command cmd_stop = {
+	.name = "stop",
+	.summary = "shut the gate on every box, at once",
+	.help = help,
+	.run = run,
+};
