@@ -1,0 +1,58 @@
+/* Trees: payloads that go into a folder, file by file.
+ *
+ * A tree is built beside its place, in PATH.new, checked there by reading everything back, and
+ * renamed into place; what an interrupted attempt left in PATH.new is used again as far as it is
+ * right. The files of a tree are one address space for the engine, in the order of their list. The
+ * files' bytes come as checked chunks, not as an archive, and every path is resolved by the kernel
+ * below PATH.new (beneath.h): nothing is written anywhere else. */
+#ifndef SLUICE_AGENT_TREE_H
+#define SLUICE_AGENT_TREE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/engine.h"
+#include "common/base/err.h"
+#include "common/format/files.h"
+#include "common/format/manifest.h"
+
+/* A tree payload's list, in a head that was verified. All borrowed. */
+struct tree_list {
+	int fd;
+	const char *name; /* of the bundle, for messages */
+	const struct payload *payload;
+	uint64_t offset; /* of the .files member */
+};
+
+/* Whether the folder path holds exactly what the list says: names, types, modes, owners, times,
+ * extended attributes, links, and every byte of every file, read past the cache. Attributes of the
+ * security modules that label by themselves are passed over unless listed. Where it does not, why
+ * says what differs first. A missing folder is a difference. */
+int tree_check(const char *path, const struct tree_list *list, const struct keep_going *keep_going,
+	bool *same, struct err *why, struct err *e);
+
+/* Makes PATH.new hold the list, by g (whose place is filled in here), synced. Not yet checked. */
+int tree_build(
+	const char *path, const struct tree_list *list, const struct engine *g, struct err *e);
+
+/* Puts PATH.new where path is; what was at path is removed first, for nothing boots from it now. A
+ * power cut in between leaves PATH.new whole, and building it again costs nothing. */
+int tree_swap_in(const char *path, struct err *e);
+
+/* "PATH.new" into out (PATH_MAX bytes). */
+int tree_new_path(const char *path, char *out, struct err *e);
+
+/* Opens a folder, which must not be a link. */
+int tree_folder_open(const char *path, int *fd, struct err *e);
+
+/* Whether an extended attribute is part of what a tree is, when the list does not name it. */
+bool tree_counts_xattr(const char *name);
+
+/* The regular files below root, in the order of the list, one after the other, as a place. root and
+ * list are borrowed. */
+struct tree_place;
+int tree_place_open(int root, const struct tree_list *list, struct tree_place **out, struct err *e);
+void tree_place_close(struct tree_place **p);
+struct place tree_place_of(struct tree_place *p);
+
+#endif
