@@ -29,3 +29,9 @@ boot_backend_find(const struct conf *c, const struct boot_backend **out, struct 
 	*out = found;
 	return 0;
 }
+
+const struct boot_backend *
+boot_for(const struct boot_backend *boot, bool tree_only)
+{
+	return tree_only ? &boot_links : boot;
+}

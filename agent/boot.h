@@ -39,6 +39,9 @@ struct boot_backend {
  * switched by a link. ERR_USAGE for a name not known. */
 int boot_backend_find(const struct conf *c, const struct boot_backend **out, struct err *e);
 
+/* What switches the slots of an update: boot, or boot_links for one of trees only. */
+const struct boot_backend *boot_for(const struct boot_backend *boot, bool tree_only);
+
 extern const struct boot_backend boot_simulated;
 
 /* The sides of slots that have `current`: chosen by the link, not by a bootloader. Nothing reboots

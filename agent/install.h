@@ -1,41 +1,24 @@
-/* Installing a verified bundle into the inactive side: make each slot equal its index. */
+/* Installing a verified bundle into the inactive side: make each slot equal its index.
+ *
+ * A box has slots of two kinds: those that the bootloader switches, and folders with `current`,
+ * which one rename of that link switches. A bundle is for slots of one kind, and for all of that
+ * kind, so that there is one commit point and no slot of the new side holds an older release. */
 #ifndef SLUICE_AGENT_INSTALL_H
 #define SLUICE_AGENT_INSTALL_H
 
 #include "agent/boot.h"
 #include "agent/conf.h"
 #include "agent/engine.h"
+#include "agent/head.h"
 #include "agent/source.h"
 #include "agent/state.h"
 #include "common/base/err.h"
-#include "common/format/bundle.h"
 #include "common/format/manifest.h"
 
-/* A head whose every byte was verified: by a release threshold over the manifest and its digests
- * (local), or by the digest of the whole head that signed TUF metadata names (network). Only
- * head_verify_local() and head_verify_target() make one. */
-struct head {
-	int fd; /* a file that holds the head at offset 0: the bundle itself, or the spooled head */
-	char name[64]; /* for messages */
-	struct manifest *manifest;
-	struct bundle_layout layout;
-	struct release release;
-};
-void head_free(struct head *h);
-#define AUTO_HEAD CLEANUP(head_free)
-
-/* From a bundle file: the manifest under the release role's threshold, the layout, and each index
- * and file list against the manifest. fd is taken over on success. */
-int head_verify_local(int fd, const char *name, const struct role_keys *releases, struct head *out,
-	struct err *e);
-
-/* From a spooled head (fd, len bytes): digest first, then layout. fd is taken over on success. */
-int head_verify_target(int fd, const char *name, uint64_t len, const struct digest *sha256,
-	struct head *out, struct err *e);
-
 /* The rules that every install obeys, local or not: compatible, rollback index at or above the
- * floor, every slot class there, every slot large enough. Nothing has been written when this says
- * no. ERR_REFUSED. */
+ * floor, slots of one kind and all of that kind, each of the right type and large enough, and the
+ * running system confirmed (for the other side is what it would go back to). Nothing has been
+ * written when this says no. ERR_REFUSED. */
 int install_check(const struct conf *c, const struct state *s, const struct head *h, struct err *e);
 
 /* Marks the target not bootable (and reads that back), records PHASE_INSTALLING, then makes every
@@ -46,6 +29,23 @@ int install_check(const struct conf *c, const struct state *s, const struct head
 int install_write(const struct conf *c, const struct boot_backend *boot, struct state *s,
 	const struct head *h, const struct source *source, const struct keep_going *keep_going,
 	const struct pending *p, struct install_stats *stats, struct err *e);
+
+/* Whether the bundle goes into slots that the link switches. install_check() saw that it is so for
+ * all of them or for none. */
+bool install_is_tree_only(const struct conf *c, const struct manifest *m);
+
+/* The side that the bundle would go to. */
+int install_target(const struct conf *c, const struct boot_backend *boot, const struct manifest *m,
+	enum side *out, struct err *e);
+
+/* Ends an install that failed or was stopped before it was activated: records why (e's text), and
+ * that nothing is under way. The target stays not bootable. Returns -1 with e as it was. */
+int install_abandon(const struct conf *c, struct state *s, struct err *e);
+
+/* Where the canonical "signed" part of the manifest of what a side holds is kept (its digest is the
+ * release's), for checking what runs. out holds PATH_MAX. */
+int install_manifest_path(
+	const struct conf *c, bool tree_only, enum side side, char *out, struct err *e);
 
 /* Records PHASE_ACTIVATED, then switches: the one commit point. */
 int install_activate(

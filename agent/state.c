@@ -13,7 +13,8 @@ static const char *const PHASE_NAMES[PHASES] = {"none", "installing", "activated
 static const char *const STATE_KEYS[] = {"format", "running", "linked", "rollback_floor", "pending",
 	"failed", "stops", "next_seq", "floor_s", "floor_version", "floor_keys", "last_result",
 	NULL};
-static const char *const RELEASE_KEYS[] = {"name", "version", "rollback_index", "manifest", NULL};
+static const char *const RELEASE_KEYS[] = {
+	"name", "version", "rollback_index", "manifest", "attempt", NULL};
 static const char *const PENDING_KEYS[] = {"phase", "target", "tree_only", "release", "local",
 	"rollout", "wave", "plan_version", "attempt", "deadline_s", "boot_id", "first_seen_boot_ms",
 	"seen_boot_id", "boots", NULL};
@@ -87,7 +88,8 @@ read_release(const json_t *j, struct release *out, struct err *e)
 		read_name(j, "name", out->name, NAME_BYTES_MAX, e) < 0 ||
 		read_name(j, "version", out->version, VERSION_BYTES_MAX, e) < 0 ||
 		read_count(j, "rollback_index", &out->rollback_index, e) < 0 ||
-		read_digest(j, "manifest", &out->manifest, e) < 0)
+		read_digest(j, "manifest", &out->manifest, e) < 0 ||
+		read_count(j, "attempt", &out->attempt, e) < 0)
 		return -1;
 	out->known = true;
 	return 0;
@@ -304,9 +306,9 @@ release_json(const struct release *r)
 {
 	if (!r->known)
 		return json_null();
-	return json_pack("{s:s, s:s, s:I, s:o}", "name", r->name, "version", r->version,
+	return json_pack("{s:s, s:s, s:I, s:o, s:I}", "name", r->name, "version", r->version,
 		"rollback_index", (json_int_t)r->rollback_index, "manifest",
-		digest_json(&r->manifest));
+		digest_json(&r->manifest), "attempt", (json_int_t)r->attempt);
 }
 
 static json_t *

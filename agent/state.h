@@ -22,6 +22,7 @@ struct release {
 	char name[NAME_BYTES_MAX + 1], version[VERSION_BYTES_MAX + 1];
 	uint64_t rollback_index;
 	struct digest manifest;
+	uint64_t attempt; /* of the plan that brought it; 0: from a file */
 };
 
 enum phase {

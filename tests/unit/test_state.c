@@ -27,11 +27,11 @@ static void
 state_fill(struct state *s)
 {
 	*s = (struct state){.next_seq = 18, .rollback_floor = 4, .floor_s = 1700000000};
-	s->running[SIDE_A] = (struct release){true, "gateway", "2.3.0", 4, {{1, 2, 3}}};
-	s->linked[SIDE_B] = (struct release){true, "app", "1", 0, {{4}}};
+	s->running[SIDE_A] = (struct release){true, "gateway", "2.3.0", 4, {{1, 2, 3}}, 2};
+	s->linked[SIDE_B] = (struct release){true, "app", "1", 0, {{4}}, 0};
 	s->pending = (struct pending){.phase = PHASE_ACTIVATED,
 		.target = SIDE_B,
-		.release = {true, "gateway", "2.4.0", 5, {{9}}},
+		.release = {true, "gateway", "2.4.0", 5, {{9}}, 1},
 		.local = true,
 		.rollout = "gateway-2.4.0",
 		.wave = "canary",

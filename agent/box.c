@@ -1,0 +1,91 @@
+#include "agent/box.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/base/file.h"
+#include "common/base/process.h"
+
+enum { REBOOT_WORDS_MAX = 16 };
+
+void
+box_close(struct box *b)
+{
+	conf_free(&b->conf);
+	free(b->state);
+	b->state = NULL;
+	box_unlock(b);
+}
+
+int
+box_open(const char *conf_path, struct box *out, struct err *e)
+{
+	AUTO_BOX struct box b = BOX_INIT;
+
+	if (conf_load(conf_path, &b.conf, e) < 0 || boot_backend_find(&b.conf, &b.boot, e) < 0 ||
+		dir_make(b.conf.state_dir, 0700, e) < 0)
+		return -1;
+	b.state = malloc(sizeof(*b.state));
+	if (!b.state)
+		return err_sys(e, ENOMEM, "reading the state");
+	if (state_load(b.conf.state_dir, b.state, e) < 0)
+		return -1;
+	*out = b;
+	b = BOX_INIT;
+	return 0;
+}
+
+int
+box_lock(struct box *b, struct err *e)
+{
+	AUTO_CLOSE int lock = -1;
+
+	if (state_lock(b->conf.state_dir, &lock, e) < 0 ||
+		state_load(b->conf.state_dir, b->state, e) < 0)
+		return -1;
+	b->lock = take_fd(&lock);
+	return 0;
+}
+
+void
+box_unlock(struct box *b)
+{
+	cleanup_fd(&b->lock);
+	b->lock = -1;
+}
+
+int
+box_running(const struct box *b, const struct release **out, struct err *e)
+{
+	enum side current;
+
+	if (b->boot->current(&b->conf, &current, e) < 0)
+		return -1;
+	*out = b->boot == &boot_links ? &b->state->linked[current] : &b->state->running[current];
+	return 0;
+}
+
+int
+box_reboot(const struct box *b, struct err *e)
+{
+	AUTO_FREE char *line = b->conf.reboot ? strdup(b->conf.reboot) : NULL;
+	const char *argv[REBOOT_WORDS_MAX + 1] = {0};
+	struct process p = {.argv = argv, .timeout_ms = REBOOT_TIMEOUT_S * 1000LL};
+	char *rest = line;
+	size_t count = 0;
+	int status;
+
+	if (!line)
+		return err_set(e, ERR_REFUSED, "agent.conf names no reboot command");
+	for (char *word; count < REBOOT_WORDS_MAX && (word = strsep(&rest, " \t"));) {
+		if (*word)
+			argv[count++] = word;
+	}
+	if (count == 0 || rest)
+		return err_set(e, ERR_USAGE, "agent.conf: [boot] reboot has no or too many words");
+	if (process_run(&p, &status, e) < 0)
+		return err_context(e, "rebooting");
+	if (status != 0)
+		return err_set(e, ERR_SYSTEM, "rebooting: %s exited %d", argv[0], status);
+	return 0;
+}

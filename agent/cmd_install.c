@@ -1,0 +1,173 @@
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "agent/box.h"
+#include "agent/command.h"
+#include "agent/hooks.h"
+#include "agent/install.h"
+#include "agent/local.h"
+#include "agent/settle.h"
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "common/base/num.h"
+
+struct options {
+	const char *file, *metadata;
+	bool no_reboot;
+};
+
+static volatile sig_atomic_t interrupted;
+
+static void
+on_signal(int number)
+{
+	(void)number;
+	interrupted = 1;
+}
+
+static int
+ask_signal(void *arg, struct err *e)
+{
+	(void)arg;
+	if (interrupted)
+		return err_set(e, ERR_STOPPED, "interrupted; run it again to go on from here");
+	return 0;
+}
+
+static int
+options_read(int argc, char **argv, struct options *out, struct err *e)
+{
+	static const struct option known[] = {{"metadata", required_argument, NULL, 'm'},
+		{"no-reboot", no_argument, NULL, 'n'}, {0}};
+
+	for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
+		if (option == 'm')
+			out->metadata = optarg;
+		else if (option == 'n')
+			out->no_reboot = true;
+		else
+			return err_set(e, ERR_USAGE, "see `sluice-agent install --help`");
+	}
+	if (argc - optind != 1)
+		return err_set(e, ERR_USAGE, "which FILE? See `sluice-agent install --help`");
+	out->file = argv[optind];
+	return 0;
+}
+
+/* Signed by those who may release, and right down to the last index. */
+static int
+verify(const struct box *b, const struct options *o, struct head *out, struct err *e)
+{
+	AUTO_TUF struct tuf_client *client = NULL;
+	AUTO_CLOSE int fd = -1;
+	struct role_keys releases;
+	struct tuf_store store;
+	char dir[PATH_MAX];
+
+	if (local_metadata_dir(&b->conf, dir, e) < 0)
+		return -1;
+	store = tuf_store_dir(dir);
+	if (local_releases(&store, o->metadata, &client, &releases, e) < 0 ||
+		file_open_read(o->file, &fd, e) < 0 ||
+		head_verify_local(fd, o->file, &releases, out, e) < 0)
+		return -1;
+	(void)take_fd(&fd);
+	return 0;
+}
+
+static int
+write_it(struct box *b, const struct head *h, struct err *e)
+{
+	struct file_source file = {.fd = h->fd, .name = h->name};
+	struct source source = source_file(&file);
+	struct keep_going keep_going = {ask_signal, NULL};
+	struct pending p = {.local = true, .deadline_s = b->conf.confirm_deadline_s};
+	struct install_stats stats = {0};
+	char in_place[NUM_HUMAN_MAX], written[NUM_HUMAN_MAX];
+
+	if (install_write(&b->conf, b->boot, b->state, h, &source, &keep_going, &p, &stats, e) < 0)
+		return -1;
+	log_notice("%s %s: %s written, %s were in place; all read back right", h->release.name,
+		h->release.version, num_human_size(stats.bytes_written, written),
+		num_human_size(stats.bytes_in_place, in_place));
+	return 0;
+}
+
+/* From here on the target is not what it was, so what goes wrong is recorded. */
+static int
+change(struct box *b, const struct head *h, enum side target, struct err *e)
+{
+	const struct release *r = &h->release;
+
+	if (write_it(b, h, e) < 0 || hooks_run(&b->conf, HOOK_POST, r, target, e) < 0 ||
+		hooks_run(&b->conf, HOOK_INHIBIT_REBOOT, r, target, e) < 0)
+		return install_abandon(&b->conf, b->state, e);
+	return install_activate(&b->conf, b->boot, b->state, e);
+}
+
+static int
+install(struct box *b, const struct head *h, struct err *e)
+{
+	const struct release *r = &h->release;
+	enum side target;
+
+	if (local_stop_check(b->state, e) < 0 || install_check(&b->conf, b->state, h, e) < 0 ||
+		install_target(&b->conf, b->boot, h->manifest, &target, e) < 0 ||
+		hooks_run(&b->conf, HOOK_INHIBIT_INSTALL, r, target, e) < 0 ||
+		hooks_run(&b->conf, HOOK_PRE, r, target, e) < 0)
+		return -1;
+	return change(b, h, target, e);
+}
+
+static int
+finish(const struct box *b, const struct options *o, struct err *e)
+{
+	const struct pending *p = &b->state->pending;
+
+	if (p->tree_only) {
+		log_notice("side %s is in use now; `sluice-agent confirm` keeps it",
+			side_name(p->target));
+		return 0;
+	}
+	if (o->no_reboot || !b->conf.reboot) {
+		log_notice("reboot to start side %s, then `sluice-agent confirm` keeps it",
+			side_name(p->target));
+		return 0;
+	}
+	log_notice("rebooting into side %s", side_name(p->target));
+	return box_reboot(b, e);
+}
+
+static int
+run(const char *conf_path, int argc, char **argv, struct err *e)
+{
+	AUTO_BOX struct box b = BOX_INIT;
+	AUTO_HEAD struct head h = HEAD_INIT;
+	struct options o = {0};
+	struct settlement before;
+
+	if (options_read(argc, argv, &o, e) < 0 || box_open(conf_path, &b, e) < 0)
+		return -1;
+	(void)signal(SIGINT, on_signal);
+	(void)signal(SIGTERM, on_signal);
+	if (box_lock(&b, e) < 0 || settle(&b.conf, b.boot, b.state, &before, e) < 0 ||
+		verify(&b, &o, &h, e) < 0 || install(&b, &h, e) < 0)
+		return -1;
+	return finish(&b, &o, e);
+}
+
+const struct command command_install = {
+	.name = "install",
+	.summary = "installs a bundle from a file into the other side",
+	.help = "usage: sluice-agent [-c FILE] install BUNDLE [--metadata DIR] [--no-reboot]\n\n"
+		"Checks that BUNDLE is signed by those who may release for this box, that it is\n"
+		"for this kind of box and not too old, writes it into the side that is not in\n"
+		"use, reads everything back, and makes it the next to boot. No plan and no\n"
+		"network is asked. Run again after an interruption, it goes on from there.\n\n"
+		"  --metadata DIR  root and targets metadata that came along with the bundle\n"
+		"  --no-reboot     do not run agent.conf's reboot command afterwards\n\n"
+		"Example:\n"
+		"  sluice-agent install /media/stick/gateway-2.4.0.ota --metadata /media/stick\n",
+	.run = run,
+};

@@ -1,0 +1,30 @@
+/* Confirming the new system: is it healthy, is it what was signed, and then for good. */
+#ifndef SLUICE_AGENT_CONFIRM_H
+#define SLUICE_AGENT_CONFIRM_H
+
+#include <stdbool.h>
+
+#include "agent/boot.h"
+#include "agent/conf.h"
+#include "agent/state.h"
+#include "common/base/err.h"
+
+/* The health checks of agent.conf, and the digest of each running slot that is mounted read-only.
+ * ERR_REFUSED: unhealthy; ERR_UNTRUSTED: not what was signed. (Fresh metadata is the caller's to
+ * see to, where the update came over the network.) */
+int confirm_check(const struct conf *c, const struct boot_backend *boot, const struct state *s,
+	struct err *e);
+
+/* The bootloader first, then in one write what runs, the rollback floor, and that nothing is
+ * pending: settle() completes it if the power goes in between. */
+int confirm_commit(
+	const struct conf *c, const struct boot_backend *boot, struct state *s, struct err *e);
+
+/* Whether the new system has had its time, or its boots where no bootloader counts them: go back.
+ */
+bool confirm_is_overdue(const struct conf *c, const struct state *s);
+
+/* Milliseconds until then; 0 when overdue. */
+int64_t confirm_left_ms(const struct conf *c, const struct state *s);
+
+#endif

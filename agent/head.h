@@ -1,0 +1,37 @@
+/* The head of a bundle, verified: what there is to install, and what every byte of it must be. */
+#ifndef SLUICE_AGENT_HEAD_H
+#define SLUICE_AGENT_HEAD_H
+
+#include "agent/state.h"
+#include "common/base/buf.h"
+#include "common/base/err.h"
+#include "common/format/bundle.h"
+#include "common/format/manifest.h"
+
+/* A head whose every byte was verified: by a release threshold over the manifest and its digests
+ * (local), or by the digest of the whole head that signed TUF metadata names (network). Only
+ * head_verify_local() and head_verify_target() make one. */
+struct head {
+	int fd; /* a file that holds the head at offset 0: the bundle itself, or the spooled head */
+	char name[64]; /* for messages */
+	struct manifest *manifest;
+	struct buf body; /* the manifest's "signed" part in canonical JSON: release.manifest is its
+			    digest */
+	struct bundle_layout layout;
+	struct release release;
+};
+
+#define HEAD_INIT ((struct head){.fd = -1})
+void head_free(struct head *h);
+#define AUTO_HEAD CLEANUP(head_free)
+
+/* From a bundle file: the manifest under the release role's threshold, the layout, and each index
+ * and file list against the manifest. fd is taken over on success. */
+int head_verify_local(int fd, const char *name, const struct role_keys *releases, struct head *out,
+	struct err *e);
+
+/* From a spooled head (fd, len bytes): digest first, then layout. fd is taken over on success. */
+int head_verify_target(int fd, const char *name, uint64_t len, const struct digest *sha256,
+	struct head *out, struct err *e);
+
+#endif

@@ -1,0 +1,398 @@
+#include "agent/install.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "agent/slot.h"
+#include "agent/tree.h"
+#include "common/base/cleanup.h"
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "common/base/num.h"
+
+bool
+install_is_tree_only(const struct conf *c, const struct manifest *m)
+{
+	const struct slot_class *class = conf_class(c, m->payloads[0].slot_class);
+
+	return class && class->current;
+}
+
+static const struct payload *
+payload_for(const struct manifest *m, const char *class_name)
+{
+	for (size_t i = 0; i < m->payload_count; i++) {
+		if (strcmp(m->payloads[i].slot_class, class_name) == 0)
+			return &m->payloads[i];
+	}
+	return NULL;
+}
+
+/* Each payload has a slot of the right type; manifest_parse() saw that no two have the same. */
+static int
+payloads_check(const struct conf *c, const struct manifest *m, struct err *e)
+{
+	for (size_t i = 0; i < m->payload_count; i++) {
+		const struct payload *p = &m->payloads[i];
+		const struct slot_class *class = conf_class(c, p->slot_class);
+
+		if (!class)
+			return err_set(e, ERR_REFUSED,
+				"payload %s is for slot %s, and this box has none of that name",
+				p->name, p->slot_class);
+		if ((p->kind == PAYLOAD_TREE) != (class->type == SLOT_DIR))
+			return err_set(e, ERR_REFUSED,
+				"payload %s is a %s, and slot %s is %s folder", p->name,
+				payload_kind_name(p->kind), class->name,
+				class->type == SLOT_DIR ? "a" : "no");
+	}
+	return 0;
+}
+
+/* Slots of one kind, and all of that kind. */
+static int
+classes_check(const struct conf *c, const struct manifest *m, struct err *e)
+{
+	bool tree_only = install_is_tree_only(c, m);
+
+	for (size_t i = 0; i < c->class_count; i++) {
+		const struct slot_class *class = &c->classes[i];
+		const struct payload *p = payload_for(m, class->name);
+		bool same_kind = !class->current == !tree_only;
+
+		if (p && !same_kind)
+			return err_set(e, ERR_REFUSED,
+				"the bundle has payloads for slots that the bootloader switches "
+				"and for slot %s, which is switched by its current link: two "
+				"switches are no one commit point; leave out one, or remove "
+				"current from agent.conf",
+				class->name);
+		if (!p && same_kind)
+			return err_set(e, ERR_REFUSED,
+				"the bundle has nothing for slot %s, which is switched together "
+				"with the others and would be left with an older release; add it "
+				"to the bundle (what is in place costs nothing)",
+				class->name);
+	}
+	return 0;
+}
+
+/* Room for a new folder beside the one that is used. What an interrupted attempt has left is part
+ * of the room, so it is not counted twice. */
+static int
+tree_room_check(
+	const struct slot_class *class, enum side target, const struct payload *p, struct err *e)
+{
+	char new_path[PATH_MAX], parent[PATH_MAX], *slash;
+	struct statvfs fs;
+	uint64_t room;
+
+	if (tree_new_path(class->path[target], new_path, e) < 0)
+		return -1;
+	(void)snprintf(parent, sizeof(parent), "%s", class->path[target]);
+	slash = strrchr(parent, '/');
+	slash[slash == parent] = 0;
+	if (statvfs(parent, &fs) < 0)
+		return err_sys(e, errno, "slot %s %s: %s", class->name, side_name(target), parent);
+	room = (uint64_t)fs.f_bavail * fs.f_frsize;
+	if (!file_exists(new_path) && room < p->size)
+		return err_set(e, ERR_REFUSED,
+			"slot %s %s: the payload needs %llu bytes, and %s has room for %llu",
+			class->name, side_name(target), (unsigned long long)p->size, parent,
+			(unsigned long long)room);
+	return 0;
+}
+
+static int
+image_room_check(
+	const struct slot_class *class, enum side target, const struct payload *p, struct err *e)
+{
+	AUTO_SLOT struct slot slot = SLOT_INIT;
+
+	if (slot_check_apart(class, e) < 0 || slot_open(class, target, false, &slot, e) < 0)
+		return -1;
+	if (slot.size < p->size)
+		return err_set(e, ERR_REFUSED,
+			"slot %s holds %llu bytes, and the payload needs %llu", slot.name,
+			(unsigned long long)slot.size, (unsigned long long)p->size);
+	return 0;
+}
+
+static int
+rooms_check(const struct conf *c, enum side target, const struct manifest *m, struct err *e)
+{
+	for (size_t i = 0; i < m->payload_count; i++) {
+		const struct payload *p = &m->payloads[i];
+		const struct slot_class *class = conf_class(c, p->slot_class);
+
+		if ((p->kind == PAYLOAD_TREE ? tree_room_check(class, target, p, e)
+					     : image_room_check(class, target, p, e)) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+confirmed_check(const struct state *s, bool tree_only, enum side current, struct err *e)
+{
+	const struct pending *p = &s->pending;
+
+	if (p->phase != PHASE_NONE && p->phase != PHASE_INSTALLING && p->tree_only != tree_only)
+		return err_set(e, ERR_REFUSED,
+			"another update, %s %s, is not confirmed yet; confirm it or roll it back "
+			"first",
+			p->release.name, p->release.version);
+	if ((p->phase == PHASE_ACTIVATED || p->phase == PHASE_REVERTING) && p->target == current)
+		return err_set(e, ERR_REFUSED,
+			"the running system, %s %s, is not confirmed yet, and the other side is "
+			"what it would go back to; confirm it or roll it back first",
+			p->release.name, p->release.version);
+	return 0;
+}
+
+int
+install_check(const struct conf *c, const struct state *s, const struct head *h, struct err *e)
+{
+	const struct manifest *m = h->manifest;
+	const struct boot_backend *boot;
+	bool tree_only = install_is_tree_only(c, m);
+	enum side current;
+
+	if (!manifest_is_for(m, c->compatible))
+		return err_set(e, ERR_REFUSED,
+			"%s is not for %s: its list of compatible boxes "
+			"starts with %s",
+			h->name, c->compatible, m->compatible[0]);
+	if (m->rollback_index < s->rollback_floor)
+		return err_set(e, ERR_REFUSED,
+			"%s has rollback index %llu, and this box takes %llu and above", h->name,
+			(unsigned long long)m->rollback_index,
+			(unsigned long long)s->rollback_floor);
+	if (payloads_check(c, m, e) < 0 || classes_check(c, m, e) < 0 ||
+		boot_backend_find(c, &boot, e) < 0 ||
+		boot_for(boot, tree_only)->current(c, &current, e) < 0 ||
+		confirmed_check(s, tree_only, current, e) < 0)
+		return -1;
+	return rooms_check(c, side_other(current), m, e);
+}
+
+/* One install under way. */
+struct job {
+	const struct conf *c;
+	const struct head *h;
+	const struct source *source;
+	const struct keep_going *keep_going;
+	enum side target;
+	struct install_stats *stats;
+};
+
+static int
+readers_open(const struct job *j, size_t payload, struct index_reader **index,
+	struct index_reader **scout, struct err *e)
+{
+	const struct head *h = j->h;
+	uint64_t offset = h->layout.offset[payload][MEMBER_INDEX];
+	const struct payload *p = &h->manifest->payloads[payload];
+
+	if (index_open(h->fd, h->name, offset, p, index, e) < 0)
+		return -1;
+	return index_open(h->fd, h->name, offset, p, scout, e);
+}
+
+static struct engine
+engine_of(
+	const struct job *j, size_t payload, struct index_reader *index, struct index_reader *scout)
+{
+	return (struct engine){.index = index,
+		.scout = scout,
+		.source = j->source,
+		.data_offset = j->h->layout.offset[payload][MEMBER_DATA],
+		.keep_going = j->keep_going,
+		.stats = j->stats};
+}
+
+/* The first sync is what makes the comparison honest: what an interrupted install has left in the
+ * kernel's cache only is not in place yet. */
+static int
+image_install(const struct job *j, const struct slot_class *class, struct engine *g, struct err *e)
+{
+	AUTO_SLOT struct slot slot = SLOT_INIT;
+	struct place place;
+	bool changed;
+
+	if (slot_open(class, j->target, true, &slot, e) < 0 || slot_sync(&slot, e) < 0)
+		return -1;
+	place = slot_place(&slot);
+	g->place = &place;
+	if (engine_fill(g, &changed, e) < 0)
+		return err_context(e, "slot %s", slot.name);
+	if (!changed)
+		return 0;
+	if (slot_sync(&slot, e) < 0)
+		return -1;
+	return engine_check(g, e) < 0 ? err_context(e, "slot %s", slot.name) : 0;
+}
+
+static int
+tree_install(const struct job *j, const struct slot_class *class, size_t payload,
+	const struct engine *g, struct err *e)
+{
+	const struct head *h = j->h;
+	struct tree_list list = {h->fd, h->name, &h->manifest->payloads[payload],
+		h->layout.offset[payload][MEMBER_FILES]};
+	const char *path = class->path[j->target];
+	char new_path[PATH_MAX];
+	struct err why = ERR_INIT;
+	bool same;
+
+	if (tree_check(path, &list, j->keep_going, &same, &why, e) < 0)
+		return -1;
+	if (same) {
+		j->stats->bytes_in_place += list.payload->size;
+		return 0;
+	}
+	log_detail("slot %s %s: %s", class->name, side_name(j->target), why.text);
+	if (tree_new_path(path, new_path, e) < 0 || tree_build(path, &list, g, e) < 0 ||
+		tree_check(new_path, &list, j->keep_going, &same, &why, e) < 0)
+		return -1;
+	if (!same)
+		return err_set(e, ERR_SYSTEM, "slot %s %s reads back other than it was written: %s",
+			class->name, side_name(j->target), why.text);
+	return tree_swap_in(path, e);
+}
+
+static int
+payload_install(const struct job *j, size_t payload, struct err *e)
+{
+	AUTO_INDEX struct index_reader *index = NULL;
+	AUTO_INDEX struct index_reader *scout = NULL;
+	const struct payload *p = &j->h->manifest->payloads[payload];
+	const struct slot_class *class = conf_class(j->c, p->slot_class);
+	struct engine g;
+
+	if (readers_open(j, payload, &index, &scout, e) < 0)
+		return -1;
+	g = engine_of(j, payload, index, scout);
+	if (p->kind == PAYLOAD_TREE)
+		return tree_install(j, class, payload, &g, e);
+	return image_install(j, class, &g, e);
+}
+
+static int
+disable_and_look(
+	const struct conf *c, const struct boot_backend *boot, enum side target, struct err *e)
+{
+	enum side primary;
+
+	if (boot->disable(c, target, e) < 0 || boot->primary(c, &primary, e) < 0)
+		return -1;
+	if (primary == target)
+		return err_set(e, ERR_SYSTEM,
+			"side %s was marked not bootable and is still next to boot",
+			side_name(target));
+	return 0;
+}
+
+int
+install_target(const struct conf *c, const struct boot_backend *boot, const struct manifest *m,
+	enum side *out, struct err *e)
+{
+	enum side current;
+
+	if (boot_for(boot, install_is_tree_only(c, m))->current(c, &current, e) < 0)
+		return -1;
+	*out = side_other(current);
+	return 0;
+}
+
+/* The target is off before anything is written to it, and stays off until install_activate(). */
+static int
+install_begin(const struct conf *c, const struct boot_backend *boot, struct state *s,
+	const struct head *h, const struct pending *p, struct err *e)
+{
+	bool tree_only = install_is_tree_only(c, h->manifest);
+	const struct boot_backend *own = boot_for(boot, tree_only);
+	struct release *there = tree_only ? s->linked : s->running;
+	enum side target;
+
+	if (install_target(c, boot, h->manifest, &target, e) < 0 ||
+		disable_and_look(c, own, target, e) < 0)
+		return -1;
+	s->pending = *p;
+	s->pending.phase = PHASE_INSTALLING;
+	s->pending.target = target;
+	s->pending.tree_only = tree_only;
+	s->pending.release = h->release;
+	s->pending.release.attempt = p->attempt;
+	s->pending.boots = 0;
+	s->pending.first_seen_boot_ms = 0;
+	s->pending.seen_boot_id[0] = 0;
+	if (boot->boot_id(c, s->pending.boot_id, e) < 0)
+		return -1;
+	there[target] = (struct release){0};
+	return state_save(c->state_dir, s, e);
+}
+
+int
+install_manifest_path(
+	const struct conf *c, bool tree_only, enum side side, char *out, struct err *e)
+{
+	char name[32];
+
+	(void)snprintf(name, sizeof(name), "manifest.%s%s.json", tree_only ? "link." : "",
+		side_name(side));
+	return path_join(out, PATH_MAX, c->state_dir, name, e);
+}
+
+int
+install_write(const struct conf *c, const struct boot_backend *boot, struct state *s,
+	const struct head *h, const struct source *source, const struct keep_going *keep_going,
+	const struct pending *p, struct install_stats *stats, struct err *e)
+{
+	struct job j = {c, h, source, keep_going, SIDE_A, stats};
+	char path[PATH_MAX];
+
+	if (install_begin(c, boot, s, h, p, e) < 0)
+		return -1;
+	j.target = s->pending.target;
+	for (size_t i = 0; i < h->manifest->payload_count; i++) {
+		if (payload_install(&j, i, e) < 0)
+			return err_context(e, "payload %s", h->manifest->payloads[i].name);
+	}
+	if (install_manifest_path(c, s->pending.tree_only, j.target, path, e) < 0)
+		return -1;
+	return file_replace(path, 0600, buf_span(&h->body), e);
+}
+
+int
+install_activate(
+	const struct conf *c, const struct boot_backend *boot, struct state *s, struct err *e)
+{
+	const struct boot_backend *own = boot_for(boot, s->pending.tree_only);
+	enum side target = s->pending.target, primary;
+
+	if (s->pending.phase != PHASE_INSTALLING)
+		return err_set(e, ERR_REFUSED, "nothing is installed to be activated");
+	s->pending.phase = PHASE_ACTIVATED;
+	if (boot->boot_id(c, s->pending.boot_id, e) < 0 || state_save(c->state_dir, s, e) < 0 ||
+		own->activate(c, target, c->boot_tries, e) < 0 || own->primary(c, &primary, e) < 0)
+		return -1;
+	if (primary != target)
+		return err_set(e, ERR_SYSTEM, "side %s was activated and is not next to boot",
+			side_name(target));
+	return 0;
+}
+
+int
+install_abandon(const struct conf *c, struct state *s, struct err *e)
+{
+	(void)snprintf(s->last_result, sizeof(s->last_result), "%s %s: not installed: %.768s",
+		s->pending.release.name, s->pending.release.version, e->text);
+	s->pending = (struct pending){0};
+	/* What is on disk otherwise says "installing", which settle() ends likewise. */
+	if (state_save(c->state_dir, s, NULL) < 0)
+		log_warning("the state was not saved");
+	return -1;
+}

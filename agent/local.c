@@ -1,0 +1,121 @@
+#include "agent/local.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/file.h"
+#include "common/base/num.h"
+
+enum { METADATA_FILES_MAX = 100000 };
+
+int
+local_metadata_dir(const struct conf *c, char *out, struct err *e)
+{
+	return path_join(out, PATH_MAX, c->state_dir, "metadata", e);
+}
+
+/* Every N.root.json of the folder that follows on the one that is trusted. */
+static int
+roots_take(struct tuf_client *client, const char *dir, struct err *e)
+{
+	for (unsigned i = 0; i < TUF_ROOT_ROTATIONS_MAX; i++) {
+		AUTO_BUF struct buf text = BUF_INIT(TUF_ROOT_BYTES_MAX);
+		char path[PATH_MAX];
+		uint64_t version;
+
+		if (json_get_uint(tuf_document(client, "root"), "version", 1, INT64_MAX - 1,
+			    &version, e) < 0)
+			return -1;
+		if (snprintf(path, sizeof(path), "%s/%" PRIu64 ".root.json", dir, version + 1) >=
+			(int)sizeof(path))
+			return err_set(e, ERR_LIMIT, "the path %.64s... is too long", dir);
+		if (!file_exists(path))
+			return 0;
+		if (file_read(path, &text, e) < 0)
+			return -1;
+		if (tuf_take_root(client, buf_span(&text), e) < 0)
+			return err_context(e, "%s", path);
+	}
+	return 0;
+}
+
+/* Remembers the newest of "targets.json" (0) and "N.targets.json". */
+struct newest {
+	bool found;
+	uint64_t version;
+	char name[NAME_BYTES_MAX + 1];
+};
+
+static int
+newest_look(void *arg, const char *name, struct err *e)
+{
+	struct newest *n = arg;
+	const char *suffix = strstr(name, "targets.json");
+	char number[24];
+	uint64_t version = 0;
+
+	(void)e;
+	if (!suffix || strcmp(suffix, "targets.json") != 0 || strlen(name) > NAME_BYTES_MAX)
+		return 0;
+	if (suffix != name) {
+		size_t digits = (size_t)(suffix - name) - 1;
+
+		if (suffix[-1] != '.' || digits >= sizeof(number))
+			return 0;
+		memcpy(number, name, digits);
+		number[digits] = 0;
+		if (num_parse(number, 1, INT64_MAX, &version, NULL) < 0)
+			return 0;
+	}
+	if (n->found && version <= n->version)
+		return 0;
+	n->found = true;
+	n->version = version;
+	memcpy(n->name, name, strlen(name) + 1);
+	return 0;
+}
+
+static int
+targets_take(struct tuf_client *client, const char *dir, struct err *e)
+{
+	AUTO_BUF struct buf text = BUF_INIT(TUF_TARGETS_BYTES_MAX);
+	struct newest newest = {0};
+	char path[PATH_MAX];
+
+	if (dir_each(dir, METADATA_FILES_MAX, newest_look, &newest, e) < 0)
+		return -1;
+	if (!newest.found)
+		return 0;
+	if (path_join(path, sizeof(path), dir, newest.name, e) < 0 || file_read(path, &text, e) < 0)
+		return -1;
+	return tuf_take_targets(client, buf_span(&text), e) < 0 ? err_context(e, "%s", path) : 0;
+}
+
+int
+local_releases(const struct tuf_store *store, const char *dir, struct tuf_client **client,
+	struct role_keys *out, struct err *e)
+{
+	AUTO_TUF struct tuf_client *c = NULL;
+
+	if (tuf_open(store, &c, e) < 0)
+		return -1;
+	if (dir && (roots_take(c, dir, e) < 0 || targets_take(c, dir, e) < 0))
+		return -1;
+	if (tuf_delegation(c, "releases", out, e) < 0)
+		return err_context(e, "who may release for this box (--metadata DIR brings it "
+				      "along)");
+	*client = c;
+	c = NULL;
+	return 0;
+}
+
+int
+local_stop_check(const struct state *s, struct err *e)
+{
+	if (s->stop_count == 0)
+		return 0;
+	return err_set(e, ERR_REFUSED,
+		"this box was stopped (stop %s by %s: %s); the stop has to be lifted first",
+		s->stops[0].id, s->stops[0].gate, s->stops[0].reason);
+}

@@ -1,0 +1,24 @@
+/* Who may release for this box, as far as is known without a network: for a bundle from a stick. */
+#ifndef SLUICE_AGENT_LOCAL_H
+#define SLUICE_AGENT_LOCAL_H
+
+#include "agent/conf.h"
+#include "agent/state.h"
+#include "common/base/err.h"
+#include "common/crypto/envelope.h"
+#include "common/tuf/tuf.h"
+
+/* The folder of the box's trusted metadata, in its state folder. out holds PATH_MAX. */
+int local_metadata_dir(const struct conf *c, char *out, struct err *e);
+
+/* The role "releases" under the newest targets.json known to the box. dir (or NULL) is a folder
+ * that came along: its N.root.json files and its newest targets.json are taken first, by TUF's
+ * version rules only, for nothing from a stick can be newer than it says. store and out live as
+ * long as *client. ERR_UNTRUSTED where the box knows no targets.json. */
+int local_releases(const struct tuf_store *store, const char *dir, struct tuf_client **client,
+	struct role_keys *out, struct err *e);
+
+/* ERR_REFUSED while any stop that this box has seen is not lifted. */
+int local_stop_check(const struct state *s, struct err *e);
+
+#endif

@@ -1,0 +1,97 @@
+#include "agent/revert.h"
+
+#include <stdio.h>
+
+#include "common/base/num.h"
+
+static void
+remember(struct state *s, const struct release *r, enum revert how, const char *why)
+{
+	const struct failed *before = state_failed(s, &r->manifest);
+	struct failed f = {.manifest = r->manifest,
+		.attempt = r->attempt,
+		.inconclusive = how == REVERT_INCONCLUSIVE,
+		.tries = 1};
+
+	if (before && before->inconclusive && before->attempt == r->attempt)
+		f.tries = before->tries + 1;
+	(void)snprintf(f.reason, sizeof(f.reason), "%s", why);
+	state_remember_failed(s, &f);
+}
+
+int
+revert_begin(const struct conf *c, const struct boot_backend *boot, struct state *s,
+	enum revert how, const char *why, struct err *e)
+{
+	const struct pending *p = &s->pending;
+
+	if (p->phase != PHASE_ACTIVATED && p->phase != PHASE_REVERTING)
+		return err_set(e, ERR_REFUSED, "no update is under way");
+	if (how != REVERT_CANCEL)
+		remember(s, &p->release, how, why);
+	(void)snprintf(s->last_result, sizeof(s->last_result), "%s %s: given up: %.768s",
+		p->release.name, p->release.version, why);
+	s->pending.phase = PHASE_REVERTING;
+	/* First what is remembered: with only the switch done, nobody would know why. */
+	if (state_save(c->state_dir, s, e) < 0)
+		return -1;
+	return boot_for(boot, p->tree_only)->go_back(c, side_other(p->target), e);
+}
+
+int
+revert_finish(const struct conf *c, const struct boot_backend *boot, struct state *s, struct err *e)
+{
+	const struct boot_backend *own = boot_for(boot, s->pending.tree_only);
+	enum side old = side_other(s->pending.target), current;
+
+	if (own->go_back(c, old, e) < 0 || own->current(c, &current, e) < 0)
+		return -1;
+	if (current != old)
+		return 0;
+	s->pending = (struct pending){0};
+	return state_save(c->state_dir, s, e);
+}
+
+bool
+revert_needs_reboot(const struct state *s)
+{
+	return s->pending.phase == PHASE_REVERTING;
+}
+
+int
+revert_confirmed(const struct conf *c, const struct boot_backend *boot, struct state *s,
+	bool tree_only, struct err *e)
+{
+	const struct boot_backend *own = boot_for(boot, tree_only);
+	const struct release *releases = tree_only ? s->linked : s->running;
+	const struct release *old, *now;
+	struct boot_side there;
+	enum side current;
+
+	if (s->pending.phase != PHASE_NONE)
+		return err_set(e, ERR_REFUSED, "an update is under way");
+	if (own->current(c, &current, e) < 0)
+		return -1;
+	now = &releases[current];
+	old = &releases[side_other(current)];
+	if (own->look(c, side_other(current), &there, e) < 0)
+		return -1;
+	if (!there.bootable || !there.confirmed)
+		return err_set(e, ERR_REFUSED, "side %s holds nothing that was confirmed",
+			side_name(side_other(current)));
+	/* What was there before this agent has index 0. */
+	if (old->rollback_index < s->rollback_floor)
+		return err_set(e, ERR_REFUSED,
+			"side %s holds %s %s with rollback index %llu, and this box takes %llu "
+			"and above",
+			side_name(side_other(current)), old->known ? old->name : "a release",
+			old->version, (unsigned long long)old->rollback_index,
+			(unsigned long long)s->rollback_floor);
+	if (now->known)
+		remember(s, now, REVERT_CONDEMN, "rolled back by hand");
+	(void)snprintf(s->last_result, sizeof(s->last_result), "%s %s: rolled back by hand",
+		now->known ? now->name : "the release", now->version);
+	if (state_save(c->state_dir, s, e) < 0)
+		return -1;
+	return own->go_back(c, side_other(current), e);
+}

@@ -1,0 +1,128 @@
+#include "agent/settle.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/confirm.h"
+#include "agent/revert.h"
+#include "common/base/clock.h"
+#include "common/base/num.h"
+
+/* What is known of an update that was activated, or given up. */
+struct scene {
+	const struct conf *c;
+	const struct boot_backend *boot, *own;
+	struct state *s;
+	struct settlement *out;
+	enum side current;
+	struct boot_side target;
+	char boot_id[BOOT_ID_MAX + 1];
+};
+
+static int
+ends(struct scene *x, enum settled what, const char *detail)
+{
+	x->out->what = what;
+	(void)snprintf(x->out->detail, sizeof(x->out->detail), "%s", detail);
+	return 0;
+}
+
+static int
+clean(struct scene *x, const char *detail, struct err *e)
+{
+	(void)snprintf(x->s->last_result, sizeof(x->s->last_result), "%s %s: %s",
+		x->out->was.release.name, x->out->was.release.version, detail);
+	x->s->pending = (struct pending){0};
+	if (state_save(x->c->state_dir, x->s, e) < 0)
+		return -1;
+	return ends(x, SETTLED_CLEANED, detail);
+}
+
+/* A boot of the new system that was not seen yet is counted, and its time starts to run. */
+static int
+unconfirmed(struct scene *x, struct err *e)
+{
+	struct pending *p = &x->s->pending;
+
+	if (strcmp(p->seen_boot_id, x->boot_id) != 0) {
+		memcpy(p->seen_boot_id, x->boot_id, sizeof(p->seen_boot_id));
+		p->first_seen_boot_ms = clock_boot_ms() > 0 ? clock_boot_ms() : 1;
+		p->boots++;
+		if (state_save(x->c->state_dir, x->s, e) < 0)
+			return -1;
+		x->out->was = *p;
+	}
+	return ends(x, SETTLED_UNCONFIRMED, "the new system runs and is not confirmed yet");
+}
+
+static int
+fell_back(struct scene *x, struct err *e)
+{
+	char why[128];
+
+	(void)snprintf(why, sizeof(why),
+		"the bootloader went back: the new system did not confirm itself in %llu tries",
+		(unsigned long long)x->c->boot_tries);
+	if (revert_begin(x->c, x->boot, x->s, REVERT_CONDEMN, why, e) < 0 ||
+		revert_finish(x->c, x->boot, x->s, e) < 0)
+		return -1;
+	return ends(x, SETTLED_REVERTED, why);
+}
+
+static int
+activated(struct scene *x, struct err *e)
+{
+	const struct pending *p = &x->s->pending;
+	bool same_boot = strcmp(x->boot_id, p->boot_id) == 0;
+	enum side primary;
+
+	if (x->current == p->target) {
+		/* boot_links keeps no such record: what it says is not looked at. */
+		if (!p->tree_only && x->target.confirmed) {
+			if (confirm_commit(x->c, x->boot, x->s, e) < 0)
+				return -1;
+			return ends(x, SETTLED_CONFIRMED, "confirmed");
+		}
+		return unconfirmed(x, e);
+	}
+	if (x->own->primary(x->c, &primary, e) < 0)
+		return -1;
+	/* Recorded, but the switch itself was cut off. */
+	if (p->tree_only || !x->target.bootable || (same_boot && primary != p->target))
+		return clean(x, "cut off just before it was activated", e);
+	if (same_boot)
+		return ends(x, SETTLED_INSTALLED, "installed; waits for the reboot");
+	return fell_back(x, e);
+}
+
+static int
+reverting(struct scene *x, struct err *e)
+{
+	const struct failed *f = state_failed(x->s, &x->s->pending.release.manifest);
+
+	(void)ends(x, SETTLED_REVERTED, f ? f->reason : "cancelled");
+	if (revert_finish(x->c, x->boot, x->s, e) < 0)
+		return -1;
+	if (x->s->pending.phase == PHASE_REVERTING)
+		x->out->what = SETTLED_GOING_BACK;
+	return 0;
+}
+
+int
+settle(const struct conf *c, const struct boot_backend *boot, struct state *s,
+	struct settlement *out, struct err *e)
+{
+	const struct boot_backend *own = boot_for(boot, s->pending.tree_only);
+	struct scene x = {.c = c, .boot = boot, .own = own, .s = s, .out = out};
+
+	*out = (struct settlement){.was = s->pending};
+	if (s->pending.phase == PHASE_NONE)
+		return ends(&x, SETTLED_NOTHING, "");
+	if (s->pending.phase == PHASE_INSTALLING)
+		return clean(&x, "cut off while it was written", e);
+	if (own->current(c, &x.current, e) < 0 ||
+		own->look(c, s->pending.target, &x.target, e) < 0 ||
+		boot->boot_id(c, x.boot_id, e) < 0)
+		return -1;
+	return s->pending.phase == PHASE_ACTIVATED ? activated(&x, e) : reverting(&x, e);
+}
