@@ -1,0 +1,18 @@
+"""What a benchmark measured, and the bar that it has to clear, if any."""
+import collections
+
+# met is None for a figure without a bar, or where there were no two idle processors to judge it by.
+Figure = collections.namedtuple("Figure", "name value bar met", defaults=("", None))
+
+
+def show(figures):
+    """Prints them as they come; returns whether no bar was missed."""
+    good = True
+    for f in figures:
+        verdict = ""
+        if f.bar:
+            said = "not judged: no two idle processors" if f.met is None else "met" if f.met else "MISSED"
+            verdict = f"   (bar: {f.bar}: {said})"
+        print(f"  {f.name + ':':36} {f.value}{verdict}", flush=True)
+        good = good and f.met is not False
+    return good
