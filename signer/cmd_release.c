@@ -1,14 +1,10 @@
-#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "common/base/file.h"
-#include "common/format/bundle.h"
 #include "common/format/listing.h"
 #include "common/limits.h"
+#include "signer/bundle_file.h"
 #include "signer/command.h"
 #include "signer/metadata.h"
 #include "signer/publish.h"
@@ -29,76 +25,14 @@ static const char help[] =
 	"\n"
 	"example:  sluice release gateway-2.4.0.ota --key keys/releases.key\n";
 
-/* A bundle file whose content agrees with its manifest. */
-struct bundle {
-	const char *name;
-	int fd;
-	struct verified verified;
-	struct manifest *manifest;
-	struct bundle_layout layout;
-};
-
-static void
-bundle_close(struct bundle *b)
-{
-	cleanup_fd(&b->fd);
-	verified_free(&b->verified);
-	free(b->manifest);
-}
-
-/* Nobody has vouched for the manifest yet: whoever runs this command is about to. */
 static int
-read_manifest(struct bundle *b, struct err *e)
-{
-	AUTO_BUF struct buf bytes = BUF_INIT(MANIFEST_BYTES_MAX);
-	struct digest as_it_is;
-
-	b->manifest = malloc(sizeof(*b->manifest));
-	if (!b->manifest)
-		return err_sys(e, ENOMEM, "%s", b->name);
-	if (file_open_read(b->name, &b->fd, e) < 0 ||
-		bundle_read_manifest(b->fd, b->name, &bytes, e) < 0)
-		return -1;
-	as_it_is = digest_of(buf_span(&bytes));
-	if (verified_by_digest(buf_span(&bytes), b->name, bytes.len, &as_it_is, &b->verified, e) <
-			0 ||
-		manifest_parse(&b->verified, b->manifest, e) < 0)
-		return err_context(e, "%s", b->name);
-	return bundle_layout(b->manifest, bytes.len, &b->layout, e);
-}
-
-static int
-check_content(const struct bundle *b, struct err *e)
-{
-	struct progress bar;
-	int result = 0;
-
-	if (bundle_check_layout(b->fd, b->name, b->manifest, &b->layout, false, e) < 0)
-		return -1;
-	progress_start(&bar, "checking", b->layout.total_size);
-	for (size_t i = 0; i < b->manifest->payload_count && result == 0; i++) {
-		const struct payload *p = &b->manifest->payloads[i];
-
-		for (int role = 0; role < MEMBER_ROLES && result == 0; role++) {
-			if (!p->members[role].present)
-				continue;
-			result = bundle_check_member(b->fd, b->name, &b->layout, b->manifest, i,
-				(enum member_role)role, e);
-			progress_set(&bar, bar.done + p->members[role].size);
-		}
-	}
-	progress_end(&bar);
-	return result;
-}
-
-static int
-list_bundle(const struct bundle *b, json_t **custom, struct err *e)
+list_bundle(const struct bundle_file *b, json_t **custom, struct err *e)
 {
 	struct listing l = {
 		.head_length = b->layout.head_size, .rollback_index = b->manifest->rollback_index};
 
-	if (bundle_head(b->fd, b->name, &b->layout, &l.head_sha256, e) < 0 ||
-		listing_identity(b->verified.body, &l.manifest_length, &l.manifest_sha256, e) < 0)
+	if (bundle_head(b->fd, b->path, &b->layout, &l.head_sha256, e) < 0 ||
+		listing_identity(b->document.body, &l.manifest_length, &l.manifest_sha256, e) < 0)
 		return -1;
 	(void)snprintf(l.name, sizeof(l.name), "%s", b->manifest->name);
 	(void)snprintf(l.version, sizeof(l.version), "%s", b->manifest->version);
@@ -130,7 +64,8 @@ parse_options(int argc, char **argv, struct signing *o, const char **file, struc
 
 /* Into the role's list, its content into incoming/. */
 static int
-put_bundle(const struct workspace *w, const struct bundle *b, struct metadata *m, struct err *e)
+put_bundle(
+	const struct workspace *w, const struct bundle_file *b, struct metadata *m, struct err *e)
 {
 	AUTO_JSON json_t *custom = NULL;
 	struct metadata_target target;
@@ -139,10 +74,10 @@ put_bundle(const struct workspace *w, const struct bundle *b, struct metadata *m
 	(void)snprintf(
 		path, sizeof(path), "bundles/%s-%s.ota", b->manifest->name, b->manifest->version);
 	if (list_bundle(b, &custom, e) < 0 ||
-		metadata_stage_file(w, path, b->fd, b->name, &target, e) < 0)
+		metadata_stage_file(w, path, b->fd, b->path, &target, e) < 0)
 		return -1;
 	if (target.length != b->layout.total_size)
-		return err_set(e, ERR_REFUSED, "%s changed while it was read", b->name);
+		return err_set(e, ERR_REFUSED, "%s changed while it was read", b->path);
 	target.custom = custom;
 	if (metadata_put(m, &target, e) < 0)
 		return -1;
@@ -154,35 +89,36 @@ put_bundle(const struct workspace *w, const struct bundle *b, struct metadata *m
 /* The site vouches for a bundle by its listing; a box that gets the file on a stick has only the
  * signatures inside. */
 static int
-note_signatures(const struct bundle *b, const struct metadata *m, struct err *e)
+note_signatures(const struct bundle_file *b, const struct metadata *m, struct err *e)
 {
 	AUTO_JSON json_t *good = NULL;
 	struct role_keys keys;
 
 	if (metadata_keys(m, &keys, e) < 0 ||
-		envelope_good_signers(b->verified.root, &keys, &good, e) < 0)
+		envelope_good_signers(b->document.root, &keys, &good, e) < 0)
 		return -1;
 	if (json_array_size(good) < keys.threshold)
 		(void)fprintf(stderr,
 			"note: %s itself carries %zu of %" PRIu64
 			" signatures of the role %s: boxes install it from the site only, and not "
 			"from a stick; see `sluice sign`\n",
-			b->name, json_array_size(good), keys.threshold, m->role);
+			b->path, json_array_size(good), keys.threshold, m->role);
 	return 0;
 }
 
 static int
 run(int argc, char **argv, struct err *e)
 {
-	CLEANUP(bundle_close) struct bundle b = {.fd = -1};
+	AUTO_BUNDLE_FILE struct bundle_file b = BUNDLE_FILE_INIT;
 	AUTO_OPENED_KEY struct opened_key key = {0};
 	AUTO_WORKSPACE struct workspace w = {0};
 	AUTO_METADATA struct metadata m = {0};
 	struct signing o = SIGNING_INIT;
+	const char *file = NULL;
 
-	if (parse_options(argc, argv, &o, &b.name, e) < 0 ||
-		workspace_open(o.workspace, &w, e) < 0 || metadata_load(&w, o.role, &m, e) < 0 ||
-		read_manifest(&b, e) < 0 || check_content(&b, e) < 0 ||
+	if (parse_options(argc, argv, &o, &file, e) < 0 || workspace_open(o.workspace, &w, e) < 0 ||
+		metadata_load(&w, o.role, &m, e) < 0 || bundle_file_open(file, &b, e) < 0 ||
+		bundle_file_check_members(&b, e) < 0 || bundle_file_check_content(&b, e) < 0 ||
 		note_signatures(&b, &m, e) < 0 || opened_key_open(o.key, &o.pass, &key, e) < 0 ||
 		put_bundle(&w, &b, &m, e) < 0 || metadata_sign(&w, &m, &key.signer, e) < 0)
 		return -1;
