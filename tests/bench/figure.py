@@ -4,6 +4,8 @@ import collections
 # met is None for a figure without a bar, or where there were no two idle processors to judge it by.
 Figure = collections.namedtuple("Figure", "name value bar met", defaults=("", None))
 
+VERDICTS = {True: "met", False: "MISSED", None: "not judged, no two idle processors"}
+
 
 def show(figures):
     """Prints them as they come; returns whether no bar was missed."""
@@ -11,8 +13,7 @@ def show(figures):
     for f in figures:
         verdict = ""
         if f.bar:
-            said = "not judged: no two idle processors" if f.met is None else "met" if f.met else "MISSED"
-            verdict = f"   (bar: {f.bar}: {said})"
+            verdict = f"   (bar: {f.bar}: {VERDICTS[f.met]})"
         print(f"  {f.name + ':':36} {f.value}{verdict}", flush=True)
         good = good and f.met is not False
     return good
