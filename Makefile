@@ -13,7 +13,6 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 VARIANT ?= release
-B := build/$(VARIANT)
 PYTHON := /usr/bin/python3
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-4s %s\n' $(1) $@)
@@ -26,6 +25,8 @@ DEPS_TEST := libcmocka-dev python3 nginx-light openssl minisign e2fsprogs util-l
 	clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev cppcheck
 
 CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
+# A folder for each variant and compiler: build/release, build/asan, build/release-clang-14.
+B := build/$(VARIANT)$(patsubst %,-%,$(filter-out gcc,$(lastword $(notdir $(CC)))))
 CSTD := -std=gnu17
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wformat=2 \
 	-Wstrict-prototypes -Wmissing-prototypes -Wcast-qual -Wvla -Wundef $(if $(WERROR),-Werror)
@@ -78,9 +79,9 @@ TOOL_BIN := $(patsubst tests/tools/%.c,$(B)/tests/tools/%,$(TOOL_SRC))
 all: build/sluice build/sluice-agent
 
 build/sluice: $(B)/sluice FORCE
-	@ln -sfn $(VARIANT)/sluice $@
+	@ln -sfn $(notdir $(B))/sluice $@
 build/sluice-agent: $(B)/sluice-agent FORCE
-	@ln -sfn $(VARIANT)/sluice-agent $@
+	@ln -sfn $(notdir $(B))/sluice-agent $@
 .PHONY: FORCE
 FORCE:
 
@@ -112,6 +113,8 @@ $(B)/tests/tools/%: $(B)/tests/tools/%.o $(B)/libagent.a $(B)/libcommon.a
 	$(call say,LINK)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(B)/libagent.a $(B)/libcommon.a $(LIBS_AGENT)
 
+# Kept, or a change in one room would compile every test again.
+.SECONDARY: $(UNIT_BIN:=.o) $(TOOL_BIN:=.o)
 unit: $(UNIT_BIN)
 tools: $(TOOL_BIN)
 

@@ -201,7 +201,9 @@ server_begin(const struct workspace *w, const struct site_url *url, struct buf *
 
 	(void)snprintf(listen, sizeof(listen), six ? "[::]:%u" : "%u", url->port);
 	(void)snprintf(listen6, sizeof(listen6),
-		six ? "" : "    #listen [::]:%u ssl;    # where the host has IPv6\n", url->port);
+		"    #listen [::]:%u ssl;    # where the host has IPv6\n", url->port);
+	if (six)
+		listen6[0] = 0;
 	(void)snprintf(name, sizeof(name), six ? "[%s]" : "%s", url->host);
 	return expand(server_part, words, out, e);
 }
@@ -268,6 +270,8 @@ nginx_main_conf(const struct workspace *w, const char *user, struct buf *out, st
 
 	if (nginx_dir_check(w->dir, e) < 0)
 		return -1;
-	(void)snprintf(line, sizeof(line), user ? "user %s;\n" : "", user);
+	(void)snprintf(line, sizeof(line), "user %s;\n", user ? user : "");
+	if (!user)
+		line[0] = 0;
 	return expand(main_part, words, out, e);
 }
