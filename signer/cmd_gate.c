@@ -53,8 +53,8 @@ wave_open(struct gate *g, const struct plan *p, const char *wave, struct err *e)
 	while (n < p->wave_count && strcmp(p->waves[n].name, wave) != 0)
 		n++;
 	if (n == p->wave_count)
-		return err_set(e, ERR_USAGE, "%s has no wave %.80s; see `sluice gate show`", p->path,
-			wave);
+		return err_set(e, ERR_USAGE, "%s has no wave %.80s; see `sluice gate show`",
+			p->path, wave);
 	for (size_t i = 0; i < n; i++) {
 		if (!gate_is_open(g, p->waves[i].name))
 			return err_set(e, ERR_REFUSED,

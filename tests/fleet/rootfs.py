@@ -34,7 +34,8 @@ def command(argv, **kwargs):
     done = subprocess.run(argv, capture_output=True, text=True, errors="replace", timeout=300,
                           check=False, **kwargs)
     if done.returncode != 0:
-        raise RootfsFailed(f"{' '.join(argv[:6])} ...: exit {done.returncode}\n{done.stderr[-2000:]}")
+        raise RootfsFailed(f"{' '.join(argv[:6])} ...: exit {done.returncode}\n"
+                           f"{done.stderr[-2000:]}")
     return done.stdout
 
 

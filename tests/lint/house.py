@@ -55,7 +55,8 @@ AMERICAN = re.compile(
 # Names that others chose, which must be written as they are.
 FOREIGN = re.compile(
     r"-fno-sanitize\S*|-fsanitize\S*|sanitizers?\b|Authorization\b|finalizer|initializer|"
-    r"clang-analyzer|sqlite3_finalize|__sanitizer\w*|no_sanitize|optimize_?\w*\(")
+    r"[A-Z_]+_INITIALIZER|clang-analyzer|sqlite3_finalize|__sanitizer\w*|no_sanitize|"
+    r"optimize_?\w*\(")
 
 
 def tracked():
