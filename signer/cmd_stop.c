@@ -83,45 +83,49 @@ options_read(int argc, char **argv, struct stop_options *o, struct err *e)
 	return options_check(o, all, e);
 }
 
-/* Takes out the stops that are lifted: they are of no use any more but take up room. */
-static void
-lifted_drop(struct gate *g, const json_t *resumes)
+/* The ids that are lifted in the scope of a gate, borrowed from rollouts. NULL too where nobody can
+ * tell: then every stop counts as one that holds. */
+static const json_t *
+resumes_load(const struct workspace *w, const char *name, struct metadata *rollouts)
+{
+	char path[TUF_PATH_MAX + 1];
+
+	if (scope_path("rollouts", name, path, NULL) < 0 ||
+		scope_role(w, path, NULL, rollouts, NULL) < 0)
+		return NULL;
+	return scope_resumes(metadata_find(rollouts, path));
+}
+
+/* Takes out the stops that are lifted where there is no room for another: they are of no use. */
+static int
+room_make(const char *name, struct gate *g, const json_t *resumes, struct err *e)
 {
 	size_t kept = 0;
 
+	if (g->stop_count < STOPS_MAX)
+		return 0;
 	for (size_t i = 0; i < g->stop_count; i++) {
 		if (!stop_is_lifted(g->stops[i].id, resumes))
 			g->stops[kept++] = g->stops[i];
 	}
 	g->stop_count = kept;
-}
-
-static int
-room_make(const struct workspace *w, const char *name, struct gate *g, struct err *e)
-{
-	AUTO_METADATA struct metadata rollouts = {0};
-	char path[TUF_PATH_MAX + 1];
-
-	if (g->stop_count < STOPS_MAX)
-		return 0;
-	if (scope_path("rollouts", name, path, e) < 0 ||
-		scope_role(w, path, NULL, &rollouts, e) < 0)
-		return -1;
-	lifted_drop(g, scope_resumes(metadata_find(&rollouts, path)));
-	if (g->stop_count < STOPS_MAX)
+	if (kept < STOPS_MAX)
 		return 0;
 	return err_set(e, ERR_LIMIT, "%s is stopped %d times already; resume some of them", name,
 		STOPS_MAX);
 }
 
-/* Where the gates role wants several signatures, the others sign the stop that waits for them. */
+/* Where the gates role wants several signatures, the others sign the stop that waits for them. One
+ * that was lifted stops nobody: the same reason makes another then. */
 static const struct stop *
-stop_waiting(const struct scope_gate *g, const char *reason)
+stop_waiting(const struct scope_gate *g, const char *reason, const json_t *resumes)
 {
 	const struct stop *newest =
 		g->gate.stop_count ? &g->gate.stops[g->gate.stop_count - 1] : NULL;
 
-	return g->role.waiting && newest && strcmp(newest->reason, reason) == 0 ? newest : NULL;
+	if (!g->role.waiting || !newest || strcmp(newest->reason, reason) != 0)
+		return NULL;
+	return stop_is_lifted(newest->id, resumes) ? NULL : newest;
 }
 
 static const struct stop *
@@ -163,6 +167,23 @@ agree(const struct stop_options *o, struct err *e)
 	return ui_confirm(question, e);
 }
 
+/* Puts the stop into the gate, unless it waits there already. */
+static int
+stop_put(const struct workspace *w, const struct stop_options *o, struct scope_gate *g,
+	const struct stop **out, struct err *e)
+{
+	AUTO_METADATA struct metadata rollouts = {0};
+	const json_t *resumes = resumes_load(w, o->name, &rollouts);
+
+	*out = stop_waiting(g, o->reason, resumes);
+	if (*out)
+		return 0;
+	if (room_make(o->name, &g->gate, resumes, e) < 0)
+		return -1;
+	*out = stop_add(&g->gate, o->reason);
+	return scope_gate_put(w, g, e);
+}
+
 static int
 run(int argc, char **argv, struct err *e)
 {
@@ -170,17 +191,14 @@ run(int argc, char **argv, struct err *e)
 	AUTO_SCOPE_GATE struct scope_gate gate = {0};
 	AUTO_OPENED_KEY struct opened_key key = {0};
 	struct stop_options o = {.signing = SIGNING_INIT};
-	const struct stop *s;
+	const struct stop *s = NULL;
 
 	if (options_read(argc, argv, &o, e) < 0 || workspace_open(o.signing.workspace, &w, e) < 0 ||
 		scope_gate_load(&w, o.name, o.signing.role, &gate, e) < 0 ||
-		gate_begin(&w, o.name, &gate, e) < 0 || room_make(&w, o.name, &gate.gate, e) < 0 ||
-		agree(&o, e) < 0 || opened_key_open(o.signing.key, &o.signing.pass, &key, e) < 0)
-		return -1;
-	s = stop_waiting(&gate, o.reason);
-	if (!s)
-		s = stop_add(&gate.gate, o.reason);
-	if (scope_gate_put(&w, &gate, e) < 0 || metadata_sign(&w, &gate.role, &key.signer, e) < 0)
+		gate_begin(&w, o.name, &gate, e) < 0 || agree(&o, e) < 0 ||
+		opened_key_open(o.signing.key, &o.signing.pass, &key, e) < 0 ||
+		stop_put(&w, &o, &gate, &s, e) < 0 ||
+		metadata_sign(&w, &gate.role, &key.signer, e) < 0)
 		return -1;
 	(void)printf("stop %s of %s: %s\n", s->id, o.name, s->reason);
 	(void)printf("to lift it: sluice resume %s --key K\n", s->id);
