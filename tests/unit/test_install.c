@@ -168,7 +168,6 @@ static void
 wrong_key_is_refused(void **state)
 {
 	CLEANUP(rig_free) struct rig r;
-	CLEANUP(seckey_free) struct seckey *other = NULL;
 	struct err e = ERR_INIT;
 
 	rig_make(&r, *state, ROOTFS);
