@@ -287,6 +287,44 @@ say_published(const struct publication *p)
 		p->snapshot_version, p->timestamp_version);
 }
 
+static bool
+is_accepted(const struct publication *p, const char *role)
+{
+	for (size_t i = 0; i < p->incoming.count; i++) {
+		if (strcmp(p->incoming.roles[i].role, role) == 0)
+			return p->incoming.roles[i].state == INCOMING_ACCEPTED;
+	}
+	return false;
+}
+
+/* A role whose keys were replaced says nothing until the new ones have signed: its members should
+ * know before the boxes complain. */
+static void
+note_orphans(const struct publication *p)
+{
+	const json_t *delegation;
+	size_t i;
+
+	json_array_foreach (document_delegations(p->incoming.targets), i, delegation) {
+		const char *role = json_string_value(json_object_get(delegation, "name"));
+		AUTO_DOCUMENT struct document *d = NULL;
+		struct role_keys keys;
+		uint64_t version = 0;
+
+		if (is_accepted(p, role) ||
+			document_delegation_keys(p->incoming.targets, delegation, &keys, NULL) <
+				0 ||
+			site_role(&p->site, role, &keys, &version, &d, NULL, NULL) < 0)
+			continue;
+		if (version > 0 && !d)
+			(void)fprintf(stderr,
+				"note: %s, version %" PRIu64
+				", is not signed by its present keys; boxes refuse what it says "
+				"until they have signed a new version\n",
+				role, version);
+	}
+}
+
 /* What was refused is an error for whoever signed it, once everything else is published. */
 static int
 report_refused(const struct publication *p, const char *role, struct err *e)
@@ -319,6 +357,7 @@ publish_role(
 		clear_incoming(&p, e) < 0)
 		return -1;
 	say_published(&p);
+	note_orphans(&p);
 	return report_refused(&p, role, e);
 }
 
