@@ -21,6 +21,15 @@ member_file_free(struct member_file *f)
 	*f = MEMBER_FILE_INIT;
 }
 
+static struct member_file
+member_file_take(struct member_file *f)
+{
+	struct member_file taken = *f;
+
+	*f = MEMBER_FILE_INIT;
+	return taken;
+}
+
 int
 member_file_open(const char *scratch, struct member_file *out, struct err *e)
 {
@@ -31,8 +40,7 @@ member_file_open(const char *scratch, struct member_file *out, struct err *e)
 		return err_sys(e, ENOMEM, "packing");
 	if (scratch_open(scratch, &f.fd, e) < 0 || digest_begin(&f.sum, e) < 0)
 		return -1;
-	*out = f;
-	f = MEMBER_FILE_INIT;
+	*out = member_file_take(&f);
 	return 0;
 }
 

@@ -174,12 +174,15 @@ read_tree(void *arg, struct piece *piece, bool *more, struct err *e)
 	struct packer *p = arg;
 
 	for (;;) {
-		const struct tree_item *item = p->next ? p->tree.items[p->next - 1] : NULL;
+		const struct tree_item *item;
 
-		if (p->file >= 0 && p->file_left > 0)
-			return tree_file_read(p, item, piece, e);
-		if (p->file >= 0 && tree_file_end(p, item, e) < 0)
-			return -1;
+		if (p->file >= 0) {
+			item = p->tree.items[p->next - 1];
+			if (p->file_left > 0)
+				return tree_file_read(p, item, piece, e);
+			if (tree_file_end(p, item, e) < 0)
+				return -1;
+		}
 		progress_set(&p->progress, p->plain);
 		if (p->next == p->tree.count) {
 			*more = false;

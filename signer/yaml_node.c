@@ -220,7 +220,7 @@ yaml_uint(const struct yaml *y, const struct yaml_node *n, uint64_t min, uint64_
 	uint64_t *out, struct err *e)
 {
 	struct err why = ERR_INIT;
-	const char *text = NULL;
+	const char *text = "";
 
 	if (yaml_text(y, n, YAML_KEY_SHOWN_MAX, &text, e) < 0)
 		return -1;
@@ -232,7 +232,7 @@ yaml_uint(const struct yaml *y, const struct yaml_node *n, uint64_t min, uint64_
 int
 yaml_bool(const struct yaml *y, const struct yaml_node *n, bool *out, struct err *e)
 {
-	const char *text = NULL;
+	const char *text = "";
 	bool yes;
 
 	if (yaml_text(y, n, YAML_KEY_SHOWN_MAX, &text, e) < 0)
@@ -249,7 +249,7 @@ yaml_duration(const struct yaml *y, const struct yaml_node *n, uint64_t max_s, u
 	struct err *e)
 {
 	struct err why = ERR_INIT;
-	const char *text = NULL;
+	const char *text = "";
 
 	if (yaml_text(y, n, YAML_KEY_SHOWN_MAX, &text, e) < 0)
 		return -1;
@@ -262,7 +262,7 @@ int
 yaml_percent(const struct yaml *y, const struct yaml_node *n, uint32_t *out_bp, struct err *e)
 {
 	struct err why = ERR_INIT;
-	const char *text = NULL;
+	const char *text = "";
 
 	if (yaml_text(y, n, YAML_KEY_SHOWN_MAX, &text, e) < 0)
 		return -1;
