@@ -216,23 +216,25 @@ engine_of(
 /* The first sync is what makes the comparison honest: what an interrupted install has left in the
  * kernel's cache only is not in place yet. */
 static int
-image_install(const struct job *j, const struct slot_class *class, struct engine *g, struct err *e)
+image_install(const struct job *j, const struct slot_class *class, const struct engine *with,
+	struct err *e)
 {
 	AUTO_SLOT struct slot slot = SLOT_INIT;
+	struct engine g = *with;
 	struct place place;
 	bool changed;
 
 	if (slot_open(class, j->target, true, &slot, e) < 0 || slot_sync(&slot, e) < 0)
 		return -1;
 	place = slot_place(&slot);
-	g->place = &place;
-	if (engine_fill(g, &changed, e) < 0)
+	g.place = &place;
+	if (engine_fill(&g, &changed, e) < 0)
 		return err_context(e, "slot %s", slot.name);
 	if (!changed)
 		return 0;
 	if (slot_sync(&slot, e) < 0)
 		return -1;
-	return engine_check(g, e) < 0 ? err_context(e, "slot %s", slot.name) : 0;
+	return engine_check(&g, e) < 0 ? err_context(e, "slot %s", slot.name) : 0;
 }
 
 static int
