@@ -15,6 +15,8 @@ struct command {
 	int (*run)(const char *conf_path, int argc, char **argv, struct err *e);
 };
 
+extern const struct command command_run;
+extern const struct command command_check;
 extern const struct command command_install;
 extern const struct command command_status;
 extern const struct command command_confirm;

@@ -219,6 +219,7 @@ rule_failed(const struct world *w, const struct state *s, const struct facts *f,
 
 	if (!past || w->plan.attempt > past->attempt)
 		return false;
+	d->known = true;
 	if (!past->inconclusive)
 		return say(d, VERDICT_FAILED,
 			"%s %s failed here before (%.500s); attempt %llu of the plan would try it "
@@ -280,10 +281,9 @@ decide(const struct world *w, const struct state *s, const struct facts *f, stru
 }
 
 int
-decide_go_on(const struct world *w, const struct state *s, struct err *e)
+decide_go_on(const struct world *w, const struct state *s, const struct pending *p, struct err *e)
 {
 	const struct sticky_stop *stop = decide_stop(s, w->gate_path);
-	const struct pending *p = &s->pending;
 	const char *why;
 
 	if (stop)

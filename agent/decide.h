@@ -34,6 +34,7 @@ struct decision {
 	enum verdict verdict;
 	bool stopped;	  /* held by a stop */
 	bool running;	  /* the plan's release runs already */
+	bool known;	  /* VERDICT_FAILED: it was tried here, and what came of it was reported */
 	const char *wave; /* of the plan, where the box is in one; borrowed from the world */
 	char reason[REPORT_DETAIL_MAX + 1]; /* in plain words, for people */
 };
@@ -51,8 +52,11 @@ const struct sticky_stop *decide_stop(const struct state *s, const char *gate_pa
 void decide(
 	const struct world *w, const struct state *s, const struct facts *f, struct decision *out);
 
-/* Whether the update under way (s->pending) may go on: activate, or be confirmed. ERR_STOPPED when
- * a stop, a withdrawal, a replacement or a shut gate ends it. A pause ends nothing. */
-int decide_go_on(const struct world *w, const struct state *s, struct err *e);
+/* Whether the update p, which came over the network, may go on: be written, activated, confirmed.
+ * ERR_STOPPED when a stop, a withdrawal, a replacement or a shut gate ends it. A pause ends
+ * nothing.
+ */
+int decide_go_on(
+	const struct world *w, const struct state *s, const struct pending *p, struct err *e);
 
 #endif

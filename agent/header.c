@@ -7,7 +7,7 @@
 #include "common/base/num.h"
 #include "common/limits.h"
 
-enum { NUMBER_DIGITS_MAX = 20 };
+enum { NUMBER_DIGITS_MAX = 20, TAG_SETTLES_S = 2 };
 
 /* Reads the number at *p, which `end` must follow, and steps behind both. */
 static bool
@@ -38,13 +38,24 @@ header_range_fits(const char *text, uint64_t offset, uint64_t len)
 	       first == offset && last == end - 1;
 }
 
+/* "Sun, 06 Nov 1994 08:49:37 GMT", the one form that servers may send. */
+static bool
+take_date(const char *text, int64_t *out_s)
+{
+	struct tm tm = {0};
+	const char *end = text ? strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &tm) : NULL;
+
+	if (!end || *end)
+		return false;
+	*out_s = (int64_t)timegm(&tm);
+	return true;
+}
+
 int64_t
 header_retry_after_s(const char *text, int64_t now_s)
 {
-	struct tm tm = {0};
 	uint64_t seconds;
-	const char *end;
-	int64_t left;
+	int64_t date_s, left;
 
 	if (!text || !text[0])
 		return -1;
@@ -53,9 +64,17 @@ header_retry_after_s(const char *text, int64_t now_s)
 			return (int64_t)seconds;
 		return NET_RETRY_AFTER_MAX_S;
 	}
-	end = strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &tm);
-	if (!end || *end)
+	if (!take_date(text, &date_s))
 		return -1;
-	left = (int64_t)timegm(&tm) - now_s;
+	left = date_s - now_s;
 	return left < 0 ? -1 : left > NET_RETRY_AFTER_MAX_S ? NET_RETRY_AFTER_MAX_S : left;
+}
+
+bool
+header_tag_is_safe(const char *date, const char *last_modified)
+{
+	int64_t date_s, changed_s;
+
+	return !take_date(date, &date_s) || !take_date(last_modified, &changed_s) ||
+	       date_s - changed_s >= TAG_SETTLES_S;
 }

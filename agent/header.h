@@ -12,4 +12,10 @@ bool header_range_fits(const char *text, uint64_t offset, uint64_t len);
  * text is NULL, in the past or neither. */
 int64_t header_retry_after_s(const char *text, int64_t now_s);
 
+/* Whether an entity tag of an answer can be told from that of a later change. Servers make tags of
+ * the size and the second of the last change (nginx does), so a file that was changed in the second
+ * of the answer may change once more and keep its tag: a stop published then would never be seen
+ * (RFC 9110 section 8.8.2.2 has the same rule for dates). Either may be NULL: true. */
+bool header_tag_is_safe(const char *date, const char *last_modified);
+
 #endif

@@ -106,7 +106,8 @@ job_say_answer(struct job *j)
 	j->answered = true;
 	m.status = (uint32_t)status;
 	m.retry_after_s = header_retry_after_s(job_header(j, "Retry-After"), j->child->now_s);
-	if (etag && strlen(etag) <= WIRE_ETAG_MAX) {
+	if (etag && strlen(etag) <= WIRE_ETAG_MAX &&
+		header_tag_is_safe(job_header(j, "Date"), job_header(j, "Last-Modified"))) {
 		m.etag = span_str(etag);
 		for (size_t i = 0; i < m.etag.len; i++) {
 			if (m.etag.data[i] < 0x20 || m.etag.data[i] > 0x7e)

@@ -5,8 +5,9 @@
 #include "common/base/log.h"
 
 void
-lookout_start(struct lookout *l, uint64_t interval_s)
+lookout_start(struct lookout *l, const struct pending *update, uint64_t interval_s)
 {
+	l->update = update;
 	l->interval_ms = (int64_t)interval_s * 1000;
 	l->next_ms = clock_boot_ms() + l->interval_ms;
 }
@@ -29,7 +30,7 @@ look_closely(struct lookout *l, struct err *e)
 	const struct sticky_stop *stop;
 
 	if (poller_poll(l->poller, &until_term, &w, e) == 0)
-		return decide_go_on(w, l->state, e);
+		return decide_go_on(w, l->state, l->update, e);
 	if (e->class == ERR_STOPPED)
 		return -1;
 	log_warning("asking for a stop: %s", e->text);

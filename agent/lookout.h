@@ -17,11 +17,12 @@ struct lookout {
 	struct poller *poller;
 	const struct state *state;
 	const volatile sig_atomic_t *ending; /* set by SIGTERM */
+	const struct pending *update;	     /* the one that runs; borrowed */
 	int64_t interval_ms, next_ms;
 };
 
-/* Asks every interval_s from now on. */
-void lookout_start(struct lookout *l, uint64_t interval_s);
+/* From now on asks every interval_s whether this update may go on. */
+void lookout_start(struct lookout *l, const struct pending *update, uint64_t interval_s);
 
 /* Fails with ERR_STOPPED when the update under way has to end, or for SIGTERM. */
 struct keep_going lookout_keep_going(struct lookout *l);

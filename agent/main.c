@@ -9,6 +9,8 @@
 static const char *const CONF_PATH = "/etc/sluice/agent.conf";
 
 static const struct command *const commands[] = {
+	&command_run,
+	&command_check,
 	&command_install,
 	&command_status,
 	&command_confirm,
@@ -41,7 +43,7 @@ command_find(const char *name)
 }
 
 static int
-command_run(const struct command *c, const char *conf_path, int argc, char **argv)
+command_start(const struct command *c, const char *conf_path, int argc, char **argv)
 {
 	struct err e = ERR_INIT;
 
@@ -86,5 +88,5 @@ main(int argc, char **argv)
 			argv[optind]);
 		return EXIT_USAGE;
 	}
-	return command_run(c, conf_path, argc - optind, argv + optind);
+	return command_start(c, conf_path, argc - optind, argv + optind);
 }

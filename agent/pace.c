@@ -23,3 +23,13 @@ pace_retry_ms(struct pace *p, const struct conf *c, int64_t retry_after_s)
 		after_s = num_min((uint64_t)retry_after_s, c->retry_max_s);
 	return (int64_t)(after_s * 1000 + random_below(limit_s * 1000 + 1));
 }
+
+int64_t
+pace_spaced_s(const struct conf *c, uint64_t tries)
+{
+	uint64_t wait_s = num_min(c->poll_s, c->retry_max_s);
+
+	for (uint64_t i = 1; i < tries && wait_s < c->retry_max_s; i++)
+		wait_s = num_min(wait_s * 2, c->retry_max_s);
+	return (int64_t)(wait_s + random_below(wait_s + 1));
+}

@@ -20,4 +20,8 @@ int64_t pace_next_ms(struct pace *p, const struct conf *c);
 enum { RETRY_FIRST_S = 10 };
 int64_t pace_retry_ms(struct pace *p, const struct conf *c, int64_t retry_after_s);
 
+/* Seconds until a release that ended inconclusive so many times is tried again: doubles from poll_s
+ * up to retry_max_s, and up to as much again at random. */
+int64_t pace_spaced_s(const struct conf *c, uint64_t tries);
+
 #endif

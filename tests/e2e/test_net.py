@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 import unittest
+from email.utils import formatdate
 
 BUILD = os.environ["SLUICE_BUILD"]
 DATA = bytes(range(256)) * 4096  # 1 MiB
@@ -114,6 +115,12 @@ class Server:
         if headers.get("if-none-match") == '"v1"':
             return self.reply(tls, 304, ETag='"v1"')
         return self.reply(tls, 200, b"hello", ETag='"v1"')
+
+    def do_young(self, tls, _method, path, _headers):
+        """Changed in the second of the answer, or two seconds before it ("young.old")."""
+        now = int(time.time())
+        return self.reply(tls, 200, b"young", ETag='"y1"', Date=formatdate(now, usegmt=True),
+                          Last_Modified=formatdate(now - 2 * ("old" in path), usegmt=True))
 
     def do_data(self, tls, _method, _path, headers):
         if "range" not in headers:
@@ -271,6 +278,11 @@ class NetTest(unittest.TestCase):
         self.assert_ok(probe.get("plain", etag='"v1"'), b"", 304)
         self.assertEqual([r[1] for r in server.requests], ["/metadata/plain", "/targets/plain"])
         self.assertEqual(server.handshakes, 1)
+
+    def test_a_file_changed_a_moment_ago_is_asked_for_again_without_its_tag(self):
+        _, probe = self.pair()
+        self.assertEqual(probe.get("young").split()[4], "-")
+        self.assertEqual(probe.get("young.old").split()[4], '"y1"')
 
     def test_a_missing_file_is_told_from_others_and_keeps_the_connection(self):
         server, probe = self.pair()

@@ -105,7 +105,7 @@ static void
 assert_goes_on(const struct scene *c, const char *reason)
 {
 	struct err e = ERR_INIT;
-	int rc = decide_go_on(c->w, c->s, &e);
+	int rc = decide_go_on(c->w, c->s, &c->s->pending, &e);
 
 	assert_int_equal(rc, reason ? -1 : 0);
 	if (reason) {
@@ -343,6 +343,7 @@ a_failed_release_needs_a_higher_attempt(void **state)
 
 	state_remember_failed(c->s, &f);
 	assert_verdict(c, VERDICT_FAILED, "it burned");
+	assert_true(c->d.known);
 	f.attempt = 3;
 	state_remember_failed(c->s, &f);
 	assert_verdict(c, VERDICT_FAILED, "attempt 4");
@@ -385,6 +386,7 @@ a_rollback_index_below_the_floor_is_refused(void **state)
 
 	c->s->rollback_floor = 5;
 	assert_verdict(c, VERDICT_FAILED, "rollback index 4");
+	assert_false(c->d.known);
 	c->s->rollback_floor = 3;
 	assert_verdict(c, VERDICT_UPDATE, "");
 }

@@ -51,12 +51,28 @@ retry_after_is_seconds_or_a_date_and_capped(void **state)
 	assert_int_equal(header_retry_after_s("Sun, 06 Nov 1994 08:50:07 GMT+1", now_s), -1);
 }
 
+static void
+a_tag_made_in_the_second_of_the_change_is_not_safe(void **state)
+{
+	const char *at = "Sun, 06 Nov 1994 08:50:07 GMT";
+
+	(void)state;
+	assert_false(header_tag_is_safe(at, at));
+	assert_false(header_tag_is_safe("Sun, 06 Nov 1994 08:50:08 GMT", at));
+	assert_true(header_tag_is_safe("Sun, 06 Nov 1994 08:50:09 GMT", at));
+	assert_false(header_tag_is_safe("Sun, 06 Nov 1994 08:50:00 GMT", at));
+	assert_true(header_tag_is_safe(NULL, at));
+	assert_true(header_tag_is_safe(at, NULL));
+	assert_true(header_tag_is_safe(at, "yesterday"));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(content_range_is_exactly_what_was_asked),
 		cmocka_unit_test(retry_after_is_seconds_or_a_date_and_capped),
+		cmocka_unit_test(a_tag_made_in_the_second_of_the_change_is_not_safe),
 	};
 
 	return cmocka_run_group_tests_name("header", tests, NULL, NULL);

@@ -1,0 +1,589 @@
+#include "agent/cycle.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/box.h"
+#include "agent/decide.h"
+#include "agent/head.h"
+#include "agent/hooks.h"
+#include "agent/install.h"
+#include "agent/lookout.h"
+#include "agent/net.h"
+#include "agent/order.h"
+#include "agent/pace.h"
+#include "agent/poll.h"
+#include "agent/reporter.h"
+#include "agent/revert.h"
+#include "agent/settle.h"
+#include "agent/signals.h"
+#include "agent/spool.h"
+#include "agent/trial.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/num.h"
+
+/* Long enough for any system to go down; then the reboot is asked for again. */
+enum { REBOOT_WAIT_MS = 10 * 60 * 1000, LOCK_WAIT_MS = 5 * 1000 };
+enum { CHECK_PATIENCE_MS = 10 * 1000, CHECK_NAP_MS = 100 };
+
+struct cycle {
+	struct box box;
+	struct net *net;       /* NULL: a box without a server */
+	struct poller *poller; /* likewise */
+	struct lookout lookout;
+	struct reporter reporter;
+	struct trial trial;
+	struct pace pace;
+	char reason[REPORT_DETAIL_MAX + 1]; /* of the last decision not to update */
+	bool started;			    /* the wait before the first poll is over */
+};
+
+static void
+cycle_close(struct cycle *cy)
+{
+	poller_free(&cy->poller);
+	net_stop(&cy->net);
+	box_close(&cy->box);
+}
+#define AUTO_CYCLE CLEANUP(cycle_close)
+
+static int64_t
+now_s(const struct cycle *cy)
+{
+	return cy->poller ? poller_now_s(cy->poller) : clock_wall_s();
+}
+
+static void
+say(struct cycle *cy, enum box_state state, enum outcome outcome, const struct pending *update,
+	const struct err *why, const char *detail)
+{
+	reporter_say(
+		&cy->reporter, &(struct event){state, outcome, update, why, detail}, now_s(cy));
+}
+
+/* Reports go out when they can: the next cycle tries again. */
+static void
+send_reports(struct cycle *cy)
+{
+	struct keep_going until_term = lookout_until_term(&cy->lookout);
+	struct net_reply reply;
+	struct err e;
+
+	if (cy->net && spool_send(&cy->box.conf, cy->net, &until_term, &reply, &e) < 0)
+		log_warning("reports wait: %s", e.text);
+}
+
+/* --- What this box is, for a decision --- */
+
+static int
+gather(const struct cycle *cy, struct facts *out, struct err *e)
+{
+	const struct box *b = &cy->box;
+	const struct release *main_release;
+	enum side side;
+
+	*out = (struct facts){.box = {b->conf.id, b->conf.compatible, b->conf.tags, ""},
+		.now_s = now_s(cy),
+		.fresh = poller_is_fresh(cy->poller),
+		.inconclusive_max = b->conf.inconclusive_max};
+	if (box_running(b, &main_release, e) < 0)
+		return -1;
+	if (main_release->known)
+		out->box.version = main_release->version;
+	out->running[0] = main_release;
+	for (size_t i = 0; i < b->conf.class_count; i++) {
+		if (!b->conf.classes[i].current || b->boot == &boot_links)
+			continue;
+		if (boot_links.current(&b->conf, &side, e) < 0)
+			return -1;
+		out->running[1] = &b->state->linked[side];
+	}
+	return 0;
+}
+
+static int
+poll_and_decide(struct cycle *cy, const struct world **w, struct decision *d, struct err *e)
+{
+	struct keep_going until_term = lookout_until_term(&cy->lookout);
+	struct facts f;
+
+	if (poller_poll(cy->poller, &until_term, w, e) < 0 || gather(cy, &f, e) < 0)
+		return -1;
+	decide(*w, cy->box.state, &f, d);
+	return 0;
+}
+
+/* --- Carrying out an order --- */
+
+/* What a release looks like to hooks and reports before its manifest is here. */
+static struct pending
+announce(const struct order *o)
+{
+	struct pending p = order_pending(o);
+
+	p.release = (struct release){.known = true,
+		.rollback_index = o->listing.rollback_index,
+		.manifest = o->listing.manifest_sha256,
+		.attempt = o->attempt};
+	(void)snprintf(p.release.name, sizeof(p.release.name), "%s", o->listing.name);
+	(void)snprintf(p.release.version, sizeof(p.release.version), "%s", o->listing.version);
+	return p;
+}
+
+/* The side that the head's payloads go to. */
+static int
+target_of(const struct box *b, const struct head *h, enum side *out, struct err *e)
+{
+	bool tree_only = install_is_tree_only(&b->conf, h->manifest);
+	enum side current;
+
+	if (boot_for(b->boot, tree_only)->current(&b->conf, &current, e) < 0)
+		return -1;
+	*out = side_other(current);
+	return 0;
+}
+
+/* The head, and the rules that every install obeys. */
+static int
+fetch_and_check(struct cycle *cy, const struct order *o, struct head *h, struct err *e)
+{
+	struct keep_going keep_going = lookout_keep_going(&cy->lookout);
+
+	if (order_fetch_head(o, &cy->box.conf, cy->net, &keep_going, h, e) < 0)
+		return -1;
+	return install_check(&cy->box.conf, cy->box.state, h, e);
+}
+
+/* The box maker's programs. Nothing of the box is changed yet when they say no. */
+static int
+ask_hooks(struct cycle *cy, const struct head *h, struct err *e)
+{
+	const struct box *b = &cy->box;
+	enum side target;
+
+	if (target_of(b, h, &target, e) < 0 ||
+		hooks_run(&b->conf, HOOK_INHIBIT_INSTALL, &h->release, target, e) < 0)
+		return -1;
+	return hooks_run(&b->conf, HOOK_PRE, &h->release, target, e);
+}
+
+static int
+write_slots(struct cycle *cy, const struct order *o, const struct head *h, struct err *e)
+{
+	CLEANUP(net_source_free) struct net_source *remote = NULL;
+	struct keep_going keep_going = lookout_keep_going(&cy->lookout);
+	struct pending p = order_pending(o);
+	struct install_stats stats = {0};
+	struct box *b = &cy->box;
+	struct source source;
+	char fetched[NUM_HUMAN_MAX], kept[NUM_HUMAN_MAX], written[NUM_HUMAN_MAX];
+
+	if (net_source_new(cy->net, o->bundle_url, &keep_going, &remote, e) < 0)
+		return -1;
+	source = net_source_of(remote);
+	if (install_write(&b->conf, b->boot, b->state, h, &source, &keep_going, &p, &stats, e) < 0)
+		return -1;
+	log_notice("%s %s: %s fetched, %s in place already, %s written", h->release.name,
+		h->release.version, num_human_size(stats.bytes_fetched, fetched),
+		num_human_size(stats.bytes_in_place, kept),
+		num_human_size(stats.bytes_written, written));
+	return 0;
+}
+
+static int
+ask_post_hooks(const struct cycle *cy, const struct head *h, struct err *e)
+{
+	return hooks_run(&cy->box.conf, HOOK_POST, &h->release, cy->box.state->pending.target, e);
+}
+
+/* The last look before the one commit point: metadata is fresh, and nothing in it says no. */
+static int
+permit(struct cycle *cy, const struct release *release, struct err *e)
+{
+	struct keep_going until_term = lookout_until_term(&cy->lookout);
+	const struct pending *p = &cy->box.state->pending;
+	const struct world *w;
+
+	if (poller_poll(cy->poller, &until_term, &w, e) < 0 ||
+		decide_go_on(w, cy->box.state, p, e) < 0)
+		return -1;
+	if (!poller_is_fresh(cy->poller))
+		return err_set(e, ERR_EXPIRED, "no newer timestamp was seen since the start");
+	return hooks_run(&cy->box.conf, HOOK_INHIBIT_REBOOT, release, p->target, e);
+}
+
+/* An update that did not come through: what it is to the fleet, and to this box's memory. held: a
+ * program of the box maker's said no, or metadata is not in order; nothing is wrong with the
+ * release. */
+static void
+account(struct cycle *cy, const struct order *o, bool held, const struct err *e)
+{
+	struct failed f = {
+		.manifest = o->listing.manifest_sha256, .attempt = o->attempt, .tries = 1};
+	struct state *s = cy->box.state;
+	struct pending p = announce(o);
+	struct err failed;
+
+	if (signals_ending)
+		return;
+	(void)snprintf(s->last_result, sizeof(s->last_result), "%s %s: %.768s", p.release.name,
+		p.release.version, e->text);
+	if (e->class == ERR_STOPPED) {
+		say(cy, BOX_HELD, OUTCOME_STOPPED, &p, e, NULL);
+	} else if (held || e->class == ERR_NETWORK || e->class == ERR_EXPIRED ||
+		   e->class == ERR_SYSTEM) {
+		say(cy, BOX_HELD, OUTCOME_NONE, &p, e, NULL);
+	} else {
+		say(cy, BOX_IDLE, OUTCOME_FAILED, &p, e, NULL);
+		/* Wrong bytes, or a slot too small, may be mended. What was signed and still makes
+		 * no sense will not. */
+		if (e->class == ERR_MALFORMED || e->class == ERR_LIMIT) {
+			(void)snprintf(f.reason, sizeof(f.reason), "%s", e->text);
+			state_remember_failed(s, &f);
+		}
+	}
+	if (state_save(cy->box.conf.state_dir, s, &failed) < 0)
+		log_error("%s", failed.text);
+}
+
+/* The walk of an update, from an order to the reboot. */
+static int
+carry_out(struct cycle *cy, const struct order *o, bool *held, struct err *e)
+{
+	AUTO_HEAD struct head head = HEAD_INIT;
+	struct box *b = &cy->box;
+
+	*held = false;
+	if (fetch_and_check(cy, o, &head, e) < 0)
+		return -1;
+	*held = true;
+	if (ask_hooks(cy, &head, e) < 0)
+		return -1;
+	*held = false;
+	if (write_slots(cy, o, &head, e) < 0)
+		return -1;
+	*held = true;
+	if (ask_post_hooks(cy, &head, e) < 0 || permit(cy, &head.release, e) < 0)
+		return -1;
+	return install_activate(&b->conf, b->boot, b->state, e);
+}
+
+static int
+update(struct cycle *cy, const struct world *w, const struct decision *d, struct err *e)
+{
+	AUTO_ORDER struct order o = {0};
+	struct pending p;
+	bool held;
+
+	if (order_take(w, d, &cy->box.conf, &o, e) < 0)
+		return -1;
+	p = announce(&o);
+	log_notice("updating: %s", d->reason);
+	say(cy, BOX_STARTING, OUTCOME_NONE, &p, NULL, "");
+	send_reports(cy);
+	lookout_start(&cy->lookout, &p, num_min(cy->box.conf.stop_poll_s, o.stop_poll_s));
+	if (carry_out(cy, &o, &held, e) < 0) {
+		account(cy, &o, held, e);
+		return -1;
+	}
+	log_notice("%s %s: installed and activated", o.listing.name, o.listing.version);
+	say(cy, BOX_INSTALLED, OUTCOME_NONE, &cy->box.state->pending, NULL, "");
+	return 0;
+}
+
+/* --- One cycle: each function says how long to wait for the next --- */
+
+/* Waits to be killed. */
+static int64_t
+reboot(struct cycle *cy)
+{
+	struct err e;
+
+	send_reports(cy);
+	log_notice("rebooting");
+	if (box_reboot(&cy->box, &e) < 0) {
+		log_error("%s", e.text);
+		return pace_retry_ms(&cy->pace, &cy->box.conf, -1);
+	}
+	return REBOOT_WAIT_MS;
+}
+
+/* Ends an update that is installed and does not run yet: the old side stays what boots. */
+static int64_t
+cancel(struct cycle *cy, const struct err *why)
+{
+	struct pending was = cy->box.state->pending;
+	struct box *b = &cy->box;
+	struct err e;
+
+	if (revert_begin(&b->conf, b->boot, b->state, REVERT_CANCEL, why->text, &e) < 0 ||
+		revert_finish(&b->conf, b->boot, b->state, &e) < 0) {
+		log_error("%s", e.text);
+		return pace_retry_ms(&cy->pace, &b->conf, -1);
+	}
+	log_warning("%s %s: cancelled before its reboot: %s", was.release.name, was.release.version,
+		why->text);
+	say(cy, BOX_HELD, OUTCOME_STOPPED, &was, why, NULL);
+	return pace_next_ms(&cy->pace, &b->conf);
+}
+
+/* Activated, and the old system still runs. A local one is in the hands of who asked for it. */
+static int64_t
+wait_for_reboot(struct cycle *cy)
+{
+	const struct pending *p = &cy->box.state->pending;
+	const struct conf *c = &cy->box.conf;
+	struct err e;
+
+	if (p->local || !cy->poller)
+		return pace_next_ms(&cy->pace, c);
+	if (permit(cy, &p->release, &e) < 0) {
+		if (e.class == ERR_STOPPED && !signals_ending)
+			return cancel(cy, &e);
+		log_warning("not rebooting yet: %s", e.text);
+		return pace_retry_ms(&cy->pace, c, poller_retry_after_s(cy->poller));
+	}
+	if (c->reboot)
+		return reboot(cy);
+	return (int64_t)c->stop_poll_s * 1000;
+}
+
+/* Spaces tries of a release that was given up for lack of network or freshness. */
+static void
+space_out(struct cycle *cy, const struct pending *was)
+{
+	const struct failed *past = state_failed(cy->box.state, &was->release.manifest);
+	struct failed f;
+	struct err e;
+
+	if (!past || !past->inconclusive)
+		return;
+	f = *past;
+	f.not_before_s = now_s(cy) + pace_spaced_s(&cy->box.conf, f.tries);
+	state_remember_failed(cy->box.state, &f);
+	if (state_save(cy->box.conf.state_dir, cy->box.state, &e) < 0)
+		log_error("%s", e.text);
+}
+
+static int64_t
+try_new_system(struct cycle *cy)
+{
+	struct pending was = cy->box.state->pending;
+	struct err e = ERR_INIT;
+	enum trial_end end;
+
+	say(cy, BOX_UNCONFIRMED, OUTCOME_NONE, &was, NULL, "");
+	if (trial_round(&cy->trial, &end, &e) < 0) {
+		log_error("%s", e.text);
+		return trial_wait_ms(&cy->trial);
+	}
+	if (end == TRIAL_GOES_ON) {
+		log_warning("not confirmed yet: %s", e.text);
+		return trial_wait_ms(&cy->trial);
+	}
+	cy->trial.rounds = 0;
+	if (end == TRIAL_CONFIRMED) {
+		log_notice("%s %s: confirmed", was.release.name, was.release.version);
+		say(cy, BOX_CONFIRMED, OUTCOME_OK, &was, NULL, "");
+		return pace_next_ms(&cy->pace, &cy->box.conf);
+	}
+	log_warning("going back: %s", e.text);
+	space_out(cy, &was);
+	if (revert_needs_reboot(cy->box.state)) {
+		say(cy, BOX_UNCONFIRMED, OUTCOME_NONE, &was, &e, NULL);
+		return reboot(cy);
+	}
+	return 0;
+}
+
+/* Back on the old side: says what became of the update. */
+static void
+tell_reverted(struct cycle *cy, const struct settlement *s)
+{
+	const struct failed *f = state_failed(cy->box.state, &s->was.release.manifest);
+	enum outcome outcome = OUTCOME_REVERTED;
+	struct err why;
+
+	if (!f || f->attempt != s->was.attempt)
+		outcome = OUTCOME_STOPPED;
+	else if (f->inconclusive)
+		outcome = OUTCOME_INCONCLUSIVE;
+	(void)err_set(
+		&why, outcome == OUTCOME_REVERTED ? ERR_REFUSED : ERR_STOPPED, "%s", s->detail);
+	log_warning("%s %s: back on the old system: %s", s->was.release.name,
+		s->was.release.version, s->detail);
+	say(cy, outcome == OUTCOME_STOPPED ? BOX_HELD : BOX_IDLE, outcome, &s->was, &why, NULL);
+}
+
+/* Tells the fleet about a decision not to update. */
+static void
+tell_decision(struct cycle *cy, const struct world *w, const struct decision *d)
+{
+	enum box_state state = d->running ? BOX_CONFIRMED : BOX_IDLE;
+	struct pending about = {0};
+
+	if (d->verdict == VERDICT_HELD)
+		state = BOX_HELD;
+	if (w->has_plan && (d->running || d->verdict != VERDICT_IDLE)) {
+		(void)snprintf(about.rollout, sizeof(about.rollout), "%s", w->plan.rollout);
+		(void)snprintf(about.wave, sizeof(about.wave), "%s", d->wave ? d->wave : "");
+		about.plan_version = w->plan.version;
+		about.attempt = w->plan.attempt;
+	}
+	log_line(strcmp(cy->reason, d->reason) == 0 ? LOG_DETAIL : LOG_INFO, "%s: %s",
+		verdict_name(d->verdict), d->reason);
+	(void)snprintf(cy->reason, sizeof(cy->reason), "%s", d->reason);
+	say(cy, state, d->verdict == VERDICT_FAILED && !d->known ? OUTCOME_FAILED : OUTCOME_NONE,
+		&about, NULL, d->reason);
+}
+
+/* No update is under way: asks whether there is one, and takes it. */
+static int64_t
+look_for_update(struct cycle *cy)
+{
+	const struct conf *c = &cy->box.conf;
+	const struct world *w;
+	struct decision d;
+	struct err e = ERR_INIT;
+	int64_t retry_after_s;
+	int rc;
+
+	if (!cy->poller || !cy->started) {
+		cy->started = true;
+		return pace_next_ms(&cy->pace, c);
+	}
+	rc = poll_and_decide(cy, &w, &d, &e);
+	if (rc == 0 && d.verdict != VERDICT_UPDATE) {
+		tell_decision(cy, w, &d);
+		return pace_next_ms(&cy->pace, c);
+	}
+	if (rc == 0 && update(cy, w, &d, &e) == 0)
+		return 0; /* settle() takes it from here */
+	if (signals_ending)
+		return 0;
+	retry_after_s = poller_retry_after_s(cy->poller);
+	log_warning("%s", e.text);
+	if (rc < 0 && e.class != ERR_NETWORK && e.class != ERR_SYSTEM)
+		say(cy, BOX_HELD, OUTCOME_NONE, NULL, &e, NULL);
+	return pace_retry_ms(&cy->pace, c, retry_after_s);
+}
+
+/* Looks at where the box stands, and takes the next step from there. */
+static int64_t
+cycle_once(struct cycle *cy)
+{
+	struct box *b = &cy->box;
+	struct settlement s;
+	struct err e;
+
+	if (settle(&b->conf, b->boot, b->state, &s, &e) < 0) {
+		log_error("%s", e.text);
+		say(cy, BOX_IDLE, OUTCOME_NONE, NULL, &e, NULL);
+		return pace_retry_ms(&cy->pace, &b->conf, -1);
+	}
+	switch (s.what) {
+	case SETTLED_INSTALLED:
+		return wait_for_reboot(cy);
+	case SETTLED_UNCONFIRMED:
+		return try_new_system(cy);
+	case SETTLED_GOING_BACK:
+		return reboot(cy);
+	case SETTLED_CONFIRMED:
+		say(cy, BOX_CONFIRMED, OUTCOME_OK, &s.was, NULL, "");
+		break;
+	case SETTLED_REVERTED:
+		tell_reverted(cy, &s);
+		break;
+	case SETTLED_CLEANED:
+		log_notice("%s %s: %s", s.was.release.name, s.was.release.version, s.detail);
+		break;
+	case SETTLED_NOTHING:
+		break;
+	}
+	return look_for_update(cy);
+}
+
+/* --- The program --- */
+
+/* The network child is started first: before the lock, the state's descriptors and the report key.
+ */
+static int
+cycle_open(const char *conf_path, struct cycle *cy, struct err *e)
+{
+	struct box *b = &cy->box;
+
+	if (box_open(conf_path, b, e) < 0)
+		return -1;
+	cy->lookout = (struct lookout){.state = b->state, .ending = &signals_ending};
+	cy->reporter.box = b;
+	cy->trial = (struct trial){.box = b, .lookout = &cy->lookout};
+	if (!b->conf.site_url)
+		return 0;
+	if (net_start(&b->conf, clock_wall_s(), &cy->net, e) < 0 ||
+		poller_new(&b->conf, cy->net, b->state, &cy->poller, e) < 0)
+		return -1;
+	cy->lookout.poller = cy->trial.poller = cy->poller;
+	return 0;
+}
+
+int
+cycle_run(const char *conf_path, struct err *e)
+{
+	AUTO_CYCLE struct cycle cy = {.box = BOX_INIT};
+	struct err busy;
+
+	signals_catch();
+	if (cycle_open(conf_path, &cy, e) < 0)
+		return -1;
+	log_notice("%s follows %s at %s", cy.box.conf.id,
+		cy.box.conf.plan ? cy.box.conf.plan : "no plan",
+		cy.box.conf.site_url ? cy.box.conf.site_url : "no site");
+	while (!signals_ending) {
+		int64_t wait_ms = LOCK_WAIT_MS;
+
+		if (box_lock(&cy.box, &busy) < 0) {
+			log_warning("%s", busy.text);
+		} else {
+			wait_ms = cycle_once(&cy);
+			if (!signals_ending)
+				send_reports(&cy);
+			box_unlock(&cy.box);
+		}
+		signals_nap(wait_ms);
+	}
+	log_notice("ended at a safe point");
+	return 0;
+}
+
+/* A person who asks waits for a daemon that is at work, but not for a whole install. */
+static int
+lock_patiently(struct box *b, struct err *e)
+{
+	int64_t until_ms = clock_boot_ms() + CHECK_PATIENCE_MS;
+
+	while (box_lock(b, e) < 0) {
+		if (e->class != ERR_REFUSED || signals_ending || clock_boot_ms() > until_ms)
+			return -1;
+		signals_nap(CHECK_NAP_MS);
+	}
+	return 0;
+}
+
+int
+cycle_check(const char *conf_path, struct err *e)
+{
+	AUTO_CYCLE struct cycle cy = {.box = BOX_INIT};
+	const struct world *w;
+	struct decision d;
+
+	signals_catch();
+	if (cycle_open(conf_path, &cy, e) < 0 || lock_patiently(&cy.box, e) < 0)
+		return -1;
+	if (!cy.poller)
+		return err_set(e, ERR_USAGE, "%s names no url in [site]", conf_path);
+	if (poll_and_decide(&cy, &w, &d, e) < 0)
+		return -1;
+	printf("%s: %s\n", verdict_name(d.verdict), d.reason);
+	return 0;
+}

@@ -1,0 +1,39 @@
+/* An order: one release that was decided on, and all that carrying it out needs to know. */
+#ifndef SLUICE_AGENT_ORDER_H
+#define SLUICE_AGENT_ORDER_H
+
+#include "agent/conf.h"
+#include "agent/decide.h"
+#include "agent/head.h"
+#include "agent/net.h"
+#include "agent/world.h"
+#include "common/base/cleanup.h"
+#include "common/base/err.h"
+#include "common/format/listing.h"
+
+/* A copy of its part of the world, which changes while an order is carried out. */
+struct order {
+	char *bundle_url; /* below the target URL */
+	uint64_t bundle_length;
+	struct listing listing;
+	char rollout[NAME_BYTES_MAX + 1], wave[NAME_BYTES_MAX + 1];
+	uint64_t plan_version, attempt, deadline_s, stop_poll_s;
+};
+
+void order_free(struct order *o);
+#define AUTO_ORDER CLEANUP(order_free)
+
+/* For a decision that says VERDICT_UPDATE. The deadline is the plan's or the box maker's, whichever
+ * is sooner. */
+int order_take(const struct world *w, const struct decision *d, const struct conf *c,
+	struct order *out, struct err *e);
+
+/* The pending record that an install begins with. */
+struct pending order_pending(const struct order *o);
+
+/* Fetches the head of the bundle by a range into a file without a name in state_dir, and verifies
+ * it by the digest, and the identity, that signed metadata names. ERR_NETWORK, ERR_UNTRUSTED. */
+int order_fetch_head(const struct order *o, const struct conf *c, struct net *n,
+	const struct keep_going *keep_going, struct head *out, struct err *e);
+
+#endif

@@ -1,0 +1,94 @@
+#include "agent/reporter.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/spool.h"
+#include "common/base/buf.h"
+#include "common/base/log.h"
+
+static void
+fill_running(const struct box *b, struct report *r)
+{
+	const struct release *running;
+	struct err e;
+
+	if (b->boot->boot_id(&b->conf, r->boot_id, &e) < 0 || box_running(b, &running, &e) < 0) {
+		log_warning("report: %s", e.text);
+		return;
+	}
+	if (!running->known)
+		return;
+	(void)snprintf(r->version, sizeof(r->version), "%s", running->version);
+	(void)digest_hex(&running->manifest, r->running_sha256);
+}
+
+static void
+fill_update(const struct pending *p, struct report *r)
+{
+	(void)snprintf(r->rollout, sizeof(r->rollout), "%s", p->rollout);
+	(void)snprintf(r->wave, sizeof(r->wave), "%s", p->wave);
+	r->plan_version = p->plan_version;
+	r->attempt = p->attempt;
+	if (!p->release.known)
+		return;
+	(void)snprintf(
+		r->bundle, sizeof(r->bundle), "%s-%s.ota", p->release.name, p->release.version);
+	(void)digest_hex(&p->release.manifest, r->bundle_sha256);
+}
+
+static void
+fill_why(const struct event *event, struct report *r)
+{
+	enum err_class class = event->why ? event->why->class : ERR_NONE;
+	const char *text = event->why ? event->why->text : event->detail;
+
+	(void)snprintf(r->class_, sizeof(r->class_), "%s", err_class_name(class));
+	(void)snprintf(r->detail, sizeof(r->detail), "%s", text ? text : "");
+	if (event->why)
+		(void)log_tail(r->log, sizeof(r->log));
+}
+
+/* Two events with the same digest say the same. */
+static struct digest
+event_digest(const struct report *r)
+{
+	AUTO_BUF struct buf text = BUF_INIT(REPORT_BYTES_MAX);
+
+	(void)buf_printf(&text, NULL, "%d\n%d\n%s\n%s\n%llu\n%llu\n%s\n%s\n%s\n%s\n%s",
+		(int)r->state, (int)r->outcome, r->rollout, r->wave,
+		(unsigned long long)r->plan_version, (unsigned long long)r->attempt,
+		r->bundle_sha256, r->running_sha256, r->boot_id, r->class_, r->detail);
+	return digest_of(buf_span(&text));
+}
+
+void
+reporter_say(struct reporter *reporter, const struct event *event, int64_t at_s)
+{
+	AUTO_FREE struct report *r = calloc(1, sizeof(*r));
+	const struct box *b = reporter->box;
+	struct digest digest;
+	struct err e;
+
+	if (!r)
+		return;
+	r->state = event->state;
+	r->outcome = event->outcome;
+	r->at_s = at_s;
+	r->rollback_floor = b->state->rollback_floor;
+	(void)snprintf(r->source, sizeof(r->source), "%s",
+		event->update && event->update->local ? "local" : "network");
+	fill_running(b, r);
+	if (event->update)
+		fill_update(event->update, r);
+	fill_why(event, r);
+	digest = event_digest(r);
+	if (digest_equal(&digest, &reporter->last))
+		return;
+	if (spool_add(&b->conf, b->state, r, &e) < 0)
+		log_error("report: %s", e.text);
+	else
+		reporter->last = digest;
+	report_free(r);
+}

@@ -1,0 +1,121 @@
+#include "agent/trial.h"
+
+#include "agent/confirm.h"
+#include "agent/decide.h"
+#include "agent/revert.h"
+#include "common/base/log.h"
+#include "common/base/num.h"
+
+enum { WAIT_FIRST_MS = 1000, WAIT_MAX_MS = 30 * 1000, WAIT_DOUBLINGS = 5 };
+
+/* A server that does not answer may not hold the box past its deadline. */
+static int
+ask_deadline(void *arg, struct err *e)
+{
+	const struct trial *t = arg;
+	struct keep_going until_term = lookout_until_term(t->lookout);
+
+	if (until_term.ask(until_term.arg, e) < 0)
+		return -1;
+	if (confirm_is_overdue(&t->box->conf, t->box->state))
+		return err_set(e, ERR_NETWORK, "no answer before the deadline");
+	return 0;
+}
+
+/* Fresh metadata, fetched from the new system, and nothing in it that speaks against this update.
+ */
+static int
+check_world(struct trial *t, struct err *e)
+{
+	struct keep_going keep_going = {ask_deadline, t};
+	const struct world *w;
+
+	if (t->box->state->pending.local)
+		return 0;
+	if (!t->poller)
+		return err_set(e, ERR_NETWORK, "agent.conf names no server");
+	if (poller_poll(t->poller, &keep_going, &w, e) < 0)
+		return -1;
+	if (decide_go_on(w, t->box->state, &t->box->state->pending, e) < 0)
+		return -1;
+	if (!poller_is_fresh(t->poller))
+		return err_set(e, ERR_EXPIRED,
+			"the clock is not trusted, and no newer timestamp was seen since the "
+			"start");
+	return 0;
+}
+
+/* Going back is for the same reason, told apart only in what is remembered. */
+static int
+give_up(struct trial *t, enum revert how, enum trial_end *end, struct err *e)
+{
+	struct err failed;
+
+	if (revert_begin(&t->box->conf, t->box->boot, t->box->state, how, e->text, &failed) < 0 ||
+		(t->box->state->pending.tree_only &&
+			revert_finish(&t->box->conf, t->box->boot, t->box->state, &failed) < 0)) {
+		*e = failed;
+		return -1;
+	}
+	*end = TRIAL_GIVEN_UP;
+	return 0;
+}
+
+/* An unhealthy system may only be slow to start, so it has until its deadline; one that is not what
+ * was signed will not become so. */
+static int
+judge_health(struct trial *t, enum trial_end *end, struct err *e)
+{
+	if (e->class != ERR_UNTRUSTED && !confirm_is_overdue(&t->box->conf, t->box->state))
+		return 0;
+	return give_up(t, REVERT_CONDEMN, end, e);
+}
+
+/* Whatever keeps metadata from being fresh is not the release's fault, as far as anyone can tell
+ * from here. */
+static int
+judge_world(struct trial *t, enum trial_end *end, struct err *e)
+{
+	if (!confirm_is_overdue(&t->box->conf, t->box->state))
+		return 0;
+	return give_up(t, REVERT_INCONCLUSIVE, end, e);
+}
+
+int
+trial_round(struct trial *t, enum trial_end *end, struct err *e)
+{
+	struct err world = ERR_INIT;
+	int healthy = confirm_check(&t->box->conf, t->box->boot, t->box->state, e);
+	int agreed = check_world(t, &world);
+
+	*end = TRIAL_GOES_ON;
+	t->rounds++;
+	if (*t->lookout->ending)
+		return err_set(e, ERR_STOPPED, "told to end (SIGTERM)");
+	/* A stop counts whether or not the system is healthy. */
+	if (agreed < 0 && (world.class == ERR_STOPPED || healthy == 0))
+		*e = world;
+	if (agreed < 0 && world.class == ERR_STOPPED)
+		return give_up(t, REVERT_CANCEL, end, e);
+	if (healthy < 0)
+		return judge_health(t, end, e);
+	if (agreed < 0)
+		return judge_world(t, end, e);
+	if (confirm_commit(&t->box->conf, t->box->boot, t->box->state, e) < 0)
+		return -1;
+	*end = TRIAL_CONFIRMED;
+	return 0;
+}
+
+int64_t
+trial_wait_ms(const struct trial *t)
+{
+	unsigned doublings = t->rounds > 0 ? t->rounds - 1 : 0;
+	int64_t wait_ms = (int64_t)WAIT_FIRST_MS
+			  << (doublings < WAIT_DOUBLINGS ? doublings : WAIT_DOUBLINGS);
+	int64_t left_ms = confirm_left_ms(&t->box->conf, t->box->state);
+
+	wait_ms = wait_ms < WAIT_MAX_MS ? wait_ms : WAIT_MAX_MS;
+	wait_ms = left_ms < wait_ms ? left_ms : wait_ms;
+	return wait_ms > WAIT_FIRST_MS ? wait_ms : WAIT_FIRST_MS;
+}

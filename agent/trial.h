@@ -1,0 +1,31 @@
+/* The trial of a new system: confirmed when it is healthy, and, where it came over the network,
+ * when it reaches the server, whose gate says nothing against it; given up past its deadline. */
+#ifndef SLUICE_AGENT_TRIAL_H
+#define SLUICE_AGENT_TRIAL_H
+
+#include <stdbool.h>
+
+#include "agent/box.h"
+#include "agent/lookout.h"
+#include "agent/poll.h"
+
+enum trial_end {
+	TRIAL_GOES_ON,	 /* not yet: try again in a while */
+	TRIAL_CONFIRMED, /* committed */
+	TRIAL_GIVEN_UP,	 /* reverting: reboot, or for trees it is done */
+};
+
+struct trial {
+	struct box *box;
+	struct poller *poller; /* NULL: a box without a server */
+	struct lookout *lookout;
+	unsigned rounds; /* that went by without an end */
+};
+
+/* One round. *e says why it goes on or was given up. -1: neither could be done (or SIGTERM). */
+int trial_round(struct trial *t, enum trial_end *end, struct err *e);
+
+/* How long to wait before the next. */
+int64_t trial_wait_ms(const struct trial *t);
+
+#endif

@@ -1,0 +1,212 @@
+#include "tests/unit/rig.h"
+
+#include "agent/revert.h"
+#include "agent/settle.h"
+#include "agent/trial.h"
+
+/* A box that has booted into a new system, which came from a file or over the network. */
+struct scene {
+	struct rig rig;
+	void *folder;
+	volatile sig_atomic_t ending;
+	struct lookout lookout;
+	struct trial trial;
+	struct settlement settlement;
+	enum trial_end end;
+};
+
+static void
+scene_boot(struct scene *x, const char *boot_id, enum settled wanted)
+{
+	struct err e = ERR_INIT;
+
+	rig_power_on(&x->rig, boot_id);
+	if (settle(x->rig.c, x->rig.boot, x->rig.s, &x->settlement, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(x->settlement.what, wanted);
+}
+
+static int
+scene_set(void **state)
+{
+	static const char image[5000] = "VERSION=2";
+	struct scene *x = calloc(1, sizeof(*x));
+	struct err e = ERR_INIT;
+
+	assert_non_null(x);
+	assert_int_equal(folder_enter(&x->folder), 0);
+	assert_int_equal(dir_make("health.d", 0755, &e), 0);
+	rig_slot("a");
+	rig_slot("b");
+	rig_make(&x->rig, x->folder,
+		"[health]\ndir = @/health.d\n[slot rootfs]\ntype = file\na = @/a\nb = @/b\n"
+		"read_only = yes\n");
+	rig_write_image(&x->rig, span_of(image, sizeof(image)), "2", 0, "bundle.ota");
+	if (rig_install(&x->rig, "bundle.ota", NULL, &e) < 0 ||
+		install_activate(x->rig.c, x->rig.boot, x->rig.s, &e) < 0)
+		fail_msg("%s", e.text);
+	x->lookout = (struct lookout){.state = x->rig.s, .ending = &x->ending};
+	x->trial = (struct trial){.box = &x->rig.box, .lookout = &x->lookout};
+	scene_boot(x, "boot-1", SETTLED_UNCONFIRMED);
+	*state = x;
+	return 0;
+}
+
+static int
+scene_clear(void **state)
+{
+	struct scene *x = *state;
+	void *folder = x->folder;
+
+	rig_free(&x->rig);
+	free(x);
+	return folder_leave(&folder);
+}
+
+static void
+make_overdue(struct scene *x)
+{
+	x->rig.s->pending.first_seen_boot_ms = 1;
+	x->rig.s->pending.deadline_s = 1;
+}
+
+static void
+assert_round(struct scene *x, enum trial_end wanted, const char *reason)
+{
+	struct err e = ERR_INIT;
+
+	if (trial_round(&x->trial, &x->end, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(x->end, wanted);
+	if (!strstr(e.text, reason))
+		fail_msg("\"%s\" does not say \"%s\"", e.text, reason);
+}
+
+static void
+a_healthy_system_from_a_file_is_confirmed(void **state)
+{
+	struct scene *x = *state;
+
+	assert_round(x, TRIAL_CONFIRMED, "");
+	assert_int_equal(x->rig.s->pending.phase, PHASE_NONE);
+	assert_string_equal(x->rig.s->running[SIDE_B].version, "2");
+}
+
+static void
+an_unhealthy_system_has_until_its_deadline(void **state)
+{
+	struct scene *x = *state;
+
+	rig_file("health.d/10-disk", "#!/bin/sh\necho the disk is on fire\nexit 1\n");
+	assert_round(x, TRIAL_GOES_ON, "on fire");
+	rig_file("health.d/10-disk", "#!/bin/sh\nexit 0\n");
+	assert_round(x, TRIAL_CONFIRMED, "");
+}
+
+static void
+an_unhealthy_system_is_condemned_past_its_deadline(void **state)
+{
+	struct scene *x = *state;
+	const struct failed *f;
+
+	rig_file("health.d/10-disk", "#!/bin/sh\necho the disk is on fire\nexit 1\n");
+	make_overdue(x);
+	assert_round(x, TRIAL_GIVEN_UP, "on fire");
+	assert_true(revert_needs_reboot(x->rig.s));
+	f = state_failed(x->rig.s, &x->rig.s->pending.release.manifest);
+	assert_non_null(f);
+	assert_false(f->inconclusive);
+	assert_non_null(strstr(f->reason, "on fire"));
+	scene_boot(x, "boot-2", SETTLED_REVERTED);
+	assert_string_equal(rig_env(&x->rig).booted == SIDE_A ? "A" : "B", "A");
+}
+
+static void
+a_system_that_is_not_what_was_signed_goes_at_once(void **state)
+{
+	struct scene *x = *state;
+	AUTO_CLOSE int fd = open("b", O_RDWR | O_CLOEXEC);
+	const struct failed *f;
+
+	assert_int_equal(pwrite(fd, "X", 1, 100), 1);
+	assert_round(x, TRIAL_GIVEN_UP, "not what was signed");
+	f = state_failed(x->rig.s, &x->rig.s->pending.release.manifest);
+	assert_non_null(f);
+	assert_false(f->inconclusive);
+}
+
+static void
+without_a_server_a_network_update_is_inconclusive(void **state)
+{
+	struct scene *x = *state;
+	const struct failed *f;
+
+	x->rig.s->pending.local = false;
+	assert_round(x, TRIAL_GOES_ON, "no server");
+	make_overdue(x);
+	assert_round(x, TRIAL_GIVEN_UP, "no server");
+	f = state_failed(x->rig.s, &x->rig.s->pending.release.manifest);
+	assert_non_null(f);
+	assert_true(f->inconclusive);
+	assert_int_equal(f->tries, 1);
+}
+
+static void
+ill_health_counts_for_more_than_a_missing_server(void **state)
+{
+	struct scene *x = *state;
+
+	x->rig.s->pending.local = false;
+	rig_file("health.d/10-disk", "#!/bin/sh\nexit 1\n");
+	make_overdue(x);
+	assert_round(x, TRIAL_GIVEN_UP, "unhealthy");
+	assert_false(state_failed(x->rig.s, &x->rig.s->pending.release.manifest)->inconclusive);
+}
+
+static void
+the_end_of_the_agent_decides_nothing(void **state)
+{
+	struct scene *x = *state;
+	struct err e = ERR_INIT;
+
+	make_overdue(x);
+	x->rig.s->pending.local = false;
+	x->ending = 1;
+	assert_int_equal(trial_round(&x->trial, &x->end, &e), -1);
+	assert_int_equal(e.class, ERR_STOPPED);
+	assert_int_equal(x->rig.s->pending.phase, PHASE_ACTIVATED);
+	assert_null(state_failed(x->rig.s, &x->rig.s->pending.release.manifest));
+}
+
+static void
+rounds_come_less_often_and_not_after_the_deadline(void **state)
+{
+	struct scene *x = *state;
+
+	assert_int_equal(trial_wait_ms(&x->trial), 1000);
+	x->trial.rounds = 3;
+	assert_int_equal(trial_wait_ms(&x->trial), 4000);
+	x->trial.rounds = 100;
+	assert_int_equal(trial_wait_ms(&x->trial), 30000);
+	make_overdue(x);
+	assert_int_equal(trial_wait_ms(&x->trial), 1000);
+}
+
+#define IN_SCENE(f) cmocka_unit_test_setup_teardown(f, scene_set, scene_clear)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		IN_SCENE(a_healthy_system_from_a_file_is_confirmed),
+		IN_SCENE(an_unhealthy_system_has_until_its_deadline),
+		IN_SCENE(an_unhealthy_system_is_condemned_past_its_deadline),
+		IN_SCENE(a_system_that_is_not_what_was_signed_goes_at_once),
+		IN_SCENE(without_a_server_a_network_update_is_inconclusive),
+		IN_SCENE(ill_health_counts_for_more_than_a_missing_server),
+		IN_SCENE(the_end_of_the_agent_decides_nothing),
+		IN_SCENE(rounds_come_less_often_and_not_after_the_deadline),
+	};
+
+	return cmocka_run_group_tests_name("trial", tests, NULL, NULL);
+}
