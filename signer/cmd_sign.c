@@ -59,7 +59,7 @@ sign_run(int argc, char **argv, struct err *e)
 
 const struct command cmd_sign = {
 	.name = "sign",
-	.summary = "adds a signature to a bundle",
+	.summary = "add a signature to a bundle",
 	.help = "usage: sluice sign FILE --key KEY [--passphrase-file F | --passphrase-fd N]\n"
 		"\n"
 		"Adds KEY's signature to the bundle's manifest, in place of an older one by the\n"
