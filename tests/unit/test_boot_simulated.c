@@ -10,43 +10,31 @@
 
 #include "agent/boot_env.h"
 #include "common/base/file.h"
+#include "tests/unit/folder.h"
 
 static const char SAMPLE[] = "primary=A\n"
 			     "a_bootable=yes\na_confirmed=yes\na_tries=0\n"
 			     "b_bootable=no\nb_confirmed=no\nb_tries=0\n"
 			     "booted=A\nboot_id=first\n";
 
-static char dir[64], path[80];
+static char path[] = "boot";
 static struct conf conf;
 static const struct boot_backend *const boot = &boot_simulated;
 
 static void
 env_write(const char *text, size_t len)
 {
-	struct err e = ERR_INIT;
-
-	assert_int_equal(file_replace(path, 0644, span_of(text, len), &e), 0);
+	assert_int_equal(folder_put(path, text, len), 0);
 }
 
 static int
 setup(void **state)
 {
-	(void)state;
-	(void)snprintf(dir, sizeof(dir), "/tmp/test_boot.XXXXXX");
-	if (!mkdtemp(dir))
+	if (folder_enter_memory(state) < 0)
 		return -1;
-	(void)snprintf(path, sizeof(path), "%s/boot", dir);
 	conf.boot_file = path;
 	env_write(SAMPLE, sizeof(SAMPLE) - 1);
 	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	(void)unlink(path);
-	return rmdir(dir);
 }
 
 static struct boot_env
@@ -264,26 +252,27 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(sample_is_read, setup, teardown),
-		cmocka_unit_test_setup_teardown(every_prefix_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(sample_is_read, setup, folder_leave),
+		cmocka_unit_test_setup_teardown(every_prefix_is_refused, setup, folder_leave),
 		cmocka_unit_test_setup_teardown(
-			every_flip_is_refused_or_read_in_range, setup, teardown),
+			every_flip_is_refused_or_read_in_range, setup, folder_leave),
 		cmocka_unit_test_setup_teardown(
-			doubled_unknown_and_missing_keys_are_refused, setup, teardown),
-		cmocka_unit_test_setup_teardown(activate_then_confirm, setup, teardown),
+			doubled_unknown_and_missing_keys_are_refused, setup, folder_leave),
+		cmocka_unit_test_setup_teardown(activate_then_confirm, setup, folder_leave),
 		cmocka_unit_test_setup_teardown(
-			last_bootable_side_is_never_disabled, setup, teardown),
+			last_bootable_side_is_never_disabled, setup, folder_leave),
 		cmocka_unit_test_setup_teardown(
-			disabling_the_primary_makes_the_other_side_primary, setup, teardown),
-		cmocka_unit_test_setup_teardown(going_back_needs_a_confirmed_side, setup, teardown),
+			disabling_the_primary_makes_the_other_side_primary, setup, folder_leave),
 		cmocka_unit_test_setup_teardown(
-			side_that_is_not_bootable_is_not_confirmed, setup, teardown),
+			going_back_needs_a_confirmed_side, setup, folder_leave),
 		cmocka_unit_test_setup_teardown(
-			power_on_counts_tries_down_and_then_falls_back, setup, teardown),
+			side_that_is_not_bootable_is_not_confirmed, setup, folder_leave),
 		cmocka_unit_test_setup_teardown(
-			power_on_refuses_when_nothing_boots, setup, teardown),
+			power_on_counts_tries_down_and_then_falls_back, setup, folder_leave),
 		cmocka_unit_test_setup_teardown(
-			damaged_environment_is_not_changed, setup, teardown),
+			power_on_refuses_when_nothing_boots, setup, folder_leave),
+		cmocka_unit_test_setup_teardown(
+			damaged_environment_is_not_changed, setup, folder_leave),
 		cmocka_unit_test(unknown_backend_is_refused),
 	};
 

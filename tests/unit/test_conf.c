@@ -10,6 +10,7 @@
 #include "agent/conf.h"
 #include "common/base/file.h"
 #include "common/base/num.h"
+#include "tests/unit/folder.h"
 
 static const char SAMPLE[] = "# a box\n"
 			     "[box]\n"
@@ -35,13 +36,13 @@ static const char MINIMAL[] = "[box]\nid=x\ncompatible=y\nstate_dir=/s\n"
 			      "[boot]\nbackend=simulated\nfile=/f\n"
 			      "[slot r]\ntype=file\na=/a\nb=/b\n";
 
-static char path[64];
+static const char path[] = "agent.conf";
 
 static int
 load(const char *text, size_t len, struct conf *out, struct err *e)
 {
 	*e = ERR_INIT;
-	assert_int_equal(file_replace(path, 0644, span_of(text, len), e), 0);
+	assert_int_equal(folder_put(path, text, len), 0);
 	return conf_load(path, out, e);
 }
 
@@ -291,24 +292,6 @@ too_long_a_file_is_refused(void **state)
 	assert_int_equal(e.class, ERR_LIMIT);
 }
 
-static int
-setup(void **state)
-{
-	int fd;
-
-	(void)state;
-	(void)snprintf(path, sizeof(path), "/tmp/test_conf.XXXXXX");
-	fd = mkstemp(path);
-	return fd < 0 ? -1 : close(fd);
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	return unlink(path);
-}
-
 int
 main(void)
 {
@@ -328,5 +311,5 @@ main(void)
 		cmocka_unit_test(too_long_a_file_is_refused),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, folder_enter_memory, folder_leave);
 }

@@ -9,17 +9,16 @@
 
 #include "agent/state.h"
 #include "common/base/file.h"
+#include "tests/unit/folder.h"
 
-static char dir[64], path[80];
+static const char dir[] = ".", path[] = "./state.json";
 /* Too large for the stack of a test that holds several. */
 static struct state one, two;
 
 static void
 text_write(struct span text)
 {
-	struct err e = ERR_INIT;
-
-	assert_int_equal(file_replace(path, 0600, text, &e), 0);
+	assert_int_equal(folder_put(path, text.data, text.len), 0);
 }
 
 /* Every field other than its fresh value. */
@@ -209,44 +208,25 @@ second_lock_is_refused(void **state)
 	assert_int_equal(second, -1);
 }
 
-static int
-setup(void **state)
-{
-	(void)state;
-	(void)snprintf(dir, sizeof(dir), "/tmp/test_state.XXXXXX");
-	if (!mkdtemp(dir))
-		return -1;
-	(void)snprintf(path, sizeof(path), "%s/state.json", dir);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	char lock[80];
-
-	(void)state;
-	(void)snprintf(lock, sizeof(lock), "%s/lock", dir);
-	(void)unlink(lock);
-	(void)unlink(path);
-	return rmdir(dir);
-}
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(first_state_is_fresh, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_was_saved_is_loaded, setup, teardown),
-		cmocka_unit_test_setup_teardown(every_prefix_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(
-			every_flip_is_refused_or_read_in_range, setup, teardown),
+			first_state_is_fresh, folder_enter_memory, folder_leave),
 		cmocka_unit_test_setup_teardown(
-			unknown_and_missing_fields_are_refused, setup, teardown),
+			what_was_saved_is_loaded, folder_enter_memory, folder_leave),
 		cmocka_unit_test_setup_teardown(
-			reason_that_is_no_utf8_is_still_saved, setup, teardown),
+			every_prefix_is_refused, folder_enter_memory, folder_leave),
+		cmocka_unit_test_setup_teardown(
+			every_flip_is_refused_or_read_in_range, folder_enter_memory, folder_leave),
+		cmocka_unit_test_setup_teardown(
+			unknown_and_missing_fields_are_refused, folder_enter_memory, folder_leave),
+		cmocka_unit_test_setup_teardown(
+			reason_that_is_no_utf8_is_still_saved, folder_enter_memory, folder_leave),
 		cmocka_unit_test(failure_is_found_replaced_and_the_oldest_goes),
-		cmocka_unit_test_setup_teardown(second_lock_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			second_lock_is_refused, folder_enter_memory, folder_leave),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
