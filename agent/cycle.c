@@ -403,14 +403,17 @@ tell_reverted(struct cycle *cy, const struct settlement *s)
 {
 	const struct failed *f = state_failed(cy->box.state, &s->was.release.manifest);
 	enum outcome outcome = OUTCOME_REVERTED;
+	enum err_class class = ERR_REFUSED;
 	struct err why;
 
-	if (!f || f->attempt != s->was.attempt)
+	if (!f || f->attempt != s->was.attempt) {
 		outcome = OUTCOME_STOPPED;
-	else if (f->inconclusive)
+		class = ERR_STOPPED;
+	} else if (f->inconclusive) {
 		outcome = OUTCOME_INCONCLUSIVE;
-	(void)err_set(
-		&why, outcome == OUTCOME_REVERTED ? ERR_REFUSED : ERR_STOPPED, "%s", s->detail);
+		class = ERR_NETWORK;
+	}
+	(void)err_set(&why, class, "%s", s->detail);
 	log_warning("%s %s: back on the old system: %s", s->was.release.name,
 		s->was.release.version, s->detail);
 	say(cy, outcome == OUTCOME_STOPPED ? BOX_HELD : BOX_IDLE, outcome, &s->was, &why, NULL);
