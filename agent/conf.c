@@ -8,6 +8,7 @@
 #include "agent/conf_rules.h"
 #include "common/base/file.h"
 #include "common/base/num.h"
+#include "common/format/field.h"
 
 /* inih cuts section and key names longer than this without a word, so they are refused before. */
 enum { INI_NAME_MAX = 48, SECONDS_MAX = 30 * 24 * 3600, SECTIONS_MAX = 8 + SLOT_CLASSES_MAX };
@@ -271,9 +272,16 @@ tag_read(struct reading *r, const char *name, const char *value)
 {
 	if (json_object_get(r->conf->tags, name))
 		return err_set(r->e, ERR_USAGE, "given twice");
-	if (!name_is_plain(name) ||
-		json_object_set_new(r->conf->tags, name, json_string(value)) < 0)
-		return err_set(r->e, ERR_USAGE, "a tag is a plain name and a text in UTF-8");
+	/* What a report may not say would keep all of a box's reports from being read. */
+	if (!name_is_plain(name) || !field_is_tag(name, strlen(name)) ||
+		!field_is_tag(value, strlen(value)))
+		return err_set(r->e, ERR_USAGE,
+			"a tag is a plain name and a text in UTF-8, each of up to %d bytes",
+			NAME_BYTES_MAX);
+	if (json_object_size(r->conf->tags) == FIELD_TAGS_MAX)
+		return err_set(r->e, ERR_USAGE, "more than %d tags", FIELD_TAGS_MAX);
+	if (json_object_set_new(r->conf->tags, name, json_string(value)) < 0)
+		return err_sys(r->e, ENOMEM, "tag %s", name);
 	return 0;
 }
 

@@ -6,8 +6,6 @@
 #include "common/base/file.h"
 #include "common/base/text.h"
 
-enum { TAGS_MAX = 64 };
-
 int
 field_format(const json_t *object, struct err *e)
 {
@@ -142,8 +140,8 @@ field_tags(const json_t *object, const char *key, json_t **out, struct err *e)
 
 	if (json_get_object(object, key, &tags, e) < 0)
 		return -1;
-	if (json_object_size(tags) > TAGS_MAX)
-		return err_set(e, ERR_LIMIT, "'%s' has more than %d tags", key, TAGS_MAX);
+	if (json_object_size(tags) > FIELD_TAGS_MAX)
+		return err_set(e, ERR_LIMIT, "'%s' has more than %d tags", key, FIELD_TAGS_MAX);
 	json_object_foreach (tags, tag, value) {
 		if (!field_is_tag(tag, strlen(tag)) || !json_is_string(value) ||
 			!field_is_tag(json_string_value(value), json_string_length(value)))

@@ -13,6 +13,8 @@
 /* Integers up to here survive every JSON reader there is (RFC 8259 section 6). */
 #define FIELD_INT_MAX ((uint64_t)1 << 53)
 
+enum { FIELD_TAGS_MAX = 64 }; /* more than anybody can choose boxes by */
+
 /* All: ERR_MALFORMED or ERR_LIMIT naming the key; out is untouched on failure. */
 
 /* The version of a document of ours: "format" has to be 1. */
@@ -37,7 +39,8 @@ int field_time(const json_t *object, const char *key, int64_t *out_s, struct err
 int field_text(
 	const json_t *object, const char *key, char *out, size_t size, bool lines, struct err *e);
 
-/* An object whose members are strings of 1 to NAME_BYTES_MAX bytes under keys of as many. */
+/* An object of up to FIELD_TAGS_MAX members, which are strings of 1 to NAME_BYTES_MAX bytes under
+ * keys of as many. */
 int field_tags(const json_t *object, const char *key, json_t **out, struct err *e);
 bool field_is_tag(const char *text, size_t len);
 

@@ -12,6 +12,9 @@
 #include "common/base/num.h"
 #include "tests/unit/folder.h"
 
+#define SIXTEEN "abcdefghijklmnop"
+#define SIXTY_FOUR SIXTEEN SIXTEEN SIXTEEN SIXTEEN
+
 static const char SAMPLE[] = "# a box\n"
 			     "[box]\n"
 			     "id = gw-000001\n"
@@ -200,7 +203,8 @@ values_out_of_range_are_refused(void **state)
 		"[intervals]\npoll=31d\n", "[intervals]\npoll=-1s\n", "[limits]\ninconclusive=0\n",
 		"[health]\ndir=relative\n", "[health]\ndir=\n", "[site]\nurl=ftp://h/\n",
 		"[site]\nurl=https://h\n", "[site]\nurl=https:///\n", "[site]\nurl=https://h/?a/\n",
-		"[tags]\n-a=1\n", "[tags]\na=\xff\n"};
+		"[tags]\n-a=1\n", "[tags]\na=\xff\n", "[tags]\na=" SIXTY_FOUR "x\n",
+		"[tags]\n" SIXTY_FOUR "x=a\n"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
