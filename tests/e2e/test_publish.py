@@ -338,6 +338,31 @@ class Publisher(Workspace):
         self.assertEqual(self.walk()["releases"]["version"], 1)
         self.assertEqual(self.incoming(), ["releases.json"])
 
+    def test_a_push_that_fails_at_the_timestamp_can_be_made_up_for(self):
+        self.set_push("sh tools/push.sh")
+        os.makedirs(self.path("tools"), exist_ok=True)
+        with open(self.path("tools/push.sh"), "w", encoding="ascii") as f:
+            f.write("[ $1 = immutable ] || [ -e network ]\n")
+        self.stage()
+        done = self.sluice("publish", code=1)
+        self.assertIn("where it is served the old one stays in force", done.stderr)
+        with open(self.path("network"), "w", encoding="ascii"):
+            pass
+        self.sluice("publish")
+        self.assertEqual(self.walk()["releases"]["version"], 1)
+        self.assertEqual(self.incoming(), [])
+
+    def test_a_snapshot_is_renewed_in_the_second_half_of_its_life(self):
+        with open(self.path("workspace.yaml"), encoding="utf-8") as f:
+            settings = f.read()
+        with open(self.path("workspace.yaml"), "w", encoding="utf-8") as f:
+            f.write(settings.replace("snapshot: 7d", "snapshot: 30d"))
+        before = self.walk()["snapshot"]["version"]
+        self.sluice("publish")  # of 30 days, 7 are left
+        self.assertEqual(self.walk()["snapshot"]["version"], before + 1)
+        self.sluice("publish")
+        self.assertEqual(self.walk()["snapshot"]["version"], before + 1)
+
     def test_a_publisher_killed_at_any_step_leaves_a_whole_site(self):
         """Kills it before the Nth rename, fsync or unlink, for each N that there is."""
         for call in ("rename", "fsync", "unlink"):
