@@ -1,0 +1,340 @@
+/* The parent's side of the network against a child that breaks every rule. The child here is this
+ * file's http_run(), which takes the place of the real one; site_url says what it does. */
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "agent/http.h"
+#include "agent/net.h"
+#include "agent/wire.h"
+#include "common/base/num.h"
+
+static const uint8_t zeros[WIRE_DATA_MAX];
+
+static void
+tell(int socket, struct wire_message m)
+{
+	struct err e;
+	bool sent;
+
+	if (wire_send(socket, &m, &sent, &e) < 0)
+		_exit(0);
+}
+
+static void
+answer(int socket, uint32_t id, uint32_t status)
+{
+	tell(socket, (struct wire_message){.type = WIRE_ANSWER,
+			     .id = id,
+			     .status = status,
+			     .retry_after_s = INT64_MAX - 1,
+			     .etag = span_str("\"e\"")});
+}
+
+static void
+data(int socket, uint32_t id, const void *bytes, size_t len)
+{
+	tell(socket,
+		(struct wire_message){.type = WIRE_DATA, .id = id, .body = span_of(bytes, len)});
+}
+
+static void
+end(int socket, uint32_t id, enum err_class class, const char *text)
+{
+	tell(socket, (struct wire_message){.type = WIRE_END,
+			     .id = id,
+			     .class = class,
+			     .errnum = class == ERR_NONE ? 0 : 503,
+			     .text = span_str(text)});
+}
+
+/* What each name does with a request. */
+static void
+act(int socket, const char *name, const struct wire_message *m)
+{
+	uint32_t id = m->id;
+
+	if (strcmp(name, "dies") == 0)
+		_exit(1);
+	if (strcmp(name, "ends before it answers") == 0)
+		end(socket, id, ERR_NONE, "");
+	if (strcmp(name, "sends a body before it answers") == 0)
+		data(socket, id, "hello", 5);
+	if (strcmp(name, "sends what goes the other way") == 0)
+		tell(socket, (struct wire_message){.type = WIRE_TIME, .now_s = 1});
+	if (strcmp(name, "sends no message at all") == 0)
+		(void)send(socket, "\xff\xff\xff\xff", 4, 0);
+	if (strcmp(name, "fails in strange words") == 0)
+		end(socket, id, ERR_NETWORK, "line\nbreak \x1b[31m \xff");
+	if (strcmp(name, "passes an error off as success") == 0) {
+		answer(socket, id, 404);
+		end(socket, id, ERR_NONE, "");
+	}
+	if (strcmp(name, "sends the body of an error") == 0) {
+		answer(socket, id, 404);
+		data(socket, id, "hello", 5);
+	}
+	answer(socket, id, 200);
+	if (strcmp(name, "answers twice") == 0)
+		answer(socket, id, 200);
+	if (strcmp(name, "speaks for nobody") == 0) {
+		data(socket, id + 1000, "hello", 5);
+		end(socket, id + 1000, ERR_NONE, "");
+	}
+	if (strcmp(name, "sends more than its credit") == 0) {
+		for (size_t i = 0; i <= NET_WINDOW_BYTES / WIRE_DATA_MAX; i++)
+			data(socket, id, zeros, sizeof(zeros));
+	}
+	data(socket, id, "hello", strcmp(name, "cuts a range short") == 0 ? 4 : 5);
+	if (strcmp(name, "sends too long a range") == 0)
+		data(socket, id, "!", 1);
+	end(socket, id, ERR_NONE, "");
+}
+
+void
+http_run(int socket, const struct http_setup *setup)
+{
+	static uint8_t packet[WIRE_BYTES_MAX];
+	struct wire_message m;
+	struct err e;
+	bool got;
+
+	if (strcmp(setup->site_url, "cannot start") == 0) {
+		end(socket, 0, ERR_USAGE, "no certificate");
+		_exit(1);
+	}
+	tell(socket, (struct wire_message){.type = WIRE_READY});
+	for (;;) {
+		struct pollfd fd = {.fd = socket, .events = POLLIN};
+
+		(void)poll(&fd, 1, -1);
+		if (wire_receive(socket, WIRE_TO_CHILD, packet, &m, &got, &e) < 0)
+			_exit(0);
+		if (got && m.type == WIRE_REQUEST)
+			act(socket, setup->site_url, &m);
+	}
+}
+
+static struct net *
+start(struct conf *c, const char *name)
+{
+	struct net *n = NULL;
+	struct err e = ERR_INIT;
+
+	*c = (struct conf){.site_url = (char *)(uintptr_t)name,
+		.tls_ca = (char *)(uintptr_t) "ca",
+		.stall_s = 60};
+	if (net_start(c, 0, &n, &e) < 0)
+		fail_msg("%s", e.text);
+	return n;
+}
+
+static const struct net_request range = {.base = NET_TARGETS,
+	.path = "bundles/a",
+	.has_range = true,
+	.offset = 0,
+	.len = 5,
+	.deadline_ms = 5000};
+static const struct net_request whole = {
+	.base = NET_TARGETS, .path = "bundles/a", .max = 1 << 20, .deadline_ms = 5000};
+
+static void
+an_honest_child_is_believed(void **state)
+{
+	AUTO_BUF struct buf out = BUF_INIT(100);
+	AUTO_NET struct net *n = NULL;
+	struct net_reply reply;
+	struct conf c;
+	struct err e = ERR_INIT;
+	pid_t first;
+
+	(void)state;
+	n = start(&c, "is honest");
+	first = net_pid(n);
+	assert_int_equal(net_fetch(n, &range, &out, &reply, NULL, &e), 0);
+	assert_int_equal(net_fetch(n, &whole, &out, &reply, NULL, &e), 0);
+	assert_string_equal(buf_str(&out), "hellohello");
+	assert_int_equal(reply.status, 200);
+	assert_string_equal(reply.etag, "\"e\"");
+	assert_int_equal(reply.retry_after_s, NET_RETRY_AFTER_MAX_S);
+	assert_int_equal(net_bytes_received(n), 10);
+	assert_int_equal(net_pid(n), first);
+}
+
+/* The child is ended, nothing it said is given out, and the next request gets another child. */
+static void
+assert_ended(const char *name, const struct net_request *r)
+{
+	AUTO_BUF struct buf out = BUF_INIT(1 << 20);
+	AUTO_NET struct net *n = NULL;
+	struct net_reply reply;
+	struct net_transfer *t = NULL;
+	struct conf c;
+	struct err e = ERR_INIT;
+	pid_t first;
+
+	n = start(&c, name);
+	first = net_pid(n);
+	if (net_fetch(n, r, &out, &reply, NULL, &e) == 0)
+		fail_msg("a child that %s was believed", name);
+	assert_int_equal(e.class, ERR_NETWORK);
+	if (!strstr(e.text, "the network process was ended"))
+		fail_msg("a child that %s: %s", name, e.text);
+	assert_int_equal(out.len, 0);
+	assert_int_equal(net_pid(n), -1);
+	assert_int_equal(net_open(n, r, &t, &e), 0);
+	assert_int_not_equal(net_pid(n), first);
+	net_close(&t);
+}
+
+static void
+a_child_that_breaks_a_rule_is_ended(void **state)
+{
+	static const char *const ranges[] = {"dies", "ends before it answers",
+		"sends a body before it answers", "sends what goes the other way",
+		"sends no message at all", "passes an error off as success",
+		"sends the body of an error", "answers twice", "cuts a range short",
+		"sends too long a range"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(ranges); i++)
+		assert_ended(ranges[i], &range);
+}
+
+/* Only what was asked for is queued while somebody else is waited for. */
+static void
+a_child_that_sends_more_than_its_credit_is_ended(void **state)
+{
+	AUTO_NET struct net *n = NULL;
+	struct net_transfer *flooded = NULL, *other = NULL;
+	uint8_t byte;
+	struct conf c;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	n = start(&c, "sends more than its credit");
+	assert_int_equal(net_open(n, &whole, &flooded, &e), 0);
+	assert_int_equal(net_open(n, &whole, &other, &e), 0);
+	assert_int_equal(net_read(other, &byte, 1, NULL, &e), -1);
+	assert_int_equal(e.class, ERR_NETWORK);
+	assert_non_null(strstr(e.text, "more bytes than were asked for"));
+	assert_int_equal(net_pid(n), -1);
+	assert_int_equal(net_bytes_received(n), NET_WINDOW_BYTES);
+	net_close(&other);
+	net_close(&flooded);
+}
+
+static void
+a_file_over_its_limit_is_refused_by_the_parent_too(void **state)
+{
+	struct net_request small = whole;
+
+	(void)state;
+	small.max = 4;
+	assert_ended("is honest", &small);
+}
+
+static void
+messages_for_nobody_are_passed_over(void **state)
+{
+	AUTO_BUF struct buf out = BUF_INIT(100);
+	AUTO_NET struct net *n = NULL;
+	struct conf c;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	n = start(&c, "speaks for nobody");
+	assert_int_equal(net_fetch(n, &range, &out, NULL, NULL, &e), 0);
+	assert_string_equal(buf_str(&out), "hello");
+}
+
+static void
+a_failure_is_told_in_printable_words(void **state)
+{
+	AUTO_BUF struct buf out = BUF_INIT(100);
+	AUTO_NET struct net *n = NULL;
+	struct conf c;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	n = start(&c, "fails in strange words");
+	assert_int_equal(net_fetch(n, &range, &out, NULL, NULL, &e), -1);
+	assert_int_equal(e.class, ERR_NETWORK);
+	assert_int_equal(e.errnum, 503);
+	assert_string_equal(e.text, "line?break ?[31m ?");
+}
+
+static void
+a_child_that_cannot_start_says_why(void **state)
+{
+	struct conf c = {.site_url = (char *)(uintptr_t) "cannot start",
+		.tls_ca = (char *)(uintptr_t) "ca",
+		.stall_s = 60};
+	struct net *n = NULL;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(net_start(&c, 0, &n, &e), -1);
+	assert_int_equal(e.class, ERR_USAGE);
+	assert_non_null(strstr(e.text, "no certificate"));
+	c.site_url = NULL;
+	assert_int_equal(net_start(&c, 0, &n, &e), -1);
+	assert_int_equal(e.class, ERR_USAGE);
+	assert_null(n);
+}
+
+static void
+requests_do_not_disturb_each_other(void **state)
+{
+	AUTO_NET struct net *n = NULL;
+	struct net_transfer *t[NET_REQUESTS_MAX] = {0}, *more = NULL;
+	char text[8];
+	struct conf c;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	n = start(&c, "is honest");
+	for (size_t i = 0; i < NET_REQUESTS_MAX; i++)
+		assert_int_equal(net_open(n, &range, &t[i], &e), 0);
+	assert_int_equal(net_open(n, &range, &more, &e), -1);
+	assert_int_equal(e.class, ERR_SYSTEM);
+	for (size_t i = NET_REQUESTS_MAX; i-- > 0;) {
+		assert_int_equal(net_read(t[i], text, 2, NULL, &e), 2);
+		assert_memory_equal(text, "he", 2);
+	}
+	net_close(&t[3]);
+	assert_int_equal(net_open(n, &range, &t[3], &e), 0);
+	for (size_t i = 0; i < NET_REQUESTS_MAX; i++) {
+		size_t want = i == 3 ? 5 : 3;
+
+		assert_int_equal(net_read(t[i], text, sizeof(text), NULL, &e), want);
+		assert_memory_equal(text, &"hello"[5 - want], want);
+		assert_int_equal(net_read(t[i], text, sizeof(text), NULL, &e), 0);
+		net_close(&t[i]);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_honest_child_is_believed),
+		cmocka_unit_test(a_child_that_breaks_a_rule_is_ended),
+		cmocka_unit_test(a_child_that_sends_more_than_its_credit_is_ended),
+		cmocka_unit_test(a_file_over_its_limit_is_refused_by_the_parent_too),
+		cmocka_unit_test(messages_for_nobody_are_passed_over),
+		cmocka_unit_test(a_failure_is_told_in_printable_words),
+		cmocka_unit_test(a_child_that_cannot_start_says_why),
+		cmocka_unit_test(requests_do_not_disturb_each_other),
+	};
+
+	return cmocka_run_group_tests_name("net", tests, NULL, NULL);
+}
