@@ -134,7 +134,7 @@ const char sample_gitignore[] = "# Secrets, and what is only of this host. Keep 
 				"/nginx/tmp/\n"
 				"/nginx/*.log\n"
 				"/nginx/*.pid\n"
-				"/.lock*\n";
+				"/publisher.lock\n";
 
 int
 sample_workspace(const char *site_url, const char *report_url, struct buf *out, struct err *e)
