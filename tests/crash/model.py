@@ -200,18 +200,27 @@ def write_image(image, root):
             os.chmod(full, what[1])
 
 
-def crash_images(start_root, events, skip=None, seed=1):
-    """Every different image after every prefix of events, as (index of the prefix, image). skip:
-    the index of one event (an fsync) that is played as if the program had never asked for it."""
+def image_key(image):
+    """The same for the same content, in one run of Python."""
+    return hash(tuple(image.items()))
+
+
+def crash_images(start_root, events, skip=None, seed=1, seen=None):
+    """Every different image after every prefix of events, as (index of the prefix, image); of those
+    after the whole of events, all. skip: the index of one event (an fsync) that is played as if the
+    program had never asked for it. seen: keys of images that are passed over; new ones are added.
+    """
     chance = random.Random(seed)
     disk = Disk(start_root)
-    seen = set()
+    seen = set() if seen is None else seen
     for i in range(len(events) + 1):
+        last = set()
         for image in disk.crashes(chance):
-            key = hash(tuple(sorted((p, w) for p, w in image.items() if w is not None)) +
-                       tuple(sorted(p for p, w in image.items() if w is None)))
-            if key not in seen:
-                seen.add(key)
-                yield i, image
+            key = image_key(image)
+            if key in last or (key in seen and i < len(events)):
+                continue
+            seen.add(key)
+            last.add(key)
+            yield i, image
         if i < len(events) and i != skip:
             disk.event(events[i])
