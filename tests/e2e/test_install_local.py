@@ -1,6 +1,7 @@
-"""`sluice-agent install FILE` and what follows: reboot, confirm, fall-back, rollback. The bundles come
-from `sluice pack` and `sign`, the trust from `sluice root` and `role`; tests/tools/power.c plays the
-bootloader."""
+"""`sluice-agent install FILE` and what follows: reboot, confirm, fall-back, rollback.
+
+The bundles come from `sluice pack` and `sign`, the trust from `sluice root` and `role`;
+tests/tools/power.c plays the bootloader."""
 import json
 import os
 import random

@@ -1,5 +1,6 @@
-"""Roles, ceremonies and the publisher, by the command line. The publisher is killed at every step on
-the way; a reader must never see half a site."""
+"""Roles, ceremonies and the publisher, by the command line.
+
+The publisher is killed at every step on the way; a reader must never see half a site."""
 import base64
 import fcntl
 import hashlib
