@@ -66,11 +66,11 @@ say(struct cycle *cy, enum box_state state, enum outcome outcome, const struct p
 static void
 send_reports(struct cycle *cy)
 {
-	struct keep_going until_term = lookout_until_term(&cy->lookout);
+	struct keep_going keep_going = trial_keep_going(&cy->trial);
 	struct net_reply reply;
 	struct err e;
 
-	if (cy->net && spool_send(&cy->box.conf, cy->net, &until_term, &reply, &e) < 0)
+	if (cy->net && spool_send(&cy->box.conf, cy->net, &keep_going, &reply, &e) < 0)
 		log_warning("reports wait: %s", e.text);
 }
 

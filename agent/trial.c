@@ -22,12 +22,18 @@ ask_deadline(void *arg, struct err *e)
 	return 0;
 }
 
+struct keep_going
+trial_keep_going(struct trial *t)
+{
+	return (struct keep_going){ask_deadline, t};
+}
+
 /* Fresh metadata, fetched from the new system, and nothing in it that speaks against this update.
  */
 static int
 check_world(struct trial *t, struct err *e)
 {
-	struct keep_going keep_going = {ask_deadline, t};
+	struct keep_going keep_going = trial_keep_going(t);
 	const struct world *w;
 
 	if (t->box->state->pending.local)

@@ -25,6 +25,10 @@ struct trial {
 /* One round. *e says why it goes on or was given up. -1: neither could be done (or SIGTERM). */
 int trial_round(struct trial *t, enum trial_end *end, struct err *e);
 
+/* Fails past the deadline of the trial that runs, if one does, and for SIGTERM: for whatever waits
+ * for a server meanwhile. */
+struct keep_going trial_keep_going(struct trial *t);
+
 /* How long to wait before the next. */
 int64_t trial_wait_ms(const struct trial *t);
 

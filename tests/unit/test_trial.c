@@ -192,6 +192,24 @@ rounds_come_less_often_and_not_after_the_deadline(void **state)
 	assert_int_equal(trial_wait_ms(&x->trial), 1000);
 }
 
+static void
+nobody_waits_for_a_server_past_the_deadline(void **state)
+{
+	struct scene *x = *state;
+	struct keep_going k = trial_keep_going(&x->trial);
+	struct err e = ERR_INIT;
+
+	assert_int_equal(k.ask(k.arg, &e), 0);
+	make_overdue(x);
+	assert_int_equal(k.ask(k.arg, &e), -1);
+	assert_int_equal(e.class, ERR_NETWORK);
+	x->rig.s->pending = (struct pending){0};
+	assert_int_equal(k.ask(k.arg, &e), 0);
+	x->ending = 1;
+	assert_int_equal(k.ask(k.arg, &e), -1);
+	assert_int_equal(e.class, ERR_STOPPED);
+}
+
 #define IN_SCENE(f) cmocka_unit_test_setup_teardown(f, scene_set, scene_clear)
 
 int
@@ -205,6 +223,7 @@ main(void)
 		IN_SCENE(without_a_server_a_network_update_is_inconclusive),
 		IN_SCENE(ill_health_counts_for_more_than_a_missing_server),
 		IN_SCENE(the_end_of_the_agent_decides_nothing),
+		IN_SCENE(nobody_waits_for_a_server_past_the_deadline),
 		IN_SCENE(rounds_come_less_often_and_not_after_the_deadline),
 	};
 
