@@ -80,7 +80,7 @@ class Workspace:
         bundle = self.path(f"{name}-{version}.ota")
         if os.path.exists(bundle):
             os.unlink(bundle)
-        self.sluice("pack", recipe, "-o", bundle)
+        self.sluice("pack", recipe, "-o", bundle, timeout=600)
         if sign:
             self.sluice("sign", bundle, "--key", self.key("releases"))
         return bundle
