@@ -207,18 +207,30 @@ document_delegation_keys(
 	return role_keys_from(delegation, d->keys, out, e);
 }
 
+static const json_t *
+metafile_entry(const struct document *d, const char *role)
+{
+	char name[ROLE_NAME_MAX + sizeof(".json")];
+
+	(void)snprintf(name, sizeof(name), "%s.json", role);
+	return json_object_get(json_object_get(d->verified.body, "meta"), name);
+}
+
+bool
+document_lists(const struct document *d, const char *role)
+{
+	return metafile_entry(d, role) != NULL;
+}
+
 int
 document_metafile(const struct document *d, const char *role, struct metafile *out, struct err *e)
 {
-	char name[ROLE_NAME_MAX + sizeof(".json")];
-	const json_t *entry;
+	const json_t *entry = metafile_entry(d, role);
 
-	(void)snprintf(name, sizeof(name), "%s.json", role);
-	entry = json_object_get(json_object_get(d->verified.body, "meta"), name);
 	if (!entry)
 		return err_set(e, ERR_UNTRUSTED,
-			"%s metadata, version %" PRIu64 ", does not list %s", d->role, d->version,
-			name);
+			"%s metadata, version %" PRIu64 ", does not list %s.json", d->role,
+			d->version, role);
 	return field_read_metafile(entry, out, e);
 }
 

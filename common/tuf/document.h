@@ -73,6 +73,9 @@ const json_t *document_delegations(const struct document *d);
 int document_delegation_keys(
 	const struct document *d, const json_t *delegation, struct role_keys *out, struct err *e);
 
+/* Whether a timestamp or snapshot lists role. */
+bool document_lists(const struct document *d, const char *role);
+
 /* What a timestamp or snapshot says of role. ERR_UNTRUSTED when it does not list it. */
 int document_metafile(
 	const struct document *d, const char *role, struct metafile *out, struct err *e);

@@ -16,7 +16,7 @@ struct search {
 	const struct document *visited[TUF_DELEGATIONS_MAX];
 	size_t visited_count;
 	const struct document *holder; /* the role that lists path, once found */
-	bool ended;		       /* found, or a terminating delegation was passed */
+	bool ended; /* found, or a terminating delegation or a silent role was passed */
 };
 
 static int search_role(struct search *s, const struct document *d, struct err *e);
@@ -32,7 +32,9 @@ was_visited(const struct search *s, const char *role)
 }
 
 /* Follows one delegation of d, verifying the role by what d says of it, whoever else vouched for
- * that role before. */
+ * that role before. A role that has never published anything (the snapshot does not list it, and
+ * may not drop what it once did) lists nothing, and nobody behind it is asked in its place: else
+ * the snapshot key could hand its paths to a later role. */
 static int
 search_delegation(
 	struct search *s, const struct document *d, const json_t *delegation, struct err *e)
@@ -44,6 +46,10 @@ search_delegation(
 	if (s->visited_count == TUF_DELEGATIONS_MAX || !slot)
 		return err_set(e, ERR_LIMIT, "%s: no answer within %d delegated roles", s->path,
 			TUF_DELEGATIONS_MAX);
+	if (!document_lists(s->client->snapshot, role)) {
+		s->ended = true;
+		return 0;
+	}
 	if (document_delegation_keys(d, delegation, &keys, e) < 0 ||
 		client_update_targets(s->client, s->fetcher, role, slot, &keys, s->now_s, e) < 0)
 		return err_context(e, "role %s, delegated to by %s", role, d->role);

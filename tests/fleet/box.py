@@ -4,14 +4,16 @@ import hashlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import uuid
 
-from fleet.process import run
+from fleet.process import run, wait_until
 
 CHUNK = 65536
+UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 
 def make_image(path, version, size=1 << 20, seed=0):
@@ -43,6 +45,14 @@ def digest_of_file(path, length=None):
     return state.hexdigest()
 
 
+def is_program(pid, path):
+    """Whether a process runs this program; a fork that has not started its own yet does, too."""
+    try:
+        return os.path.realpath(f"/proc/{pid}/exe") == os.path.realpath(path)
+    except OSError:
+        return False
+
+
 class Box:
     """One box of a workspace. Side A holds `image` and is confirmed, as at manufacture."""
 
@@ -50,11 +60,12 @@ class Box:
                  slot_size=None):
         self.workspace, self.name, self.compatible = workspace, name, compatible
         self.programs = workspace.programs
-        self.dir = workspace.add_box(name, compatible, tags)
+        self.dir = self.given = workspace.add_box(name, compatible, tags)
         for folder in ("health.d", "hooks.d/pre.d", "hooks.d/post.d", "inhibit.d"):
             os.makedirs(self.path(folder))
         self.make_slots(image, slot_size or os.path.getsize(image))
         self.write_env()
+        self.script("can-boot", "exit 0\n")
         self.conf = self.read_given_conf()
         self.set({"box": {"plan": f"rollouts/{plan}.json"}})
         self.process = None
@@ -96,7 +107,8 @@ class Box:
         conf["box"]["trust_clock"] = "yes"
         conf["slot rootfs"] = {"type": "file", "a": self.slot("A"), "b": self.slot("B"),
                                "read_only": "yes"}
-        conf["boot"].update(file=self.path("boot.env"), tries="2")
+        conf["boot"].update(file=self.path("boot.env"), tries="2",
+                            reboot=f"/usr/bin/touch {self.path('reboot-requested')}")
         conf["health"].update(dir=self.path("health.d"), timeout="20s", deadline="60s")
         conf["hooks"]["dir"] = self.path("hooks.d")
         conf["inhibit"]["dir"] = self.path("inhibit.d")
@@ -141,3 +153,108 @@ class Box:
         side = env["booted"]
         return env["primary"] == side and env[side.lower() + "_confirmed"] == "yes" and \
             self.holds(side, image)
+
+    def slot_digests(self):
+        return {side: digest_of_file(self.slot(side)) for side in "AB"}
+
+    def other_side(self):
+        """The one that an update goes to now."""
+        return "A" if self.booted() == "B" else "B"
+
+    # Life: at the factory, power on, power off.
+
+    def factory_install(self, bundle):
+        """Installs a bundle from a file and confirms it, without any network."""
+        self.agent("install", bundle, "--no-reboot", "--metadata",
+                   self.workspace.path("site", "metadata"))
+        run([self.programs.tool("power"), "--dir", self.dir, "--once"])
+        self.agent("confirm")
+        self.first_side = self.booted()
+
+    def start(self):
+        """Turns it on: from now on its agent runs, and is booted again after each reboot."""
+        argv = [self.programs.tool("power"), "--dir", self.dir, "--agent", self.programs.agent,
+                "--can-boot", self.path("can-boot")]
+        with open(self.path("agent.log"), "ab") as log:
+            self.process = subprocess.Popen(argv, cwd=self.dir, stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log, start_new_session=True)
+
+    def stop(self, expect=None):
+        """Ends the agent as systemd would, and turns the box off. More than once is allowed."""
+        self.end(signal.SIGTERM, expect)
+
+    def kill(self):
+        """Power off, in the middle of whatever it was doing."""
+        for pid in reversed(self.agent_pids()):
+            os.kill(pid, signal.SIGKILL)
+        self.end(signal.SIGTERM, None)
+
+    def end(self, number, expect):
+        if self.process is None:
+            return
+        self.process.send_signal(number)
+        try:
+            status = self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            status = self.process.wait()
+        self.process = None
+        if expect is not None and status != expect:
+            raise RuntimeError(f"{self.name} ended with {status}, not {expect}:\n{self.log()}")
+
+    def agent_pids(self):
+        """The agent and its network child: nothing while it is between two boots."""
+        found = []
+        below = [self.process.pid] if self.process else []
+        while below:
+            try:
+                with open(f"/proc/{below[0]}/task/{below[0]}/children", encoding="ascii") as f:
+                    children = [int(pid) for pid in f.read().split()]
+            except (FileNotFoundError, ProcessLookupError):
+                children = []
+            children = [pid for pid in children if is_program(pid, self.programs.agent)]
+            found += children
+            below = below[1:] + children
+        return found
+
+    def log(self):
+        try:
+            with open(self.path("agent.log"), encoding="utf-8", errors="replace") as f:
+                return f.read()
+        except FileNotFoundError:
+            return ""
+
+    def boots(self):
+        """The sides that were booted since it was turned on, in order."""
+        return re.findall(r"^boot ([AB]),", self.log(), re.M)
+
+    def fetched(self, version):
+        """Bytes that the agent says it fetched for its last install of a version."""
+        found = re.findall(rf" {re.escape(version)}: ([\d.]+) (\w+) fetched", self.log())
+        if not found:
+            raise ValueError(f"{self.name} does not say what it fetched for {version}")
+        return float(found[-1][0]) * UNITS[found[-1][1]]
+
+    # What may happen to it.
+
+    def on_boot_of(self, side, command):
+        """A shell command that runs each time a side boots; when it fails, the side does not."""
+        self.script("can-boot", f'[ "$1" = {side} ] || exit 0\n{command}\n')
+
+    def break_boots_of(self, side):
+        self.on_boot_of(side, "exit 1")
+
+    # What is waited for.
+
+    def phase(self):
+        pending = self.status()["pending"]
+        return pending["phase"] if pending else None
+
+    def wait_for_phase(self, phase, timeout_s=30):
+        wait_until(lambda: self.phase() == phase, timeout_s,
+                   lambda: f"{self.name} is {phase}; it is {self.phase()}\n{self.log()[-2000:]}")
+
+    def wait_for_boots(self, count, timeout_s=40):
+        wait_until(lambda: len(self.boots()) >= count, timeout_s,
+                   lambda: f"{self.name} boots {count} times: {self.boots()}\n"
+                   f"{self.log()[-2000:]}")

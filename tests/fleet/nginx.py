@@ -8,6 +8,10 @@ import time
 
 from fleet.process import run, wait_until
 
+# Whose request it was, as its certificate says, and how many bytes it got.
+LOG_FORMAT = '''log_format boxes '-$sluice_box "$request" $status $body_bytes_sent';
+'''
+
 
 def free_port():
     """A port of loopback that was free a moment ago."""
@@ -18,7 +22,8 @@ def free_port():
 
 class Nginx:
     """nginx for one workspace, on loopback. What is changed in its configuration: it listens on
-    loopback only, and its server block has the given directives (a rate limit, say)."""
+    loopback only, its log names boxes, and its server block has the given directives (a rate
+    limit, say)."""
 
     def __init__(self, workspace, directives=""):
         self.workspace = workspace
@@ -32,10 +37,12 @@ class Nginx:
         """Rewrites the configuration as `sluice init` made it, with these directives."""
         port = self.workspace.port
         text = self.made.replace(f"listen {port} ssl;", f"listen 127.0.0.1:{port} ssl;")
-        if text == self.made and f"listen 127.0.0.1:{port} ssl;" not in text:
-            raise ValueError(f"{self.conf} listens on another port than {port}")
-        text = text.replace("    server_tokens off;\n",
-                            f"    server_tokens off;\n    {directives}\n", 1)
+        if text == self.made:
+            raise ValueError(f"{self.conf} does not listen on {port}")
+        text = LOG_FORMAT + text.replace(
+            "    server_tokens off;\n", "    server_tokens off;\n"
+            f"    access_log {self.workspace.path('nginx', 'access.log')} boxes;\n"
+            f"    {directives}\n", 1)
         with open(self.conf, "w", encoding="utf-8") as f:
             f.write(text)
 
@@ -70,6 +77,15 @@ class Nginx:
         wait_until(lambda: self.workers() - workers, 15, "nginx has new workers")
         time.sleep(0.1)
 
+    def freeze_command(self):
+        """A shell command after which the server answers nothing, as if the line were cut."""
+        pid = self.process.pid
+        return f"kill -STOP {pid} $(cat /proc/{pid}/task/{pid}/children)"
+
+    def thaw(self):
+        for pid in {self.process.pid} | set(map(int, self.workers())):
+            os.kill(pid, signal.SIGCONT)
+
     def workers(self):
         path = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
         with open(path, encoding="ascii") as f:
@@ -79,6 +95,7 @@ class Nginx:
         """Ends it at once, connections and all; again and again is allowed."""
         if self.process is None:
             return
+        self.thaw()
         self.process.terminate()
         try:
             self.process.wait(15)
@@ -94,10 +111,11 @@ class Nginx:
         except FileNotFoundError:
             return ""
 
-    def requests(self):
-        """(method, path, status, bytes) of all requests so far."""
-        return [(m[1], m[2], int(m[3]), int(m[4])) for m in
-                re.finditer(r'"(\w+) (\S+) [^"]*" (\d+) (\d+)', self.log())]
+    def requests(self, box=None):
+        """(method, path, status, bytes) of all requests so far, or of those of one box."""
+        return [(m[2], m[3], int(m[4]), int(m[5])) for m in
+                re.finditer(r'^(\S+) "(\w+) (\S+) [^"]*" (\d+) (\d+)', self.log(), re.M)
+                if box is None or m[1] == f"-{box}"]
 
     def __enter__(self):
         return self.start()

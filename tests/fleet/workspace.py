@@ -8,6 +8,29 @@ from fleet.process import Programs, run
 ROLES = {"releases": "bundles/*", "rollouts": "rollouts/*", "gates": "gates/*"}
 KEYS = ("root", "targets", "snapshot", "timestamp", "releases", "rollouts", "gates")
 
+CLOCK = """#include <stdlib.h>
+#include <sys/time.h>
+#include <time.h>
+time_t time(time_t *out)
+{
+	struct timeval now;
+	gettimeofday(&now, NULL);
+	now.tv_sec += atol(getenv("SLUICE_TEST_CLOCK_S"));
+	if (out)
+		*out = now.tv_sec;
+	return now.tv_sec;
+}
+"""
+
+
+def clock_preload(folder, offset_s):
+    """The environment of a program whose time() is wrong by so many seconds."""
+    library = os.path.join(folder, "clock.so")
+    if not os.path.exists(library):
+        run(["gcc", "-shared", "-fPIC", "-o", library, "-x", "c", "-"], input=CLOCK)
+    return {"LD_PRELOAD": library, "SLUICE_TEST_CLOCK_S": str(offset_s),
+            "ASAN_OPTIONS": "verify_asan_link_order=0"}
+
 
 class Workspace:
     """One folder made by `sluice init`, and what is done in it."""
@@ -17,6 +40,7 @@ class Workspace:
         self.port = port
         self.url = f"https://127.0.0.1:{port}/"
         self.programs = programs or Programs()
+        self.clock_s = 0  # how far the clock of this host is from the right time
 
     def path(self, *parts):
         return os.path.join(self.dir, *parts)
@@ -26,8 +50,11 @@ class Workspace:
 
     def sluice(self, *args, check=0, **kwargs):
         """Runs `sluice ARGS` in the workspace; check is the exit status that it has to have."""
-        return run([self.programs.sluice, *map(str, args)], check=check, cwd=self.dir,
-                   env=dict(os.environ, SLUICE_WORKSPACE=self.dir), **kwargs)
+        env = dict(os.environ, SLUICE_WORKSPACE=self.dir)
+        if self.clock_s:
+            env.update(clock_preload(self.dir, self.clock_s))
+        return run([self.programs.sluice, *map(str, args)], check=check, cwd=self.dir, env=env,
+                   **kwargs)
 
     def init(self):
         run([self.programs.sluice, "init", self.dir, "--site-url", self.url])

@@ -1,0 +1,54 @@
+"""A gate opens one plan and one bundle, bit for bit: whatever takes their place finds it shut."""
+import unittest
+
+from fleet.case import NEW, OLD, FleetCase
+
+
+class Binding(FleetCase):
+    def test_a_bundle_released_again_under_an_open_gate_is_not_installed(self):
+        box = self.box(start=False)
+        self.roll_out()
+        # The same name and version, other content: signed and released as it should be.
+        self.pack("2.0.1")
+        self.pack(NEW, image=self.images["2.0.1"])
+        self.workspace.release(self.bundles[NEW])
+        box.start()
+        self.settle()
+        self.assert_runs(box, OLD)
+        self.assertRegex(box.agent("check").stdout, "(?i)held|bundle")
+        self.workspace.publish_plan(self.workspace.plan(self.bundles[NEW], [("all", "100%")]))
+        self.settle()
+        self.assert_runs(box, OLD)  # the plan is another one now, so its gate is shut
+        self.workspace.open_gate("all")
+        self.wait_for_outcome(box, "ok")
+        self.assert_runs(box, NEW)
+
+    def test_a_plan_rewritten_under_an_open_gate_finds_it_shut(self):
+        box = self.box(start=False)
+        self.workspace.roll_out(self.bundles[NEW], [("none", ["gw-999999"]), ("all", "100%")],
+                                open_waves=["none"])
+        self.workspace.publish_plan(self.workspace.plan(
+            self.bundles[NEW], [("none", ["gw-999999", box.name]), ("all", "100%")]))
+        box.start()
+        self.settle()
+        self.assert_runs(box, OLD)
+        self.assertIn("gate", box.agent("check").stdout)
+        self.workspace.open_gate("none")
+        self.wait_for_outcome(box, "ok")
+        self.assert_runs(box, NEW)
+
+    def test_a_plan_withdrawn_during_an_install_ends_it(self):
+        self.nginx.set("limit_rate 60k;")
+        self.nginx.reload()
+        box = self.box()
+        self.roll_out()
+        box.wait_for_phase("installing")
+        self.workspace.publish_plan(self.workspace.plan(
+            self.bundles[OLD], [("all", "100%")]))
+        self.wait_for_outcome(box, "stopped")
+        self.assert_runs(box, OLD, other_side_boots=False)
+        self.assertEqual(box.status()["stops"], [])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,91 @@
+"""Stops, by where a box is; and that a stop stays until a resume names it."""
+import time
+import unittest
+
+from fleet.case import NEW, OLD, FleetCase
+
+SLOW = "limit_rate 60k;"
+
+
+class Stop(FleetCase):
+    def slow_down(self, directives=SLOW):
+        self.nginx.set(directives)
+        self.nginx.reload()
+
+    def test_a_stop_ends_a_download_and_a_resume_takes_it_up_again(self):
+        self.slow_down()
+        box = self.box()
+        self.roll_out()
+        box.wait_for_phase("installing")
+        published = time.monotonic()
+        stop = self.workspace.stop("stable", reason="smoke in lyon")
+        report = self.wait_for_outcome(box, "stopped", timeout_s=15)
+        self.assertLess(time.monotonic() - published, 10)
+        self.assertIn("smoke in lyon", report["detail"])
+        self.assert_runs(box, OLD, other_side_boots=False)
+        self.assertEqual([s["id"] for s in box.status()["stops"]], [stop])
+        # Metadata that merely lacks the stop does not clear it: only a resume does.
+        self.slow_down("")
+        self.settle()
+        self.assert_runs(box, OLD)
+        self.workspace.resume(stop)
+        self.wait_for_outcome(box, "ok", timeout_s=60)
+        self.assert_runs(box, NEW)
+        self.assertEqual(box.status()["stops"], [])
+
+    def test_a_box_that_has_not_started_does_not_start(self):
+        box = self.box(start=False)
+        self.roll_out()
+        stop = self.workspace.stop("stable")
+        box.start()
+        self.settle()
+        self.assert_runs(box, OLD)
+        self.assertEqual([s["id"] for s in box.status()["stops"]], [stop])
+        self.assertIn("stop", box.agent("check").stdout)
+
+    def test_a_stop_of_everything_stops_and_its_resume_lets_go(self):
+        box = self.box(start=False)
+        self.roll_out()
+        stop = self.workspace.stop()
+        box.start()
+        self.settle()
+        self.assert_runs(box, OLD)
+        self.workspace.resume(stop)
+        self.wait_for_outcome(box, "ok", timeout_s=60)
+        self.assert_runs(box, NEW)
+
+    def test_a_stop_before_the_reboot_cancels_the_try(self):
+        box = self.box(start=False)
+        box.set({"boot": {"reboot": None}})  # a person reboots this one
+        self.roll_out()
+        box.start()
+        box.wait_for_phase("activated")
+        self.workspace.stop("stable")
+        self.wait_for_outcome(box, "stopped")
+        self.assertEqual(box.env()["primary"], box.first_side)
+        self.assert_runs(box, OLD, other_side_boots=False)
+
+    def test_a_stop_sends_an_unconfirmed_box_back(self):
+        box = self.box(start=False)
+        box.script("health.d/10-slow",
+                   f'grep -q "^booted={box.other_side()}$" {box.path("boot.env")} || exit 0\n'
+                   f'test -e {box.path("well")}\n')
+        self.roll_out(deadline="60s")
+        box.start()
+        box.wait_for_boots(2)
+        self.workspace.stop("stable")
+        self.wait_for_outcome(box, "stopped", timeout_s=60)
+        self.assert_runs(box, OLD)
+        self.assertEqual(box.status()["failed"], [])
+
+    def test_a_confirmed_box_stays(self):
+        box = self.box()
+        self.roll_out()
+        self.wait_for_outcome(box, "ok")
+        self.workspace.stop("stable")
+        self.settle()
+        self.assert_runs(box, NEW)
+
+
+if __name__ == "__main__":
+    unittest.main()

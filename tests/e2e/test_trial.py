@@ -1,0 +1,67 @@
+"""The first boot of a new system: unhealthy, cut off, or just fine."""
+import unittest
+
+from fleet.case import NEW, OLD, FleetCase
+
+# Checks get no word on which system they run in: they look at it, as a real one would.
+NEW_SYSTEM = 'grep -q "^booted={new}$" "{env}"'
+
+
+class Trial(FleetCase):
+    def in_new_system(self, box):
+        return NEW_SYSTEM.format(new=box.other_side(), env=box.path("boot.env"))
+
+    def test_an_unhealthy_new_system_falls_back_and_is_not_tried_again(self):
+        box = self.box(start=False)
+        box.script("health.d/10-disk", f"{self.in_new_system(box)} && echo no disk && exit 1\n"
+                   "exit 0\n")
+        self.roll_out(deadline="4s")
+        box.start()
+        report = self.wait_for_outcome(box, "reverted", timeout_s=60)
+        self.assertIn("no disk", report["detail"] + report["log"])
+        self.settle(4)
+        self.assert_runs(box, OLD, other_side_boots=False)
+        self.assertEqual(self.workspace.outcomes(box.name).count("reverted"), 1)
+        self.assertFalse(box.status()["failed"][0]["inconclusive"])
+        starts = [r for r in self.workspace.reports(box.name) if r["state"] == "starting"]
+        self.assertEqual(len(starts), 1)
+
+    def test_a_higher_attempt_tries_again_what_has_failed(self):
+        box = self.box(start=False)
+        box.script("health.d/10-disk", f"{self.in_new_system(box)} && exit 1\nexit 0\n")
+        self.roll_out(deadline="3s")
+        box.start()
+        self.wait_for_outcome(box, "reverted", timeout_s=60)
+        box.script("health.d/10-disk", "exit 0\n")
+        self.workspace.publish_plan(self.workspace.plan(
+            self.bundles[NEW], [("all", "100%")], attempt=2))
+        self.workspace.open_gate("all")
+        self.wait_for_outcome(box, "ok", timeout_s=60)
+        self.assert_runs(box, NEW)
+
+    def test_a_new_system_that_never_starts_its_agent_falls_back_by_itself(self):
+        box = self.box(start=False)
+        box.break_boots_of(box.other_side())
+        self.roll_out()
+        box.start()
+        self.wait_for_outcome(box, "reverted", timeout_s=60)
+        self.assert_runs(box, OLD)
+
+    def test_a_new_system_without_network_is_inconclusive_and_not_condemned(self):
+        box = self.box(start=False)
+        self.roll_out(deadline="4s")
+        box.on_boot_of(box.other_side(), self.nginx.freeze_command())
+        box.start()
+        box.wait_for_boots(3, timeout_s=60)  # old, new, old again
+        self.nginx.thaw()
+        report = self.wait_for_outcome(box, "inconclusive", timeout_s=60)
+        self.assertNotIn("reverted", self.workspace.outcomes(box.name))
+        self.assertTrue(report["detail"])
+        self.assertTrue(box.status()["failed"][0]["inconclusive"])
+        box.on_boot_of(box.other_side(), "true")
+        self.wait_for_outcome(box, "ok", timeout_s=90)
+        self.assert_runs(box, NEW)
+
+
+if __name__ == "__main__":
+    unittest.main()
