@@ -17,6 +17,13 @@ box_close(struct box *b)
 	box_unlock(b);
 }
 
+static void
+box_move(struct box *from, struct box *to)
+{
+	*to = *from;
+	*from = BOX_INIT;
+}
+
 int
 box_open(const char *conf_path, struct box *out, struct err *e)
 {
@@ -30,8 +37,7 @@ box_open(const char *conf_path, struct box *out, struct err *e)
 		return err_sys(e, ENOMEM, "reading the state");
 	if (state_load(b.conf.state_dir, b.state, e) < 0)
 		return -1;
-	*out = b;
-	b = BOX_INIT;
+	box_move(&b, out);
 	return 0;
 }
 

@@ -114,6 +114,17 @@ doubled_unknown_and_missing_keys_are_refused(void **state)
 		assert_int_equal(boot_env_load(path, &env, &e), -1);
 		assert_int_equal(e.class, ERR_MALFORMED);
 	}
+	for (const char *line = SAMPLE; *line; line = strchr(line, '\n') + 1) {
+		char text[2 * sizeof(SAMPLE)];
+		struct err e = ERR_INIT;
+		struct boot_env env;
+		int len = snprintf(
+			text, sizeof(text), "%s%.*s\n", SAMPLE, (int)strcspn(line, "\n"), line);
+
+		env_write(text, (size_t)len);
+		assert_int_equal(boot_env_load(path, &env, &e), -1);
+		assert_non_null(strstr(e.text, "given twice"));
+	}
 }
 
 static void

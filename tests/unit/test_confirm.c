@@ -157,7 +157,7 @@ bootloader_that_fell_back_condemns_the_release(void **state)
 	CLEANUP(rig_free) struct rig r;
 	struct settlement now;
 	const struct failed *f;
-	char id[16];
+	char id[32];
 
 	rig_activated(&r, *state);
 	for (int i = 1; i <= 4; i++) {
@@ -360,12 +360,32 @@ linked_tree_goes_back_at_once(void **state)
 	(void)settled(&r, SETTLED_NOTHING);
 }
 
+static void
+link_goes_back_only_to_what_is_there(void **state)
+{
+	CLEANUP(rig_free) struct rig r;
+	struct err e = ERR_INIT;
+	enum side current;
+
+	rig_linked(&r, *state);
+	(void)settled(&r, SETTLED_UNCONFIRMED);
+	assert_int_equal(confirm_commit(r.c, r.boot, r.s, &e), 0);
+	r.s->rollback_floor = 0;
+	assert_int_equal(rmdir("a.app"), 0);
+	assert_int_equal(revert_confirmed(r.c, r.boot, r.s, true, &e), -1);
+	assert_int_equal(e.class, ERR_REFUSED);
+	assert_int_equal(mkdir("a.app", 0755), 0);
+	assert_int_equal(revert_confirmed(r.c, r.boot, r.s, true, &e), 0);
+	assert_int_equal(boot_links.current(r.c, &current, &e), 0);
+	assert_int_equal(current, SIDE_A);
+}
+
 /* No bootloader counts tries of a link, so the agent does. */
 static void
 linked_tree_that_never_confirms_is_overdue_after_its_boots(void **state)
 {
 	CLEANUP(rig_free) struct rig r;
-	char id[16];
+	char id[32];
 
 	rig_linked(&r, *state);
 	for (int i = 1; i <= 4; i++) {
@@ -418,6 +438,7 @@ main(void)
 		IN_FOLDER(deadline_starts_with_the_first_sight_of_each_boot),
 		IN_FOLDER(linked_tree_is_confirmed_without_a_reboot),
 		IN_FOLDER(linked_tree_goes_back_at_once),
+		IN_FOLDER(link_goes_back_only_to_what_is_there),
 		IN_FOLDER(linked_tree_that_never_confirms_is_overdue_after_its_boots),
 		IN_FOLDER(cut_off_swap_of_a_link_is_cleaned),
 	};

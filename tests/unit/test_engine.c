@@ -84,12 +84,12 @@ bench_free(struct bench *b)
 
 /* The place holds before. */
 static void
-bench_make(struct bench *b, const uint8_t *before)
+bench_make_size(struct bench *b, const uint8_t *before, size_t size)
 {
 	struct err e = ERR_INIT;
 
 	*b = (struct bench){.asks_left = UINT32_MAX};
-	made_image(&b->made, "rootfs", "rootfs", span_of(image, IMAGE_BYTES));
+	made_image(&b->made, "rootfs", "rootfs", span_of(image, size));
 	b->index_fd = memory_file(buf_span(&b->made.index));
 	b->memory.bytes = malloc(IMAGE_BYTES);
 	assert_non_null(b->memory.bytes);
@@ -100,6 +100,12 @@ bench_make(struct bench *b, const uint8_t *before)
 	b->keep_going = (struct keep_going){ask, b};
 	assert_int_equal(index_open(b->index_fd, "index", 0, &b->made.p, &b->index, &e), 0);
 	assert_int_equal(index_open(b->index_fd, "index", 0, &b->made.p, &b->scout, &e), 0);
+}
+
+static void
+bench_make(struct bench *b, const uint8_t *before)
+{
+	bench_make_size(b, before, IMAGE_BYTES);
 }
 
 static struct engine
@@ -380,6 +386,32 @@ index_that_changed_since_it_was_checked_writes_nothing(void **state)
 	assert_int_equal(b.source.opens, 0);
 }
 
+/* Sizes around chunks and blocks: nothing, a byte, a block and its neighbours, a chunk likewise. */
+static void
+every_odd_size_is_filled_and_checked(void **state)
+{
+	static const size_t sizes[] = {
+		0, 1, 4095, 4096, 4097, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, IMAGE_BYTES};
+	AUTO_FREE uint8_t *before = other_bytes();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		CLEANUP(bench_free) struct bench b;
+		struct engine g;
+		struct err e;
+		bool changed;
+
+		bench_make_size(&b, before, sizes[i]);
+		assert_int_equal(bench_fill(&b, &changed, &e), 0);
+		assert_int_equal(changed, sizes[i] > 0);
+		assert_memory_equal(b.memory.bytes, image, sizes[i]);
+		assert_memory_equal(
+			b.memory.bytes + sizes[i], before + sizes[i], IMAGE_BYTES - sizes[i]);
+		g = bench_engine(&b);
+		assert_int_equal(engine_check(&g, &e), 0);
+	}
+}
+
 int
 main(void)
 {
@@ -394,6 +426,7 @@ main(void)
 		cmocka_unit_test(every_chunk_is_asked_for),
 		cmocka_unit_test(what_reads_back_wrong_is_found),
 		cmocka_unit_test(place_that_forgets_is_found),
+		cmocka_unit_test(every_odd_size_is_filled_and_checked),
 		cmocka_unit_test(index_that_changed_since_it_was_checked_writes_nothing),
 	};
 

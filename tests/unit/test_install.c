@@ -192,12 +192,18 @@ flipped_and_truncated_bundles_are_refused(void **state)
 	CLEANUP(rig_free) struct rig r;
 	AUTO_BUF struct buf good = BUF_INIT(1 << 20);
 	struct err e = ERR_INIT;
+	uint64_t head_size;
 
 	rig_make(&r, *state, ROOTFS);
 	slots_make();
 	rig_write_image(&r, span_of(image, CHUNK_BYTES + 9), "2.0", 5, "x.ota");
 	assert_int_equal(file_read("x.ota", &good, &e), 0);
+	assert_int_equal(rig_verify(&r, "x.ota", &e), 0);
+	head_size = r.head.layout.head_size;
 	for (size_t at = 0; at < good.len; at += at < 4096 ? 1 : 4999) {
+		/* Nothing is wrong with a head and seen only when something has been changed. */
+		if (at <= head_size)
+			assert_true(rig_env(&r).side[SIDE_B].bootable);
 		good.data[at] ^= 0x10;
 		assert_int_equal(folder_put("y.ota", good.data, good.len), 0);
 		if (rig_install(&r, "y.ota", NULL, &e) == 0)

@@ -136,8 +136,8 @@ every_difference_is_seen(void **state)
 		"printf 'The app' > app.new/bin/app; touch -d @1600000000 app.new/bin/app",
 		"touch app.new/bin/app", "rm app.new/bin/b; cp -p app.new/bin/app app.new/bin/b",
 		"ln -sfn ap app.new/bin/c; touch -h -d @1600000000 app.new/bin/c",
-		"printf x > app.new/etc/more", "rm app.new/bin/empty", "touch app.new/etc",
-		"rm app.new/bin/empty; mkdir -m 600 app.new/bin/empty",
+		"printf x > app.new/etc/more", "printf x > app.new/more", "rm app.new/bin/empty",
+		"touch app.new/etc", "rm app.new/bin/empty; mkdir -m 600 app.new/bin/empty",
 		"printf x >> app.new/bin/empty; touch -d @1600000000 app.new/bin/empty",
 		"touch -h app.new/bin/c", "chown 1:1 app.new/bin/empty",
 		"rm app.new/big; ln -s /etc/passwd app.new/big"};
