@@ -351,11 +351,9 @@ tree_build(const char *path, const struct tree_list *list, const struct engine *
 	AUTO_CLOSE int root = -1;
 	char new_path[PATH_MAX];
 
-	if (tree_new_path(path, new_path, e) < 0 ||
-		prepare_clean(new_path, list, g, &root, e) < 0 ||
-		fill(new_path, list, g, root, e) < 0)
+	if (tree_new_path(path, new_path, e) < 0 || prepare_clean(new_path, list, g, &root, e) < 0)
 		return -1;
-	return dir_sync_parent(new_path, e);
+	return fill(new_path, list, g, root, e);
 }
 
 int
