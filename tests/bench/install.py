@@ -42,20 +42,25 @@ def compress(workspace, image):
     return path
 
 
-def run_peer(workspace, slot):
-    """Returns (processor seconds, seconds) of what people do without an updater."""
-    url = workspace.url + "targets/bundles/peer.img.zst"
-    command = (f"set -o pipefail; curl -sS --cacert {workspace.path('tls', 'ca.crt')} {url} | "
-               f"zstd -dc | dd bs=1M iflag=fullblock conv=fsync status=none of={slot}")
+def run_shell(command):
+    """Returns (processor seconds, seconds) of a pipeline."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.monotonic()
-    subprocess.run(["bash", "-c", command], check=True)
+    subprocess.run(["bash", "-c", "set -o pipefail; " + command], check=True,
+                   stdout=subprocess.DEVNULL)
     took = time.monotonic() - started
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, took
 
 
-def figures_of(size_mib, ours, peer):
+def run_peer(workspace, slot):
+    """What people do without an updater."""
+    url = workspace.url + "targets/bundles/peer.img.zst"
+    return run_shell(f"curl -sS --cacert {workspace.path('tls', 'ca.crt')} {url} | zstd -dc | "
+                     f"dd bs=1M iflag=fullblock conv=fsync status=none of={slot}")
+
+
+def figures_of(size_mib, ours, peer, hashing):
     gib, watch = size_mib / 1024, ours.watch
     name = f"install {size_mib} MiB"
     large = ", ".join(f"{path}: {size / MIB:.0f} MiB" for path, size in watch.large.items())
@@ -66,6 +71,7 @@ def figures_of(size_mib, ours, peer):
         Figure(f"{name}, copies of it", large or "none", "none", not large),
         Figure(f"{name}, processor", f"{ours.cpu_s / gib:.2f} s/GiB; curl | zstd | dd "
                f"{peer[0] / gib:.2f}; ratio {ours.cpu_s / peer[0]:.2f}"),
+        Figure("  to compare: its SHA-256, once", f"{hashing[0] / gib:.2f} s/GiB"),
         Figure(f"{name}, time", f"{ours.wall_s:.1f} s, read back and all; curl | zstd | dd "
                f"{peer[1]:.1f} s; ratio {ours.wall_s / peer[1]:.2f}"),
     ]
@@ -84,9 +90,10 @@ def install(build, folder, size_mib):
             raise SystemExit(f"bench: slot B is not the image\n{said_by(box)}")
         os.truncate(box.slot("B"), 0)
         peer = run_peer(workspace, box.slot("B"))
+        hashing = run_shell(f"openssl dgst -sha256 {image}")
         if not box.holds("B", image):
             raise SystemExit("bench: what dd wrote is not the image")
-    return figures_of(size_mib, ours, peer)
+    return figures_of(size_mib, ours, peer, hashing)
 
 
 def run(build, folder):
