@@ -12,7 +12,7 @@ import time
 
 from figure import Figure
 from fleet import Box, Nginx, Workspace, free_port, make_image
-from fleet.watch import MIB, said_by, watched_install
+from fleet.watch import MIB, watched_install
 
 SIZES_MIB = (256, 2048)
 PSS_MAX = 24 * MIB
@@ -87,7 +87,7 @@ def install(build, folder, size_mib):
         box = Box(workspace, NAME, old, slot_size=size_mib * MIB)
         ours = watched_install(box, size_mib * MIB)
         if not box.holds("B", image):
-            raise SystemExit(f"bench: slot B is not the image\n{said_by(box)}")
+            raise SystemExit(f"bench: slot B is not the image\n{box.log()}")
         os.truncate(box.slot("B"), 0)
         peer = run_peer(workspace, box.slot("B"))
         hashing = run_shell(f"openssl dgst -sha256 {image}")

@@ -5,7 +5,7 @@ import tempfile
 import unittest
 
 from fleet import Box, Nginx, Workspace, free_port, make_image
-from fleet.watch import MIB, said_by, watched_install
+from fleet.watch import MIB, watched_install
 
 PSS_MAX = 24 * MIB
 SIZE = 32 * MIB
@@ -26,7 +26,7 @@ class Memory(unittest.TestCase):
         with Nginx(workspace):
             box = Box(workspace, "gw-000001", self.image("1.0.0", MIB), slot_size=SIZE)
             watch = watched_install(box, SIZE, 120).watch
-        self.assertTrue(box.holds("B", new), said_by(box))
+        self.assertTrue(box.holds("B", new), box.log())
         self.assertGreater(watch.samples, 10)
         self.assertGreater(len(watch.shares), 1, "the agent and its network child")
         self.assertEqual(watch.large, {})

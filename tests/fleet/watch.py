@@ -121,11 +121,6 @@ class Watch(threading.Thread):
         return " + ".join(f"{pss / MIB:.1f}" for _, pss in sorted(self.shares.items()))
 
 
-def said_by(box):
-    with open(box.path("agent.log"), encoding="utf-8", errors="replace") as f:
-        return f.read()[-3000:]
-
-
 Installed = collections.namedtuple("Installed", "watch cpu_s wall_s")
 
 
@@ -145,9 +140,10 @@ def watched_install(box, payload_bytes, timeout_s=600):
             done, status = os.waitpid(pid, os.WNOHANG)
             if done:
                 pid = None
-                raise RuntimeError(f"the agent ended with wait status {status}\n{said_by(box)}")
+                raise RuntimeError(f"the agent ended with wait status {status}\n"
+                                   f"{box.log()[-3000:]}")
             if time.monotonic() > started + timeout_s:
-                raise TimeoutError(f"no reboot after {timeout_s} s\n{said_by(box)}")
+                raise TimeoutError(f"no reboot after {timeout_s} s\n{box.log()[-3000:]}")
             time.sleep(0.01)
         took = time.monotonic() - started
     finally:
