@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import time
 import unittest
 
 from publishing import Reader, Workspace, canonical, public_key
@@ -34,6 +35,11 @@ class Ceremony(Workspace):
         self.sluice("root", "init", "--root", self.key("root1"), "--root", self.key("root1"),
                     "--threshold", "2", "--targets", self.key("targets"), "--snapshot",
                     self.key("snapshot"), "--timestamp", self.key("timestamp"), code=2)
+
+    def test_a_threshold_that_nobody_can_reach_is_refused(self):
+        self.sluice("root", "init", "--root", self.key("root1"), "--threshold", "2", "--targets",
+                    self.key("targets"), "--snapshot", self.key("snapshot"), "--timestamp",
+                    self.key("timestamp"), code=2)
 
     def test_a_root_below_its_threshold_is_not_published(self):
         self.sluice("root", "init", "--root", self.key("root1"), "--root",
@@ -323,10 +329,22 @@ class Publisher(Workspace):
         before = self.walk()
         self.set_push("false")
         self.stage()
-        done = self.sluice("publish", code=1)
-        self.assertIn("the old site stays in force", done.stderr)
-        self.assertEqual(self.walk(), before)
-        self.assertEqual(self.incoming(), ["releases.json"])
+        seen = {}
+        for _ in range(2):
+            done = self.sluice("publish", code=1)
+            self.assertIn("the old site stays in force", done.stderr)
+            self.assertEqual(self.walk(), before)
+            self.assertEqual(self.incoming(), ["releases.json"])
+            # The next snapshot differs by its time, and so it must by its name.
+            self.check_unchanged(seen)
+            time.sleep(1.1)
+
+    def check_unchanged(self, seen):
+        for name in os.listdir(self.path("site/metadata")):
+            if name[0].isdigit() and name.endswith(".json"):
+                with open(self.path("site/metadata", name), "rb") as f:
+                    data = f.read()
+                self.assertEqual(seen.setdefault(name, data), data, name)
 
     def test_what_changes_in_incoming_meanwhile_stays_there(self):
         self.stage()
@@ -365,7 +383,9 @@ class Publisher(Workspace):
         self.assertEqual(self.walk()["snapshot"]["version"], before + 1)
 
     def test_a_publisher_killed_at_any_step_leaves_a_whole_site(self):
-        """Kills it before the Nth rename, fsync or unlink, for each N that there is."""
+        """Kills it before the Nth rename, fsync or unlink, for each N that there is. A file that
+        a reader may have seen never changes, either."""
+        seen = {}
         for call in ("rename", "fsync", "unlink"):
             for n in range(1, 60):
                 with self.subTest(call=call, n=n):
@@ -377,6 +397,7 @@ class Publisher(Workspace):
                         prefix=("strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}",
                                 "-e", f"inject={call}:signal=SIGKILL:when={n}"))
                     self.walk()
+                    self.check_unchanged(seen)
                 if done.returncode == 0:
                     break
             else:

@@ -98,6 +98,8 @@ class Release(Workspace):
         self.release()
         self.bundle = self.pack(b"version three" * 30000, "2.6.0")
         self.release(key="other")
+        with open(self.path("incoming/releases.json"), encoding="utf-8") as f:
+            self.assertEqual(len(json.load(f)["signatures"]), 1)
         # One signature is on 2.5.0 alone, the other on both: neither list has two.
         self.assertEqual(list(self.walk()["releases"]["targets"]),
                          ["bundles/gateway-2.4.0.ota"])
@@ -114,6 +116,16 @@ class Release(Workspace):
             json.dump(waiting, f)
         done = self.release(code=1)
         self.assertIn("not signed by any key of the role", done.stderr)
+
+    def test_what_was_overtaken_in_incoming_is_not_built_upon(self):
+        self.release("--no-publish")
+        waiting = self.path("incoming/releases.json")
+        os.rename(waiting, self.path("overtaken"))
+        self.bundle = self.pack(b"version two" * 30000, "2.5.0")
+        self.release()
+        os.rename(self.path("overtaken"), waiting)
+        done = self.release(code=1)
+        self.assertIn("version 1 is published; remove it and sign again", done.stderr)
 
     def test_new_keys_take_nothing_over_from_old_ones(self):
         self.release()
