@@ -111,7 +111,8 @@ image_room_check(
 {
 	AUTO_SLOT struct slot slot = SLOT_INIT;
 
-	if (slot_check_apart(class, e) < 0 || slot_open(class, target, false, &slot, e) < 0)
+	/* As for writing: one that is mounted is refused here, before anything has changed. */
+	if (slot_check_apart(class, e) < 0 || slot_open(class, target, true, &slot, e) < 0)
 		return -1;
 	if (slot.size < p->size)
 		return err_set(e, ERR_REFUSED,
