@@ -203,10 +203,8 @@ permit(struct cycle *cy, const struct release *release, struct err *e)
 {
 	struct keep_going until_term = lookout_until_term(&cy->lookout);
 	const struct pending *p = &cy->box.state->pending;
-	const struct world *w;
 
-	if (poller_poll(cy->poller, &until_term, &w, e) < 0 ||
-		decide_go_on(w, cy->box.state, p, e) < 0)
+	if (lookout_ask(&cy->lookout, p, &until_term, e) < 0)
 		return -1;
 	if (!poller_is_fresh(cy->poller))
 		return err_set(e, ERR_EXPIRED, "no newer timestamp was seen since the start");

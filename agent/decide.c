@@ -97,6 +97,16 @@ decide_stop(const struct state *s, const char *gate_path)
 	return NULL;
 }
 
+int
+decide_no_stop(const struct state *s, const char *gate_path, struct err *e)
+{
+	const struct sticky_stop *stop = decide_stop(s, gate_path);
+
+	return stop ? err_set(e, ERR_STOPPED, "stopped by %s (stop %s): %s", stop->gate, stop->id,
+			      stop->reason)
+		    : 0;
+}
+
 /* One rule: true when it has decided. */
 typedef bool rule(
 	const struct world *w, const struct state *s, const struct facts *f, struct decision *d);
@@ -283,12 +293,10 @@ decide(const struct world *w, const struct state *s, const struct facts *f, stru
 int
 decide_go_on(const struct world *w, const struct state *s, const struct pending *p, struct err *e)
 {
-	const struct sticky_stop *stop = decide_stop(s, w->gate_path);
 	const char *why;
 
-	if (stop)
-		return err_set(e, ERR_STOPPED, "stopped by %s (stop %s): %s", stop->gate, stop->id,
-			stop->reason);
+	if (decide_no_stop(s, w->gate_path, e) < 0)
+		return -1;
 	if (!w->has_all)
 		return err_set(e, ERR_STOPPED, GATE_ALL_PATH " is missing, and missing is shut");
 	if (!w->has_plan)

@@ -47,6 +47,9 @@ bool decide_stops(const struct world *w, struct state *s);
  * kept and not obeyed. */
 const struct sticky_stop *decide_stop(const struct state *s, const char *gate_path);
 
+/* Fails with ERR_STOPPED when there is one. */
+int decide_no_stop(const struct state *s, const char *gate_path, struct err *e);
+
 /* Whether to start (or take up again) an update. Stops first, then the plan and its bundle, the
  * gate, membership, the wave, and what this box knows of the release. */
 void decide(

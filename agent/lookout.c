@@ -20,24 +20,33 @@ ask_term(void *arg, struct err *e)
 	return *l->ending ? err_set(e, ERR_STOPPED, "told to end (SIGTERM)") : 0;
 }
 
-/* The whole of it, now that there is something new. A stop that was read counts even if the poll
- * failed behind it. */
+int
+lookout_ask(struct lookout *l, const struct pending *update, const struct keep_going *keep_going,
+	struct err *e)
+{
+	const struct world *w;
+	struct err stop;
+
+	if (poller_poll(l->poller, keep_going, &w, e) == 0)
+		return decide_go_on(w, l->state, update, e);
+	if (e->class != ERR_STOPPED &&
+		decide_no_stop(l->state, poller_gate_path(l->poller), &stop) < 0)
+		*e = stop;
+	return -1;
+}
+
+/* The whole of it, now that there is something new. */
 static int
 look_closely(struct lookout *l, struct err *e)
 {
 	struct keep_going until_term = lookout_until_term(l);
-	const struct world *w;
-	const struct sticky_stop *stop;
 
-	if (poller_poll(l->poller, &until_term, &w, e) == 0)
-		return decide_go_on(w, l->state, l->update, e);
+	if (lookout_ask(l, l->update, &until_term, e) == 0)
+		return 0;
 	if (e->class == ERR_STOPPED)
 		return -1;
 	log_warning("asking for a stop: %s", e->text);
-	stop = decide_stop(l->state, poller_gate_path(l->poller));
-	return stop ? err_set(e, ERR_STOPPED, "stopped by %s (stop %s): %s", stop->gate, stop->id,
-			      stop->reason)
-		    : 0;
+	return 0;
 }
 
 static int

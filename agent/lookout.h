@@ -27,7 +27,12 @@ void lookout_start(struct lookout *l, const struct pending *update, uint64_t int
 /* Fails with ERR_STOPPED when the update under way has to end, or for SIGTERM. */
 struct keep_going lookout_keep_going(struct lookout *l);
 
-/* The same for SIGTERM alone: for what is short, or polls by itself. */
+/* One poll, now, and whether this update may go on. A stop that this box knows of counts even when
+ * the poll fails: ERR_STOPPED. Otherwise errors are those of poller_poll and decide_go_on. */
+int lookout_ask(struct lookout *l, const struct pending *update,
+	const struct keep_going *keep_going, struct err *e);
+
+/* lookout_keep_going for SIGTERM alone: for what is short, or polls by itself. */
 struct keep_going lookout_until_term(struct lookout *l);
 
 #endif

@@ -19,6 +19,12 @@
 /* Half a minute to connect and answer, then 4 KiB/s: the slowest modem that is of any use. */
 enum { ANSWER_MS = 30 * 1000, BYTES_PER_MS = 4 };
 
+/* What lifts stops of one gate, as it was last known. */
+struct lifts {
+	bool known;
+	json_t *resumes; /* or NULL */
+};
+
 struct poller {
 	const struct conf *conf;
 	struct net *net;
@@ -35,6 +41,7 @@ struct poller {
 	char etag[128], etag_new[128];
 	bool timestamp_came;	    /* in this poll, whole, and not as 304 */
 	struct net_transfer *asked; /* by poller_ask_changed */
+	struct lifts plan_lifts, all_lifts;
 
 	/* The world of these versions is still good until the first of its documents expires. */
 	struct world *world;
@@ -138,6 +145,8 @@ poller_free(struct poller **p)
 	tuf_free(&(*p)->tuf);
 	buf_free(&(*p)->timestamp);
 	buf_free(&(*p)->timestamp_new);
+	json_decref((*p)->plan_lifts.resumes);
+	json_decref((*p)->all_lifts.resumes);
 	free(*p);
 	*p = NULL;
 }
@@ -322,24 +331,62 @@ take_plan(
 	return take_bundle(p, w, now_s, e);
 }
 
-/* Collects the documents: what can stop a box first, and that counts at once. */
+/* Finds a plan, and what is lifted with it. Where that cannot be read, what was last known counts:
+ * so it hides no new stop, and brings back none that was lifted. */
+static int
+find_plan(struct poller *p, const char *path, int64_t now_s, struct lifts *lifts, bool *found,
+	struct tuf_target *t, struct err *e)
+{
+	if (find(p, path, now_s, found, t, e) < 0)
+		return -1;
+	json_decref(lifts->resumes);
+	lifts->resumes = *found ? resumes_of(t) : NULL;
+	lifts->known = true;
+	return 0;
+}
+
+static void
+keep_first(int rc, const struct err *e, struct err *first)
+{
+	if (rc < 0 && first->class == ERR_NONE)
+		*first = *e;
+}
+
+/* The gates, and the stops in them, which count at once. Each is read whatever became of the other.
+ */
+static void
+take_stops(struct poller *p, struct world *w, int64_t now_s, struct err *first)
+{
+	struct err e = ERR_INIT;
+
+	w->plan_resumes = json_incref(p->plan_lifts.resumes);
+	w->all_resumes = json_incref(p->all_lifts.resumes);
+	if (p->all_lifts.known)
+		keep_first(take_gate(p, GATE_ALL_PATH, now_s, &w->all, &w->has_all, &e), &e, first);
+	if (p->plan_lifts.known)
+		keep_first(
+			take_gate(p, w->gate_path, now_s, &w->gate, &w->has_gate, &e), &e, first);
+	if (decide_stops(w, p->state))
+		keep_first(state_save(p->conf->state_dir, p->state, &e), &e, first);
+}
+
+/* Collects the documents: what can stop a box first. */
 static int
 collect(struct poller *p, struct world *w, int64_t now_s, struct err *e)
 {
 	AUTO_TARGET struct tuf_target plan = {0};
 	AUTO_TARGET struct tuf_target all = {0};
-	bool has_plan, has_all;
+	struct err first = ERR_INIT;
+	bool has_plan = false, has_all;
 
-	if (find(p, p->conf->plan, now_s, &has_plan, &plan, e) < 0 ||
-		find(p, PLAN_ALL_PATH, now_s, &has_all, &all, e) < 0)
+	keep_first(
+		find_plan(p, p->conf->plan, now_s, &p->plan_lifts, &has_plan, &plan, e), e, &first);
+	keep_first(find_plan(p, PLAN_ALL_PATH, now_s, &p->all_lifts, &has_all, &all, e), e, &first);
+	take_stops(p, w, now_s, &first);
+	if (first.class != ERR_NONE) {
+		*e = first;
 		return -1;
-	w->plan_resumes = has_plan ? resumes_of(&plan) : NULL;
-	w->all_resumes = has_all ? resumes_of(&all) : NULL;
-	if (take_gate(p, GATE_ALL_PATH, now_s, &w->all, &w->has_all, e) < 0 ||
-		take_gate(p, w->gate_path, now_s, &w->gate, &w->has_gate, e) < 0)
-		return -1;
-	if (decide_stops(w, p->state) && state_save(p->conf->state_dir, p->state, e) < 0)
-		return -1;
+	}
 	return has_plan ? take_plan(p, w, &plan, now_s, e) : 0;
 }
 

@@ -1,7 +1,6 @@
 #include "agent/trial.h"
 
 #include "agent/confirm.h"
-#include "agent/decide.h"
 #include "agent/revert.h"
 #include "common/base/log.h"
 #include "common/base/num.h"
@@ -34,15 +33,12 @@ static int
 check_world(struct trial *t, struct err *e)
 {
 	struct keep_going keep_going = trial_keep_going(t);
-	const struct world *w;
 
 	if (t->box->state->pending.local)
 		return 0;
 	if (!t->poller)
 		return err_set(e, ERR_NETWORK, "agent.conf names no server");
-	if (poller_poll(t->poller, &keep_going, &w, e) < 0)
-		return -1;
-	if (decide_go_on(w, t->box->state, &t->box->state->pending, e) < 0)
+	if (lookout_ask(t->lookout, &t->box->state->pending, &keep_going, e) < 0)
 		return -1;
 	if (!poller_is_fresh(t->poller))
 		return err_set(e, ERR_EXPIRED,

@@ -70,6 +70,32 @@ class Poll(unittest.TestCase):
         self.assertIn("404", done.stderr)
         self.assertEqual([s["id"] for s in self.box.status()["stops"]], [stop])
 
+    def test_a_stop_counts_although_the_role_of_its_plan_cannot_be_read(self):
+        slow = 'if ($uri ~ "[.]ota$") { set $limit_rate 3k; } '
+        self.set_server(slow)
+        self.roll_out()
+        self.start()
+        wait_until(lambda: self.phase() == "installing", 60, self.text)
+        self.set_server(slow + 'if ($uri ~ "[.]rollouts[.]json$") { return 503; }')
+        self.workspace.publish_plan(self.workspace.plan(self.bundle, [("all", "100%")],
+                                                        name="other"))
+        self.workspace.stop("stable")
+        self.wait_for_outcome("stopped", 15)
+
+    def test_a_lifted_stop_stays_lifted_although_the_role_of_its_plan_cannot_be_read(self):
+        slow = 'if ($uri ~ "[.]ota$") { set $limit_rate 3k; } '
+        self.set_server(slow)
+        self.roll_out()
+        self.workspace.resume(self.workspace.stop("stable"))
+        self.start()
+        wait_until(lambda: self.phase() == "installing", 60, self.text)
+        self.set_server(slow + 'if ($uri ~ "[.]rollouts[.]json$") { return 503; }')
+        self.workspace.publish_plan(self.workspace.plan(self.bundle, [("all", "100%")],
+                                                        name="other"))
+        wait_until(lambda: "asking for a stop" in self.text(), 15, self.text)
+        self.assertEqual(self.box.status()["stops"], [])
+        self.assertEqual(self.phase(), "installing")
+
     def test_a_stop_is_seen_while_the_download_stands_still(self):
         self.set_server('if ($uri ~ "[.]ota$") { set $limit_rate 3k; }')
         self.box.set({"intervals": {"stall": "60s"}})
