@@ -117,8 +117,11 @@ gate_open(int argc, char **argv, struct err *e)
 		return -1;
 	scope_gate_bind(&gate.gate, &plan);
 	if (wave_open(&gate.gate, &plan.plan, wave, e) < 0 ||
-		opened_key_open(o.key, &o.pass, &key, e) < 0 || scope_gate_put(&w, &gate, e) < 0 ||
-		metadata_sign(&w, &gate.role, &key.signer, e) < 0 || publish_here(&w, &o, e) < 0)
+		opened_key_open(o.key, &o.pass, &key, e) < 0 ||
+		metadata_check_signer(&gate.role, &key.signer, e) < 0 ||
+		scope_gate_put(&w, &gate, e) < 0 ||
+		metadata_sign(&w, &gate.role, &key.signer, e) < 0 ||
+		publish_here(&w, gate.role.role, &o, e) < 0)
 		return -1;
 	opened_print(name, wave, &gate, &plan);
 	return 0;

@@ -120,9 +120,10 @@ run(int argc, char **argv, struct err *e)
 		metadata_load(&w, o.role, &m, e) < 0 || bundle_file_open(file, &b, e) < 0 ||
 		bundle_file_check_members(&b, e) < 0 || bundle_file_check_content(&b, e) < 0 ||
 		note_signatures(&b, &m, e) < 0 || opened_key_open(o.key, &o.pass, &key, e) < 0 ||
-		put_bundle(&w, &b, &m, e) < 0 || metadata_sign(&w, &m, &key.signer, e) < 0)
+		metadata_check_signer(&m, &key.signer, e) < 0 || put_bundle(&w, &b, &m, e) < 0 ||
+		metadata_sign(&w, &m, &key.signer, e) < 0)
 		return -1;
-	return publish_here(&w, &o, e);
+	return publish_here(&w, m.role, &o, e);
 }
 
 const struct command cmd_release = {

@@ -136,11 +136,12 @@ run(int argc, char **argv, struct err *e)
 	if (options_read(argc, argv, &o, &id, e) < 0 || workspace_open(o.workspace, &w, e) < 0 ||
 		stop_find(&w, id, &s, e) < 0 || scope_role(&w, s.path, o.role, &rollouts, e) < 0 ||
 		agree(&o, &s, e) < 0 || opened_key_open(o.key, &o.pass, &key, e) < 0 ||
+		metadata_check_signer(&rollouts, &key.signer, e) < 0 ||
 		scope_all_put(&w, &rollouts, e) < 0 || resume_put(&rollouts, &s, e) < 0 ||
 		metadata_sign(&w, &rollouts, &key.signer, e) < 0)
 		return -1;
 	(void)printf("stop %s is lifted: %s\n", id, s.stop.reason);
-	return publish_here(&w, &o, e);
+	return publish_here(&w, rollouts.role, &o, e);
 }
 
 const struct command cmd_resume = {

@@ -287,8 +287,7 @@ sign_and_publish(
 	if (opened_key_open(o->signing.key, &o->signing.pass, &key, e) < 0 ||
 		metadata_sign(w, targets, &key.signer, e) < 0)
 		return -1;
-	o->signing.role = "targets";
-	return publish_here(w, &o->signing, e);
+	return publish_here(w, targets->role, &o->signing, e);
 }
 
 static int

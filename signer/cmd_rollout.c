@@ -200,10 +200,11 @@ rollout_publish(int argc, char **argv, struct err *e)
 		plan_bind(&r, &bundle, &plan, &bytes, &same, e) < 0 ||
 		agree(&o, &plan, &r, buf_span(&bytes), same, e) < 0 ||
 		opened_key_open(o.key, &o.pass, &key, e) < 0 ||
+		metadata_check_signer(&plan.role, &key.signer, e) < 0 ||
 		(!same && plan_put(&w, &plan, r.path, buf_span(&bytes), e) < 0) ||
 		metadata_sign(&w, &plan.role, &key.signer, e) < 0)
 		return -1;
-	return publish_here(&w, &o, e);
+	return publish_here(&w, plan.role.role, &o, e);
 }
 
 static int

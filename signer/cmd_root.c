@@ -263,7 +263,7 @@ root_init(int argc, char **argv, struct err *e)
 		metadata_load(&w, "targets", &targets, e) < 0 ||
 		sign_all(&w, &targets, &in.roles[TARGETS], e) < 0)
 		return -1;
-	return publish_here(&w, &in.signing, e);
+	return publish_here(&w, NULL, &in.signing, e);
 }
 
 static int

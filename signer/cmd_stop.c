@@ -193,16 +193,25 @@ run(int argc, char **argv, struct err *e)
 	struct stop_options o = {.signing = SIGNING_INIT};
 	const struct stop *s = NULL;
 
-	if (options_read(argc, argv, &o, e) < 0 || workspace_open(o.signing.workspace, &w, e) < 0 ||
-		scope_gate_load(&w, o.name, o.signing.role, &gate, e) < 0 ||
+	if (options_read(argc, argv, &o, e) < 0 || workspace_open(o.signing.workspace, &w, e) < 0)
+		return -1;
+	w.sets_aside = true;
+	if (scope_gate_load(&w, o.name, o.signing.role, &gate, e) < 0 ||
 		gate_begin(&w, o.name, &gate, e) < 0 || agree(&o, e) < 0 ||
 		opened_key_open(o.signing.key, &o.signing.pass, &key, e) < 0 ||
+		metadata_check_signer(&gate.role, &key.signer, e) < 0 ||
 		stop_put(&w, &o, &gate, &s, e) < 0 ||
 		metadata_sign(&w, &gate.role, &key.signer, e) < 0)
 		return -1;
+	if (metadata_has_leftover(&gate.role))
+		(void)fprintf(stderr,
+			"note: %s.json lay in incoming/ and could not be published; it is set "
+			"aside "
+			"there as %s.json.aside-*: %s\n",
+			gate.role.role, gate.role.role, gate.role.leftover.text);
 	(void)printf("stop %s of %s: %s\n", s->id, o.name, s->reason);
 	(void)printf("to lift it: sluice resume %s --key K\n", s->id);
-	return publish_here(&w, &o.signing, e);
+	return publish_here(&w, gate.role.role, &o.signing, e);
 }
 
 const struct command cmd_stop = {

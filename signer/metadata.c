@@ -8,6 +8,7 @@
 #include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/base/num.h"
+#include "common/crypto/random.h"
 #include "common/limits.h"
 #include "common/tuf/path.h"
 #include "signer/site.h"
@@ -54,18 +55,33 @@ find_authority(const json_t *delegator, struct metadata *m, struct err *e)
 	return 0;
 }
 
+/* A role that is to be is looked for in what waits, too: it may sign while the ceremony that makes
+ * it is still under way. */
+static int
+load_delegation(const struct workspace *w, struct metadata *m, struct err *e)
+{
+	AUTO_METADATA struct metadata targets = {0}, waiting = {0};
+
+	if (metadata_load_in_force(w, &targets, e) < 0)
+		return -1;
+	if (find_authority(targets.body, m, NULL) == 0)
+		return 0;
+	if (metadata_load(w, "targets", &waiting, e) < 0)
+		return -1;
+	return find_authority(waiting.body, m, e);
+}
+
 /* Who may sign: root says it of itself and of targets, targets says it of all others. */
 static int
 load_authority(const struct workspace *w, struct metadata *m, struct err *e)
 {
-	AUTO_METADATA struct metadata delegator = {0};
-	const char *name = strcmp(m->role, "targets") == 0 ? "root" : "targets";
+	AUTO_METADATA struct metadata root = {0};
 
 	if (is_root(m))
 		return find_authority(m->body, m, e);
-	if (metadata_load(w, name, &delegator, e) < 0)
-		return -1;
-	return find_authority(delegator.body, m, e);
+	if (strcmp(m->role, "targets") != 0)
+		return load_delegation(w, m, e);
+	return metadata_load(w, "root", &root, e) < 0 ? -1 : find_authority(root.body, m, e);
 }
 
 int
@@ -131,6 +147,15 @@ load_published(const struct workspace *w, struct metadata *m, struct err *e)
 	return d ? adopt(m, json_incref(d->verified.root), e) : adopt_empty(m, e);
 }
 
+static int
+waiting_path(const struct workspace *w, const struct metadata *m, char out[PATH_MAX], struct err *e)
+{
+	char relative[sizeof("incoming/.json") + sizeof(m->role)];
+
+	(void)snprintf(relative, sizeof(relative), "incoming/%s.json", m->role);
+	return workspace_path(w, relative, out, e);
+}
+
 /* Somebody with a right to has signed it, though not yet everybody who must. */
 static int
 check_waiting(struct metadata *m, const char *path, struct err *e)
@@ -172,33 +197,66 @@ adopt_waiting(struct metadata *m, json_t *root, const char *path, struct err *e)
 	return check_waiting(m, path, e);
 }
 
+/* What the publisher will look for beside the threshold. */
+static int
+check_publishable(
+	const struct workspace *w, const struct metadata *m, struct span bytes, struct err *e)
+{
+	AUTO_DOCUMENT struct document *d = NULL;
+	struct role_keys keys;
+
+	if (metadata_keys(m, &keys, e) < 0)
+		return -1;
+	keys.threshold = 1;
+	if (document_read(bytes, m->role, DOCUMENT_TARGETS, &keys, &d, e) < 0)
+		return -1;
+	return metadata_check_content(w, m, e);
+}
+
+/* Leaves m as it is on failure. */
 static int
 load_waiting(const struct workspace *w, struct metadata *m, struct err *e)
 {
 	AUTO_BUF struct buf bytes = BUF_INIT(TUF_TARGETS_BYTES_MAX);
+	AUTO_METADATA struct metadata next = *m;
 	AUTO_JSON json_t *root = NULL;
-	char relative[sizeof("incoming/.json") + sizeof(m->role)], path[PATH_MAX];
+	char path[PATH_MAX];
 
-	(void)snprintf(relative, sizeof(relative), "incoming/%s.json", m->role);
-	if (workspace_path(w, relative, path, e) < 0)
+	json_incref(next.root);
+	json_incref(next.keys);
+	json_incref(next.entry);
+	if (waiting_path(w, m, path, e) < 0)
 		return -1;
 	if (!file_exists(path))
 		return 0;
-	if (file_read(path, &bytes, e) < 0 || json_parse(buf_span(&bytes), path, &root, e) < 0)
+	if (file_read(path, &bytes, e) < 0 || json_parse(buf_span(&bytes), path, &root, e) < 0 ||
+		adopt_waiting(&next, root, path, e) < 0)
 		return -1;
-	return adopt_waiting(m, root, path, e);
+	if (w->sets_aside && next.waiting && !is_root(m) &&
+		check_publishable(w, &next, buf_span(&bytes), e) < 0)
+		return -1;
+	metadata_free(m);
+	*m = next;
+	next = (struct metadata){0};
+	return 0;
 }
 
 int
 metadata_load(const struct workspace *w, const char *role, struct metadata *out, struct err *e)
 {
 	AUTO_METADATA struct metadata m = {0};
+	struct err why = ERR_INIT;
 
 	if (!name_is_plain(role) || strlen(role) >= sizeof(m.role))
 		return err_set(e, ERR_USAGE, "'%s' cannot be a role's name", role);
 	(void)snprintf(m.role, sizeof(m.role), "%s", role);
-	if (load_published(w, &m, e) < 0 || load_waiting(w, &m, e) < 0)
+	if (load_published(w, &m, e) < 0)
 		return -1;
+	if (load_waiting(w, &m, &why) < 0) {
+		if (!w->sets_aside || !m.root)
+			return err_set(e, why.class, "%s", why.text);
+		m.leftover = why;
+	}
 	if (!m.root)
 		return err_set(e, ERR_USAGE,
 			"this workspace has no root yet; begin with `sluice root init`");
@@ -206,6 +264,72 @@ metadata_load(const struct workspace *w, const char *role, struct metadata *out,
 		return -1;
 	*out = m;
 	m = (struct metadata){0};
+	return 0;
+}
+
+static bool
+has_threshold(const struct metadata *m, const struct role_keys *keys)
+{
+	AUTO_JSON json_t *good = NULL;
+
+	return envelope_good_signers(m->root, keys, &good, NULL) == 0 &&
+	       json_array_size(good) >= keys->threshold;
+}
+
+/* Whether the root that a publisher would take now is the one that is loaded. */
+static bool
+root_has_signatures(const struct workspace *w, const struct site *s)
+{
+	AUTO_METADATA struct metadata root = {0};
+	struct role_keys keys;
+
+	if (metadata_load(w, "root", &root, NULL) < 0)
+		return false;
+	if (s->root && (document_root_role(s->root, "root", &keys, NULL) < 0 ||
+			       !has_threshold(&root, &keys)))
+		return false;
+	return metadata_keys(&root, &keys, NULL) == 0 && has_threshold(&root, &keys);
+}
+
+/* The published targets.json, by the published root; m->root stays NULL where there is none. */
+static int
+load_published_targets(const struct site *s, struct metadata *m, struct err *e)
+{
+	AUTO_DOCUMENT struct document *d = NULL;
+	struct role_keys keys;
+
+	(void)snprintf(m->role, sizeof(m->role), "targets");
+	if (!s->root)
+		return 0;
+	if (find_authority(s->root->verified.body, m, e) < 0 || metadata_keys(m, &keys, e) < 0 ||
+		site_role(s, "targets", &keys, &m->published, &d, NULL, e) < 0)
+		return -1;
+	return d ? adopt(m, json_incref(d->verified.root), e) : 0;
+}
+
+int
+metadata_load_in_force(const struct workspace *w, struct metadata *out, struct err *e)
+{
+	AUTO_METADATA struct metadata next = {0}, now = {0};
+	AUTO_SITE struct site s = {0};
+	struct metadata *best = &next;
+	struct role_keys keys;
+	struct err why = ERR_INIT;
+	bool loaded = metadata_load(w, "targets", &next, &why) == 0;
+
+	if (site_open(w, &s, e) < 0)
+		return -1;
+	if (!loaded || metadata_keys(&next, &keys, NULL) < 0 || !has_threshold(&next, &keys) ||
+		!root_has_signatures(w, &s)) {
+		if (load_published_targets(&s, &now, e) < 0)
+			return -1;
+		if (now.root)
+			best = &now;
+		else if (!loaded)
+			return err_set(e, why.class, "%s", why.text);
+	}
+	*out = *best;
+	*best = (struct metadata){0};
 	return 0;
 }
 
@@ -219,6 +343,12 @@ metadata_first_root(json_t *body, struct metadata *out, struct err *e)
 	*out = m;
 	m = (struct metadata){0};
 	return 0;
+}
+
+bool
+metadata_has_leftover(const struct metadata *m)
+{
+	return m->leftover.text[0] != '\0';
 }
 
 bool
@@ -313,8 +443,8 @@ renew(const struct workspace *w, struct metadata *m, struct err *e)
 	return 0;
 }
 
-static int
-check_signer(const struct metadata *m, const struct signer *s, struct err *e)
+int
+metadata_check_signer(const struct metadata *m, const struct signer *s, struct err *e)
 {
 	struct role_keys keys;
 	const json_t *id;
@@ -331,29 +461,52 @@ check_signer(const struct metadata *m, const struct signer *s, struct err *e)
 		s->keyid, m->role);
 }
 
+/* Kept, for whoever wants to know what it was; not where the publisher looks. */
+static int
+set_aside(const struct metadata *m, const char *path, struct err *e)
+{
+	char aside[PATH_MAX], tag[9];
+
+	if (!metadata_has_leftover(m))
+		return 0;
+	random_hex(4, tag);
+	if ((size_t)snprintf(aside, sizeof(aside), "%s.aside-%s", path, tag) >= sizeof(aside))
+		return err_set(e, ERR_LIMIT, "the path %s is too long", path);
+	return file_rename(path, aside, e);
+}
+
 static int
 drop_in(const struct workspace *w, const struct metadata *m, struct err *e)
 {
 	AUTO_FREE char *text = json_dumps(m->root, JSON_COMPACT | JSON_SORT_KEYS);
-	char relative[sizeof("incoming/.json") + sizeof(m->role)], path[PATH_MAX];
+	char path[PATH_MAX];
 
 	if (!text)
 		return err_sys(e, ENOMEM, "%s metadata", m->role);
-	(void)snprintf(relative, sizeof(relative), "incoming/%s.json", m->role);
 	if (workspace_path(w, "incoming", path, e) < 0 || dir_make(path, 0755, e) < 0 ||
-		workspace_path(w, relative, path, e) < 0)
+		waiting_path(w, m, path, e) < 0 || set_aside(m, path, e) < 0)
 		return -1;
 	return file_replace(path, 0644, span_str(text), e);
+}
+
+/* The publisher would refuse it, however many have signed it. */
+static bool
+is_expired(const struct metadata *m)
+{
+	const char *text = json_string_value(json_object_get(m->body, "expires"));
+	int64_t expires_s;
+
+	return !text || clock_parse(text, &expires_s, NULL) < 0 || expires_s <= clock_wall_s();
 }
 
 int
 metadata_sign(const struct workspace *w, struct metadata *m, const struct signer *s, struct err *e)
 {
-	bool same = m->waiting && json_equal(m->waiting, m->body);
+	bool same = m->waiting && json_equal(m->waiting, m->body) && !is_expired(m);
 
 	if (is_root(m) && find_authority(m->body, m, e) < 0)
 		return -1;
-	if (check_signer(m, s, e) < 0 || (!same && renew(w, m, e) < 0) ||
+	if (metadata_check_signer(m, s, e) < 0 || (!same && renew(w, m, e) < 0) ||
 		envelope_sign(m->root, s, e) < 0 || drop_in(w, m, e) < 0)
 		return -1;
 	if (same)

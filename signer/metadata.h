@@ -21,12 +21,13 @@
 /* The newest version of one role's document, being edited. Owns its JSON. */
 struct metadata {
 	char role[65];
-	json_t *root;	    /* the envelope */
-	json_t *body;	    /* its "signed", to be edited in place; inside root */
-	json_t *waiting;    /* "signed" as incoming/ has it; NULL when it came from elsewhere */
-	uint64_t published; /* the version in force; 0 while none is */
-	json_t *keys;	    /* who may sign, as the delegator says: KEYID -> KEY, */
-	json_t *entry;	    /* and the role's keyids, threshold, paths */
+	json_t *root;	     /* the envelope */
+	json_t *body;	     /* its "signed", to be edited in place; inside root */
+	json_t *waiting;     /* "signed" as incoming/ has it; NULL when it came from elsewhere */
+	uint64_t published;  /* the version in force; 0 while none is */
+	json_t *keys;	     /* who may sign, as the delegator says: KEYID -> KEY, */
+	json_t *entry;	     /* and the role's keyids, threshold, paths */
+	struct err leftover; /* why incoming/ROLE.json was passed over; see metadata_has_leftover */
 };
 
 void metadata_free(struct metadata *m);
@@ -41,11 +42,25 @@ void metadata_free(struct metadata *m);
  * incoming/ whose version is no longer the next. Expired metadata loads. */
 int metadata_load(const struct workspace *w, const char *role, struct metadata *out, struct err *e);
 
+/* With w->sets_aside something in incoming/ that the publisher could not take (a version that is
+ * gone, strangers' signatures, content that is not there) is no error: what is published is loaded,
+ * true is returned here, and metadata_sign renames the file before it writes its own. */
+bool metadata_has_leftover(const struct metadata *m);
+
+/* The targets.json that decides who may sign: the one in incoming/ if it and its root have all
+ * their signatures, else the published one, whatever lies in incoming/. Only where none is
+ * published yet, one that still waits for signatures. Not to be edited. */
+int metadata_load_in_force(const struct workspace *w, struct metadata *out, struct err *e);
+
 /* The first root: body (a reference is taken) becomes version 1 when it is signed. */
 int metadata_first_root(json_t *body, struct metadata *out, struct err *e);
 
 /* The keys that may sign m, borrowed. */
 int metadata_keys(const struct metadata *m, struct role_keys *out, struct err *e);
+
+/* ERR_REFUSED when the signer's key is not one of the role's: to be asked before anything is
+ * staged. */
+int metadata_check_signer(const struct metadata *m, const struct signer *s, struct err *e);
 
 /* A target as it will be listed. custom is borrowed, or NULL. */
 struct metadata_target {
@@ -70,8 +85,9 @@ const json_t *metadata_find(const struct metadata *m, const char *path);
 
 /* Gives the document the version behind the published one and an expiry by the role's life in
  * workspace.yaml, adds the signature, and puts it durably into incoming/ROLE.json. A document that
- * is as it was loaded from incoming/ keeps its version, expiry and signatures and gets one more;
- * else all older signatures go. ERR_REFUSED when the signer's key is not one of the role's. */
+ * is as it was loaded from incoming/, and has not expired there, keeps its version, expiry and
+ * signatures and gets one more; else all older signatures go. ERR_REFUSED when the signer's key is
+ * not one of the role's. */
 int metadata_sign(
 	const struct workspace *w, struct metadata *m, const struct signer *s, struct err *e);
 
@@ -86,5 +102,8 @@ int metadata_stage_file(const struct workspace *w, const char *path, int fd, con
 /* The content of a published or staged target of at most max bytes, checked against its entry. */
 int metadata_read_target(const struct workspace *w, const struct metadata *m, const char *path,
 	uint64_t max, struct buf *out, struct err *e);
+
+/* Whether the content of all targets is there, as it was signed; reads all of it. */
+int metadata_check_content(const struct workspace *w, const struct metadata *m, struct err *e);
 
 #endif

@@ -368,12 +368,12 @@ publish(const struct workspace *w, struct passphrase_source *pass, struct err *e
 }
 
 int
-publish_here(const struct workspace *w, struct signing *o, struct err *e)
+publish_here(const struct workspace *w, const char *role, struct signing *o, struct err *e)
 {
 	bool here = access(w->online_snapshot, R_OK) == 0 && access(w->online_timestamp, R_OK) == 0;
 
 	if (here && !o->no_publish)
-		return publish_role(w, &o->pass, o->role, e);
+		return publish_role(w, &o->pass, role, e);
 	(void)printf("signed; it waits in %s/incoming for `sluice publish`%s\n", w->dir,
 		here ? "" : " where the online keys are");
 	return 0;

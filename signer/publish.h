@@ -18,7 +18,7 @@ int publish(const struct workspace *w, struct passphrase_source *pass, struct er
 
 /* What every command that signs calls last: publishes when the online keys are readable here and
  * o->no_publish is not set; else says on standard output what waits in incoming/ and returns 0.
- * With o->role set (to the role that was signed) only a refusal of that role is an error. */
-int publish_here(const struct workspace *w, struct signing *o, struct err *e);
+ * Only a refusal of the role that was signed is an error; NULL: of any. */
+int publish_here(const struct workspace *w, const char *role, struct signing *o, struct err *e);
 
 #endif

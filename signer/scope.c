@@ -44,6 +44,24 @@ role_for(const struct metadata *targets, const char *path, const char *wanted)
 	return "";
 }
 
+/* The same, from the targets.json in force; else from the one that waits, whose roles sign already
+ * while its ceremony is under way. Borrowed from targets, which is filled in. */
+static int
+find_role(const struct workspace *w, const char *path, const char *wanted, struct metadata *targets,
+	const char **name, struct err *e)
+{
+	if (metadata_load_in_force(w, targets, e) < 0)
+		return -1;
+	*name = role_for(targets, path, wanted);
+	if (**name || *role_for(targets, path, NULL))
+		return 0;
+	metadata_free(targets);
+	if (metadata_load(w, "targets", targets, e) < 0)
+		return -1;
+	*name = role_for(targets, path, wanted);
+	return 0;
+}
+
 int
 scope_role(const struct workspace *w, const char *path, const char *wanted, struct metadata *out,
 	struct err *e)
@@ -51,9 +69,8 @@ scope_role(const struct workspace *w, const char *path, const char *wanted, stru
 	AUTO_METADATA struct metadata targets = {0};
 	const char *name;
 
-	if (metadata_load(w, "targets", &targets, e) < 0)
+	if (find_role(w, path, wanted, &targets, &name, e) < 0)
 		return -1;
-	name = role_for(&targets, path, wanted);
 	if (!*name && wanted && *role_for(&targets, path, NULL))
 		return err_set(e, ERR_REFUSED,
 			"boxes ask role %s about %s, not %s: leave --role out",
@@ -82,7 +99,7 @@ scope_each(const struct workspace *w, const char *folder,
 	const json_t *delegation;
 	size_t i;
 
-	if (metadata_load(w, "targets", &targets, e) < 0)
+	if (metadata_load_in_force(w, &targets, e) < 0)
 		return -1;
 	json_array_foreach (delegations(&targets), i, delegation) {
 		AUTO_METADATA struct metadata m = {0};
@@ -239,13 +256,14 @@ is_missing(const struct workspace *w, const struct metadata *m, const char *path
 	struct err *e)
 {
 	AUTO_METADATA struct metadata targets = {0};
+	const char *name;
 
 	*missing = false;
 	if (metadata_find(m, path))
 		return 0;
-	if (metadata_load(w, "targets", &targets, e) < 0)
+	if (find_role(w, path, NULL, &targets, &name, e) < 0)
 		return -1;
-	*missing = strcmp(role_for(&targets, path, NULL), m->role) == 0;
+	*missing = strcmp(name, m->role) == 0;
 	return 0;
 }
 

@@ -85,6 +85,36 @@ content_path(const struct workspace *w, const char *path, uint64_t length,
 	return 0;
 }
 
+/* What role metadata says of a target, and the file that has it. */
+static int
+find_content(const struct workspace *w, const json_t *entry, const char *path, uint64_t max,
+	struct hashes *listed, char file[PATH_MAX], struct err *e)
+{
+	uint64_t length;
+
+	if (json_get_uint(entry, "length", 0, max, &length, e) < 0 ||
+		hashes_read(json_object_get(entry, "hashes"), listed, e) < 0 ||
+		content_path(w, path, length, &listed->sha256, file, e) < 0)
+		return err_context(e, "%s", path);
+	return 0;
+}
+
+int
+metadata_check_content(const struct workspace *w, const struct metadata *m, struct err *e)
+{
+	const char *path;
+	json_t *entry;
+
+	json_object_foreach (json_object_get(m->body, "targets"), path, entry) {
+		struct hashes listed;
+		char file[PATH_MAX];
+
+		if (find_content(w, entry, path, INT64_MAX, &listed, file, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int
 metadata_read_target(const struct workspace *w, const struct metadata *m, const char *path,
 	uint64_t max, struct buf *out, struct err *e)
@@ -93,14 +123,12 @@ metadata_read_target(const struct workspace *w, const struct metadata *m, const 
 	AUTO_BUF struct buf bytes = BUF_INIT(max);
 	char file[PATH_MAX];
 	struct hashes listed, all;
-	uint64_t length;
 
 	if (!entry)
 		return err_set(e, ERR_USAGE, "the role %s does not list %s", m->role, path);
-	if (json_get_uint(entry, "length", 0, max, &length, e) < 0 ||
-		hashes_read(json_object_get(entry, "hashes"), &listed, e) < 0 ||
-		content_path(w, path, length, &listed.sha256, file, e) < 0 ||
-		file_read(file, &bytes, e) < 0)
+	if (find_content(w, entry, path, max, &listed, file, e) < 0)
+		return -1;
+	if (file_read(file, &bytes, e) < 0)
 		return err_context(e, "%s", path);
 	all = hashes_of(buf_span(&bytes));
 	if (!hashes_agree(&listed, &all))

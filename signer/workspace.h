@@ -4,6 +4,7 @@
 #define SLUICE_SIGNER_WORKSPACE_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/base/cleanup.h"
@@ -13,6 +14,7 @@
 
 struct workspace {
 	char dir[PATH_MAX]; /* absolute, no links in it */
+	bool sets_aside;    /* for a stop: what lies in incoming/ in vain does not hold it up */
 	/* A command, split at blanks and run in dir without a shell, that copies site/ to where it
 	 * is served; or NULL. Called twice: with the word "immutable" and then with "timestamp"
 	 * behind it; the second time only metadata/timestamp.json is to be copied. */

@@ -127,6 +127,15 @@ class Release(Workspace):
         done = self.release(code=1)
         self.assertIn("version 1 is published; remove it and sign again", done.stderr)
 
+    def test_what_expired_while_it_waited_is_dated_anew(self):
+        self.release("--no-publish")
+        with open(self.path("incoming/releases.json"), encoding="utf-8") as f:
+            signed = json.load(f)["signed"]
+        signed["expires"] = "2020-01-01T00:00:00Z"
+        self.drop_in("releases", signed, "releases")
+        self.release()
+        self.assertEqual(self.walk()["releases"]["version"], 1)
+
     def test_new_keys_take_nothing_over_from_old_ones(self):
         self.release()
         self.sluice("role", "remove", "releases", "--key", self.key("targets"), "--no-publish")
