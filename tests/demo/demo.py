@@ -7,6 +7,7 @@ plays bootloader and power button. What is printed is read from the boxes while 
 demonstration fails when a step was not seen to happen.
 """
 import argparse
+import concurrent.futures
 import os
 import random
 import shutil
@@ -15,7 +16,8 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests"))
 from fleet import Box, Nginx, Programs, Workspace, free_port, run, wait_until  # noqa: E402
 from fleet import rootfs  # noqa: E402
 from fleet.screen import Screen  # noqa: E402
@@ -23,7 +25,7 @@ from fleet.screen import Screen  # noqa: E402
 BOXES = [f"gw-{n:06}" for n in range(1, 9)]
 CANARIES = BOXES[:2]
 SITES = ("lyon", "paris")
-WAVES = [("canary", CANARIES), ("everyone", "100%")]
+WAVES = ("canary", "everyone")  # of manifests/rollouts/demo.yaml
 OLD, NEW, BAD, STOPPED = "2.3.0", "2.4.0", "2.5.0", "2.6.0"
 SLOW = "limit_rate 300k;"
 APP_BYTES = 6 << 20
@@ -37,15 +39,18 @@ class NotSeen(Exception):
 def describe(box):
     """One line about a box, from what its agent says."""
     status = box.status()
-    boot, pending = status["boot"], status["pending"]
-    side = boot["current"]
-    running = status["running"][side]
-    state = "confirmed" if boot["sides"][side]["confirmed"] else "on trial"
-    if pending:
-        state = pending["phase"] if state == "confirmed" else "unconfirmed"
-        state += " " + pending["release"]["version"] if pending["release"] else ""
-    elif status["stops"]:
+    pending, side = status["pending"], status["boot"]["current"]
+    running, state = status["running"][side], "confirmed"
+    if status["stops"] and not (pending and pending["target"] == side):
         state = "stopped"
+    elif pending and pending["release"]:
+        version = pending["release"]["version"]
+        if pending["phase"] == "installing":
+            state = f"installing {version}"
+        elif pending["target"] == side:
+            running, state = pending["release"], "on trial"
+        else:
+            state = f"{version} installed"
     return {"box": box.name, "side": side, "runs": running["version"] if running else "-",
             "state": state, "says": status["last_result"], "status": status}
 
@@ -90,9 +95,20 @@ class Demo:
         self.bundles = {OLD: self.pack(OLD, self.images[OLD])}
         self.workspace.release(self.bundles[OLD])
 
+    def manifest(self, name, to, **words):
+        """Fills in one of manifests/ for this workspace; returns its path."""
+        with open(os.path.join(ROOT, "manifests", name), encoding="utf-8") as f:
+            text = f.read()
+        for word, value in words.items():
+            text = text.replace(word, value)
+        return self.workspace.write(to, text)
+
     def pack(self, version, image):
         started = time.monotonic()
-        bundle = self.workspace.pack(version, image)
+        recipe = self.manifest("bundles/demo.yaml", f"bundles/gateway-{version}.yaml",
+                               VERSION=version, IMAGE=image)
+        bundle = self.workspace.pack_recipe(
+            recipe, self.workspace.path(f"gateway-{version}.ota"))
         self.workspace.sluice("verify", bundle, "--metadata",
                               self.workspace.path("site", "metadata"))
         self.screen.say(f"{os.path.basename(bundle)}: {os.path.getsize(image) // MIB} MiB packed, "
@@ -100,16 +116,24 @@ class Demo:
                         f"in {time.monotonic() - started:.1f} s")
         return bundle
 
+    def publish_plan(self, version):
+        self.workspace.publish_plan(
+            self.manifest("rollouts/demo.yaml", "rollouts/stable.yaml", VERSION=version))
+
+    def open_both_waves(self):
+        for wave in WAVES:
+            self.workspace.open_gate(wave)
+
     def make_boxes(self):
         self.screen.step(f"Eight boxes, with {OLD} on them")
         started = time.monotonic()
         blank = os.path.join(self.root, "blank.img")
         with open(blank, "wb") as f:
             f.truncate(os.path.getsize(self.images[OLD]))
-        for i, name in enumerate(BOXES):
-            box = Box(self.workspace, name, blank, tags={"site": SITES[i % 2]})
-            box.factory_install(self.bundles[OLD])
-            self.boxes.append(box)
+        self.boxes = [Box(self.workspace, name, blank, tags={"site": SITES[i % 2]})
+                      for i, name in enumerate(BOXES)]
+        with concurrent.futures.ThreadPoolExecutor(4) as factory:
+            list(factory.map(lambda box: box.factory_install(self.bundles[OLD]), self.boxes))
         for box in self.boxes:
             box.start()
         self.watch("all boxes run and have asked for updates", self.all_run(OLD), 60)
@@ -119,7 +143,9 @@ class Demo:
     def update_in_two_waves(self):
         self.screen.step(f"{NEW} is packed, released, and rolled out in two waves")
         self.bundles[NEW] = self.pack(NEW, self.images[NEW])
-        self.workspace.roll_out(self.bundles[NEW], WAVES, open_waves=["canary"])
+        self.workspace.release(self.bundles[NEW])
+        self.publish_plan(NEW)
+        self.workspace.open_gate("canary")
         self.screen.say(f"the gate is open for the canaries: {', '.join(CANARIES)}")
         started = time.monotonic()
         self.watch(f"the canaries run {NEW}", lambda rows: all(
@@ -145,16 +171,15 @@ class Demo:
         self.workspace.release(bundle)
         served = self.workspace.target_file(f"bundles/{os.path.basename(bundle)}")
         with open(served, "r+b") as f:
-            place = f.read().index(noise[:4096]) + 100
+            place = f.read().index(noise[APP_BYTES // 2:][:4096])
             f.seek(place)
             byte = f.read(1)
             f.seek(place)
             f.write(bytes([byte[0] ^ 1]))
         self.screen.say(f"byte {place} of {os.path.basename(served)} is {byte[0] ^ 1}, was "
                         f"{byte[0]}; the gate is open for everyone")
-        self.workspace.publish_plan(self.workspace.plan(bundle, WAVES))
-        for wave, _ in WAVES:
-            self.workspace.open_gate(wave)
+        self.publish_plan(BAD)
+        self.open_both_waves()
         self.watch("all boxes have refused it", lambda rows: all(
             self.outcome(row["box"], BAD) == "failed" for row in rows), 120)
         self.check_running(NEW)
@@ -169,7 +194,9 @@ class Demo:
         bundle, _ = self.next_version(STOPPED)
         self.nginx.set(SLOW)
         self.nginx.reload()
-        self.workspace.roll_out(bundle, WAVES)
+        self.workspace.release(bundle)
+        self.publish_plan(STOPPED)
+        self.open_both_waves()
         self.watch("all boxes are downloading", lambda rows: all(
             row["state"] == f"installing {STOPPED}" for row in rows), 60)
         stopped = time.monotonic()

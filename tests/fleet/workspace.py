@@ -104,7 +104,9 @@ class Workspace:
             f"compatible: [{', '.join(compatible)}]", f"level: {level}", "payloads:",
             *(f"  - {{name: {p}, slot: {s}, kind: {k}, source: {src}}}"
               for p, s, k, src in payloads)]) + "\n")
-        bundle = self.path(f"{name}-{version}.ota")
+        return self.pack_recipe(recipe, self.path(f"{name}-{version}.ota"), sign)
+
+    def pack_recipe(self, recipe, bundle, sign=True):
         if os.path.exists(bundle):
             os.unlink(bundle)
         self.sluice("pack", recipe, "-o", bundle, timeout=600)
