@@ -364,6 +364,28 @@ space_out(struct cycle *cy, const struct pending *was)
 		log_error("%s", e.text);
 }
 
+/* Back on the old side: says what became of the update. */
+static void
+tell_reverted(struct cycle *cy, const struct settlement *s)
+{
+	const struct failed *f = state_failed(cy->box.state, &s->was.release.manifest);
+	enum outcome outcome = OUTCOME_REVERTED;
+	enum err_class class = ERR_REFUSED;
+	struct err why;
+
+	if (!f || f->attempt != s->was.attempt) {
+		outcome = OUTCOME_STOPPED;
+		class = ERR_STOPPED;
+	} else if (f->inconclusive) {
+		outcome = OUTCOME_INCONCLUSIVE;
+		class = ERR_NETWORK;
+	}
+	(void)err_set(&why, class, "%s", s->detail);
+	log_warning("%s %s: back on the old system: %s", s->was.release.name,
+		s->was.release.version, s->detail);
+	say(cy, outcome == OUTCOME_STOPPED ? BOX_HELD : BOX_IDLE, outcome, &s->was, &why, NULL);
+}
+
 static int64_t
 try_new_system(struct cycle *cy)
 {
@@ -388,33 +410,16 @@ try_new_system(struct cycle *cy)
 	}
 	log_warning("going back: %s", e.text);
 	space_out(cy, &was);
-	if (revert_needs_reboot(cy->box.state)) {
-		say(cy, BOX_UNCONFIRMED, OUTCOME_NONE, &was, &e, NULL);
-		return reboot(cy);
-	}
-	return 0;
-}
+	/* Trees are back already. */
+	if (!revert_needs_reboot(cy->box.state)) {
+		struct settlement s = {.was = was};
 
-/* Back on the old side: says what became of the update. */
-static void
-tell_reverted(struct cycle *cy, const struct settlement *s)
-{
-	const struct failed *f = state_failed(cy->box.state, &s->was.release.manifest);
-	enum outcome outcome = OUTCOME_REVERTED;
-	enum err_class class = ERR_REFUSED;
-	struct err why;
-
-	if (!f || f->attempt != s->was.attempt) {
-		outcome = OUTCOME_STOPPED;
-		class = ERR_STOPPED;
-	} else if (f->inconclusive) {
-		outcome = OUTCOME_INCONCLUSIVE;
-		class = ERR_NETWORK;
+		(void)snprintf(s.detail, sizeof(s.detail), "%s", e.text);
+		tell_reverted(cy, &s);
+		return 0;
 	}
-	(void)err_set(&why, class, "%s", s->detail);
-	log_warning("%s %s: back on the old system: %s", s->was.release.name,
-		s->was.release.version, s->detail);
-	say(cy, outcome == OUTCOME_STOPPED ? BOX_HELD : BOX_IDLE, outcome, &s->was, &why, NULL);
+	say(cy, BOX_UNCONFIRMED, OUTCOME_NONE, &was, &e, NULL);
+	return reboot(cy);
 }
 
 /* Tells the fleet about a decision not to update. */
@@ -470,6 +475,35 @@ look_for_update(struct cycle *cy)
 	return pace_retry_ms(&cy->pace, c, retry_after_s);
 }
 
+/* Starts what polls. */
+static int
+cycle_connect(struct cycle *cy, struct err *e)
+{
+	struct box *b = &cy->box;
+
+	if (cy->poller || !b->conf.site_url)
+		return 0;
+	if (!cy->net && net_start(&b->conf, clock_wall_s(), &cy->net, e) < 0)
+		return -1;
+	if (poller_new(&b->conf, cy->net, b->state, &cy->poller, e) < 0)
+		return -1;
+	cy->lookout.poller = cy->trial.poller = cy->poller;
+	return 0;
+}
+
+/* Whether a new system runs that has to be confirmed or left, with a network or without. */
+static bool
+is_on_trial(const struct box *b)
+{
+	const struct pending *p = &b->state->pending;
+	enum side current;
+	struct err e;
+
+	return (p->phase == PHASE_ACTIVATED || p->phase == PHASE_REVERTING) &&
+	       boot_for(b->boot, p->tree_only)->current(&b->conf, &current, &e) == 0 &&
+	       current == p->target;
+}
+
 /* Looks at where the box stands, and takes the next step from there. */
 static int64_t
 cycle_once(struct cycle *cy)
@@ -478,6 +512,8 @@ cycle_once(struct cycle *cy)
 	struct settlement s;
 	struct err e;
 
+	if (cycle_connect(cy, &e) < 0)
+		log_warning("%s", e.text);
 	if (settle(&b->conf, b->boot, b->state, &s, &e) < 0) {
 		log_error("%s", e.text);
 		say(cy, BOX_IDLE, OUTCOME_NONE, NULL, &e, NULL);
@@ -507,8 +543,6 @@ cycle_once(struct cycle *cy)
 
 /* --- The program --- */
 
-/* The network child is started first: before the lock, the state's descriptors and the report key.
- */
 static int
 cycle_open(const char *conf_path, struct cycle *cy, struct err *e)
 {
@@ -519,12 +553,6 @@ cycle_open(const char *conf_path, struct cycle *cy, struct err *e)
 	cy->lookout = (struct lookout){.state = b->state, .ending = &signals_ending};
 	cy->reporter.box = b;
 	cy->trial = (struct trial){.box = b, .lookout = &cy->lookout};
-	if (!b->conf.site_url)
-		return 0;
-	if (net_start(&b->conf, clock_wall_s(), &cy->net, e) < 0 ||
-		poller_new(&b->conf, cy->net, b->state, &cy->poller, e) < 0)
-		return -1;
-	cy->lookout.poller = cy->trial.poller = cy->poller;
 	return 0;
 }
 
@@ -535,7 +563,10 @@ cycle_run(const char *conf_path, struct err *e)
 	struct err busy;
 
 	signals_catch();
-	if (cycle_open(conf_path, &cy, e) < 0)
+	/* The network child comes before the lock, the state's descriptors and the report key. A
+	 * new system that cannot even start it must not keep the box by that. */
+	if (cycle_open(conf_path, &cy, e) < 0 ||
+		(cycle_connect(&cy, e) < 0 && !is_on_trial(&cy.box)))
 		return -1;
 	log_notice("%s follows %s at %s", cy.box.conf.id,
 		cy.box.conf.plan ? cy.box.conf.plan : "no plan",
@@ -579,7 +610,8 @@ cycle_check(const char *conf_path, struct err *e)
 	struct decision d;
 
 	signals_catch();
-	if (cycle_open(conf_path, &cy, e) < 0 || lock_patiently(&cy.box, e) < 0)
+	if (cycle_open(conf_path, &cy, e) < 0 || cycle_connect(&cy, e) < 0 ||
+		lock_patiently(&cy.box, e) < 0)
 		return -1;
 	if (!cy.poller)
 		return err_set(e, ERR_USAGE, "%s names no url in [site]", conf_path);

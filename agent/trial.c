@@ -37,7 +37,7 @@ check_world(struct trial *t, struct err *e)
 	if (t->box->state->pending.local)
 		return 0;
 	if (!t->poller)
-		return err_set(e, ERR_NETWORK, "agent.conf names no server");
+		return err_set(e, ERR_NETWORK, "there is no server to ask");
 	if (lookout_ask(t->lookout, &t->box->state->pending, &keep_going, e) < 0)
 		return -1;
 	if (!poller_is_fresh(t->poller))

@@ -1,4 +1,5 @@
 """The first boot of a new system: unhealthy, cut off, or just fine."""
+import os
 import unittest
 
 from fleet.case import NEW, OLD, FleetCase
@@ -61,6 +62,33 @@ class Trial(FleetCase):
         box.on_boot_of(box.other_side(), "true")
         self.wait_for_outcome(box, "ok", timeout_s=90)
         self.assert_runs(box, NEW)
+
+    def test_a_new_system_that_cannot_read_its_certificates_goes_back(self):
+        box = self.box(start=False)
+        ca, away = box.conf["site"]["ca"], box.path("ca.away")
+        self.roll_out(deadline="4s")
+        box.script("can-boot", f'if [ "$1" = {box.other_side()} ]; then mv "{ca}" "{away}"\n'
+                   f'elif [ -e "{away}" ]; then mv "{away}" "{ca}"; fi\nexit 0\n')
+        box.start()
+        self.wait_for_outcome(box, "inconclusive", timeout_s=60)
+        self.assert_runs(box, OLD)
+
+    def test_a_tree_that_was_given_up_is_reported_like_any_update(self):
+        box = self.box(start=False)
+        link, sides = box.path("app"), {side: box.path("app-" + side) for side in "ab"}
+        os.makedirs(sides["a"])
+        os.symlink(sides["a"], link)
+        box.set({"slot app": {"type": "dir", **sides, "current": link}})
+        box.script("health.d/10-app", f'[ "$(readlink "{link}")" = "{sides["a"]}" ]\n')
+        source = os.path.join(self.folder, "app")
+        os.makedirs(source)
+        with open(os.path.join(source, "hello"), "w", encoding="utf-8") as f:
+            f.write("hello\n")
+        bundle = self.workspace.pack("3.0.0", source, name="app", slot="app", kind="tree")
+        self.workspace.roll_out(bundle, [("all", "100%")], deadline="3s")
+        box.start()
+        self.wait_for_outcome(box, "reverted", version="3.0.0")
+        self.assertEqual(os.readlink(link), sides["a"])
 
 
 if __name__ == "__main__":
