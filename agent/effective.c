@@ -14,7 +14,9 @@ clocks_read(bool trust_clock)
 struct effective
 effective_start(const struct state *s, const struct clocks *now)
 {
-	return (struct effective){.floor_boot_ms = now->boot_ms, .first_version = s->floor_version};
+	return (struct effective){.floor_boot_ms = now->boot_ms,
+		.floor_version = s->floor_version,
+		.first_version = s->floor_version};
 }
 
 int64_t
@@ -24,7 +26,8 @@ effective_now_s(const struct effective *t, const struct state *s, const struct c
 
 	if (now->trusted || floor_s == 0)
 		return now->wall_s;
-	if (now->boot_ms > t->floor_boot_ms)
+	/* How old a floor is that was not taken here is not known. */
+	if (now->boot_ms > t->floor_boot_ms && s->floor_version == t->floor_version)
 		floor_s += (now->boot_ms - t->floor_boot_ms) / 1000;
 	return now->wall_s > floor_s ? now->wall_s : floor_s;
 }
@@ -61,6 +64,7 @@ effective_take(struct effective *t, struct state *s, const json_t *timestamp,
 	s->floor_s = signed_s;
 	s->floor_keys = *timestamp_keys;
 	t->floor_boot_ms = now->boot_ms;
+	t->floor_version = version;
 	return true;
 }
 

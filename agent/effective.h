@@ -20,6 +20,7 @@ struct clocks clocks_read(bool trust_clock);
 /* Where the floor stands since this agent started. */
 struct effective {
 	int64_t floor_boot_ms;	/* the boot clock when the floor was known to hold */
+	uint64_t floor_version; /* which floor that was: another process may have moved it since */
 	uint64_t first_version; /* of the timestamp that was known at the start; 0: none */
 };
 

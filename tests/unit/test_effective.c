@@ -86,6 +86,25 @@ a_floor_from_an_earlier_boot_counts_from_the_start(void **state)
 }
 
 static void
+a_floor_that_another_process_took_is_not_aged_by_our_uptime(void **state)
+{
+	AUTO_FREE struct state *s = state_new();
+	struct clocks now = {.wall_s = 12, .boot_ms = 5000};
+	struct effective t = effective_start(s, &now);
+
+	(void)state;
+	assert_true(take(&t, s, 7, SIGNED_S, &old_keys, &now));
+	now.boot_ms += 40LL * 24 * HOUR_S * 1000;
+	/* `sluice-agent check` ran, and the daemon reads the state anew. */
+	s->floor_version = 900;
+	s->floor_s = SIGNED_S + 40LL * 24 * HOUR_S;
+	assert_int_equal(effective_now_s(&t, s, &now), s->floor_s);
+	assert_true(take(&t, s, 901, s->floor_s + HOUR_S, &old_keys, &now));
+	now.boot_ms += 60000;
+	assert_int_equal(effective_now_s(&t, s, &now), s->floor_s + 60);
+}
+
+static void
 only_a_newer_timestamp_makes_an_untrusted_clock_fresh(void **state)
 {
 	AUTO_FREE struct state *s = state_new();
@@ -149,6 +168,7 @@ main(void)
 		cmocka_unit_test(the_floor_moves_on_with_the_boot_clock),
 		cmocka_unit_test(a_trusted_clock_beats_the_floor),
 		cmocka_unit_test(a_floor_from_an_earlier_boot_counts_from_the_start),
+		cmocka_unit_test(a_floor_that_another_process_took_is_not_aged_by_our_uptime),
 		cmocka_unit_test(only_a_newer_timestamp_makes_an_untrusted_clock_fresh),
 		cmocka_unit_test(a_floor_goes_with_the_keys_that_vouched_for_it),
 		cmocka_unit_test(a_timestamp_without_a_date_of_ours_gives_no_floor),
