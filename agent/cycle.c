@@ -373,7 +373,7 @@ tell_reverted(struct cycle *cy, const struct settlement *s)
 	enum err_class class = ERR_REFUSED;
 	struct err why;
 
-	if (!f || f->attempt != s->was.attempt) {
+	if (s->was.cancelled || !f) {
 		outcome = OUTCOME_STOPPED;
 		class = ERR_STOPPED;
 	} else if (f->inconclusive) {
@@ -414,6 +414,7 @@ try_new_system(struct cycle *cy)
 	if (!revert_needs_reboot(cy->box.state)) {
 		struct settlement s = {.was = was};
 
+		s.was.cancelled = e.class == ERR_STOPPED;
 		(void)snprintf(s.detail, sizeof(s.detail), "%s", e.text);
 		tell_reverted(cy, &s);
 		return 0;

@@ -13,6 +13,9 @@ remember(struct state *s, const struct release *r, enum revert how, const char *
 		.inconclusive = how == REVERT_INCONCLUSIVE,
 		.tries = 1};
 
+	/* A try by hand, from a file, does not make the network's attempts count anew. */
+	if (before)
+		f.attempt = num_max(f.attempt, before->attempt);
 	if (before && before->inconclusive && before->attempt == r->attempt)
 		f.tries = before->tries + 1;
 	(void)snprintf(f.reason, sizeof(f.reason), "%s", why);
@@ -32,6 +35,7 @@ revert_begin(const struct conf *c, const struct boot_backend *boot, struct state
 	(void)snprintf(s->last_result, sizeof(s->last_result), "%s %s: given up: %.768s",
 		p->release.name, p->release.version, why);
 	s->pending.phase = PHASE_REVERTING;
+	s->pending.cancelled = how == REVERT_CANCEL;
 	/* First what is remembered: with only the switch done, nobody would know why. */
 	if (state_save(c->state_dir, s, e) < 0)
 		return -1;

@@ -98,12 +98,14 @@ activated(struct scene *x, struct err *e)
 static int
 reverting(struct scene *x, struct err *e)
 {
-	const struct failed *f = state_failed(x->s, &x->s->pending.release.manifest);
+	const struct pending *p = &x->s->pending;
+	const struct failed *f = p->cancelled ? NULL : state_failed(x->s, &p->release.manifest);
 
-	(void)ends(x, SETTLED_REVERTED, f ? f->reason : "cancelled");
+	/* Of what was cancelled only the last result says why. */
+	(void)ends(x, SETTLED_REVERTED, f ? f->reason : x->s->last_result);
 	if (revert_finish(x->c, x->boot, x->s, e) < 0)
 		return -1;
-	if (x->s->pending.phase == PHASE_REVERTING)
+	if (p->phase == PHASE_REVERTING)
 		x->out->what = SETTLED_GOING_BACK;
 	return 0;
 }

@@ -17,7 +17,7 @@ static const char *const RELEASE_KEYS[] = {
 	"name", "version", "rollback_index", "manifest", "attempt", NULL};
 static const char *const PENDING_KEYS[] = {"phase", "target", "tree_only", "release", "local",
 	"rollout", "wave", "plan_version", "attempt", "deadline_s", "boot_id", "first_seen_boot_ms",
-	"seen_boot_id", "boots", NULL};
+	"seen_boot_id", "boots", "cancelled", NULL};
 static const char *const FAILED_KEYS[] = {
 	"manifest", "attempt", "inconclusive", "tries", "not_before_s", "reason", NULL};
 static const char *const STOP_KEYS[] = {"id", "gate", "reason", NULL};
@@ -156,7 +156,8 @@ read_pending(const json_t *j, struct pending *out, struct err *e)
 		read_name(j, "boot_id", out->boot_id, BOOT_ID_MAX, e) < 0 ||
 		read_time(j, "first_seen_boot_ms", &out->first_seen_boot_ms, e) < 0 ||
 		read_name(j, "seen_boot_id", out->seen_boot_id, BOOT_ID_MAX, e) < 0 ||
-		read_count(j, "boots", &out->boots, e) < 0)
+		read_count(j, "boots", &out->boots, e) < 0 ||
+		json_get_bool(j, "cancelled", &out->cancelled, e) < 0)
 		return -1;
 	if (out->phase != PHASE_NONE && !out->release.known)
 		return err_set(e, ERR_MALFORMED, "an update under way without its release");
@@ -314,13 +315,15 @@ release_json(const struct release *r)
 static json_t *
 pending_json(const struct pending *p)
 {
-	return json_pack("{s:s, s:s, s:b, s:o, s:b, s:s, s:s, s:I, s:I, s:I, s:s, s:I, s:s, s:I}",
+	return json_pack(
+		"{s:s, s:s, s:b, s:o, s:b, s:s, s:s, s:I, s:I, s:I, s:s, s:I, s:s, s:I, s:b}",
 		"phase", PHASE_NAMES[p->phase], "target", side_name(p->target), "tree_only",
 		(int)p->tree_only, "release", release_json(&p->release), "local", (int)p->local,
 		"rollout", p->rollout, "wave", p->wave, "plan_version", (json_int_t)p->plan_version,
 		"attempt", (json_int_t)p->attempt, "deadline_s", (json_int_t)p->deadline_s,
 		"boot_id", p->boot_id, "first_seen_boot_ms", (json_int_t)p->first_seen_boot_ms,
-		"seen_boot_id", p->seen_boot_id, "boots", (json_int_t)p->boots);
+		"seen_boot_id", p->seen_boot_id, "boots", (json_int_t)p->boots, "cancelled",
+		(int)p->cancelled);
 }
 
 static json_t *

@@ -47,6 +47,7 @@ struct pending {
 	int64_t first_seen_boot_ms; /* boot clock when this boot of it was first seen; 0: not yet */
 	char seen_boot_id[BOOT_ID_MAX + 1]; /* which boot that was */
 	uint64_t boots;			    /* how many boots of it were seen */
+	bool cancelled; /* PHASE_REVERTING: by a stop or a withdrawal, and held against nobody */
 };
 
 enum { FAILED_MAX = 32 };

@@ -275,6 +275,47 @@ inconclusive_tries_are_counted_and_not_held_against_it(void **state)
 }
 
 static void
+stop_after_an_inconclusive_try_is_told_as_a_stop(void **state)
+{
+	CLEANUP(rig_free) struct rig r;
+	struct err e = ERR_INIT;
+	struct settlement now;
+
+	rig_activated(&r, *state);
+	rig_power_on(&r, "boot-1");
+	(void)settled(&r, SETTLED_UNCONFIRMED);
+	assert_int_equal(revert_begin(r.c, r.boot, r.s, REVERT_INCONCLUSIVE, "no network", &e), 0);
+	rig_power_on(&r, "boot-2");
+	now = settled(&r, SETTLED_REVERTED);
+	assert_false(now.was.cancelled);
+	assert_int_equal(rig_install(&r, "x.ota", NULL, &e), 0);
+	assert_int_equal(install_activate(r.c, r.boot, r.s, &e), 0);
+	rig_power_on(&r, "boot-3");
+	(void)settled(&r, SETTLED_UNCONFIRMED);
+	assert_int_equal(revert_begin(r.c, r.boot, r.s, REVERT_CANCEL, "smoke was seen", &e), 0);
+	rig_power_on(&r, "boot-4");
+	now = settled(&r, SETTLED_REVERTED);
+	assert_true(now.was.cancelled);
+	assert_non_null(strstr(now.detail, "smoke was seen"));
+}
+
+static void
+try_from_a_file_does_not_lower_the_attempt_that_failed(void **state)
+{
+	CLEANUP(rig_free) struct rig r;
+	struct err e = ERR_INIT;
+	struct failed f = {.attempt = 3, .tries = 1, .reason = "unhealthy"};
+
+	rig_activated(&r, *state);
+	f.manifest = r.s->pending.release.manifest;
+	state_remember_failed(r.s, &f);
+	assert_int_equal(r.s->pending.release.attempt, 0);
+	assert_int_equal(revert_begin(r.c, r.boot, r.s, REVERT_CONDEMN, "on fire", &e), 0);
+	assert_int_equal(state_failed(r.s, &f.manifest)->attempt, 3);
+	assert_string_equal(state_failed(r.s, &f.manifest)->reason, "on fire");
+}
+
+static void
 stop_before_the_reboot_cancels_and_condemns_nothing(void **state)
 {
 	CLEANUP(rig_free) struct rig r;
@@ -434,6 +475,8 @@ main(void)
 		IN_FOLDER(cut_off_activation_is_cleaned),
 		IN_FOLDER(inconclusive_tries_are_counted_and_not_held_against_it),
 		IN_FOLDER(stop_before_the_reboot_cancels_and_condemns_nothing),
+		IN_FOLDER(stop_after_an_inconclusive_try_is_told_as_a_stop),
+		IN_FOLDER(try_from_a_file_does_not_lower_the_attempt_that_failed),
 		IN_FOLDER(confirmed_release_is_rolled_back_by_hand),
 		IN_FOLDER(deadline_starts_with_the_first_sight_of_each_boot),
 		IN_FOLDER(linked_tree_is_confirmed_without_a_reboot),

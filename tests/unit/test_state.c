@@ -40,7 +40,8 @@ state_fill(struct state *s)
 		.boot_id = "one",
 		.first_seen_boot_ms = 77,
 		.seen_boot_id = "two",
-		.boots = 2};
+		.boots = 2,
+		.cancelled = true};
 	state_remember_failed(
 		s, &(struct failed){{{7}}, 1, true, 2, 1234, "health: \"no\"\nline two"});
 	s->stops[s->stop_count++] = (struct sticky_stop){
