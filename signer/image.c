@@ -9,6 +9,7 @@
 #include "common/base/file.h"
 #include "common/base/num.h"
 #include "common/format/archive.h"
+#include "signer/gzip_file.h"
 
 enum { ARCHIVE_READ_STEP = 256 * 1024 };
 
@@ -16,7 +17,8 @@ struct image {
 	const char *path;
 	int fd;
 	uint64_t total, done;
-	struct archive *archive; /* NULL for a raw image */
+	struct gzip_file *gzip;	 /* one of these, */
+	struct archive *archive; /* or neither for a raw image */
 	bool ended;
 };
 
@@ -27,7 +29,7 @@ struct filter {
 };
 
 static const struct filter filters[] = {
-	{".gz", ARCHIVE_FILTER_GZIP, archive_read_support_filter_gzip},
+	{".gz", ARCHIVE_FILTER_GZIP, NULL}, /* see gzip_file.h */
 	{".xz", ARCHIVE_FILTER_XZ, archive_read_support_filter_xz},
 	{".zst", ARCHIVE_FILTER_ZSTD, archive_read_support_filter_zstd},
 };
@@ -37,6 +39,7 @@ image_close(struct image **i)
 {
 	if (!*i)
 		return;
+	gzip_file_close(&(*i)->gzip);
 	cleanup_archive_read(&(*i)->archive);
 	cleanup_fd(&(*i)->fd);
 	free(*i);
@@ -53,6 +56,25 @@ filter_by_name(const char *path)
 			return &filters[i];
 	}
 	return NULL;
+}
+
+static int
+not_compressed(const struct image *i, const struct filter *f, struct err *e)
+{
+	return err_set(e, ERR_MALFORMED,
+		"%s: its name ends in %s, but it is not compressed that way; rename it or "
+		"compress it",
+		i->path, f->suffix);
+}
+
+static int
+open_gzip(struct image *i, const struct filter *f, struct err *e)
+{
+	bool yes;
+
+	if (gzip_file_is(i->fd, i->path, &yes, e) < 0)
+		return -1;
+	return yes ? gzip_file_open(i->fd, i->path, &i->gzip, e) : not_compressed(i, f, e);
 }
 
 /* libarchive takes a file whose filter does not know it for a raw one, which would pack compressed
@@ -76,10 +98,7 @@ open_compressed(struct image *i, const struct filter *f, struct err *e)
 	if (status != ARCHIVE_OK && status != ARCHIVE_EOF)
 		return err_archive(e, i->archive, "reading %s", i->path);
 	if (archive_filter_code(i->archive, 0) != f->code)
-		return err_set(e, ERR_MALFORMED,
-			"%s: its name ends in %s, but it is not compressed that way; rename it or "
-			"compress it",
-			i->path, f->suffix);
+		return not_compressed(i, f, e);
 	i->ended = status == ARCHIVE_EOF;
 	return 0;
 }
@@ -112,7 +131,7 @@ image_open(const char *path, struct image **out, struct err *e)
 	if (check_type(path, e) < 0 || file_open_read(path, &i->fd, e) < 0 ||
 		file_size(i->fd, path, &i->total, e) < 0)
 		return -1;
-	if (f && open_compressed(i, f, e) < 0)
+	if (f && (f->support ? open_compressed(i, f, e) : open_gzip(i, f, e)) < 0)
 		return -1;
 	*out = TAKE_PTR(i);
 	return 0;
@@ -143,6 +162,12 @@ image_read(struct image *i, uint8_t *data, size_t len, size_t *got, struct err *
 
 	if (i->archive)
 		return read_compressed(i, data, len, got, e);
+	if (i->gzip) {
+		if (gzip_file_read(i->gzip, data, len, got, e) < 0)
+			return -1;
+		i->done = gzip_file_done(i->gzip);
+		return 0;
+	}
 	n = file_read_some(i->fd, i->path, data, len, e);
 	if (n < 0)
 		return -1;

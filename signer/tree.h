@@ -40,7 +40,8 @@ void tree_free(struct tree *t);
  * a name in the folder scratch; memory grows with the number of files (up to TREE_FILES_MAX), not
  * with their sizes. Refused by name: devices, sockets and pipes; ACLs; names that are no UTF-8,
  * hold control characters or are too long; in tarballs also absolute paths, "..", and a name twice.
- * Folders that a tarball leaves out become 0755 root at time 0. */
+ * Folders that a tarball leaves out become 0755 root at time 0; tarballs one after the other in one
+ * file count as one. */
 int tree_open(const char *source, const char *scratch, struct tree *out, struct err *e);
 
 /* The content of a file of the tree, *offset its start in *fd, which the caller closes. */

@@ -6,26 +6,79 @@
 #include "common/base/file.h"
 #include "common/base/num.h"
 #include "common/format/archive.h"
+#include "signer/gzip_file.h"
 #include "signer/output.h"
 #include "signer/tree.h"
 
 enum { ARCHIVE_READ_STEP = 256 * 1024, SPOOL_STEP = 256 * 1024 };
 
-/* No filter that runs another program is among these. */
+/* No filter that runs another program is among these, nor gzip's: see gzip_file.h. */
 static int (*const supports[])(struct archive *) = {
 	archive_read_support_format_tar,
 	archive_read_support_format_empty,
 	archive_read_support_filter_bzip2,
 	archive_read_support_filter_compress,
-	archive_read_support_filter_gzip,
 	archive_read_support_filter_lz4,
 	archive_read_support_filter_lzma,
 	archive_read_support_filter_xz,
 	archive_read_support_filter_zstd,
 };
 
+/* A gzip file under libarchive. */
+struct gzip_input {
+	struct gzip_file *file;
+	uint8_t piece[ARCHIVE_READ_STEP];
+};
+
+static void
+gzip_input_free(struct gzip_input **g)
+{
+	if (!*g)
+		return;
+	gzip_file_close(&(*g)->file);
+	free(*g);
+	*g = NULL;
+}
+
+static la_ssize_t
+gzip_input_read(struct archive *a, void *arg, const void **data)
+{
+	struct gzip_input *g = arg;
+	struct err e = ERR_INIT;
+	size_t got = 0;
+
+	if (gzip_file_read(g->file, g->piece, sizeof(g->piece), &got, &e) < 0) {
+		archive_set_error(a, e.errnum ? e.errnum : EILSEQ, "%s", e.text);
+		return -1;
+	}
+	*data = g->piece;
+	return (la_ssize_t)got;
+}
+
 static int
-tarball_open(const struct tree *t, int fd, struct archive **out, struct err *e)
+tarball_input(
+	const struct tree *t, struct archive *a, int fd, struct gzip_input **gzip, struct err *e)
+{
+	bool yes;
+	int status;
+
+	if (gzip_file_is(fd, t->source, &yes, e) < 0)
+		return -1;
+	if (yes) {
+		*gzip = calloc(1, sizeof(**gzip));
+		if (!*gzip)
+			return err_sys(e, ENOMEM, "reading %s", t->source);
+		if (gzip_file_open(fd, t->source, &(*gzip)->file, e) < 0)
+			return -1;
+		status = archive_read_open(a, *gzip, NULL, gzip_input_read, NULL);
+	} else {
+		status = archive_read_open_fd(a, fd, ARCHIVE_READ_STEP);
+	}
+	return status == ARCHIVE_OK ? 0 : err_archive(e, a, "reading %s", t->source);
+}
+
+static int
+tarball_new(const struct tree *t, struct archive **out, struct err *e)
 {
 	AUTO_ARCHIVE_READ struct archive *a = archive_read_new();
 
@@ -35,7 +88,8 @@ tarball_open(const struct tree *t, int fd, struct archive **out, struct err *e)
 		if (supports[i](a) != ARCHIVE_OK)
 			return err_archive(e, a, "reading %s", t->source);
 	}
-	if (archive_read_open_fd(a, fd, ARCHIVE_READ_STEP) != ARCHIVE_OK)
+	/* Read on behind the end of the archive, for checksums stand at the end of the file. */
+	if (archive_read_set_options(a, "read_concatenated_archives") != ARCHIVE_OK)
 		return err_archive(e, a, "reading %s", t->source);
 	*out = TAKE_PTR(a);
 	return 0;
@@ -199,13 +253,14 @@ int
 tree_scan_tarball(struct tree *t, const char *scratch, struct err *e)
 {
 	AUTO_CLOSE int fd = -1;
+	CLEANUP(gzip_input_free) struct gzip_input *gzip = NULL;
 	AUTO_ARCHIVE_READ struct archive *a = NULL;
 	struct archive_entry *entry;
 	uint64_t end = 0;
 	int status;
 
 	if (file_open_read(t->source, &fd, e) < 0 || scratch_open(scratch, &t->spool, e) < 0 ||
-		tarball_open(t, fd, &a, e) < 0)
+		tarball_new(t, &a, e) < 0 || tarball_input(t, a, fd, &gzip, e) < 0)
 		return -1;
 	while ((status = archive_read_next_header(a, &entry)) == ARCHIVE_OK) {
 		if (add_entry(t, a, entry, &end, e) < 0)

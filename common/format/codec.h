@@ -1,4 +1,4 @@
-/* Chunks: plain bytes ↔ stored bytes. The only include of zlib. */
+/* Chunks: plain bytes ↔ stored bytes; and gzip files. The only include of zlib. */
 #ifndef SLUICE_FORMAT_CODEC_H
 #define SLUICE_FORMAT_CODEC_H
 
@@ -30,6 +30,21 @@ int inflater_new(struct inflater **out, struct err *e);
 void inflater_free(struct inflater **i);
 int chunk_decode(struct inflater *i, const struct chunk *c, struct span stored, uint8_t *plain,
 	struct err *e);
+
+/* Reads gzip files (RFC 1952), which packers are given as inputs, piece by piece: one member after
+ * the other, each checked against its own CRC and length at its end. (libarchive 3.6 reads them too
+ * but checks neither.) Zeros behind the last member are padding. */
+struct gunzip;
+int gunzip_new(struct gunzip **out, struct err *e);
+void gunzip_free(struct gunzip **g);
+
+/* Takes bytes off the front of in, and sets *made to how many of out's room were filled: it stops
+ * when in is empty or out is full. ERR_MALFORMED for what is damaged or no gzip. */
+int gunzip_step(
+	struct gunzip *g, struct span *in, uint8_t *out, size_t room, size_t *made, struct err *e);
+
+/* At the end of the input: ERR_MALFORMED within a member, or when there was none. */
+int gunzip_end(const struct gunzip *g, struct err *e);
 
 /* The zlib that is linked in, for the manifest ("1.2.13"). */
 const char *codec_zlib_version(void);

@@ -7,6 +7,7 @@ import json
 import lzma
 import os
 import random
+import struct
 import subprocess
 import tarfile
 import tempfile
@@ -126,6 +127,30 @@ class Pack(PackTest):
         for threads in (1, 2, 4, 16):
             self.pack(self.image_payload("img"), out=f"{threads}.ota", threads=threads)
             self.assertEqual(self.read(f"{threads}.ota"), self.read("1.ota"))
+
+    def test_sizes_beyond_32_bits_are_packed(self):
+        # All zeros but for a chunk on each side of the edges of 31 and 32 bits, and a short one.
+        size = 2 ** 32 + 3 * CHUNK + 5
+        edges = [edge + side for edge in (2 ** 31, 2 ** 32) for side in (-CHUNK, 0)]
+        with open(self.path("img"), "wb") as f:
+            f.truncate(size)
+            for at in edges:
+                f.seek(at)
+                f.write(b"%d" % at)
+        self.pack(self.image_payload("img"))
+        shown = json.loads(self.sluice("show", "x.ota", "--json"))["payloads"][0]
+        self.assertEqual(shown["size"], size)
+        self.assertEqual(shown["chunks"], {"zero": size // CHUNK - 4, "raw": 1, "deflated": 4})
+        with tarfile.open(self.path("x.ota")) as bundle:
+            index = bundle.extractfile("rootfs.index").read()
+        self.assertEqual(struct.unpack("<8sIIQQ", index[:32]),
+                         (b"SLUICEIX", 1, CHUNK, size, 8))
+        offset, written = 0, []
+        for at in range(32, len(index), 72):
+            plain, stored = struct.unpack("<II", index[at + 64:at + 72])
+            written += [offset] if stored else []
+            offset += plain if stored else plain * CHUNK
+        self.assertEqual(written, edges + [size - 5])
 
     def make_tree(self):
         self.write("tree/etc/conf", b"a = b\n")

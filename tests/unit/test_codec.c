@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/types.h>
 
 #include <cmocka.h>
 
@@ -374,6 +375,74 @@ inflater_works_on_after_a_bad_chunk(void **state)
 	assert_non_null(strchr(codec_zlib_version(), '.'));
 }
 
+/* "hello hello hello hello" as gzip -9 makes it (by Python's zlib, without a name or a time). */
+static const uint8_t hello_gzip[] = {0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x03,
+	0xcb, 0x48, 0xcd, 0xc9, 0xc9, 0x57, 0xc8, 0x40, 0x27, 0x01, 0xe3, 0x51, 0x3d, 0x8d, 0x17,
+	0x00, 0x00, 0x00};
+
+/* Through a window of `window` bytes in and out. -1, or how many bytes came out. */
+static ssize_t
+gunzip(const uint8_t *data, size_t len, size_t window, struct err *e)
+{
+	CLEANUP(gunzip_free) struct gunzip *g = NULL;
+	size_t done = 0;
+
+	assert_int_equal(gunzip_new(&g, e), 0);
+	for (size_t at = 0;;) {
+		size_t give = (size_t)num_min(window, len - at), made = 0;
+		struct span in = span_of(data + at, give);
+
+		if (gunzip_step(g, &in, back + done, (size_t)num_min(window, sizeof(back) - done),
+			    &made, e) < 0)
+			return -1;
+		if (made == 0 && in.len == give)
+			break;
+		at += give - in.len;
+		done += made;
+	}
+	return gunzip_end(g, e) < 0 ? -1 : (ssize_t)done;
+}
+
+static void
+gunzip_reads_members_one_after_the_other_through_any_window(void **state)
+{
+	uint8_t twice[2 * sizeof(hello_gzip) + 9] = {0};
+	struct err e = ERR_INIT;
+
+	(void)state;
+	memcpy(twice, hello_gzip, sizeof(hello_gzip));
+	memcpy(twice + sizeof(hello_gzip), hello_gzip, sizeof(hello_gzip));
+	for (size_t window = 1; window < 100; window++) {
+		assert_int_equal(gunzip(twice, sizeof(twice), window, &e), 2 * strlen(hello));
+		assert_memory_equal(back, hello, strlen(hello));
+		assert_memory_equal(back + strlen(hello), hello, strlen(hello));
+	}
+	twice[sizeof(twice) - 1] = 1;
+	assert_int_equal(gunzip(twice, sizeof(twice), 64, &e), -1);
+	assert_non_null(strstr(e.text, "stands behind"));
+}
+
+static void
+gunzip_refuses_every_prefix_and_every_flip_that_counts(void **state)
+{
+	uint8_t bytes[sizeof(hello_gzip)];
+	struct err e = ERR_INIT;
+
+	(void)state;
+	for (size_t len = 0; len < sizeof(bytes); len++)
+		assert_int_equal(gunzip(hello_gzip, len, 7, &e), -1);
+	for (size_t bit = 0; bit < 8 * sizeof(bytes); bit++) {
+		memcpy(bytes, hello_gzip, sizeof(bytes));
+		bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		if (gunzip(bytes, sizeof(bytes), 7, &e) < 0)
+			continue;
+		/* Time, extra flags and system say nothing about the content, nor does "is text".
+		 */
+		assert_true((bit / 8 >= 4 && bit / 8 < 10) || bit == 8 * 3);
+		assert_memory_equal(back, hello, strlen(hello));
+	}
+}
+
 int
 main(void)
 {
@@ -396,6 +465,8 @@ main(void)
 		cmocka_unit_test(chunk_stream_of_gzip_or_bare_deflate_is_refused),
 		cmocka_unit_test(chunk_with_sizes_that_cannot_be_is_refused),
 		cmocka_unit_test(inflater_works_on_after_a_bad_chunk),
+		cmocka_unit_test(gunzip_reads_members_one_after_the_other_through_any_window),
+		cmocka_unit_test(gunzip_refuses_every_prefix_and_every_flip_that_counts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

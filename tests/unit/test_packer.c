@@ -248,7 +248,7 @@ what_is_no_image_is_refused(void **state)
 	refuses("page.gz", PAYLOAD_TREE, 2, "");
 }
 
-/* What a tool makes of a file, cut after len bytes. */
+/* What a tool makes of a file, cut after len bytes where there are more. */
 static void
 put_cut(const char *tool, const char *from, const char *to, size_t len)
 {
@@ -259,8 +259,7 @@ put_cut(const char *tool, const char *from, const char *to, size_t len)
 
 	assert_int_equal(process_run(&run, &status, NULL), 0);
 	assert_int_equal(status, 0);
-	assert_true(out.len > len);
-	put(to, out.data, len);
+	put(to, out.data, (size_t)num_min(out.len, len));
 }
 
 static void
@@ -277,6 +276,77 @@ a_damaged_compressed_image_is_refused(void **state)
 		refuses(tools[i][1], PAYLOAD_IMAGE, 1, "");
 		refuses(tools[i][1], PAYLOAD_IMAGE, 4, "");
 	}
+}
+
+/* Packs damaged versions of a compressed file: it is refused, or its bytes are the same. */
+static void
+flips_are_noticed(const char *name, enum payload_kind kind, size_t step)
+{
+	CLEANUP(packed_free) struct packed whole = {.fd = {-1, -1, -1, -1}};
+	struct recipe_payload source = source_of(name, kind);
+	AUTO_BUF struct buf bytes = BUF_INIT(1 << 20);
+	AUTO_CLOSE int fd = open(at(name), O_RDWR | O_CLOEXEC);
+	size_t refused = 0;
+
+	assert_int_equal(file_read(at(name), &bytes, NULL), 0);
+	pack(name, kind, 1, &whole);
+	for (size_t i = 0; i < bytes.len; i += step) {
+		CLEANUP(packed_free) struct packed p = {.fd = {-1, -1, -1, -1}};
+		uint8_t flipped = bytes.data[i] ^ (uint8_t)(1 << (i % 8));
+		struct err e = ERR_INIT;
+
+		assert_int_equal(pwrite(fd, &flipped, 1, (off_t)i), 1);
+		if (payload_pack(&source, 6, 1, dir, &p, &e) == 0)
+			same_packed(&p, &whole);
+		else
+			refused++;
+		assert_int_equal(pwrite(fd, bytes.data + i, 1, (off_t)i), 1);
+	}
+	for (size_t len = bytes.len - 1; len > step; len -= step) {
+		CLEANUP(packed_free) struct packed p = {.fd = {-1, -1, -1, -1}};
+		struct err e = ERR_INIT;
+
+		assert_int_equal(ftruncate(fd, (off_t)len), 0);
+		if (payload_pack(&source, 6, 1, dir, &p, &e) == 0)
+			same_packed(&p, &whole);
+	}
+	assert_true(refused > bytes.len / step / 2);
+}
+
+/* Records are how many blocks of 512 bytes the tarball is padded to. */
+static void
+compressed_sources_are_guarded(const char *records, size_t step)
+{
+	static const char *const tools[][3] = {{"gzip", "i.gz", "t.tar.gz"},
+		{"xz", "i.xz", "t.tar.xz"}, {"zstd", "i.zst", "t.tar.zst"},
+		{"bzip2", NULL, "t.tar.bz2"}};
+	const char *const tar[] = {"tar", "-b", records, "-cf", "t.tar", "i", NULL};
+	const struct process run = {.argv = tar, .timeout_ms = 60000};
+	int status = -1;
+
+	assert_int_equal(process_run(&run, &status, NULL), 0);
+	assert_int_equal(status, 0);
+	for (size_t i = 0; i < ARRAY_LEN(tools); i++) {
+		if (tools[i][1] && step == 1) {
+			put_cut(tools[i][0], "i", tools[i][1], SIZE_MAX);
+			flips_are_noticed(tools[i][1], PAYLOAD_IMAGE, 1);
+		}
+		put_cut(tools[i][0], "t.tar", tools[i][2], SIZE_MAX);
+		flips_are_noticed(tools[i][2], PAYLOAD_TREE, step);
+	}
+}
+
+static void
+a_compressed_source_that_was_damaged_is_never_packed_as_it_came(void **state)
+{
+	AUTO_FREE uint8_t *noise = malloc(1000);
+
+	(void)state;
+	random_bytes(noise, 1000);
+	put("i", noise, 1000);
+	compressed_sources_are_guarded("4", 1);
+	/* Here the checksum stands far behind the end of the archive. */
+	compressed_sources_are_guarded("2048", 37);
 }
 
 static void
@@ -461,6 +531,9 @@ main(void)
 			what_is_no_image_is_refused, folder_enter, folder_leave),
 		cmocka_unit_test_setup_teardown(
 			a_damaged_compressed_image_is_refused, folder_enter, folder_leave),
+		cmocka_unit_test_setup_teardown(
+			a_compressed_source_that_was_damaged_is_never_packed_as_it_came,
+			folder_enter, folder_leave),
 		cmocka_unit_test_setup_teardown(a_tree_survives_packing_with_any_number_of_threads,
 			folder_enter, folder_leave),
 		cmocka_unit_test(pieces_are_written_in_the_order_of_reading),
