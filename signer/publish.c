@@ -11,6 +11,8 @@
 #include "signer/incoming.h"
 #include "signer/site.h"
 
+enum { LOCK_RETRY_MS = 100 };
+
 /* One publication under way. */
 struct publication {
 	const struct workspace *workspace;
@@ -35,15 +37,39 @@ publication_end(struct publication *p)
 	cleanup_fd(&p->lock);
 }
 
+/* Whoever has just signed something waits for its turn: the other publisher may have looked into
+ * incoming/ before. */
 static int
-publication_begin(struct publication *p, struct passphrase_source *pass, struct err *e)
+publication_lock(struct publication *p, bool waits, struct err *e)
+{
+	const int64_t until_ms = clock_boot_ms() + PUBLISHER_WAIT_MS;
+	char path[PATH_MAX];
+	struct err held = ERR_INIT;
+	bool said = false;
+
+	if (workspace_path(p->workspace, "publisher.lock", path, e) < 0)
+		return -1;
+	while (file_lock(path, "another sluice publisher", &p->lock, &held) < 0) {
+		if (held.class != ERR_REFUSED || !waits || clock_boot_ms() >= until_ms)
+			return err_set(e, held.class, "%s", held.text);
+		if (!said)
+			(void)fprintf(stderr,
+				"another sluice publisher is at work; waiting for it. It may be "
+				"ended (by a plain kill): what is signed lies in incoming/\n");
+		said = true;
+		clock_sleep_ms(LOCK_RETRY_MS);
+	}
+	return 0;
+}
+
+static int
+publication_begin(struct publication *p, struct passphrase_source *pass, bool waits, struct err *e)
 {
 	const struct workspace *w = p->workspace;
-	char path[PATH_MAX];
 
-	if (workspace_path(w, "publisher.lock", path, e) < 0 ||
-		file_lock(path, "another sluice publisher", &p->lock, e) < 0)
+	if (publication_lock(p, waits, e) < 0)
 		return -1;
+	p->now_s = clock_wall_s();
 	/* Before anything is touched, so that a wrong passphrase costs nothing. */
 	if (opened_key_open(w->online_snapshot, pass, &p->snapshot_key, e) < 0 ||
 		opened_key_open(w->online_timestamp, pass, &p->timestamp_key, e) < 0)
@@ -341,13 +367,13 @@ report_refused(const struct publication *p, const char *role, struct err *e)
 }
 
 static int
-publish_role(
-	const struct workspace *w, struct passphrase_source *pass, const char *role, struct err *e)
+publish_role(const struct workspace *w, struct passphrase_source *pass, const char *role,
+	bool waits, struct err *e)
 {
 	CLEANUP(publication_end)
-	struct publication p = {.workspace = w, .lock = -1, .now_s = clock_wall_s()};
+	struct publication p = {.workspace = w, .lock = -1};
 
-	if (publication_begin(&p, pass, e) < 0 || make_snapshot(&p, e) < 0 ||
+	if (publication_begin(&p, pass, waits, e) < 0 || make_snapshot(&p, e) < 0 ||
 		make_timestamp(&p, e) < 0 || write_immutable(&p, e) < 0 ||
 		push(&p, "immutable", "nothing is published: the old site stays in force", e) < 0 ||
 		write_timestamp(&p, e) < 0 ||
@@ -364,7 +390,7 @@ publish_role(
 int
 publish(const struct workspace *w, struct passphrase_source *pass, struct err *e)
 {
-	return publish_role(w, pass, NULL, e);
+	return publish_role(w, pass, NULL, false, e);
 }
 
 int
@@ -373,7 +399,7 @@ publish_here(const struct workspace *w, const char *role, struct signing *o, str
 	bool here = access(w->online_snapshot, R_OK) == 0 && access(w->online_timestamp, R_OK) == 0;
 
 	if (here && !o->no_publish)
-		return publish_role(w, &o->pass, role, e);
+		return publish_role(w, &o->pass, role, true, e);
 	(void)printf("signed; it waits in %s/incoming for `sluice publish`%s\n", w->dir,
 		here ? "" : " where the online keys are");
 	return 0;

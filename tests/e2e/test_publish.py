@@ -6,10 +6,11 @@ import fcntl
 import hashlib
 import os
 import shutil
+import subprocess
 import time
 import unittest
 
-from publishing import Reader, Workspace, canonical, public_key
+from publishing import SLUICE, Reader, Workspace, canonical, public_key
 
 
 class Ceremony(Workspace):
@@ -303,6 +304,20 @@ class Publisher(Workspace):
             fcntl.flock(f, fcntl.LOCK_EX)
             done = self.sluice("publish", code=1)
         self.assertIn("another sluice publisher", done.stderr)
+
+    def test_what_was_just_signed_waits_for_the_publisher_before(self):
+        argv = [SLUICE, "role", "add", "gates", "--member", self.key("other", "pub"),
+                "--threshold", "1", "--key", self.key("targets"), "-w", self.dir]
+        with open(self.path("publisher.lock"), "w", encoding="ascii") as f:
+            fcntl.flock(f, fcntl.LOCK_EX)
+            with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                  text=True) as waiting:
+                said = waiting.stderr.readline()
+                fcntl.flock(f, fcntl.LOCK_UN)
+                waiting.communicate(timeout=60)
+        self.assertIn("waiting for it", said)
+        self.assertEqual(waiting.returncode, 0)
+        self.assertEqual(len(self.walk()["targets"]["delegations"]["roles"]), 2)
 
     def test_without_online_keys_signing_leaves_it_in_incoming(self):
         os.rename(self.key("timestamp"), self.path("elsewhere.key"))
