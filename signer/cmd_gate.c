@@ -85,7 +85,7 @@ static void
 opened_print(
 	const char *name, const char *wave, const struct scope_gate *g, const struct scope_plan *p)
 {
-	(void)printf("%s: wave %s of version %llu is open\n", name, wave,
+	(void)printf("%s: opens wave %s of version %llu\n", name, wave,
 		(unsigned long long)p->plan.version);
 	for (size_t i = 0; i < g->gate.stop_count; i++) {
 		if (!stop_is_lifted(g->gate.stops[i].id, scope_resumes(p->entry)))
@@ -120,11 +120,10 @@ gate_open(int argc, char **argv, struct err *e)
 		opened_key_open(o.key, &o.pass, &key, e) < 0 ||
 		metadata_check_signer(&gate.role, &key.signer, e) < 0 ||
 		scope_gate_put(&w, &gate, e) < 0 ||
-		metadata_sign(&w, &gate.role, &key.signer, e) < 0 ||
-		publish_here(&w, gate.role.role, &o, e) < 0)
+		metadata_sign(&w, &gate.role, &key.signer, e) < 0)
 		return -1;
 	opened_print(name, wave, &gate, &plan);
-	return 0;
+	return publish_here(&w, gate.role.role, &o, e);
 }
 
 struct show {
@@ -164,12 +163,15 @@ waves_print(const struct gate *g, const struct scope_plan *p)
 }
 
 static int
-plan_gate_print(const struct workspace *w, const char *name, const struct gate *g, struct err *e)
+plan_gate_print(const struct workspace *w, const char *name, bool listed, const struct gate *g,
+	struct err *e)
 {
 	AUTO_SCOPE_PLAN struct scope_plan p = {0};
 
 	if (scope_plan_load(w, name, NULL, &p, e) < 0)
 		return -1;
+	if (!p.listed && !listed)
+		return err_set(e, ERR_USAGE, "there is no plan %s; see `sluice gate show`", name);
 	if (p.listed)
 		(void)printf("%s: %s, version %llu, %s\n", name, p.plan.rollout,
 			(unsigned long long)p.plan.version, p.plan.bundle_path);
@@ -207,7 +209,7 @@ gate_print(void *arg, const struct metadata *m, const char *path, struct err *e)
 		return all_gate_print(show->w, &g, e);
 	(void)snprintf(name, sizeof(name), "%.*s",
 		(int)(strlen(path) - strlen("gates/") - strlen(".json")), path + strlen("gates/"));
-	return plan_gate_print(show->w, name, &g, e);
+	return plan_gate_print(show->w, name, true, &g, e);
 }
 
 static int
@@ -222,7 +224,7 @@ one_gate_show(const struct workspace *w, const char *name, struct err *e)
 	if (strcmp(name, "all") == 0)
 		return err_set(e, ERR_REFUSED,
 			"there is no gates/all.json: every box is shut until a gate is opened");
-	return plan_gate_print(w, name, &g.gate, e);
+	return plan_gate_print(w, name, g.listed, &g.gate, e);
 }
 
 static int

@@ -140,7 +140,7 @@ run(int argc, char **argv, struct err *e)
 		scope_all_put(&w, &rollouts, e) < 0 || resume_put(&rollouts, &s, e) < 0 ||
 		metadata_sign(&w, &rollouts, &key.signer, e) < 0)
 		return -1;
-	(void)printf("stop %s is lifted: %s\n", id, s.stop.reason);
+	(void)printf("lifts stop %s: %s\n", id, s.stop.reason);
 	return publish_here(&w, rollouts.role, &o, e);
 }
 

@@ -24,6 +24,8 @@ static const struct command *const commands[] = {
 	&cmd_publish,
 };
 
+static const char exit_codes[] = "Exit codes: 0 done, 1 failed, 2 usage.";
+
 static void
 usage(FILE *to)
 {
@@ -31,8 +33,7 @@ usage(FILE *to)
 			  "usage: sluice COMMAND [OPTIONS]\n\n");
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		(void)fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
-	(void)fprintf(to,
-		"\n`sluice COMMAND --help` tells more. Exit codes: 0 done, 1 failed, 2 usage.\n");
+	(void)fprintf(to, "\n`sluice COMMAND --help` tells more. %s\n", exit_codes);
 }
 
 static const struct command *
@@ -52,7 +53,7 @@ command_run(const struct command *c, int argc, char **argv)
 
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
 		if (strcmp(argv[i], "--help") == 0) {
-			(void)fputs(c->help, stdout);
+			(void)printf("%s\n%s\n", c->help, exit_codes);
 			return EXIT_OK;
 		}
 	}

@@ -58,8 +58,12 @@ opened_key_open(
 	AUTO_SECKEY struct seckey *secret = NULL;
 	AUTO_JSON json_t *public = NULL;
 	struct signer signer = {0};
+	size_t len = strlen(path);
 	uint8_t raw[32];
 
+	if (len > strlen(".pub") && strcmp(path + len - strlen(".pub"), ".pub") == 0)
+		return err_set(e, ERR_USAGE, "%s is a public key; its secret one signs, %.*s.key",
+			path, (int)(len - strlen(".pub")), path);
 	if (seckey_load(path, passphrase_ask, pass, &secret, e) < 0)
 		return -1;
 	seckey_public(secret, raw);

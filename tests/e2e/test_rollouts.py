@@ -126,6 +126,16 @@ class Rollouts(unittest.TestCase):
         self.ws.open_gate("early")
         self.assertEqual(self.gate()["open"], ["canary", "early"])
 
+    def test_a_wave_that_only_waits_is_not_said_to_be_open(self):
+        self.publish()
+        done = self.ws.open_gate("canary")
+        self.assertLess(done.stdout.index("opens wave canary"), done.stdout.index("published"))
+
+    def test_a_key_that_is_public_is_called_so(self):
+        self.publish()
+        self.refused(2, "gate", "open", "stable", "canary", "--key",
+                     self.ws.path("keys", "gates.pub"), says="is a public key")
+
     def test_a_gate_is_bound_to_its_plan(self):
         plan = self.publish()
         self.ws.open_gate("canary")
@@ -214,6 +224,7 @@ class Rollouts(unittest.TestCase):
         self.refused(2, "resume", "0" * 31, "--key", self.key("rollouts"), "--yes")
         self.refused(2, "gate", "open", "all", "canary", "--key", self.key("gates"))
         self.refused(2, "gate", "open", "stable", "canary", "--key", self.key("gates"))
+        self.refused(2, "gate", "show", "nothing", says="no plan nothing")
         self.refused(2, "gate", "shut")
         self.refused(2, "rollout")
 
@@ -278,11 +289,13 @@ class Rollouts(unittest.TestCase):
         self.ws.resume(stop)
 
     def test_help_fits_a_screen(self):
-        for command in ("init", "box", "rollout", "gate", "stop", "resume"):
+        for command in ("init", "key", "root", "role", "box", "pack", "sign", "verify", "show",
+                        "release", "rollout", "gate", "stop", "resume", "publish"):
             text = self.ws.sluice(command, "--help").stdout
             self.assertLessEqual(text.count("\n"), 40, command)
             self.assertLessEqual(max(map(len, text.split("\n"))), 100, command)
             self.assertIn("xample", text)
+            self.assertIn("Exit codes: 0 done, 1 failed, 2 usage.", text)
 
 
 class Boxes(unittest.TestCase):
