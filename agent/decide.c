@@ -31,18 +31,33 @@ stop_is_known(const struct state *s, const char *id, const char *gate)
 	return false;
 }
 
-/* Where there is no room for one more stop the box is stopped by all the others. */
+/* Makes room for one more stop, if need be in place of one that is not obeyed here. Without room
+ * the box is stopped by all the others. */
 static bool
-stops_add(const struct gate *g, const char *path, const json_t *resumes, struct state *s)
+stops_make_room(struct state *s, const char *gate_path)
+{
+	if (s->stop_count < STOPS_MAX)
+		return true;
+	if (decide_stop(s, gate_path))
+		return false;
+	s->stop_count--;
+	return true;
+}
+
+static bool
+stops_add(const struct gate *g, const char *path, const struct world *w, const json_t *resumes,
+	struct state *s)
 {
 	bool changed = false;
 
-	for (size_t i = 0; i < g->stop_count && s->stop_count < STOPS_MAX; i++) {
+	for (size_t i = 0; i < g->stop_count; i++) {
 		const struct stop *from = &g->stops[i];
-		struct sticky_stop *to = &s->stops[s->stop_count];
+		struct sticky_stop *to;
 
-		if (stop_is_lifted(from->id, resumes) || stop_is_known(s, from->id, path))
+		if (stop_is_lifted(from->id, resumes) || stop_is_known(s, from->id, path) ||
+			!stops_make_room(s, w->gate_path))
 			continue;
+		to = &s->stops[s->stop_count];
 		*to = (struct sticky_stop){0};
 		(void)snprintf(to->id, sizeof(to->id), "%s", from->id);
 		(void)snprintf(to->gate, sizeof(to->gate), "%s", path);
@@ -79,9 +94,9 @@ decide_stops(const struct world *w, struct state *s)
 	if (w->gate_path[0])
 		changed |= stops_lift(w->gate_path, w->plan_resumes, s);
 	if (w->has_all)
-		changed |= stops_add(&w->all, GATE_ALL_PATH, w->all_resumes, s);
+		changed |= stops_add(&w->all, GATE_ALL_PATH, w, w->all_resumes, s);
 	if (w->has_gate)
-		changed |= stops_add(&w->gate, w->gate_path, w->plan_resumes, s);
+		changed |= stops_add(&w->gate, w->gate_path, w, w->plan_resumes, s);
 	return changed;
 }
 

@@ -241,6 +241,24 @@ more_stops_than_fit_still_stop(void **state)
 }
 
 static void
+stops_of_plans_no_longer_followed_leave_room(void **state)
+{
+	struct scene *c = *state;
+
+	for (int i = 0; i < STOPS_MAX; i++) {
+		(void)snprintf(c->s->stops[i].id, STOP_ID_SIZE, "%032x", i);
+		(void)strcpy(c->s->stops[i].gate, "gates/other.json");
+	}
+	c->s->stop_count = STOPS_MAX;
+	assert_verdict(c, VERDICT_UPDATE, "");
+	add_stop(&c->w->all, ID_1);
+	assert_true(decide_stops(c->w, c->s));
+	assert_verdict(c, VERDICT_HELD, "stopped");
+	assert_false(decide_stops(c->w, c->s));
+	assert_int_equal(c->s->stop_count, STOPS_MAX);
+}
+
+static void
 a_missing_gate_of_everything_is_shut(void **state)
 {
 	struct scene *c = *state;
@@ -432,6 +450,7 @@ main(void)
 		IN_SCENE(only_a_resume_of_its_own_scope_lifts_a_stop),
 		IN_SCENE(a_stop_of_another_plan_is_kept_and_not_obeyed),
 		IN_SCENE(more_stops_than_fit_still_stop),
+		IN_SCENE(stops_of_plans_no_longer_followed_leave_room),
 		IN_SCENE(a_missing_gate_of_everything_is_shut),
 		IN_SCENE(a_withdrawn_plan_starts_nothing_and_ends_what_runs),
 		IN_SCENE(a_replaced_plan_ends_what_runs),
