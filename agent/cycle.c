@@ -469,7 +469,8 @@ look_for_update(struct cycle *cy)
 		return 0; /* settle() takes it from here */
 	if (signals_ending)
 		return 0;
-	retry_after_s = poller_retry_after_s(cy->poller);
+	retry_after_s =
+		rc < 0 ? poller_retry_after_s(cy->poller) : net_range_retry_after_s(cy->net);
 	log_warning("%s", e.text);
 	if (rc < 0 && e.class != ERR_NETWORK && e.class != ERR_SYSTEM)
 		say(cy, BOX_HELD, OUTCOME_NONE, NULL, &e, NULL);

@@ -18,6 +18,8 @@
 #include "common/base/num.h"
 #include "common/limits.h"
 
+enum { HTTP_TOO_MANY = 429, HTTP_UNAVAILABLE = 503 };
+
 /* The child keeps deadlines and the stall limit itself; a child that does not is given this much
  * longer. */
 enum { GRACE_MS = 15 * 1000, START_MS = 20 * 1000, SEND_MS = 20 * 1000, ASK_MS = 500 };
@@ -31,6 +33,7 @@ struct net {
 	bool ready;
 	struct err why; /* why the child is gone */
 	uint64_t received;
+	int64_t range_retry_after_s;
 	struct net_transfer *open[NET_REQUESTS_MAX];
 	uint8_t packet[WIRE_BYTES_MAX];
 };
@@ -142,6 +145,8 @@ transfer_answer(struct net_transfer *t, const struct wire_message *m, struct err
 	t->reply.status = (long)m->status;
 	t->reply.retry_after_s =
 		m->retry_after_s > NET_RETRY_AFTER_MAX_S ? NET_RETRY_AFTER_MAX_S : m->retry_after_s;
+	if (t->has_range && (m->status == HTTP_TOO_MANY || m->status == HTTP_UNAVAILABLE))
+		t->net->range_retry_after_s = t->reply.retry_after_s;
 	memcpy(t->reply.etag, m->etag.data, m->etag.len);
 	t->reply.etag[m->etag.len] = 0;
 	return 0;
@@ -319,6 +324,7 @@ net_start(const struct conf *c, int64_t now_s, struct net **out, struct err *e)
 		return err_sys(e, ENOMEM, "starting the network process");
 	n->conf = c;
 	n->socket = -1;
+	n->range_retry_after_s = -1;
 	n->now_s = now_s;
 	if (net_revive(n, e) < 0)
 		return -1;
@@ -401,6 +407,8 @@ net_open(struct net *n, const struct net_request *r, struct net_transfer **out, 
 
 	if (r->etag)
 		m.etag = span_str(r->etag);
+	if (r->has_range)
+		n->range_retry_after_s = -1;
 	if (net_revive(n, e) < 0)
 		return -1;
 	slot = net_slot(n, 0);
@@ -544,6 +552,12 @@ uint64_t
 net_bytes_received(const struct net *n)
 {
 	return n->received;
+}
+
+int64_t
+net_range_retry_after_s(const struct net *n)
+{
+	return n->range_retry_after_s;
 }
 
 pid_t

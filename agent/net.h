@@ -85,6 +85,10 @@ int net_source_new(struct net *n, const char *path, const struct keep_going *kee
 void net_source_free(struct net_source **s);
 struct source net_source_of(struct net_source *s);
 
+/* What the server asked for when it last answered a range with 429 or 503; -1: nothing, or it
+ * answered another one since. */
+int64_t net_range_retry_after_s(const struct net *n);
+
 /* The child's process id, or -1 while there is none. For memory figures and tests. */
 pid_t net_pid(const struct net *n);
 

@@ -150,6 +150,17 @@ class Poll(unittest.TestCase):
         self.workspace.publish()
         self.assertIn("update:", self.box.agent("check").stdout)
 
+    def test_a_server_that_is_too_busy_for_a_bundle_is_left_alone_as_long_as_it_asks(self):
+        self.set_server('location ^~ /targets/bundles/ { add_header Retry-After 30 always; '
+                        'return 503; }')
+        self.box.set({"intervals": {"retry_max": "60s"}})
+        self.roll_out()
+        self.start()
+        wait_until(lambda: "answered 503" in self.text(), 30, self.text)
+        time.sleep(8)
+        asked = [p for _, p, _, _ in self.nginx.requests() if p.endswith(".ota")]
+        self.assertEqual(len(asked), 1)
+
     def test_a_bundle_behind_a_server_without_ranges_is_still_taken(self):
         self.set_server("max_ranges 0;")
         self.roll_out()
