@@ -72,6 +72,28 @@ box_running(const struct box *b, const struct release **out, struct err *e)
 }
 
 int
+box_facts(const struct box *b, struct facts *out, struct err *e)
+{
+	struct facts f = {.box = {b->conf.id, b->conf.compatible, b->conf.tags, ""},
+		.inconclusive_max = b->conf.inconclusive_max};
+	enum side side;
+
+	if (box_running(b, &f.running[0], e) < 0)
+		return -1;
+	if (f.running[0]->known)
+		f.box.version = f.running[0]->version;
+	for (size_t i = 0; i < b->conf.class_count; i++) {
+		if (!b->conf.classes[i].current || b->boot == &boot_links)
+			continue;
+		if (boot_links.current(&b->conf, &side, e) < 0)
+			return -1;
+		f.running[1] = &b->state->linked[side];
+	}
+	*out = f;
+	return 0;
+}
+
+int
 box_reboot(const struct box *b, struct err *e)
 {
 	AUTO_FREE char *line = b->conf.reboot ? strdup(b->conf.reboot) : NULL;

@@ -4,6 +4,7 @@
 
 #include "agent/boot.h"
 #include "agent/conf.h"
+#include "agent/decide.h"
 #include "agent/state.h"
 #include "common/base/cleanup.h"
 #include "common/base/err.h"
@@ -31,6 +32,9 @@ void box_unlock(struct box *b);
  * there are no others. known is false where this agent did not install it. Borrowed from the state.
  */
 int box_running(const struct box *b, const struct release **out, struct err *e);
+
+/* What this box is, for a decision: all but the time and how fresh the world is. Borrows from b. */
+int box_facts(const struct box *b, struct facts *out, struct err *e);
 
 /* Runs the command of agent.conf that reboots. ERR_REFUSED where there is none. */
 int box_reboot(const struct box *b, struct err *e);

@@ -74,62 +74,21 @@ send_reports(struct cycle *cy)
 		log_warning("reports wait: %s", e.text);
 }
 
-/* --- What this box is, for a decision --- */
-
-static int
-gather(const struct cycle *cy, struct facts *out, struct err *e)
-{
-	const struct box *b = &cy->box;
-	const struct release *main_release;
-	enum side side;
-
-	*out = (struct facts){.box = {b->conf.id, b->conf.compatible, b->conf.tags, ""},
-		.now_s = now_s(cy),
-		.fresh = poller_is_fresh(cy->poller),
-		.inconclusive_max = b->conf.inconclusive_max};
-	if (box_running(b, &main_release, e) < 0)
-		return -1;
-	if (main_release->known)
-		out->box.version = main_release->version;
-	out->running[0] = main_release;
-	for (size_t i = 0; i < b->conf.class_count; i++) {
-		if (!b->conf.classes[i].current || b->boot == &boot_links)
-			continue;
-		if (boot_links.current(&b->conf, &side, e) < 0)
-			return -1;
-		out->running[1] = &b->state->linked[side];
-	}
-	return 0;
-}
-
 static int
 poll_and_decide(struct cycle *cy, const struct world **w, struct decision *d, struct err *e)
 {
 	struct keep_going until_term = lookout_until_term(&cy->lookout);
 	struct facts f;
 
-	if (poller_poll(cy->poller, &until_term, w, e) < 0 || gather(cy, &f, e) < 0)
+	if (poller_poll(cy->poller, &until_term, w, e) < 0 || box_facts(&cy->box, &f, e) < 0)
 		return -1;
+	f.now_s = now_s(cy);
+	f.fresh = poller_is_fresh(cy->poller);
 	decide(*w, cy->box.state, &f, d);
 	return 0;
 }
 
 /* --- Carrying out an order --- */
-
-/* What a release looks like to hooks and reports before its manifest is here. */
-static struct pending
-announce(const struct order *o)
-{
-	struct pending p = order_pending(o);
-
-	p.release = (struct release){.known = true,
-		.rollback_index = o->listing.rollback_index,
-		.manifest = o->listing.manifest_sha256,
-		.attempt = o->attempt};
-	(void)snprintf(p.release.name, sizeof(p.release.name), "%s", o->listing.name);
-	(void)snprintf(p.release.version, sizeof(p.release.version), "%s", o->listing.version);
-	return p;
-}
 
 /* The side that the head's payloads go to. */
 static int
@@ -220,7 +179,7 @@ account(struct cycle *cy, const struct order *o, bool held, const struct err *e)
 	struct failed f = {
 		.manifest = o->listing.manifest_sha256, .attempt = o->attempt, .tries = 1};
 	struct state *s = cy->box.state;
-	struct pending p = announce(o);
+	struct pending p = order_announce(o);
 	struct err failed;
 
 	if (signals_ending)
@@ -276,7 +235,7 @@ update(struct cycle *cy, const struct world *w, const struct decision *d, struct
 
 	if (order_take(w, d, &cy->box.conf, &o, e) < 0)
 		return -1;
-	p = announce(&o);
+	p = order_announce(&o);
 	log_notice("updating: %s", d->reason);
 	say(cy, BOX_STARTING, OUTCOME_NONE, &p, NULL, "");
 	send_reports(cy);

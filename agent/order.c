@@ -49,6 +49,20 @@ order_pending(const struct order *o)
 	return p;
 }
 
+struct pending
+order_announce(const struct order *o)
+{
+	struct pending p = order_pending(o);
+
+	p.release = (struct release){.known = true,
+		.rollback_index = o->listing.rollback_index,
+		.manifest = o->listing.manifest_sha256,
+		.attempt = o->attempt};
+	(void)snprintf(p.release.name, sizeof(p.release.name), "%s", o->listing.name);
+	(void)snprintf(p.release.version, sizeof(p.release.version), "%s", o->listing.version);
+	return p;
+}
+
 /* Copies the first len bytes of the bundle into fd. */
 static int
 copy_head(const struct source *s, uint64_t len, int fd, const char *name, struct err *e)

@@ -31,6 +31,10 @@ int order_take(const struct world *w, const struct decision *d, const struct con
 /* The pending record that an install begins with. */
 struct pending order_pending(const struct order *o);
 
+/* The same, with what signed metadata says of the release: for hooks and reports until its manifest
+ * is here. */
+struct pending order_announce(const struct order *o);
+
 /* Fetches the head of the bundle by a range into a file without a name in state_dir, and verifies
  * it by the digest, and the identity, that signed metadata names. ERR_NETWORK, ERR_UNTRUSTED. */
 int order_fetch_head(const struct order *o, const struct conf *c, struct net *n,
