@@ -61,10 +61,10 @@
 /* Programs we run. */
 #define HOOK_OUTPUT_MAX (64 * 1024)
 #define HOOKS_MAX 64
-#define PUSH_TIMEOUT_MS (3600 * 1000) /* a 2 GiB bundle over 5 Mbit/s */
+#define PUSH_TIMEOUT_MS (3600 * 1000)		/* a 2 GiB bundle over 5 Mbit/s */
 #define PUBLISHER_WAIT_MS (2 * PUSH_TIMEOUT_MS) /* both pushes of the one before */
-#define HOOK_TIMEOUT_S 600	      /* a hook may migrate a data base, but not hang the box */
-#define REBOOT_TIMEOUT_S 120	      /* the command asks init for a reboot and returns */
+#define HOOK_TIMEOUT_S 600   /* a hook may migrate a data base, but not hang the box */
+#define REBOOT_TIMEOUT_S 120 /* the command asks init for a reboot and returns */
 
 /* Text that people write. */
 #define CONF_BYTES_MAX (64 * 1024)

@@ -17,9 +17,9 @@
 int publish(const struct workspace *w, struct passphrase_source *pass, struct err *e);
 
 /* What every command that signs calls last: publishes when the online keys are readable here and
- * o->no_publish is not set; else says on standard output what waits in incoming/ and returns 0. While
- * another publisher runs it waits, for PUBLISHER_WAIT_MS at most.
- * Only a refusal of the role that was signed is an error; NULL: of any. */
+ * o->no_publish is not set; else says on standard output what waits in incoming/ and returns 0.
+ * While another publisher runs it waits, for PUBLISHER_WAIT_MS at most. Only a refusal of the role
+ * that was signed is an error; NULL: of any. */
 int publish_here(const struct workspace *w, const char *role, struct signing *o, struct err *e);
 
 #endif
