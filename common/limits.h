@@ -20,6 +20,7 @@
 #define ROLE_KEYS_MAX 32	/* keys of one role that our commands take; people, not machines */
 #define ROLE_PATHS_MAX 32	/* and path patterns */
 #define INCOMING_FILES_MAX 256	/* roles that wait for the publisher at once */
+#define INCOMING_ENTRIES_MAX 100000 /* with all that was set aside or never finished */
 
 /* A box's own small documents: a plan with 10 000 named boxes is about 300 KiB. */
 #define PLAN_BYTES_MAX (1024 * 1024)

@@ -66,7 +66,7 @@ copy_is(const char *path, uint64_t length, const struct digest *sha256, bool *is
 	*is = false;
 	if (!file_exists(path))
 		return 0;
-	if (file_open_read(path, &fd, e) < 0 || file_size(fd, path, &size, e) < 0)
+	if (file_open_regular(path, &fd, e) < 0 || file_size(fd, path, &size, e) < 0)
 		return -1;
 	if (size != length)
 		return 0;

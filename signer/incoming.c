@@ -27,19 +27,24 @@ static int
 read_one(void *arg, const char *name, struct err *e)
 {
 	struct incoming *in = arg;
-	struct incoming_role *r = &in->roles[in->count];
+	struct incoming_role *r = in->roles + in->count;
 	size_t len = strlen(name), end = strlen(".json");
 	char folder[PATH_MAX];
 
 	if (!name_is_plain(name) || len <= end || len - end > ROLE_NAME_MAX ||
 		strcmp(name + len - end, ".json") != 0)
 		return 0;
+	if (in->count == INCOMING_FILES_MAX)
+		return err_set(e, ERR_LIMIT,
+			"more than %d roles wait in incoming/; take out what is not to be "
+			"published",
+			INCOMING_FILES_MAX);
 	*r = (struct incoming_role){.bytes = BUF_INIT(TUF_TARGETS_BYTES_MAX)};
 	(void)snprintf(r->role, sizeof(r->role), "%.*s", (int)(len - end), name);
 	if (workspace_path(in->workspace, "incoming", folder, e) < 0 ||
 		path_join(r->path, sizeof(r->path), folder, name, e) < 0)
 		return -1;
-	if (file_read(r->path, &r->bytes, &r->why) < 0)
+	if (file_read_regular(r->path, &r->bytes, &r->why) < 0)
 		r->state = INCOMING_REFUSED;
 	in->count++;
 	return 0;
@@ -55,7 +60,7 @@ incoming_read(const struct workspace *w, const struct site *s, struct incoming *
 	if (!in.roles)
 		return err_sys(e, ENOMEM, "reading incoming/");
 	if (workspace_path(w, "incoming", folder, e) < 0 || dir_make(folder, 0755, e) < 0 ||
-		dir_each(folder, INCOMING_FILES_MAX, read_one, &in, e) < 0)
+		dir_each(folder, INCOMING_ENTRIES_MAX, read_one, &in, e) < 0)
 		return -1;
 	*out = in;
 	in = (struct incoming){0};
@@ -299,7 +304,7 @@ incoming_clear(const struct incoming *in, const struct incoming_role *r, struct 
 {
 	AUTO_BUF struct buf now = BUF_INIT(TUF_TARGETS_BYTES_MAX);
 
-	if (file_read(r->path, &now, e) < 0)
+	if (file_read_regular(r->path, &now, e) < 0)
 		return -1;
 	if (!span_equal(buf_span(&now), buf_span(&r->bytes)))
 		return 0;

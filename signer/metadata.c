@@ -229,7 +229,8 @@ load_waiting(const struct workspace *w, struct metadata *m, struct err *e)
 		return -1;
 	if (!file_exists(path))
 		return 0;
-	if (file_read(path, &bytes, e) < 0 || json_parse(buf_span(&bytes), path, &root, e) < 0 ||
+	if (file_read_regular(path, &bytes, e) < 0 ||
+		json_parse(buf_span(&bytes), path, &root, e) < 0 ||
 		adopt_waiting(&next, root, path, e) < 0)
 		return -1;
 	if (w->sets_aside && next.waiting && !is_root(m) &&

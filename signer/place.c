@@ -47,7 +47,7 @@ copy_in(const char *staged, const char *to, uint64_t length, const struct digest
 	if ((size_t)snprintf(part, sizeof(part), "%s.part", to) >= sizeof(part))
 		return err_set(e, ERR_LIMIT, "the path %s is too long", to);
 	(void)snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(to, '/') - to), to);
-	if (dir_make(folder, 0755, e) < 0 || file_open_read(staged, &fd, e) < 0 ||
+	if (dir_make(folder, 0755, e) < 0 || file_open_regular(staged, &fd, e) < 0 ||
 		copy_hashed(fd, staged, part, &size, &copied, e) < 0)
 		return -1;
 	if (size != length || !digest_equal(&copied, sha256)) {
@@ -67,7 +67,7 @@ is_in_site(const char *path, uint64_t length, bool *is, struct err *e)
 	*is = false;
 	if (!file_exists(path))
 		return 0;
-	if (file_open_read(path, &fd, e) < 0 || file_size(fd, path, &size, e) < 0)
+	if (file_open_regular(path, &fd, e) < 0 || file_size(fd, path, &size, e) < 0)
 		return -1;
 	*is = size == length;
 	return 0;

@@ -27,6 +27,22 @@ file_open_read(const char *path, int *fd, struct err *e)
 	return 0;
 }
 
+int
+file_open_regular(const char *path, int *fd, struct err *e)
+{
+	AUTO_CLOSE int opened = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
+
+	if (opened < 0)
+		return err_sys(e, errno, "opening %s", path);
+	if (fstat(opened, &st) < 0)
+		return err_sys(e, errno, "looking at %s", path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, ERR_REFUSED, "%s is not a regular file", path);
+	*fd = take_fd(&opened);
+	return 0;
+}
+
 ssize_t
 file_read_some(int fd, const char *name, void *data, size_t len, struct err *e)
 {
@@ -83,6 +99,16 @@ file_read(const char *path, struct buf *out, struct err *e)
 	AUTO_CLOSE int fd = -1;
 
 	if (file_open_read(path, &fd, e) < 0)
+		return -1;
+	return file_read_fd(fd, path, out, e);
+}
+
+int
+file_read_regular(const char *path, struct buf *out, struct err *e)
+{
+	AUTO_CLOSE int fd = -1;
+
+	if (file_open_regular(path, &fd, e) < 0)
 		return -1;
 	return file_read_fd(fd, path, out, e);
 }

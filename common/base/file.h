@@ -15,9 +15,14 @@
  * caller closes *fd. */
 int file_open_read(const char *path, int *fd, struct err *e);
 
+/* The same for what somebody else put there: never blocks, as a named pipe would. ERR_REFUSED for
+ * what is not a regular file. */
+int file_open_regular(const char *path, int *fd, struct err *e);
+
 /* Appends the whole of a file to out. ERR_LIMIT when that would be more than out->max. On failure
  * out is as it was. */
 int file_read(const char *path, struct buf *out, struct err *e);
+int file_read_regular(const char *path, struct buf *out, struct err *e); /* file_open_regular */
 
 /* The same from where fd stands; name is for messages. */
 int file_read_fd(int fd, const char *name, struct buf *out, struct err *e);

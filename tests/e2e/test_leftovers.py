@@ -128,3 +128,14 @@ class Leftovers(unittest.TestCase):
                         ("release", self.ws.path("gateway-1.0.ota"))):
             self.ws.sluice(*command, *wrong, check=1)
             self.assertEqual(sorted(os.walk(self.ws.path("incoming"))), before, command)
+
+    def test_a_pipe_in_incoming_blocks_nobody(self):
+        for name in ("gates", "targets", "other"):
+            os.mkfifo(self.ws.path("incoming", f"{name}.json"))
+        self.stopped("set aside", "not a regular file")
+
+    def test_old_files_in_incoming_block_nobody(self):
+        for i in range(300):
+            with open(self.ws.path("incoming", f"gates.json.aside-{i}"), "wb"):
+                pass
+        self.stopped()

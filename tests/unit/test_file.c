@@ -376,6 +376,22 @@ plain_names_are_one_component_and_nothing_else(void **state)
 	assert_true(name_is_plain(longest));
 }
 
+static void
+what_is_no_regular_file_is_refused_without_waiting_for_it(void **state)
+{
+	AUTO_BUF struct buf b = BUF_INIT(10);
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(mkfifo("pipe", 0600), 0);
+	assert_int_equal(file_read_regular("pipe", &b, &e), -1);
+	assert_int_equal(e.class, ERR_REFUSED);
+	assert_int_equal(file_read_regular("/dev/zero", &b, &e), -1);
+	assert_int_equal(file_create("f", 0600, span_str("text"), &e), 0);
+	assert_int_equal(file_read_regular("f", &b, &e), 0);
+	assert_string_equal(buf_str(&b), "text");
+}
+
 #define test_in_folder(test) cmocka_unit_test_setup_teardown(test, folder_enter, folder_leave)
 
 int
@@ -399,6 +415,7 @@ main(void)
 		test_in_folder(a_lock_is_held_by_one_until_its_descriptor_closes),
 		test_in_folder(only_files_and_block_devices_have_a_size),
 		test_in_folder(existence_follows_links),
+		test_in_folder(what_is_no_regular_file_is_refused_without_waiting_for_it),
 		cmocka_unit_test(paths_join_until_they_are_too_long),
 		cmocka_unit_test(plain_names_are_one_component_and_nothing_else),
 	};
