@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/command.h"
+#include "common/base/file.h"
 #include "common/base/num.h"
 
 static const char *const CONF_PATH = "/etc/sluice/agent.conf";
@@ -68,6 +69,8 @@ main(int argc, char **argv)
 	const char *conf_path = CONF_PATH;
 	const struct command *c;
 
+	if (file_open_standard(NULL) < 0)
+		return EXIT_FAILED;
 	(void)setlocale(LC_CTYPE, "C.UTF-8");
 	for (int option; (option = getopt_long(argc, argv, "+c:", options, NULL)) != -1;) {
 		if (option == 'c') {

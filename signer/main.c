@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/file.h"
 #include "common/base/num.h"
 #include "signer/command.h"
 
@@ -68,6 +69,8 @@ main(int argc, char **argv)
 {
 	const struct command *c;
 
+	if (file_open_standard(NULL) < 0)
+		return EXIT_FAILED;
 	(void)setlocale(LC_CTYPE, "C.UTF-8");
 	if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
 		usage(argc < 2 ? stderr : stdout);

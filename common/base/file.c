@@ -11,6 +11,7 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/base/cleanup.h"
 
@@ -386,6 +387,20 @@ dir_each(const char *dir, size_t max, int (*each)(void *arg, const char *name, s
 		if (rc != 0)
 			return rc;
 	}
+	return 0;
+}
+
+int
+file_open_standard(struct err *e)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0)
+		return err_sys(e, errno, "opening /dev/null");
+	(void)close(fd);
 	return 0;
 }
 

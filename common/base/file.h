@@ -65,6 +65,11 @@ int dir_make(const char *path, mode_t mode, struct err *e);
 int dir_each(const char *dir, size_t max, int (*each)(void *arg, const char *name, struct err *e),
 	void *arg, struct err *e);
 
+/* Opens /dev/null for each of standard input, output and error that is closed. First of all in a
+ * program: a file, a slot or a socket that got such a number would be what messages are written to.
+ */
+int file_open_standard(struct err *e);
+
 /* Whether path exists (following links). Errors other than "not there" count as there. */
 bool file_exists(const char *path);
 

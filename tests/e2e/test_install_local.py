@@ -5,6 +5,7 @@ tests/tools/power.c plays the bootloader."""
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -177,6 +178,17 @@ class Walk(LocalInstall):
         self.assertEqual(status["rollback_floor"], 1)
         self.assertTrue(status["boot"]["sides"]["B"]["confirmed"])
         self.assertIn("nothing waits", self.agent("confirm"))
+
+    def test_started_with_its_descriptors_closed_it_writes_messages_into_no_file(self):
+        self.write("hooks/pre.d/10-look", f"#!/bin/sh\nls -l /proc/$PPID/fd >{self.box}/fds\n",
+                   0o755)
+        argv = [AGENT, "-c", f"{self.box}/agent.conf", "install", self.v1, "--no-reboot",
+                "--metadata", self.factory.metadata]
+        subprocess.run(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *argv], check=True,
+                       timeout=DEADLINE_S)
+        with open(f"{self.box}/fds", encoding="utf-8") as f:
+            opened = dict(re.findall(r" (\d+) -> (.*)$", f.read(), re.M))
+        self.assertEqual([opened[n] for n in "012"], 3 * ["/dev/null"])
 
     def test_the_next_update_goes_to_the_first_side(self):
         self.update(self.v1)
