@@ -132,20 +132,20 @@ deps:
 
 # The packages come first, in a make of their own: the compiler is one of them.
 test: deps
-	$(MAKE) test-run
+	@$(MAKE) --no-print-directory test-run
 .PHONY: test-run
 test-run: all unit tools
 	$(PYTHON) tests/run --build $(B)
 
 asan: deps
-	$(MAKE) VARIANT=asan test-run
+	@$(MAKE) --no-print-directory VARIANT=asan test-run
 
 demo: deps
-	$(MAKE) all tools
+	@$(MAKE) --no-print-directory all tools
 	$(PYTHON) tests/demo/demo.py --build $(B) $(if $(KEEP),--keep)
 
 bench: deps
-	$(MAKE) all tools
+	@$(MAKE) --no-print-directory all tools
 	$(PYTHON) tests/bench/run --build $(B)
 
 C_FILES := $(sort $(wildcard common/*.h common/*/*.[ch] signer/*.[ch] agent/*.[ch] tests/*/*.[ch]))

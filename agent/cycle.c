@@ -88,8 +88,6 @@ poll_and_decide(struct cycle *cy, const struct world **w, struct decision *d, st
 	return 0;
 }
 
-/* --- Carrying out an order --- */
-
 /* The side that the head's payloads go to. */
 static int
 target_of(const struct box *b, const struct head *h, enum side *out, struct err *e)
@@ -184,6 +182,10 @@ account(struct cycle *cy, const struct order *o, bool held, const struct err *e)
 
 	if (signals_ending)
 		return;
+	/* It was not cut off: settle() has nothing to find, and the reason stays what people see.
+	 */
+	if (s->pending.phase == PHASE_INSTALLING)
+		s->pending = (struct pending){0};
 	(void)snprintf(s->last_result, sizeof(s->last_result), "%s %s: %.768s", p.release.name,
 		p.release.version, e->text);
 	if (e->class == ERR_STOPPED) {
@@ -248,8 +250,6 @@ update(struct cycle *cy, const struct world *w, const struct decision *d, struct
 	say(cy, BOX_INSTALLED, OUTCOME_NONE, &cy->box.state->pending, NULL, "");
 	return 0;
 }
-
-/* --- One cycle: each function says how long to wait for the next --- */
 
 /* Waits to be killed. */
 static int64_t
@@ -501,8 +501,6 @@ cycle_once(struct cycle *cy)
 	}
 	return look_for_update(cy);
 }
-
-/* --- The program --- */
 
 static int
 cycle_open(const char *conf_path, struct cycle *cy, struct err *e)

@@ -130,6 +130,13 @@ class Refusal(FleetCase):
         report = self.wait_for_outcome(box, "failed")
         self.assertEqual(report["class"], "untrusted")
         self.assert_runs(box, OLD, other_side_boots=False)
+        # What a person sees stays the reason, through the next attempts too.
+        tried = self.workspace.outcomes(box.name).count("failed")
+
+        def tried_again_twice():
+            self.assertIn("stored bytes", box.status()["last_result"])
+            return self.workspace.outcomes(box.name).count("failed") > tried + 1
+        wait_until(tried_again_twice, 30)
 
     def test_a_corrupted_head_is_refused_before_anything_is_written(self):
         box = self.box()
