@@ -151,10 +151,17 @@ delegations_of(struct metadata *targets, json_t **keys, json_t **roles, struct e
 	return 0;
 }
 
+/* What waits in incoming/ may come from another tool, and its fields are not checked yet. */
+static const char *
+text_of(const json_t *value)
+{
+	return json_is_string(value) ? json_string_value(value) : "";
+}
+
 static const char *
 name_of(const json_t *role)
 {
-	return json_string_value(json_object_get(role, "name"));
+	return text_of(json_object_get(role, "name"));
 }
 
 /* Where the role stands, or the end. */
@@ -178,7 +185,7 @@ add_members(const struct role_options *o, json_t *keys, json_t *keyids, struct e
 		if (pubkey_file_load(o->members[i], &key, e) < 0 || pubkey_id(key, id, e) < 0)
 			return -1;
 		for (size_t k = 0; k < json_array_size(keyids); k++) {
-			if (strcmp(json_string_value(json_array_get(keyids, k)), id) == 0)
+			if (strcmp(text_of(json_array_get(keyids, k)), id) == 0)
 				return err_set(e, ERR_USAGE, "%s is given twice: a key counts once",
 					o->members[i]);
 		}
@@ -219,7 +226,7 @@ check_order(const json_t *roles, size_t at, const struct role_options *o, struct
 
 		json_array_foreach (json_object_get(earlier, "paths"), p, pattern) {
 			for (size_t k = 0; k < o->path_count; k++) {
-				if (path_matches(json_string_value(pattern), o->paths[k]))
+				if (path_matches(text_of(pattern), o->paths[k]))
 					return err_set(e, ERR_USAGE,
 						"%s stands before %s and has the last word on %s; "
 						"add --before %s",
@@ -270,7 +277,7 @@ drop_unused_keys(json_t *keys, const json_t *roles)
 
 		json_array_foreach (roles, r, role) {
 			json_array_foreach (json_object_get(role, "keyids"), k, keyid) {
-				used = used || strcmp(json_string_value(keyid), id) == 0;
+				used = used || strcmp(text_of(keyid), id) == 0;
 			}
 		}
 		if (!used)
@@ -353,11 +360,11 @@ print_role(const char *name, const json_t *role)
 		json_integer_value(json_object_get(role, "threshold")),
 		json_array_size(json_object_get(role, "keyids")));
 	json_array_foreach (json_object_get(role, "paths"), i, item) {
-		(void)printf(" %s", json_string_value(item));
+		(void)printf(" %s", text_of(item));
 	}
 	(void)printf("\n");
 	json_array_foreach (json_object_get(role, "keyids"), i, item) {
-		(void)printf("%-20s   key %.16s\n", "", json_string_value(item));
+		(void)printf("%-20s   key %.16s\n", "", text_of(item));
 	}
 }
 

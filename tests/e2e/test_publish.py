@@ -305,6 +305,17 @@ class Publisher(Workspace):
             done = self.sluice("publish", code=1)
         self.assertIn("another sluice publisher", done.stderr)
 
+    def test_delegations_of_another_tool_that_make_no_sense_crash_nothing(self):
+        targets = self.walk()["targets"]
+        targets["version"] += 1
+        for role in ({}, dict(targets["delegations"]["roles"][0], name=1, keyids=[1])):
+            targets["delegations"]["roles"] = [role]
+            self.drop_in("targets", targets, "targets")
+            for command in (("role", "list"), ("publish",),
+                            ("role", "remove", "releases", "--key", self.key("targets"))):
+                self.assertIn(self.sluice(*command, code=None).returncode, (0, 1, 2), command)
+            self.assertIn(self.role_add("gates", member="other", code=None).returncode, (0, 1, 2))
+
     def test_what_was_just_signed_waits_for_the_publisher_before(self):
         argv = [SLUICE, "role", "add", "gates", "--member", self.key("other", "pub"),
                 "--threshold", "1", "--key", self.key("targets"), "-w", self.dir]
