@@ -336,9 +336,16 @@ def joined(lines):
         yield text
 
 
+def environment(env):
+    """Leaks cannot be looked for in a program that is being traced."""
+    said = env.get("ASAN_OPTIONS", "")
+    return dict(env, ASAN_OPTIONS=f"{said}:detect_leaks=0")
+
+
 def record(argv, root, timeout_s=120, **popen):
     """Runs argv. Returns (exit code, what it printed, events). Raises Unreadable."""
     recording = Recording(root, popen.get("cwd") or os.getcwd())
+    popen["env"] = environment(popen.get("env") or os.environ)
     with tempfile.NamedTemporaryFile("r", errors="surrogateescape") as log:
         command = ["strace", "-f", "-q", "-y", "-xx", "-s", str(1 << 24), "-e", "signal=none", "-e",
                    "trace=" + CALLS, "-o", log.name, "--"] + argv
