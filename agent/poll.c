@@ -307,8 +307,9 @@ take_bundle(struct poller *p, struct world *w, int64_t now_s, struct err *e)
 		return 0;
 	if (listing_parse(t.custom, &w->listing, e) < 0)
 		return err_context(e, "%s", t.path);
-	if (w->listing.head_length > t.length)
-		return err_set(e, ERR_MALFORMED, "%s: its head is longer than itself", t.path);
+	if (w->listing.head_length != w->plan.bundle_head_length ||
+		!digest_equal(&w->listing.head_sha256, &w->plan.bundle_head_sha256))
+		return 0;
 	if (tuf_target_url_path(p->tuf, &t, &url, e) < 0)
 		return -1;
 	w->bundle_url = (char *)buf_take(&url, NULL);

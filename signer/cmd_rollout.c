@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/num.h"
+#include "common/format/listing.h"
 #include "signer/command.h"
 #include "signer/metadata.h"
 #include "signer/publish.h"
@@ -58,7 +59,7 @@ options_read(int argc, char **argv, struct signing *o, const char **file, struct
 static int
 rollout_check(int argc, char **argv, struct err *e)
 {
-	static const struct rollout_bundle nothing = {.length = 1};
+	static const struct rollout_bundle nothing = {.length = 1, .head_length = 1};
 	AUTO_ROLLOUT struct rollout r = {0};
 	AUTO_BUF struct buf bytes = BUF_INIT(PLAN_BYTES_MAX), text = BUF_INIT(8 * PLAN_BYTES_MAX);
 	struct signing o = SIGNING_INIT;
@@ -80,6 +81,8 @@ bundle_find(const struct workspace *w, const struct rollout *r, struct rollout_b
 	struct err *e)
 {
 	AUTO_METADATA struct metadata releases = {0};
+	struct rollout_bundle found;
+	struct listing listing;
 	const json_t *entry;
 
 	if (scope_role(w, r->bundle_path, NULL, &releases, e) < 0)
@@ -89,7 +92,13 @@ bundle_find(const struct workspace *w, const struct rollout *r, struct rollout_b
 		return err_set(e, ERR_REFUSED,
 			"%s is not released; do that first: sluice release FILE --key K",
 			r->bundle_path);
-	return scope_entry(entry, &out->length, &out->sha256, e);
+	if (scope_entry(entry, &found.length, &found.sha256, e) < 0 ||
+		listing_parse(json_object_get(entry, "custom"), &listing, e) < 0)
+		return err_context(e, "%s", r->bundle_path);
+	found.head_length = listing.head_length;
+	found.head_sha256 = listing.head_sha256;
+	*out = found;
+	return 0;
 }
 
 /* A plan that says what the listed one says keeps its version, so that its gate stays open. */

@@ -497,19 +497,26 @@ read_back(const struct rollout *r, struct span bytes, struct err *e)
 	return plan_parse(&v, &p, e);
 }
 
+/* The plan's "bundle", for this bundle. NULL without memory. */
+static json_t *
+bundle_json(const struct rollout *r, const struct rollout_bundle *b)
+{
+	char hex[DIGEST_HEX_SIZE], head_hex[DIGEST_HEX_SIZE];
+
+	return json_pack("{s:s, s:I, s:s, s:{s:I, s:s}}", "path", r->bundle_path, "length",
+		(json_int_t)b->length, "sha256", digest_hex(&b->sha256, hex), "head", "length",
+		(json_int_t)b->head_length, "sha256", digest_hex(&b->head_sha256, head_hex));
+}
+
 int
 rollout_bind(const struct rollout *r, uint64_t version, const struct rollout_bundle *bundle,
 	struct buf *out, struct err *e)
 {
 	AUTO_JSON json_t *doc = json_deep_copy(r->doc);
 	AUTO_BUF struct buf bytes = BUF_INIT(PLAN_BYTES_MAX);
-	json_t *to = json_object_get(doc, "bundle");
-	char hex[DIGEST_HEX_SIZE];
 
 	if (!doc || json_object_set_new(doc, "version", json_integer((json_int_t)version)) < 0 ||
-		json_object_set_new(to, "length", json_integer((json_int_t)bundle->length)) < 0 ||
-		json_object_set_new(to, "sha256", json_string(digest_hex(&bundle->sha256, hex))) <
-			0)
+		json_object_set_new(doc, "bundle", bundle_json(r, bundle)) < 0)
 		return err_sys(e, ENOMEM, "%s", r->path);
 	if (json_canonical(doc, &bytes, e) < 0 || read_back(r, buf_span(&bytes), e) < 0)
 		return err_context(e, "%s", r->path);

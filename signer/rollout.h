@@ -47,8 +47,8 @@ int rollout_parse(struct span bytes, const char *path, struct rollout *out, stru
 
 /* What a plan is bound to when it is published. */
 struct rollout_bundle {
-	uint64_t length;
-	struct digest sha256;
+	uint64_t length, head_length;
+	struct digest sha256, head_sha256;
 };
 
 /* The bytes that boxes get (canonical JSON, appended to out), read back as a box reads them. */

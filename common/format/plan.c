@@ -93,16 +93,22 @@ percent_get(const json_t *object, const char *key, uint32_t min, uint32_t *out, 
 static int
 bundle_parse(const json_t *body, struct plan *p, struct err *e)
 {
-	static const char *const known[] = {"path", "length", "sha256", NULL};
-	json_t *bundle;
+	static const char *const known[] = {"path", "length", "sha256", "head", NULL};
+	static const char *const known_head[] = {"length", "sha256", NULL};
+	json_t *bundle, *head;
 
 	if (json_get_object(body, "bundle", &bundle, e) < 0)
 		return -1;
 	if (json_only(bundle, known, e) < 0 ||
 		field_path(bundle, "path", "bundles", ".ota", p->bundle_path, e) < 0 ||
 		json_get_uint(bundle, "length", 1, FIELD_INT_MAX, &p->bundle_length, e) < 0 ||
-		field_sha256(bundle, "sha256", &p->bundle_sha256, e) < 0)
+		field_sha256(bundle, "sha256", &p->bundle_sha256, e) < 0 ||
+		json_get_object(bundle, "head", &head, e) < 0)
 		return err_context(e, "bundle");
+	if (json_only(head, known_head, e) < 0 ||
+		json_get_uint(head, "length", 1, p->bundle_length, &p->bundle_head_length, e) < 0 ||
+		field_sha256(head, "sha256", &p->bundle_head_sha256, e) < 0)
+		return err_context(e, "bundle head");
 	return 0;
 }
 

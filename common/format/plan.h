@@ -3,7 +3,8 @@
  * People write YAML; `sluice rollout` compiles it to this JSON, which is all that a box reads:
  *
  *   {"format":1, "rollout":"gateway-2.4.0", "version":3, "path":"rollouts/stable.json",
- *    "bundle":{"path":"bundles/gateway-2.4.0.ota","length":N,"sha256":"..."},
+ *    "bundle":{"path":"bundles/gateway-2.4.0.ota","length":N,"sha256":"...",
+ *              "head":{"length":N,"sha256":"..."}},
  *    "compatible":["acme-gw3"], "attempt":1, "from":[">=2.1.0"], "match":{"site":["lyon"]},
  *    "exclude":["gw-000017"], "stop_poll_s":60, "deadline_s":3600,
  *    "waves":[{"name":"canary","boxes":["gw-000001"],"soak_s":14400},
@@ -45,6 +46,10 @@ struct plan {
 	char bundle_path[TUF_PATH_MAX + 1];
 	uint64_t bundle_length;
 	struct digest bundle_sha256;
+	/* What a box checks of a bundle that it fetches by parts: so that those who may release
+	 * cannot put another head under an open gate by listing the same file anew. */
+	uint64_t bundle_head_length;
+	struct digest bundle_head_sha256;
 	uint64_t attempt;
 	uint64_t stop_poll_s; /* how often a box asks for a stop during an update; 60 by default */
 	uint64_t deadline_s;  /* from booting the new system to confirmed, or back it goes */

@@ -1,4 +1,5 @@
 """A gate opens one plan and one bundle, bit for bit: whatever takes their place finds it shut."""
+import shutil
 import unittest
 
 from fleet.case import NEW, OLD, FleetCase
@@ -22,6 +23,28 @@ class Binding(FleetCase):
         self.workspace.open_gate("all")
         self.wait_for_outcome(box, "ok")
         self.assert_runs(box, NEW)
+
+    def test_another_head_listed_for_the_same_file_under_an_open_gate_is_not_installed(self):
+        """Who holds the release keys alone lists the bundle that the plan names, with the head and
+        the bytes of another: the plan's word and the open gate do not stretch to that."""
+        box = self.box(start=False)
+        self.roll_out()
+        other = self.pack("2.0.1")
+        self.workspace.release(other)
+        releases = self.workspace.metadata("releases")["signed"]
+        listed = releases["targets"]
+        named = f"bundles/gateway-{NEW}.ota"
+        listed[named]["custom"] = listed["bundles/gateway-2.0.1.ota"]["custom"]
+        releases["version"] += 1
+        self.workspace.sign_by_hand("releases", releases)
+        self.workspace.publish()
+        self.assertEqual(self.workspace.metadata("releases")["signed"]["version"],
+                         releases["version"])
+        shutil.copyfile(other, self.workspace.target_file(named))
+        box.start()
+        self.settle()
+        self.assert_runs(box, OLD)
+        self.assertRegex(box.agent("check").stdout, "(?i)held|bundle")
 
     def test_a_plan_rewritten_under_an_open_gate_finds_it_shut(self):
         box = self.box(start=False)

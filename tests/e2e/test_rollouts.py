@@ -63,7 +63,8 @@ class Rollouts(unittest.TestCase):
         listed = self.ws.metadata("releases")["signed"]["targets"]["bundles/gateway-1.0.ota"]
         self.assertEqual(plan["bundle"], {"path": "bundles/gateway-1.0.ota",
                                           "length": listed["length"],
-                                          "sha256": listed["hashes"]["sha256"]})
+                                          "sha256": listed["hashes"]["sha256"],
+                                          "head": listed["custom"]["head"]})
         self.assertEqual((plan["version"], plan["path"]), (1, "rollouts/stable.json"))
         self.assertIn("rollouts/all.json", self.ws.metadata("rollouts")["signed"]["targets"])
 
@@ -107,7 +108,7 @@ class Rollouts(unittest.TestCase):
     def test_check_prints_what_boxes_read(self):
         plan = json.loads(self.ws.sluice("rollout", "check", self.plan()).stdout)
         published = self.publish()
-        for word in ("length", "sha256"):
+        for word in ("length", "sha256", "head"):
             published["bundle"].pop(word)
         published.pop("version")
         self.assertEqual(plan, published)

@@ -12,7 +12,8 @@ static const char plan_text[] =
 	"{\"format\":1,\"rollout\":\"gateway-2.4.0\",\"version\":3,\"path\":\"rollouts/"
 	"stable.json\",\"bundle\":{\"path\":\"bundles/"
 	"gateway-2.4.0.ota\",\"length\":12345,\"sha256\":\"" SHA
-	"\"},\"compatible\":[\"acme-gw3\"],\"attempt\":2,\"from\":[],\"match\":{},\"exclude\":["
+	"\",\"head\":{\"length\":512,\"sha256\":\"" SHA
+	"\"}},\"compatible\":[\"acme-gw3\"],\"attempt\":2,\"from\":[],\"match\":{},\"exclude\":["
 	"\"gw-000017\"],\"stop_poll_s\":60,\"deadline_s\":3600,\"waves\":[{\"name\":\"canary\","
 	"\"boxes\":[\"gw-000001\"],\"soak_s\":14400},{\"name\":\"everyone\",\"percent_bp\":10000}],"
 	"\"advance\":{\"success_bp\":9800,\"sample\":30,\"coverage_bp\":8000},\"stop\":{"

@@ -10,7 +10,8 @@ static const char sample[] =
 	"{\"format\":1,\"rollout\":\"gateway-2.4.0\",\"version\":3,\"path\":\"rollouts/"
 	"stable.json\",\"bundle\":{\"path\":\"bundles/"
 	"gateway-2.4.0.ota\",\"length\":12345,\"sha256\":\"" SHA
-	"\"},\"compatible\":[\"acme-gw3\",\"acme-gw4\"],\"attempt\":2,\"from\":[\">=2.1.0\",\"<"
+	"\",\"head\":{\"length\":512,\"sha256\":\"" SHA
+	"\"}},\"compatible\":[\"acme-gw3\",\"acme-gw4\"],\"attempt\":2,\"from\":[\">=2.1.0\",\"<"
 	"3\"],\"match\":{\"site\":[\"lyon\",\"paris\"]},\"exclude\":[\"gw-000017\"],"
 	"\"stop_poll_s\":60,\"deadline_s\":3600,\"waves\":[{\"name\":\"canary\",\"boxes\":[\"gw-"
 	"000001\",\"gw-000017\"],\"soak_s\":14400},{\"name\":\"early\",\"percent_bp\":500},{"
@@ -42,6 +43,8 @@ a_plan_gives_every_field_it_has(void **state)
 	assert_string_equal(p.bundle_path, "bundles/gateway-2.4.0.ota");
 	assert_int_equal(p.bundle_length, 12345);
 	assert_string_equal(digest_hex(&p.bundle_sha256, hex), SHA);
+	assert_int_equal(p.bundle_head_length, 512);
+	assert_string_equal(digest_hex(&p.bundle_head_sha256, hex), SHA);
 	assert_int_equal(p.attempt, 2);
 	assert_int_equal(p.stop_poll_s, 60);
 	assert_int_equal(p.deadline_s, 3600);
@@ -89,6 +92,9 @@ a_plan_with_one_thing_wrong_is_refused_by_name(void **state)
 		{"bundles/gateway-2.4.0.ota", "bundles/gateway-2.4.0.tar", "bundle"},
 		{"bundles/gateway-2.4.0.ota", "bundles//etc/passwd.ota", "bundle"},
 		{"\"length\":12345", "\"length\":0", "length"},
+		{"\"length\":512", "\"length\":12346", "bundle head"},
+		{"\"length\":512", "\"length\":512,\"size\":1", "bundle head"},
+		{"\"head\":", "\"neck\":", "bundle"},
 		{"\"sha256\":\"" SHA, "\"sha256\":\"", "sha256"},
 		{"\"sha256\":\"0123456789abcdef", "\"sha256\":\"0123456789ABCDEF", "sha256"},
 		{"\"length\":12345", "\"length\":12345,\"size\":1", "size"},

@@ -33,11 +33,12 @@ bind(const struct rollout *r, struct plan *out)
 {
 	AUTO_BUF struct buf bytes = BUF_INIT(PLAN_BYTES_MAX);
 	AUTO_VERIFIED struct verified v = {0};
-	struct rollout_bundle bundle = {.length = 4711};
+	struct rollout_bundle bundle = {.length = 4711, .head_length = 47};
 	struct digest sha256;
 	struct err e = ERR_INIT;
 
 	memset(bundle.sha256.b, 0x5a, sizeof(bundle.sha256.b));
+	memset(bundle.head_sha256.b, 0xa5, sizeof(bundle.head_sha256.b));
 	if (rollout_bind(r, 7, &bundle, &bytes, &e) < 0)
 		fail_msg("%s", e.text);
 	sha256 = digest_of(buf_span(&bytes));
@@ -47,6 +48,8 @@ bind(const struct rollout *r, struct plan *out)
 	assert_int_equal(out->version, 7);
 	assert_int_equal(out->bundle_length, 4711);
 	assert_true(digest_equal(&out->bundle_sha256, &bundle.sha256));
+	assert_int_equal(out->bundle_head_length, 47);
+	assert_true(digest_equal(&out->bundle_head_sha256, &bundle.head_sha256));
 }
 
 static void
@@ -254,7 +257,7 @@ equal_plans_give_equal_bytes(void **state)
 	AUTO_ROLLOUT struct rollout a = {0};
 	AUTO_ROLLOUT struct rollout b = {0};
 	AUTO_BUF struct buf x = BUF_INIT(PLAN_BYTES_MAX), y = BUF_INIT(PLAN_BYTES_MAX);
-	const struct rollout_bundle bundle = {.length = 1};
+	const struct rollout_bundle bundle = {.length = 1, .head_length = 1};
 	struct err e = ERR_INIT;
 
 	(void)state;
