@@ -15,6 +15,14 @@ class Interruption(FleetCase):
         self.nginx.set(directives)
         self.nginx.reload()
 
+    def two_processes(self, box, but_not=None):
+        """The agent and its network child, once both run."""
+        def both():
+            pids = box.agent_pids()
+            return pids if len(pids) == 2 and but_not not in pids else None
+
+        return wait_until(both, 20, "the agent and its child run")
+
     def test_an_agent_killed_during_an_install_goes_on_where_it_was(self):
         self.slow_down("limit_rate 200k;")
         box = self.box()
@@ -32,20 +40,16 @@ class Interruption(FleetCase):
 
     def test_a_killed_network_child_is_started_again(self):
         box = self.box()
-        self.settle(1)
-        parent, *children = box.agent_pids()
-        self.assertEqual(len(children), 1)
-        os.kill(children[0], signal.SIGKILL)
-        wait_until(lambda: len(box.agent_pids()) == 2 and box.agent_pids()[1] != children[0], 20,
-                   "there is a new child")
-        self.assertEqual(box.agent_pids()[0], parent)
+        parent, child = self.two_processes(box)
+        os.kill(child, signal.SIGKILL)
+        again = self.two_processes(box, but_not=child)
+        self.assertEqual(again[0], parent)
         self.roll_out()
         self.wait_for_outcome(box, "ok", timeout_s=60)
 
     def test_the_child_ends_with_its_parent(self):
         box = self.box()
-        self.settle(1)
-        parent, child = box.agent_pids()
+        parent, child = self.two_processes(box)
         os.kill(parent, signal.SIGKILL)
         wait_until(lambda: not os.path.exists(f"/proc/{child}"), 20, "the child has ended")
 
