@@ -9,18 +9,18 @@ import os
 import shutil
 import subprocess
 
-SIZE_MIB = 96
+SIZE_MIB = 72
 UUID = "5a1c0e00-0000-4000-8000-000000000001"
 BUILT_AT = 1735689600  # 2025-01-01, the times of the file system itself
 READ_AT = 2840140800   # 2060-01-01: an access time that no reading moves forward
 
-# What a small system with systemd, a shell and a network is made of.
-PACKAGES = """base-files base-passwd bash coreutils dash debianutils diffutils dpkg findutils grep
-gzip hostname init-system-helpers iproute2 libacl1 libattr1 libaudit1 libblkid1 libbz2-1.0 libc-bin
-libc6 libcap2 libcrypt1 libgcc-s1 libgcrypt20 libgmp10 libgpg-error0 liblz4-1 liblzma5 libmount1
-libncursesw6 libpam-modules libpam-runtime libpam0g libpcre2-8-0 libselinux1 libsmartcols1 libssl3
-libsystemd-shared libsystemd0 libtinfo6 libudev1 libuuid1 libzstd1 login mawk mount ncurses-base
-passwd sed systemd systemd-sysv tar udev util-linux zlib1g""".split()
+# What a small system with an init, a shell and a network is made of.
+PACKAGES = """base-files base-passwd bash busybox coreutils dash debianutils diffutils dpkg
+findutils grep gzip hostname init-system-helpers iproute2 libacl1 libattr1 libaudit1 libblkid1
+libbz2-1.0 libc-bin libc6 libcap2 libcrypt1 libgcc-s1 libgcrypt20 libgmp10 libgpg-error0 liblz4-1
+liblzma5 libmount1 libncursesw6 libpam-modules libpam-runtime libpam0g libpcre2-8-0 libselinux1
+libsmartcols1 libssl3 libsystemd0 libtinfo6 libudev1 libuuid1 libzstd1 login mawk mount
+ncurses-base passwd sed sysvinit-core sysvinit-utils tar util-linux zlib1g""".split()
 ADDED = "openssh-client"
 LEFT_OUT = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info",
             "usr/share/lintian", "usr/share/i18n", "usr/lib/udev/hwdb.d")
