@@ -61,11 +61,11 @@ FOREIGN = re.compile(
 
 def tracked():
     """Paths of all files of the house, relative to ROOT."""
-    done = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-                          cwd=ROOT, capture_output=True)
-    if done.returncode == 0:
-        paths = done.stdout.decode().split("\0")
-    else:
+    try:
+        paths = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT,
+            capture_output=True, check=True).stdout.decode().split("\0")
+    except (OSError, subprocess.CalledProcessError):  # no git here, or no repository
         paths = [os.path.relpath(os.path.join(folder, name), ROOT)
                  for folder, dirs, names in os.walk(ROOT) for name in names]
         paths = [p for p in paths if not re.match(r"(build|\.git)/|.*(__pycache__/|\.pyc$)", p)]
