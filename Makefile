@@ -6,6 +6,8 @@
 #   make asan             the same suite under the address and undefined-behaviour sanitizers
 #   make lint             clang-tidy, cppcheck, format, and the house's own rules
 #   make bench            figures beside peers'
+#   make conformance SUITE=DIR
+#                         the official TUF conformance suite, from where you have it
 #   make install          DESTDIR and PREFIX are honoured
 #
 # Variables: VARIANT=release|asan|fuzz|cov  CC=gcc|clang-14  WERROR=1  DEPS=skip  V=1
@@ -54,6 +56,8 @@ endif
 CPPFLAGS_ALL := -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -MMD -MP $(CPPFLAGS)
 CFLAGS_ALL := $(CSTD) $(WARN) $(OPT) $(CFLAGS)
 LDFLAGS_ALL := $(OPT_LD) -Wl,--as-needed $(LDFLAGS)
+# What runs the conformance suite, with its own dependencies (see its pyproject.toml).
+SUITE_PYTEST ?= $(PYTHON) -m pytest
 LIBS_COMMON := -lsodium -lcrypto -larchive -lz -ljansson -lpthread
 LIBS_AGENT := -lcurl -lssl -linih $(LIBS_COMMON)
 LIBS_SIGNER := -lfyaml -lsqlite3 $(LIBS_COMMON)
@@ -72,9 +76,11 @@ UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(UNIT_SRC))
 TOOL_SRC := $(sort $(wildcard tests/tools/*.c))
 TOOL_BIN := $(patsubst tests/tools/%.c,$(B)/tests/tools/%,$(TOOL_SRC))
+CONFORMANCE_SRC := $(sort $(wildcard tests/conformance/*.c))
 
 .DELETE_ON_ERROR:
-.PHONY: all deps demo test asan unit tools lint bench install clean format
+.PHONY: all deps demo test asan unit tools lint bench install clean format \
+	conformance conformance-client
 
 all: build/sluice build/sluice-agent
 
@@ -113,8 +119,18 @@ $(B)/tests/tools/%: $(B)/tests/tools/%.o $(B)/libagent.a $(B)/libcommon.a
 	$(call say,LINK)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(B)/libagent.a $(B)/libcommon.a $(LIBS_AGENT)
 
+# tests/conformance/client is a link, which the suite's --entrypoint takes.
+$(B)/tests/conformance/client: $(call obj,$(CONFORMANCE_SRC)) $(B)/libcommon.a
+	$(call say,LINK)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcurl $(LIBS_COMMON)
+conformance-client: $(B)/tests/conformance/client
+	@ln -sfn ../../$< tests/conformance/client
+conformance: conformance-client
+	@test -n "$(SUITE)" || { echo "SUITE=DIR: where theupdateframework/tuf-conformance lies"; exit 2; }
+	cd $(SUITE) && $(SUITE_PYTEST) tuf_conformance --entrypoint $(CURDIR)/tests/conformance/client
+
 # Kept, or a change in one room would compile every test again.
-.SECONDARY: $(UNIT_BIN:=.o) $(TOOL_BIN:=.o)
+.SECONDARY: $(UNIT_BIN:=.o) $(TOOL_BIN:=.o) $(call obj,$(CONFORMANCE_SRC))
 unit: $(UNIT_BIN)
 tools: $(TOOL_BIN)
 
@@ -134,7 +150,7 @@ deps:
 test: deps
 	@$(MAKE) --no-print-directory test-run
 .PHONY: test-run
-test-run: all unit tools
+test-run: all unit tools conformance-client
 	$(PYTHON) tests/run --build $(B)
 
 asan: deps
@@ -161,4 +177,5 @@ install: all
 clean:
 	rm -rf build
 
--include $(COMMON_OBJ:.o=.d) $(SIGNER_OBJ:.o=.d) $(AGENT_OBJ:.o=.d) $(UNIT_BIN:=.d) $(TOOL_BIN:=.d)
+-include $(COMMON_OBJ:.o=.d) $(SIGNER_OBJ:.o=.d) $(AGENT_OBJ:.o=.d) $(UNIT_BIN:=.d) $(TOOL_BIN:=.d) \
+	$(patsubst %.c,$(B)/%.d,$(CONFORMANCE_SRC))
