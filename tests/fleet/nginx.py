@@ -1,5 +1,6 @@
 """The reference web server with the configuration that `sluice init` made."""
 import os
+import random
 import re
 import signal
 import socket
@@ -13,11 +14,25 @@ LOG_FORMAT = '''log_format boxes '-$sluice_box "$request" $status $body_bytes_se
 '''
 
 
+PORTS = range(20000, 32000)  # below those that the kernel gives to outgoing connections
+held = []
+
+
 def free_port():
-    """A port of loopback that was free a moment ago."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port of loopback that nothing listens on, for this process: others that ask here get
+    others until it ends, whether or not a server listens yet."""
+    while True:
+        port = random.choice(PORTS)
+        lock = socket.socket(socket.AF_UNIX)
+        try:
+            lock.bind(f"\0sluice-test-port-{port}")
+            with socket.socket() as s:
+                s.bind(("127.0.0.1", port))
+        except OSError:
+            lock.close()
+            continue
+        held.append(lock)
+        return port
 
 
 class Nginx:
