@@ -19,16 +19,22 @@ effective_start(const struct state *s, const struct clocks *now)
 		.first_version = s->floor_version};
 }
 
+/* The floor as it stands now. How old one is that was not taken here is not known. */
+static int64_t
+floor_now_s(const struct effective *t, const struct state *s, const struct clocks *now)
+{
+	if (s->floor_version != t->floor_version || now->boot_ms <= t->floor_boot_ms)
+		return s->floor_s;
+	return s->floor_s + (now->boot_ms - t->floor_boot_ms) / 1000;
+}
+
 int64_t
 effective_now_s(const struct effective *t, const struct state *s, const struct clocks *now)
 {
-	int64_t floor_s = s->floor_s;
+	int64_t floor_s = floor_now_s(t, s, now);
 
-	if (now->trusted || floor_s == 0)
+	if (now->trusted || s->floor_s == 0)
 		return now->wall_s;
-	/* How old a floor is that was not taken here is not known. */
-	if (now->boot_ms > t->floor_boot_ms && s->floor_version == t->floor_version)
-		floor_s += (now->boot_ms - t->floor_boot_ms) / 1000;
 	return now->wall_s > floor_s ? now->wall_s : floor_s;
 }
 
@@ -43,6 +49,21 @@ effective_check_keys(struct effective *t, struct state *s, const struct digest *
 	s->floor_version = 0;
 	s->floor_keys = (struct digest){{0}};
 	return true;
+}
+
+/* Moves the floor up to what newer metadata vouches for. It never sinks, nor does the time that it
+ * has reached by the boot clock: else whoever holds a timestamp key could keep it at any day he
+ * likes, and nothing would ever expire. */
+static void
+floor_raise(struct effective *t, struct state *s, int64_t signed_s, const struct clocks *now)
+{
+	if (s->floor_s == 0 || s->floor_version != t->floor_version ||
+		signed_s >= floor_now_s(t, s, now))
+		t->floor_boot_ms = now->boot_ms;
+	else if (signed_s > s->floor_s)
+		t->floor_boot_ms += (signed_s - s->floor_s) * 1000;
+	if (signed_s > s->floor_s)
+		s->floor_s = signed_s;
 }
 
 bool
@@ -60,10 +81,9 @@ effective_take(struct effective *t, struct state *s, const json_t *timestamp,
 	if (json_get_string(timestamp, "signed_at", CLOCK_TEXT_MAX, &text, NULL) == 0 &&
 		clock_parse(text, &signed_s, NULL) < 0)
 		signed_s = 0;
+	floor_raise(t, s, signed_s, now);
 	s->floor_version = version;
-	s->floor_s = signed_s;
 	s->floor_keys = *timestamp_keys;
-	t->floor_boot_ms = now->boot_ms;
 	t->floor_version = version;
 	return true;
 }

@@ -36,8 +36,10 @@ bool effective_check_keys(
 	struct effective *t, struct state *s, const struct digest *timestamp_keys);
 
 /* Takes the floor from a trusted timestamp.json ("signed"), if it is a newer version than the
- * state's. One without signed_at (not made by Sluice) counts as seen and gives no floor. True when
- * the state changed. */
+ * state's. One without signed_at (not made by Sluice) counts as seen and gives no floor. A floor
+ * of the same keys never sinks, and effective time does not go back within a boot. What remains to
+ * who holds a timestamp key: after each boot of a box without a clock, time may begin again where
+ * the newest honest floor was. True when the state changed. */
 bool effective_take(struct effective *t, struct state *s, const json_t *timestamp,
 	const struct digest *timestamp_keys, const struct clocks *now);
 

@@ -24,6 +24,10 @@ enum { HTTP_TOO_MANY = 429, HTTP_UNAVAILABLE = 503 };
  * longer. */
 enum { GRACE_MS = 15 * 1000, START_MS = 20 * 1000, SEND_MS = 20 * 1000, ASK_MS = 500 };
 
+/* What is taken in one go: a child that never falls silent must not keep its parent from looking
+ * at the clock and at signals. */
+enum { PUMP_MESSAGES_MAX = 256 };
+
 struct net {
 	const struct conf *conf;
 	int socket; /* -1: there is no child */
@@ -31,6 +35,7 @@ struct net {
 	int64_t now_s;
 	uint32_t last_id;
 	bool ready;
+	bool worked;	/* one child or another was ready once */
 	struct err why; /* why the child is gone */
 	uint64_t received;
 	int64_t range_retry_after_s;
@@ -181,8 +186,13 @@ transfer_end(struct net_transfer *t, const struct wire_message *m, struct err *e
 	if (m->class == ERR_NONE && t->has_range && t->taken != t->len)
 		return err_set(e, ERR_MALFORMED, "a range with bytes missing");
 	t->ended = true;
-	if (m->class != ERR_NONE)
-		end_error(m, &t->err);
+	if (m->class == ERR_NONE)
+		return 0;
+	end_error(m, &t->err);
+	/* Where no range is asked for, the server may have more than is taken. Nothing else that a
+	 * child says is wrong is held against what it was to fetch. */
+	if (m->class != ERR_SYSTEM && (m->class != ERR_LIMIT || t->has_range))
+		t->err.class = ERR_NETWORK;
 	return 0;
 }
 
@@ -192,7 +202,7 @@ net_dispatch(struct net *n, const struct wire_message *m, struct err *e)
 	struct net_transfer **slot = m->id ? net_slot(n, m->id) : NULL;
 
 	if (m->type == WIRE_READY) {
-		n->ready = true;
+		n->ready = n->worked = true;
 		return 0;
 	}
 	if (m->type == WIRE_END && m->id == 0) {
@@ -224,12 +234,12 @@ net_pump(struct net *n, int wait_ms)
 
 	if (n->socket < 0 || poll(&fd, 1, wait_ms) <= 0)
 		return;
-	while (got) {
+	for (int i = 0; got && i < PUMP_MESSAGES_MAX; i++) {
 		if (wire_receive(n->socket, WIRE_TO_PARENT, n->packet, &m, &got, &why) < 0 ||
 			(got && net_dispatch(n, &m, &why) < 0)) {
-			/* A child that cannot read its certificates says so, and that class stays.
+			/* Of the first child the class stays: it cannot read its certificates, say.
 			 */
-			if (n->ready || why.class == ERR_NETWORK) {
+			if (n->worked || why.class == ERR_NETWORK) {
 				(void)err_context(&why, "the network process was ended");
 				why.class = ERR_NETWORK;
 			}

@@ -52,7 +52,9 @@ struct net_reply {
 };
 
 /* An open request. The child that dies, hangs or breaks the rules of wire.h is killed, every open
- * transfer then fails with ERR_NETWORK, and the next net_open starts another one. */
+ * transfer then fails with ERR_NETWORK, and the next net_open starts another one. A failure that
+ * the child tells of is ERR_NETWORK, ERR_SYSTEM or, without a range, ERR_LIMIT, whatever it says:
+ * it can keep bytes from the box, and condemn nothing. */
 struct net_transfer;
 
 /* Starts a request and does not wait. What r points at is copied. ERR_NETWORK, ERR_SYSTEM. */

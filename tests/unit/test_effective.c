@@ -160,6 +160,35 @@ a_timestamp_without_a_date_of_ours_gives_no_floor(void **state)
 	assert_int_equal(effective_now_s(&t, s, &now), 12);
 }
 
+/* A stolen timestamp key signs a new version an hour, always dated the same day or earlier. */
+static void
+a_floor_never_sinks_and_time_goes_on(void **state)
+{
+	AUTO_FREE struct state *s = state_new();
+	struct clocks now = {.wall_s = 12, .boot_ms = 5000};
+	struct effective t = effective_start(s, &now);
+
+	(void)state;
+	assert_true(take(&t, s, 1, SIGNED_S, &old_keys, &now));
+	for (uint64_t hour = 1; hour < 100; hour++) {
+		now.boot_ms += HOUR_S * 1000;
+		assert_true(take(
+			&t, s, 1 + hour, SIGNED_S - (hour % 2 ? 0 : 9 * HOUR_S), &old_keys, &now));
+		assert_int_equal(effective_now_s(&t, s, &now), SIGNED_S + (int64_t)hour * HOUR_S);
+		assert_int_equal(s->floor_s, SIGNED_S);
+	}
+	/* After the next boot time begins where honest metadata had been. */
+	t = effective_start(s, &now);
+	assert_int_equal(effective_now_s(&t, s, &now), SIGNED_S);
+	/* What comes late and honest raises the floor that is kept, and not the time. */
+	now.boot_ms += 2 * HOUR_S * 1000;
+	assert_true(take(&t, s, 200, SIGNED_S + HOUR_S, &old_keys, &now));
+	assert_int_equal(s->floor_s, SIGNED_S + HOUR_S);
+	assert_int_equal(effective_now_s(&t, s, &now), SIGNED_S + 2 * HOUR_S);
+	now.boot_ms += HOUR_S * 1000;
+	assert_int_equal(effective_now_s(&t, s, &now), SIGNED_S + 3 * HOUR_S);
+}
+
 int
 main(void)
 {
@@ -172,6 +201,7 @@ main(void)
 		cmocka_unit_test(only_a_newer_timestamp_makes_an_untrusted_clock_fresh),
 		cmocka_unit_test(a_floor_goes_with_the_keys_that_vouched_for_it),
 		cmocka_unit_test(a_timestamp_without_a_date_of_ours_gives_no_floor),
+		cmocka_unit_test(a_floor_never_sinks_and_time_goes_on),
 	};
 
 	return cmocka_run_group_tests_name("effective", tests, NULL, NULL);

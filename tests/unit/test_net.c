@@ -82,6 +82,12 @@ act(int socket, const char *name, const struct wire_message *m)
 		answer(socket, id, 404);
 		data(socket, id, "hello", 5);
 	}
+	if (strcmp(name, "blames the file") == 0)
+		end(socket, id, ERR_LIMIT, "far too large");
+	if (strcmp(name, "blames the box") == 0)
+		end(socket, id, ERR_USAGE, "wrongly set up");
+	while (strcmp(name, "never falls silent") == 0)
+		tell(socket, (struct wire_message){.type = WIRE_READY});
 	answer(socket, id, 200);
 	if (strcmp(name, "answers twice") == 0)
 		answer(socket, id, 200);
@@ -302,6 +308,71 @@ a_child_that_cannot_start_says_why(void **state)
 	assert_null(n);
 }
 
+/* A release is condemned for its size or its form, and never for what a child says of it. */
+static void
+a_child_cannot_blame_what_it_fetches(void **state)
+{
+	static const struct {
+		const char *name;
+		const struct net_request *r;
+		enum err_class class;
+	} all[] = {{"blames the file", &range, ERR_NETWORK}, {"blames the file", &whole, ERR_LIMIT},
+		{"blames the box", &range, ERR_NETWORK}, {"blames the box", &whole, ERR_NETWORK}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+		AUTO_BUF struct buf out = BUF_INIT(100);
+		AUTO_NET struct net *n = NULL;
+		struct conf c;
+		struct err e = ERR_INIT;
+
+		n = start(&c, all[i].name);
+		assert_int_equal(net_fetch(n, all[i].r, &out, NULL, NULL, &e), -1);
+		assert_int_equal(e.class, all[i].class);
+	}
+}
+
+static void
+a_child_that_cannot_start_again_is_a_network_error(void **state)
+{
+	AUTO_BUF struct buf out = BUF_INIT(100);
+	AUTO_NET struct net *n = NULL;
+	struct conf c;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	n = start(&c, "dies");
+	assert_int_equal(net_fetch(n, &range, &out, NULL, NULL, &e), -1);
+	c.site_url = (char *)(uintptr_t) "cannot start";
+	assert_int_equal(net_fetch(n, &range, &out, NULL, NULL, &e), -1);
+	assert_int_equal(e.class, ERR_NETWORK);
+	assert_non_null(strstr(e.text, "no certificate"));
+}
+
+static int
+ask_thrice(void *arg, struct err *e)
+{
+	int *asked = arg;
+
+	return ++*asked < 3 ? 0 : err_set(e, ERR_STOPPED, "enough");
+}
+
+static void
+a_child_that_never_falls_silent_does_not_keep_its_parent(void **state)
+{
+	AUTO_BUF struct buf out = BUF_INIT(100);
+	AUTO_NET struct net *n = NULL;
+	int asked = 0;
+	struct keep_going keep_going = {ask_thrice, &asked};
+	struct conf c;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	n = start(&c, "never falls silent");
+	assert_int_equal(net_fetch(n, &range, &out, NULL, &keep_going, &e), -1);
+	assert_int_equal(e.class, ERR_STOPPED);
+}
+
 static void
 requests_do_not_disturb_each_other(void **state)
 {
@@ -344,6 +415,9 @@ main(void)
 		cmocka_unit_test(messages_for_nobody_are_passed_over),
 		cmocka_unit_test(a_failure_is_told_in_printable_words),
 		cmocka_unit_test(a_child_that_cannot_start_says_why),
+		cmocka_unit_test(a_child_cannot_blame_what_it_fetches),
+		cmocka_unit_test(a_child_that_cannot_start_again_is_a_network_error),
+		cmocka_unit_test(a_child_that_never_falls_silent_does_not_keep_its_parent),
 		cmocka_unit_test(requests_do_not_disturb_each_other),
 	};
 
