@@ -5,25 +5,53 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/num.h"
 #include "common/limits.h"
 
-/* jansson's own ceiling on nesting is 2048, recursively: deep enough to hurt a small stack. */
-static int
-depth_check(struct span bytes, const char *name, struct err *e)
+/* Where the string that starts behind its quote at i ends: at the closing quote, or at len. */
+static size_t
+string_end(struct span bytes, size_t i)
 {
-	bool in_string = false;
+	while (i < bytes.len && bytes.data[i] != '"')
+		i += bytes.data[i] == '\\' ? 2 : 1;
+	return num_min(i, bytes.len);
+}
+
+/* Where the number that starts at i ends, or where it turns out not to be a whole one. */
+static size_t
+number_end(struct span bytes, size_t i, bool *whole)
+{
+	*whole = true;
+	while (i < bytes.len && strchr("+-0123456789.eE", bytes.data[i]) && bytes.data[i]) {
+		if (strchr(".eE", bytes.data[i])) {
+			*whole = false;
+			return i;
+		}
+		i++;
+	}
+	return i;
+}
+
+/* jansson's own ceiling on nesting is 2048, recursively: deep enough to hurt a small stack. And it
+ * would round what has a fraction or an exponent, which no format here has. */
+static int
+scan(struct span bytes, const char *name, struct err *e)
+{
 	size_t depth = 0;
+	bool whole;
 
 	for (size_t i = 0; i < bytes.len; i++) {
 		uint8_t c = bytes.data[i];
 
-		if (in_string) {
-			if (c == '\\')
-				i++;
-			else if (c == '"')
-				in_string = false;
-		} else if (c == '"') {
-			in_string = true;
+		if (c == '"') {
+			i = string_end(bytes, i + 1);
+		} else if (c == '-' || (c >= '0' && c <= '9')) {
+			i = number_end(bytes, i, &whole);
+			if (!whole)
+				return err_set(e, ERR_MALFORMED,
+					"%s: byte %zu: a number with a fraction or an exponent",
+					name, i);
+			i--;
 		} else if (c == '{' || c == '[') {
 			if (++depth > JSON_DEPTH_MAX)
 				return err_set(e, ERR_LIMIT, "%s: byte %zu: nested deeper than %d",
@@ -41,7 +69,7 @@ json_parse(struct span bytes, const char *name, json_t **out, struct err *e)
 	json_error_t problem;
 	json_t *j;
 
-	if (depth_check(bytes, name, e) < 0)
+	if (scan(bytes, name, e) < 0)
 		return -1;
 	j = json_loadb((const char *)bytes.data, bytes.len,
 		JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &problem);

@@ -18,9 +18,9 @@ json_cleanup(json_t **j)
 	json_decref(*j);
 }
 
-/* Parses one JSON value: no duplicate keys, no invalid UTF-8, no NUL in strings, integers within 64
- * bits, nesting up to JSON_DEPTH_MAX. The caller owns *out. Errors (ERR_MALFORMED, ERR_LIMIT) say
- * "name: byte N: ...". */
+/* Parses one JSON value: no duplicate keys, no invalid UTF-8, no NUL in strings, whole numbers
+ * within 64 bits and no others, nesting up to JSON_DEPTH_MAX. The caller owns *out. Errors
+ * (ERR_MALFORMED, ERR_LIMIT) say "name: byte N: ...". */
 int json_parse(struct span bytes, const char *name, json_t **out, struct err *e);
 
 /* Canonical JSON as securesystemslib writes it: keys sorted by code point, no white space, only

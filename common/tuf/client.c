@@ -8,24 +8,13 @@
 #include "common/base/num.h"
 #include "common/tuf/path.h"
 
-static const size_t bytes_max[] = {
-	[DOCUMENT_ROOT] = TUF_ROOT_BYTES_MAX,
-	[DOCUMENT_TIMESTAMP] = TUF_TIMESTAMP_BYTES_MAX,
-	[DOCUMENT_SNAPSHOT] = TUF_SNAPSHOT_BYTES_MAX,
-	[DOCUMENT_TARGETS] = TUF_TARGETS_BYTES_MAX,
-};
-
 void
 tuf_free(struct tuf_client **c)
 {
 	if (!*c)
 		return;
 	document_free(&(*c)->root);
-	document_free(&(*c)->timestamp);
-	document_free(&(*c)->snapshot);
-	document_free(&(*c)->targets);
-	for (size_t i = 0; i < ARRAY_LEN((*c)->delegated); i++)
-		document_free(&(*c)->delegated[i]);
+	client_forget(*c);
 	free(*c);
 	*c = NULL;
 }
@@ -59,29 +48,6 @@ client_note_expiry(struct tuf_client *c, const struct document *d)
 		return;
 	c->expires_s = d->expires_s;
 	(void)snprintf(c->expires_role, sizeof(c->expires_role), "%s", d->role);
-}
-
-int
-client_recall(struct tuf_client *c, struct document **slot, const char *role,
-	enum document_type type, const struct role_keys *keys, struct err *e)
-{
-	AUTO_BUF struct buf bytes = BUF_INIT(bytes_max[type]);
-	struct err why = ERR_INIT;
-
-	if (*slot) {
-		if (document_check(*slot, keys, &why) == 0)
-			return 0;
-		document_free(slot);
-	}
-	if (c->store.load(c->store.arg, role, &bytes, &why) < 0) {
-		if (why.class != ERR_SYSTEM || why.errnum == ENOENT)
-			return 0;
-		if (e)
-			*e = why;
-		return -1;
-	}
-	(void)document_read(buf_span(&bytes), role, type, keys, slot, &why);
-	return 0;
 }
 
 int
@@ -233,7 +199,7 @@ update_timestamp(struct tuf_client *c, const struct tuf_fetcher *f, int64_t now_
 	if (f->metadata(f->arg, "timestamp.json", bytes.max, &bytes, e) < 0)
 		return err_context(e, "timestamp.json");
 	if (document_read(buf_span(&bytes), "timestamp", DOCUMENT_TIMESTAMP, &keys, &d, e) < 0)
-		return -1;
+		return err_context(e, "timestamp.json");
 	if (c->timestamp && compare_timestamps(c->timestamp, d, &newer, e) < 0)
 		return -1;
 	if (!newer)
@@ -259,7 +225,7 @@ client_fetch(struct tuf_client *c, const struct tuf_fetcher *f, const char *role
 {
 	AUTO_BUF struct buf path = BUF_INIT(4 * ROLE_NAME_MAX);
 	AUTO_DOCUMENT struct document *d = NULL;
-	uint64_t max = bytes_max[type];
+	uint64_t max = client_bytes_max(type);
 
 	if (listed->length > max)
 		return err_set(e, ERR_LIMIT,
@@ -370,8 +336,9 @@ int
 tuf_refresh(struct tuf_client *c, const struct tuf_fetcher *f, int64_t now_s, struct err *e)
 {
 	c->fresh = false;
-	if (update_root(c, f, now_s, e) < 0 || update_timestamp(c, f, now_s, e) < 0 ||
-		update_snapshot(c, f, now_s, e) < 0 || update_top_targets(c, f, now_s, e) < 0)
+	if (client_catch_up(c, e) < 0 || update_root(c, f, now_s, e) < 0 ||
+		update_timestamp(c, f, now_s, e) < 0 || update_snapshot(c, f, now_s, e) < 0 ||
+		update_top_targets(c, f, now_s, e) < 0)
 		return -1;
 	c->expires_role[0] = '\0';
 	client_note_expiry(c, c->root);

@@ -18,6 +18,16 @@ struct tuf_client {
 	char expires_role[ROLE_NAME_MAX + 1];
 };
 
+/* The most bytes that metadata of a type may have. */
+uint64_t client_bytes_max(enum document_type type);
+
+/* Everything but the root leaves memory; the store keeps it. */
+void client_forget(struct tuf_client *c);
+
+/* Takes over what another process has put into the store since, where it is newer: else this client
+ * would accept what is older than that, and save it over it. Reads and hashes four files. */
+int client_catch_up(struct tuf_client *c, struct err *e);
+
 /* Makes *slot the document of that role in memory or store if it satisfies keys, else NULL. Only
  * failures of the store itself are errors: what is damaged or outdated is fetched again. */
 int client_recall(struct tuf_client *c, struct document **slot, const char *role,

@@ -8,6 +8,8 @@ int
 tuf_take_root(struct tuf_client *c, struct span root_json, struct err *e)
 {
 	c->fresh = false;
+	if (client_catch_up(c, e) < 0)
+		return -1;
 	return client_take_root(c, root_json, e);
 }
 
@@ -26,7 +28,7 @@ tuf_take_targets(struct tuf_client *c, struct span targets_json, struct err *e)
 	AUTO_DOCUMENT struct document *d = NULL;
 	struct role_keys keys;
 
-	if (recall_targets(c, &keys, e) < 0 ||
+	if (client_catch_up(c, e) < 0 || recall_targets(c, &keys, e) < 0 ||
 		document_read(targets_json, "targets", DOCUMENT_TARGETS, &keys, &d, e) < 0)
 		return -1;
 	if (c->targets && d->version < c->targets->version)

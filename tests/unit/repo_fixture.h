@@ -60,7 +60,10 @@ struct repo {
 	struct repo_files store;	     /* what the client keeps */
 	bool hashes;			     /* list lengths and digests of metadata */
 	int save_fails_after;		     /* saves and drops that still succeed; -1: all */
-	char asked[4096];		     /* metadata paths, each with a blank behind it */
+	bool dies_late;			     /* the first one that fails is done all the same */
+	int saves;			     /* saves and drops asked for */
+	const char *unreadable; /* the role whose file the store cannot read, or NULL */
+	char asked[4096];	/* metadata paths, each with a blank behind it */
 	size_t targets_asked;
 	int offline_status; /* where not 0, all fetches fail with it */
 	struct tuf_fetcher fetcher;
@@ -148,16 +151,25 @@ repo_load(void *arg, const char *role, struct buf *out, struct err *e)
 	struct repo *r = arg;
 	const struct repo_file *f = repo_file(&r->store, role);
 
+	if (r->unreadable && strcmp(r->unreadable, role) == 0)
+		return err_sys(e, EIO, "%s", role);
 	if (!f)
 		return err_sys(e, ENOENT, "%s", role);
 	return buf_append(out, f->data, f->len, e);
 }
 
+/* Whether the store still works; *done: whether it does what it was asked for. A client that is
+ * told of a failure gives up, as a process that was killed would. */
 static inline int
-repo_power(struct repo *r, struct err *e)
+repo_power(struct repo *r, bool *done, struct err *e)
 {
-	if (r->save_fails_after == 0)
+	r->saves++;
+	*done = r->save_fails_after != 0;
+	if (!*done) {
+		*done = r->dies_late;
+		r->dies_late = false;
 		return err_sys(e, EIO, "the store");
+	}
 	if (r->save_fails_after > 0)
 		r->save_fails_after--;
 	return 0;
@@ -167,22 +179,27 @@ static inline int
 repo_save(void *arg, const char *role, struct span bytes, struct err *e)
 {
 	struct repo *r = arg;
+	bool done;
+	int rc = repo_power(r, &done, e);
 
-	if (repo_power(r, e) < 0)
-		return -1;
-	repo_file_put(&r->store, role, bytes.data, bytes.len);
-	return 0;
+	if (done)
+		repo_file_put(&r->store, role, bytes.data, bytes.len);
+	return rc;
 }
 
 static inline int
 repo_drop(void *arg, const char *role, struct err *e)
 {
 	struct repo *r = arg;
+	bool done;
+	int rc;
 
-	if (repo_file(&r->store, role) && repo_power(r, e) < 0)
-		return -1;
-	repo_file_drop(&r->store, role);
-	return 0;
+	if (!repo_file(&r->store, role))
+		return 0;
+	rc = repo_power(r, &done, e);
+	if (done)
+		repo_file_drop(&r->store, role);
+	return rc;
 }
 
 static inline void
@@ -506,6 +523,27 @@ repo_free(struct repo *r)
 	repo_files_free(&r->targets);
 	repo_files_free(&r->store);
 	free(r);
+}
+
+/* A copy of what a store holds, and back. */
+static inline void
+repo_files_copy(const struct repo_files *from, struct repo_files *to)
+{
+	repo_files_free(to);
+	*to = (struct repo_files){0};
+	for (size_t i = 0; i < from->count; i++)
+		repo_file_put(to, from->file[i].name, from->file[i].data, from->file[i].len);
+}
+
+/* Whether a file is in both, or in neither, with the same bytes. */
+static inline bool
+repo_file_same(struct repo_files *a, struct repo_files *b, const char *name)
+{
+	const struct repo_file *fa = repo_file(a, name), *fb = repo_file(b, name);
+
+	if (!fa || !fb)
+		return fa == fb;
+	return fa->len == fb->len && memcmp(fa->data, fb->data, fa->len) == 0;
 }
 
 /* For cmocka: *state is the repository. */

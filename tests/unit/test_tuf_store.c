@@ -1,0 +1,590 @@
+/* What is on disk: nothing that was rejected, nothing older than it was, and never a state that a
+ * client cannot go on from. */
+#include "tests/unit/repo_fixture.h"
+
+#include <dlfcn.h>
+#include <sodium.h>
+
+#include "common/base/num.h"
+
+static const char *const order[] = {"root", "timestamp", "snapshot", "targets", "team"};
+
+/* In place of libsodium's: signatures that were really looked at. */
+static size_t verifications;
+
+int
+crypto_sign_verify_detached(const unsigned char *sig, const unsigned char *m,
+	unsigned long long mlen, const unsigned char *pk)
+{
+	union {
+		void *found;
+		int (*call)(const unsigned char *, const unsigned char *, unsigned long long,
+			const unsigned char *);
+	} real = {.found = dlsym(RTLD_NEXT, "crypto_sign_verify_detached")};
+
+	verifications++;
+	return real.call(sig, m, mlen, pk);
+}
+
+/* A refresh and a search by this client. */
+static enum err_class
+poll_with(struct repo *r, struct tuf_client *c, struct err *e)
+{
+	AUTO_TARGET struct tuf_target t = {0};
+	bool found;
+
+	if (tuf_refresh(c, &r->fetcher, REPO_NOW_S, e) < 0 ||
+		tuf_find(c, &r->fetcher, "team/x", REPO_NOW_S, &found, &t, e) < 0)
+		return e->class;
+	return ERR_NONE;
+}
+
+static enum err_class
+poll_once(struct repo *r)
+{
+	AUTO_TUF struct tuf_client *c = NULL;
+	struct err e = ERR_INIT;
+
+	if (tuf_open(&r->tuf_store, &c, &e) < 0)
+		return e.class;
+	return poll_with(r, c, &e);
+}
+
+/* A repository with one delegated role, known to its client. */
+static struct repo *
+team_new(void)
+{
+	struct repo *r = repo_new();
+
+	r->hashes = true;
+	(void)repo_delegate(r, "targets", "team", 4, "team/*", true);
+	repo_target(r, "team", "team/x", "{}");
+	repo_write(r, "team");
+	repo_release(r, "targets");
+	assert_int_equal(poll_once(r), ERR_NONE);
+	return r;
+}
+
+static int
+team_setup(void **state)
+{
+	*state = team_new();
+	return 0;
+}
+#define team_test(f) cmocka_unit_test_setup_teardown(f, team_setup, repo_teardown)
+
+static void
+an_unchanged_poll_verifies_nothing_but_the_timestamp(void **state)
+{
+	struct repo *r = *state;
+	AUTO_TUF struct tuf_client *c = repo_client(r);
+	struct err e = ERR_INIT;
+
+	assert_int_equal(poll_with(r, c, &e), ERR_NONE);
+	for (int i = 0; i < 3; i++) {
+		verifications = 0;
+		r->saves = 0;
+		assert_int_equal(poll_with(r, c, &e), ERR_NONE);
+		assert_int_equal(verifications, 1);
+		assert_int_equal(r->saves, 0);
+	}
+	repo_bump(r, "timestamp");
+	verifications = 0;
+	assert_int_equal(poll_with(r, c, &e), ERR_NONE);
+	assert_int_equal(verifications, 1);
+}
+
+static void
+a_client_that_starts_verifies_what_it_kept_once(void **state)
+{
+	struct repo *r = *state;
+
+	verifications = 0;
+	assert_int_equal(poll_once(r), ERR_NONE);
+	/* The root, and each of the other four files; the timestamp that came beside the one kept.
+	 */
+	assert_int_equal(verifications, 6);
+}
+
+/* Two clients of one store: a daemon that has been running, and a local install from a stick. */
+
+static void
+a_root_that_another_process_saved_is_never_undone(void **state)
+{
+	struct repo *r = *state;
+	AUTO_TUF struct tuf_client *daemon = repo_client(r);
+	struct err e = ERR_INIT;
+
+	assert_int_equal(poll_with(r, daemon, &e), ERR_NONE);
+	for (int i = 0; i < 3; i++)
+		repo_bump(r, "root");
+	assert_int_equal(poll_once(r), ERR_NONE);
+	assert_int_equal(repo_stored(r, "root"), 4);
+	r->asked[0] = '\0';
+	r->save_fails_after = 0;
+	assert_int_equal(poll_with(r, daemon, &e), ERR_NONE);
+	assert_memory_equal(r->asked, "5.root.json ", 12);
+	assert_int_equal(repo_stored(r, "root"), 4);
+}
+
+static void
+keys_that_another_process_saw_revoked_are_revoked(void **state)
+{
+	struct repo *r = *state;
+	AUTO_TUF struct tuf_client *daemon = repo_client(r);
+	struct err e = ERR_INIT;
+
+	/* Both sign, so that what was driven up satisfies the keys that remain, too. */
+	repo_set_keys(r, "timestamp", KEYS(1, 5), 1);
+	repo_bump(r, "root");
+	repo_set_version(r, "timestamp", 1000);
+	repo_write(r, "timestamp");
+	assert_int_equal(poll_with(r, daemon, &e), ERR_NONE);
+	repo_set_keys(r, "timestamp", KEYS(5), 1);
+	repo_bump(r, "root");
+	repo_set_version(r, "timestamp", 3);
+	repo_write(r, "timestamp");
+	assert_int_equal(poll_once(r), ERR_NONE);
+	assert_int_equal(poll_with(r, daemon, &e), ERR_NONE);
+	assert_int_equal(repo_stored(r, "timestamp"), 3);
+	assert_int_equal(
+		json_integer_value(json_object_get(tuf_document(daemon, "timestamp"), "version")),
+		3);
+}
+
+static void
+what_another_process_saved_is_not_rolled_back(void **state)
+{
+	struct repo *r = *state;
+	AUTO_TUF struct tuf_client *daemon = repo_client(r);
+	struct repo_files middle = {0}, last = {0};
+	struct err e = ERR_INIT;
+
+	assert_int_equal(poll_with(r, daemon, &e), ERR_NONE);
+	repo_release(r, "targets");
+	repo_files_copy(&r->metadata, &middle);
+	repo_release(r, "targets");
+	assert_int_equal(poll_once(r), ERR_NONE);
+	repo_files_copy(&r->store, &last);
+	/* Newer than what the daemon knows, older than what was saved. */
+	repo_files_copy(&middle, &r->metadata);
+	assert_int_equal(poll_with(r, daemon, &e), ERR_UNTRUSTED);
+	for (size_t i = 0; i < ARRAY_LEN(order); i++)
+		assert_true(repo_file_same(&r->store, &last, order[i]));
+	repo_files_free(&middle);
+	repo_files_free(&last);
+}
+
+static void
+targets_from_a_stick_hold_for_the_daemon_too(void **state)
+{
+	struct repo *r = *state;
+	AUTO_TUF struct tuf_client *daemon = repo_client(r);
+	AUTO_TUF struct tuf_client *stick = NULL;
+	const struct repo_file *f;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(poll_with(r, daemon, &e), ERR_NONE);
+	repo_bump(r, "targets");
+	f = repo_file(&r->metadata, "3.targets.json");
+	stick = repo_client(r);
+	assert_int_equal(tuf_take_targets(stick, span_of(f->data, f->len), &e), 0);
+	assert_int_equal(repo_stored(r, "targets"), 3);
+	/* The site still lists version 2. */
+	assert_int_equal(poll_with(r, daemon, &e), ERR_UNTRUSTED);
+	assert_int_equal(repo_stored(r, "targets"), 3);
+	repo_release(r, NULL);
+	assert_int_equal(poll_with(r, daemon, &e), ERR_NONE);
+}
+
+static void
+a_store_damaged_under_a_running_client_is_no_reason_to_go_back(void **state)
+{
+	struct repo *r = *state;
+	AUTO_TUF struct tuf_client *daemon = repo_client(r);
+	struct err e = ERR_INIT;
+
+	repo_release(r, "targets");
+	assert_int_equal(poll_with(r, daemon, &e), ERR_NONE);
+	for (size_t i = 0; i < 4; i++) {
+		struct repo_file *f = repo_file(&r->store, order[i]);
+
+		f->data[f->len / 2] ^= 1;
+	}
+	repo_set_version(r, "timestamp", 2);
+	repo_write(r, "timestamp");
+	assert_int_equal(poll_with(r, daemon, &e), ERR_UNTRUSTED);
+	repo_set_version(r, "timestamp", 4);
+	repo_write(r, "timestamp");
+	assert_int_equal(poll_with(r, daemon, &e), ERR_NONE);
+}
+
+static void
+a_store_that_cannot_be_read_is_an_error_of_its_own(void **state)
+{
+	struct repo *r = *state;
+	AUTO_TUF struct tuf_client *daemon = repo_client(r);
+	struct err e = ERR_INIT;
+
+	assert_int_equal(poll_with(r, daemon, &e), ERR_NONE);
+	for (size_t i = 0; i < ARRAY_LEN(order); i++) {
+		r->unreadable = order[i];
+		assert_int_equal(poll_once(r), ERR_SYSTEM);
+		if (i < 4)
+			assert_int_equal(poll_with(r, daemon, &e), ERR_SYSTEM);
+	}
+	r->unreadable = NULL;
+	assert_int_equal(poll_with(r, daemon, &e), ERR_NONE);
+}
+
+/* Rejection: each case serves something wrong of one role. */
+
+static void
+serve_forged(struct repo *r, const char *role)
+{
+	repo_forge(r, role);
+}
+
+static void
+serve_expired(struct repo *r, const char *role)
+{
+	repo_expire(r, role, PAST);
+	repo_bump(r, role);
+}
+
+static void
+serve_malformed(struct repo *r, const char *role)
+{
+	json_object_set_new(repo_body(r, role), "expires", json_true());
+	repo_bump(r, role);
+}
+
+static void
+serve_older(struct repo *r, const char *role)
+{
+	repo_set_version(r, role, 1);
+	repo_write(r, role);
+}
+
+/* The right version is listed, and right but for one thing that a mirror did to it. */
+static struct repo_file *
+served(struct repo *r, const char *role)
+{
+	char file[256];
+
+	repo_bump(r, role);
+	repo_file_name(r, role, file);
+	return repo_file(&r->metadata, file);
+}
+
+static void
+serve_flipped(struct repo *r, const char *role)
+{
+	struct repo_file *f = served(r, role);
+
+	f->data[f->len / 2] ^= 1;
+}
+
+static void
+serve_longer(struct repo *r, const char *role)
+{
+	struct repo_file *f = served(r, role);
+	char file[256], *text = malloc(f->len + 2);
+
+	assert_non_null(text);
+	(void)snprintf(text, f->len + 2, "%s ", (char *)f->data);
+	repo_file_name(r, role, file);
+	repo_file_put(&r->metadata, file, text, f->len + 1);
+	free(text);
+}
+
+static void
+serve_cut(struct repo *r, const char *role)
+{
+	served(r, role)->len--;
+}
+
+static void
+serve_nothing(struct repo *r, const char *role)
+{
+	char file[256];
+
+	(void)served(r, role);
+	repo_file_name(r, role, file);
+	repo_file_drop(&r->metadata, file);
+}
+
+typedef void (*serve_wrong)(struct repo *r, const char *role);
+
+static const struct {
+	size_t role; /* in order[] */
+	serve_wrong serve;
+} rejections[] = {
+	{0, serve_forged},
+	{0, serve_malformed},
+	{0, serve_flipped},
+	{0, serve_cut},
+	{1, serve_forged},
+	{1, serve_expired},
+	{1, serve_malformed},
+	{1, serve_older},
+	{1, serve_flipped},
+	{1, serve_cut},
+	{1, serve_nothing},
+	{2, serve_forged},
+	{2, serve_expired},
+	{2, serve_malformed},
+	{2, serve_older},
+	{2, serve_flipped},
+	{2, serve_longer},
+	{2, serve_cut},
+	{2, serve_nothing},
+	{3, serve_forged},
+	{3, serve_expired},
+	{3, serve_malformed},
+	{3, serve_older},
+	{3, serve_flipped},
+	{3, serve_longer},
+	{3, serve_cut},
+	{3, serve_nothing},
+	{4, serve_forged},
+	{4, serve_expired},
+	{4, serve_malformed},
+	{4, serve_older},
+	{4, serve_flipped},
+	{4, serve_longer},
+	{4, serve_cut},
+	{4, serve_nothing},
+};
+
+/* Serves it, with whatever lists it made to list it. */
+static void
+serve_rejected(struct repo *r, size_t role, serve_wrong serve)
+{
+	if (role == 0) /* the next root, or a broken one under its name */
+		repo_bump(r, "root");
+	serve(r, order[role]);
+	if (role >= 3)
+		repo_bump(r, "snapshot");
+	if (role >= 2)
+		repo_bump(r, "timestamp");
+}
+
+static void
+a_rejected_file_changes_nothing_on_disk(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rejections); i++) {
+		struct repo *r = team_new();
+		struct repo_files before = {0};
+		size_t role = rejections[i].role;
+
+		repo_release(r, "team");
+		assert_int_equal(poll_once(r), ERR_NONE);
+		repo_files_copy(&r->store, &before);
+		serve_rejected(r, role, rejections[i].serve);
+		if (poll_once(r) == ERR_NONE)
+			fail_msg("case %zu: %s is accepted", i, order[role]);
+		assert_int_equal(r->store.count, before.count);
+		for (size_t k = role == 0 ? 1 : role; k < ARRAY_LEN(order); k++) {
+			if (!repo_file_same(&r->store, &before, order[k]))
+				fail_msg("case %zu: %s is on disk", i, order[k]);
+		}
+		assert_in_range(repo_stored(r, "root"), 1, 2);
+		repo_files_free(&before);
+		repo_free(r);
+	}
+}
+
+/* Interruption: each scenario changes the repository; its client is interrupted at every save. */
+
+static void
+release_all(struct repo *r)
+{
+	repo_bump(r, "team");
+	repo_release(r, "targets");
+}
+
+static void
+follow_roots(struct repo *r)
+{
+	repo_bump(r, "root");
+	repo_role(r, "root")->keys[1] = 6;
+	repo_role(r, "root")->keys[2] = -1;
+	repo_set_keys(r, "root", KEYS(0, 6), 2);
+	repo_bump(r, "root");
+	repo_set_keys(r, "root", KEYS(6, 7), 1);
+	memcpy(repo_role(r, "root")->keys, KEYS(0, 6, 7), sizeof(int[4]));
+	repo_bump(r, "root");
+	release_all(r);
+}
+
+/* Versions go back to where they were before someone drove them up. */
+static void
+go_back(struct repo *r)
+{
+	repo_set_version(r, "team", 1);
+	repo_write(r, "team");
+	repo_set_version(r, "targets", 3);
+	repo_write(r, "targets");
+	repo_set_version(r, "snapshot", 3);
+	repo_write(r, "snapshot");
+	repo_set_version(r, "timestamp", 3);
+	repo_write(r, "timestamp");
+}
+
+static void
+recover_from_a_fast_forward(struct repo *r)
+{
+	repo_set_keys(r, "timestamp", KEYS(8), 1);
+	repo_set_keys(r, "snapshot", KEYS(9), 1);
+	repo_bump(r, "root");
+	go_back(r);
+}
+
+/* The revocation lies in the middle of a chain. */
+static void
+recover_on_the_way(struct repo *r)
+{
+	repo_bump(r, "root");
+	recover_from_a_fast_forward(r);
+	repo_set_keys(r, "targets", KEYS(6), 1);
+	repo_bump(r, "root");
+	repo_bump(r, "targets");
+	repo_bump(r, "snapshot");
+	repo_bump(r, "timestamp");
+}
+
+static void
+change_the_keys_of_targets(struct repo *r)
+{
+	repo_set_keys(r, "targets", KEYS(6), 1);
+	repo_bump(r, "root");
+	release_all(r);
+}
+
+static void
+change_the_keys_of_the_team(struct repo *r)
+{
+	json_object_del(repo_body(r, "targets"), "delegations");
+	(void)repo_delegate(r, "targets", "team", 7, "team/*", true);
+	memcpy(repo_role(r, "team")->keys, KEYS(7), sizeof(int[2]));
+	release_all(r);
+}
+
+/* As the store is after an undisturbed client. */
+static void
+check_complete(struct repo *r, struct repo_files *expected, int step, bool late)
+{
+	assert_int_equal(r->store.count, expected->count);
+	for (size_t i = 0; i < ARRAY_LEN(order); i++) {
+		if (!repo_file_same(&r->store, expected, order[i]))
+			fail_msg("step %d%s: %s", step, late ? ", done" : "", order[i]);
+	}
+}
+
+/* Interrupts the poll at one save, and goes on: with a new process, or with the same one. */
+static void
+interrupt(struct repo *r, int step, bool late, bool same_process, struct repo_files *expected)
+{
+	AUTO_TUF struct tuf_client *c = repo_client(r);
+	struct err e = ERR_INIT;
+
+	r->save_fails_after = step;
+	r->dies_late = late;
+	assert_int_equal(poll_with(r, c, &e), ERR_SYSTEM);
+	r->save_fails_after = -1;
+	r->dies_late = false;
+	r->offline_status = 503;
+	assert_int_equal(poll_once(r), ERR_NETWORK);
+	r->offline_status = 0;
+	if ((same_process ? poll_with(r, c, &e) : poll_once(r)) != ERR_NONE)
+		fail_msg("step %d%s: %s", step, late ? ", done" : "", e.text);
+	check_complete(r, expected, step, late);
+	assert_int_equal(poll_with(r, c, &e), ERR_NONE);
+	check_complete(r, expected, step, late);
+}
+
+static void
+interrupt_everywhere(void (*scenario)(struct repo *), int steps_min)
+{
+	struct repo *r = team_new();
+	struct repo_files before = {0}, after = {0};
+	int steps;
+
+	repo_set_version(r, "team", 900);
+	repo_write(r, "team");
+	repo_set_version(r, "targets", 900);
+	repo_write(r, "targets");
+	repo_set_version(r, "snapshot", 900);
+	repo_write(r, "snapshot");
+	repo_set_version(r, "timestamp", 900);
+	repo_write(r, "timestamp");
+	assert_int_equal(poll_once(r), ERR_NONE);
+	repo_files_copy(&r->store, &before);
+	scenario(r);
+	r->saves = 0;
+	assert_int_equal(poll_once(r), ERR_NONE);
+	steps = r->saves;
+	assert_in_range(steps, steps_min, 30);
+	repo_files_copy(&r->store, &after);
+	for (int i = 0; i < 4 * steps; i++) {
+		repo_files_copy(&before, &r->store);
+		interrupt(r, i / 4, i & 1, i & 2, &after);
+	}
+	repo_files_free(&before);
+	repo_files_free(&after);
+	repo_free(r);
+}
+
+static void
+a_release_may_be_interrupted_at_every_step(void **state)
+{
+	(void)state;
+	interrupt_everywhere(release_all, 4);
+}
+
+static void
+a_chain_of_roots_may_be_interrupted_at_every_step(void **state)
+{
+	(void)state;
+	interrupt_everywhere(follow_roots, 7);
+}
+
+static void
+a_recovery_may_be_interrupted_at_every_step(void **state)
+{
+	(void)state;
+	interrupt_everywhere(recover_from_a_fast_forward, 8);
+	interrupt_everywhere(recover_on_the_way, 10);
+}
+
+static void
+changed_keys_may_be_interrupted_at_every_step(void **state)
+{
+	(void)state;
+	interrupt_everywhere(change_the_keys_of_targets, 5);
+	interrupt_everywhere(change_the_keys_of_the_team, 4);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		team_test(an_unchanged_poll_verifies_nothing_but_the_timestamp),
+		team_test(a_client_that_starts_verifies_what_it_kept_once),
+		team_test(a_root_that_another_process_saved_is_never_undone),
+		team_test(keys_that_another_process_saw_revoked_are_revoked),
+		team_test(what_another_process_saved_is_not_rolled_back),
+		team_test(targets_from_a_stick_hold_for_the_daemon_too),
+		team_test(a_store_damaged_under_a_running_client_is_no_reason_to_go_back),
+		team_test(a_store_that_cannot_be_read_is_an_error_of_its_own),
+		cmocka_unit_test(a_rejected_file_changes_nothing_on_disk),
+		cmocka_unit_test(a_release_may_be_interrupted_at_every_step),
+		cmocka_unit_test(a_chain_of_roots_may_be_interrupted_at_every_step),
+		cmocka_unit_test(a_recovery_may_be_interrupted_at_every_step),
+		cmocka_unit_test(changed_keys_may_be_interrupted_at_every_step),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
