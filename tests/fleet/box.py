@@ -68,6 +68,7 @@ class Box:
         self.script("can-boot", "exit 0\n")
         self.conf = self.read_given_conf()
         self.set({"box": {"plan": f"rollouts/{plan}.json"}})
+        self.environ = {}  # what its programs have in their environment besides ours
         self.process = None
 
     def path(self, *parts):
@@ -138,7 +139,8 @@ class Box:
         return [self.programs.agent, "-c", self.path("agent.conf"), *args]
 
     def agent(self, *args, check=0, **kwargs):
-        return run(self.agent_argv(*args), check=check, cwd=self.dir, **kwargs)
+        return run(self.agent_argv(*args), check=check, cwd=self.dir,
+                   env={**os.environ, **self.environ}, **kwargs)
 
     def status(self):
         return json.loads(self.agent("status", "--json").stdout)
@@ -181,7 +183,8 @@ class Box:
                 "--can-boot", self.path("can-boot")]
         with open(self.path("agent.log"), "ab") as log:
             self.process = subprocess.Popen(argv, cwd=self.dir, stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log, start_new_session=True)
+                                            stdout=log, stderr=log, start_new_session=True,
+                                            env={**os.environ, **self.environ})
 
     def stop(self, expect=None):
         """Ends the agent as systemd would, and turns the box off. More than once is allowed."""
