@@ -132,7 +132,8 @@ authority_issue(const struct workspace *w, const char *box, struct span key_pem,
 static int
 reload(const struct workspace *w, struct err *e)
 {
-	if (!w->reload || workspace_run(w, w->reload, NULL, RELOAD_TIMEOUT_MS, e) == 0)
+	if (!w->reload ||
+		workspace_run(w, w->reload, NULL, (struct span){0}, RELOAD_TIMEOUT_MS, e) == 0)
 		return 0;
 	return err_context(e, "the web server believes revoked boxes until it reads tls/crl.pem");
 }

@@ -3,6 +3,7 @@
 
 #include "common/base/clock.h"
 #include "signer/command.h"
+#include "signer/leftover.h"
 #include "signer/metadata.h"
 #include "signer/publish.h"
 #include "signer/scope.h"
@@ -239,6 +240,10 @@ gate_show(int argc, char **argv, struct err *e)
 	if (argc - optind > 1)
 		return err_set(e, ERR_USAGE, "one plan at most; see `sluice gate --help`");
 	if (workspace_open(o.workspace, &w, e) < 0)
+		return -1;
+	/* Somebody's mistake in incoming/ hides no stop. */
+	w.sets_aside = true;
+	if (leftover_say_all(&w, e) < 0)
 		return -1;
 	if (argc - optind == 1)
 		return one_gate_show(&w, argv[optind], e);

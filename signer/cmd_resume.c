@@ -4,6 +4,7 @@
 
 #include "common/base/clock.h"
 #include "signer/command.h"
+#include "signer/leftover.h"
 #include "signer/metadata.h"
 #include "signer/publish.h"
 #include "signer/scope.h"
@@ -133,13 +134,16 @@ run(int argc, char **argv, struct err *e)
 	struct search s;
 	const char *id = NULL;
 
-	if (options_read(argc, argv, &o, &id, e) < 0 || workspace_open(o.workspace, &w, e) < 0 ||
-		stop_find(&w, id, &s, e) < 0 || scope_role(&w, s.path, o.role, &rollouts, e) < 0 ||
+	if (options_read(argc, argv, &o, &id, e) < 0 || workspace_open(o.workspace, &w, e) < 0)
+		return -1;
+	w.sets_aside = true;
+	if (stop_find(&w, id, &s, e) < 0 || scope_role(&w, s.path, o.role, &rollouts, e) < 0 ||
 		agree(&o, &s, e) < 0 || opened_key_open(o.key, &o.pass, &key, e) < 0 ||
 		metadata_check_signer(&rollouts, &key.signer, e) < 0 ||
 		scope_all_put(&w, &rollouts, e) < 0 || resume_put(&rollouts, &s, e) < 0 ||
 		metadata_sign(&w, &rollouts, &key.signer, e) < 0)
 		return -1;
+	leftover_say(&rollouts);
 	(void)printf("lifts stop %s: %s\n", id, s.stop.reason);
 	return publish_here(&w, rollouts.role, &o, e);
 }

@@ -5,6 +5,7 @@
 #include "common/base/text.h"
 #include "common/crypto/random.h"
 #include "signer/command.h"
+#include "signer/leftover.h"
 #include "signer/metadata.h"
 #include "signer/publish.h"
 #include "signer/scope.h"
@@ -203,12 +204,7 @@ run(int argc, char **argv, struct err *e)
 		stop_put(&w, &o, &gate, &s, e) < 0 ||
 		metadata_sign(&w, &gate.role, &key.signer, e) < 0)
 		return -1;
-	if (metadata_has_leftover(&gate.role))
-		(void)fprintf(stderr,
-			"note: %s.json lay in incoming/ and could not be published; it is set "
-			"aside "
-			"there as %s.json.aside-*: %s\n",
-			gate.role.role, gate.role.role, gate.role.leftover.text);
+	leftover_say(&gate.role);
 	(void)printf("stop %s of %s: %s\n", s->id, o.name, s->reason);
 	(void)printf("to lift it: sluice resume %s --key K\n", s->id);
 	return publish_here(&w, gate.role.role, &o.signing, e);

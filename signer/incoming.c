@@ -16,6 +16,7 @@ incoming_free(struct incoming *in)
 	for (size_t i = 0; i < in->count; i++) {
 		buf_free(&in->roles[i].bytes);
 		document_free(&in->roles[i].document);
+		json_decref(in->roles[i].bulk);
 	}
 	free(in->roles);
 	document_free(&in->published_targets);
@@ -197,7 +198,59 @@ judge_root(struct incoming *in, struct incoming_role *r, int64_t now_s)
 	in->root = r->document;
 }
 
-/* A targets role by its keys; its new targets' content goes into place. */
+struct bulk_look {
+	const struct incoming *in;
+	struct incoming_role *role;
+};
+
+/* Large content has to be in the site, and where that is served; what is in the site may have got
+ * no further. */
+static int
+look_for_bulk(void *arg, const char *path, const json_t *entry, struct err *e)
+{
+	struct bulk_look *look = arg;
+	const json_t *done;
+	char name[PATH_MAX];
+	bool there;
+
+	if (!place_is_bulk(entry))
+		return 0;
+	if (place_site_name(look->in->site, path, entry, name, &there, e) < 0)
+		return -1;
+	done = json_object_get(look->in->carried, name);
+	if (json_is_string(done))
+		return err_set(e, ERR_REFUSED, "%s", json_string_value(done));
+	if (done || (there && !look->in->workspace->push))
+		return 0;
+	if (!look->role->bulk)
+		look->role->bulk = json_object();
+	if (json_object_set_new(look->role->bulk, path, json_deep_copy(entry)) < 0)
+		return err_sys(e, ENOMEM, "%s", path);
+	return 0;
+}
+
+/* The content of new targets goes into place. The top-level role is never deferred: a new root may
+ * have to be published together with it. */
+static void
+take_content(const struct incoming *in, struct incoming_role *r, const struct document *published)
+{
+	struct bulk_look look = {in, r};
+
+	if (strcmp(r->role, "targets") != 0 &&
+		place_each_new(r->document, published, look_for_bulk, &look, &r->why) < 0) {
+		refuse(r);
+	} else if (r->bulk) {
+		(void)err_set(
+			&r->why, ERR_REFUSED, "its content is large and has not been copied yet");
+		r->state = INCOMING_DEFERRED;
+	} else if (place_targets(in->workspace, in->site, r->document, published, &r->why) < 0) {
+		refuse(r);
+	} else {
+		r->state = INCOMING_ACCEPTED;
+	}
+}
+
+/* A targets role by its keys. */
 static int
 judge_targets(struct incoming *in, struct incoming_role *r, const struct role_keys *keys,
 	int64_t now_s, struct err *e)
@@ -214,13 +267,8 @@ judge_targets(struct incoming *in, struct incoming_role *r, const struct role_ke
 		r->state = INCOMING_PUBLISHED;
 		return 0;
 	}
-	if (!check_version(r, version, now_s))
-		return 0;
-	if (place_targets(in->workspace, in->site, r->document, published, &r->why) < 0) {
-		refuse(r);
-		return 0;
-	}
-	r->state = INCOMING_ACCEPTED;
+	if (check_version(r, version, now_s))
+		take_content(in, r, published);
 	return 0;
 }
 

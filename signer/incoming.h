@@ -8,6 +8,7 @@
 #include "common/base/buf.h"
 #include "common/base/cleanup.h"
 #include "common/base/err.h"
+#include "common/base/json.h"
 #include "common/tuf/document.h"
 #include "signer/site.h"
 #include "signer/workspace.h"
@@ -17,6 +18,7 @@ enum incoming_state {
 	INCOMING_WAITING,   /* below its threshold: `why` says how far */
 	INCOMING_REFUSED,   /* cannot become part of the site as it is: `why` says why not */
 	INCOMING_ACCEPTED,  /* `document` is the next version; its targets are in place */
+	INCOMING_DEFERRED,  /* `document` is the next version; large content goes first (bulk.h) */
 	INCOMING_PUBLISHED, /* the site has exactly this already; only clearing away is left */
 };
 
@@ -26,6 +28,7 @@ struct incoming_role {
 	struct buf bytes;
 	enum incoming_state state;
 	struct document *document;
+	json_t *bulk; /* deferred: the large content that goes first, path → TARGETS entry */
 	struct err why;
 };
 
@@ -37,6 +40,8 @@ struct incoming {
 	size_t count;
 	struct document *published_targets;    /* or NULL */
 	const struct document *root, *targets; /* in force after publication; borrowed, or NULL */
+	/* What the bulk lane has done: site name → true, or a text saying why not. Borrowed. */
+	const json_t *carried;
 };
 
 void incoming_free(struct incoming *in);
@@ -49,8 +54,9 @@ int incoming_read(
 /* Judges them in the order of trust: root by the published root's threshold and its own, targets by
  * the root that will be in force, all others by the targets that will be in force. The version must
  * be the one behind the published one. Targets that are new in a role are copied from
- * incoming/targets into site/targets, under their digest; that changes nothing for readers. Errors
- * only where the workspace itself fails: what is wrong with a role stands in its `why`. */
+ * incoming/targets into site/targets, under their digest; that changes nothing for readers. A role
+ * with large ones is deferred until they are there, and pushed. Errors only where the workspace
+ * itself fails: what is wrong with a role stands in its `why`. */
 int incoming_judge(struct incoming *in, int64_t now_s, struct err *e);
 
 /* Removes what is published now: the role's file in incoming/ unless it has changed meanwhile, and

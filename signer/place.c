@@ -73,8 +73,32 @@ is_in_site(const char *path, uint64_t length, bool *is, struct err *e)
 	return 0;
 }
 
-static int
-place_one(const struct workspace *w, const struct site *s, const char *path, const json_t *entry,
+bool
+place_is_bulk(const json_t *entry)
+{
+	return json_integer_value(json_object_get(entry, "length")) >= BULK_BYTES_MIN;
+}
+
+int
+place_site_name(const struct site *s, const char *path, const json_t *entry, char out[PATH_MAX],
+	bool *there, struct err *e)
+{
+	struct digest sha256;
+	char full[PATH_MAX];
+	uint64_t length;
+
+	if (!metadata_path_valid(path))
+		return err_set(
+			e, ERR_REFUSED, "it lists '%.80s', which is not made of plain names", path);
+	if (listed_target(entry, &length, &sha256, e) < 0 ||
+		site_target_path(s, path, &sha256, full, e) < 0 ||
+		is_in_site(full, length, there, e) < 0)
+		return -1;
+	return path_join(out, PATH_MAX, "targets", full + strlen(s->targets) + 1, e);
+}
+
+int
+place_target(const struct workspace *w, const struct site *s, const char *path, const json_t *entry,
 	struct err *e)
 {
 	char staged[PATH_MAX], to[PATH_MAX];
@@ -94,8 +118,9 @@ place_one(const struct workspace *w, const struct site *s, const char *path, con
 }
 
 int
-place_targets(const struct workspace *w, const struct site *s, const struct document *d,
-	const struct document *published, struct err *e)
+place_each_new(const struct document *d, const struct document *published,
+	int (*each)(void *arg, const char *path, const json_t *entry, struct err *e), void *arg,
+	struct err *e)
 {
 	json_t *targets = json_object_get(d->verified.body, "targets"), *entry;
 	const json_t *before =
@@ -103,12 +128,39 @@ place_targets(const struct workspace *w, const struct site *s, const struct docu
 	const char *path;
 
 	json_object_foreach (targets, path, entry) {
+		int rc;
+
 		if (json_equal(entry, json_object_get(before, path)))
 			continue;
-		if (place_one(w, s, path, entry, e) < 0)
-			return err_context(e, "target %.200s", path);
+		rc = each(arg, path, entry, e);
+		if (rc != 0)
+			return rc;
 	}
 	return 0;
+}
+
+struct placing {
+	const struct workspace *w;
+	const struct site *s;
+};
+
+static int
+place_one(void *arg, const char *path, const json_t *entry, struct err *e)
+{
+	const struct placing *p = arg;
+
+	if (place_target(p->w, p->s, path, entry, e) < 0)
+		return err_context(e, "target %.200s", path);
+	return 0;
+}
+
+int
+place_targets(const struct workspace *w, const struct site *s, const struct document *d,
+	const struct document *published, struct err *e)
+{
+	struct placing p = {w, s};
+
+	return place_each_new(d, published, place_one, &p, e);
 }
 
 int

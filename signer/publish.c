@@ -8,19 +8,30 @@
 #include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/limits.h"
+#include "signer/bulk.h"
 #include "signer/incoming.h"
+#include "signer/push.h"
 #include "signer/site.h"
+#include "signer/sweep.h"
 
-enum { LOCK_RETRY_MS = 100 };
+/* What publishes. */
+struct publisher {
+	const struct workspace *workspace;
+	const char *role; /* that was just signed; or NULL */
+	bool waits;	  /* for another publisher */
+	struct opened_key snapshot_key, timestamp_key;
+	json_t *carried; /* see struct incoming */
+};
 
 /* One publication under way. */
 struct publication {
+	const struct publisher *by;
 	const struct workspace *workspace;
 	int lock;
 	int64_t now_s;
 	struct site site;
 	struct incoming incoming;
-	struct opened_key snapshot_key, timestamp_key;
+	json_t *snapshot_body;		/* its "signed": the new one, or the old one that stays */
 	struct buf snapshot, timestamp; /* bytes to be written; snapshot empty: the old one stays */
 	uint64_t snapshot_version, timestamp_version;
 };
@@ -30,8 +41,7 @@ publication_end(struct publication *p)
 {
 	buf_free(&p->snapshot);
 	buf_free(&p->timestamp);
-	opened_key_close(&p->snapshot_key);
-	opened_key_close(&p->timestamp_key);
+	json_decref(p->snapshot_body);
 	incoming_free(&p->incoming);
 	site_close(&p->site);
 	cleanup_fd(&p->lock);
@@ -40,42 +50,19 @@ publication_end(struct publication *p)
 /* Whoever has just signed something waits for its turn: the other publisher may have looked into
  * incoming/ before. */
 static int
-publication_lock(struct publication *p, bool waits, struct err *e)
-{
-	const int64_t until_ms = clock_boot_ms() + PUBLISHER_WAIT_MS;
-	char path[PATH_MAX];
-	struct err held = ERR_INIT;
-	bool said = false;
-
-	if (workspace_path(p->workspace, "publisher.lock", path, e) < 0)
-		return -1;
-	while (file_lock(path, "another sluice publisher", &p->lock, &held) < 0) {
-		if (held.class != ERR_REFUSED || !waits || clock_boot_ms() >= until_ms)
-			return err_set(e, held.class, "%s", held.text);
-		if (!said)
-			(void)fprintf(stderr,
-				"another sluice publisher is at work; waiting for it. It may be "
-				"ended (by a plain kill): what is signed lies in incoming/\n");
-		said = true;
-		clock_sleep_ms(LOCK_RETRY_MS);
-	}
-	return 0;
-}
-
-static int
-publication_begin(struct publication *p, struct passphrase_source *pass, bool waits, struct err *e)
+publication_begin(struct publication *p, struct err *e)
 {
 	const struct workspace *w = p->workspace;
 
-	if (publication_lock(p, waits, e) < 0)
+	if (workspace_lock(w, "publisher.lock", "another sluice publisher",
+		    p->by->waits ? PUBLISHER_WAIT_MS : 0, &p->lock, e) < 0)
 		return -1;
 	p->now_s = clock_wall_s();
-	/* Before anything is touched, so that a wrong passphrase costs nothing. */
-	if (opened_key_open(w->online_snapshot, pass, &p->snapshot_key, e) < 0 ||
-		opened_key_open(w->online_timestamp, pass, &p->timestamp_key, e) < 0)
-		return err_context(e, "the online keys of workspace.yaml");
-	if (site_open(w, &p->site, e) < 0 || incoming_read(w, &p->site, &p->incoming, e) < 0 ||
-		incoming_judge(&p->incoming, p->now_s, e) < 0)
+	sweep(w, p->now_s);
+	if (site_open(w, &p->site, e) < 0 || incoming_read(w, &p->site, &p->incoming, e) < 0)
+		return -1;
+	p->incoming.carried = p->by->carried;
+	if (incoming_judge(&p->incoming, p->now_s, e) < 0)
 		return -1;
 	if (!p->incoming.root || !p->incoming.targets)
 		return err_set(e, ERR_REFUSED,
@@ -186,6 +173,7 @@ make_snapshot(struct publication *p, struct err *e)
 
 	if (!needs_snapshot(p)) {
 		p->snapshot_version = p->site.snapshot->version;
+		p->snapshot_body = json_deep_copy(p->site.snapshot->verified.body);
 		return 0;
 	}
 	if (pick_snapshot_version(p, e) < 0)
@@ -194,8 +182,9 @@ make_snapshot(struct publication *p, struct err *e)
 		TUF_SPEC_VERSION, "version", (json_int_t)p->snapshot_version, "expires",
 		clock_format(p->now_s + (int64_t)p->workspace->snapshot_life_s, expires), "meta",
 		snapshot_meta(p));
-	return sign_online(
-		p, "snapshot", DOCUMENT_SNAPSHOT, body, &p->snapshot_key.signer, &p->snapshot, e);
+	p->snapshot_body = json_incref(body);
+	return sign_online(p, "snapshot", DOCUMENT_SNAPSHOT, body, &p->by->snapshot_key.signer,
+		&p->snapshot, e);
 }
 
 static int
@@ -216,7 +205,7 @@ make_timestamp(struct publication *p, struct err *e)
 		TUF_SPEC_VERSION, "version", (json_int_t)p->timestamp_version, "expires",
 		clock_format(p->now_s + (int64_t)p->workspace->timestamp_life_s, expires),
 		"signed_at", clock_format(p->now_s, signed_at), "meta", "snapshot.json", listed);
-	return sign_online(p, "timestamp", DOCUMENT_TIMESTAMP, body, &p->timestamp_key.signer,
+	return sign_online(p, "timestamp", DOCUMENT_TIMESTAMP, body, &p->by->timestamp_key.signer,
 		&p->timestamp, e);
 }
 
@@ -260,25 +249,24 @@ write_immutable(struct publication *p, struct err *e)
 	return 0;
 }
 
+/* The moment from which readers see the new site. What it leads to is served by then. */
 static int
-push(const struct publication *p, const char *what, const char *consequence, struct err *e)
-{
-	if (!p->workspace->push)
-		return 0;
-	if (workspace_run(p->workspace, p->workspace->push, what, PUSH_TIMEOUT_MS, e) < 0)
-		return err_context(e, "%s; run `sluice publish` again", consequence);
-	return 0;
-}
-
-/* The moment from which readers see the new site. */
-static int
-write_timestamp(struct publication *p, struct err *e)
+switch_over(struct publication *p, struct err *e)
 {
 	char path[PATH_MAX];
 
-	if (path_join(path, sizeof(path), p->site.metadata, "timestamp.json", e) < 0)
+	if (push_immutable(p->workspace, &p->site, p->incoming.root->version, p->snapshot_version,
+		    p->snapshot_body, e) < 0)
+		return err_context(e, "nothing is published: the old site stays in force; run "
+				      "`sluice publish` again");
+	if (path_join(path, sizeof(path), p->site.metadata, "timestamp.json", e) < 0 ||
+		file_replace(path, 0644, buf_span(&p->timestamp), e) < 0)
 		return -1;
-	return file_replace(path, 0644, buf_span(&p->timestamp), e);
+	if (push_timestamp(p->workspace, e) < 0)
+		return err_context(e,
+			"site/ is new here, but where it is served the old one stays in force; "
+			"run `sluice publish` again");
+	return 0;
 }
 
 static int
@@ -303,7 +291,7 @@ say_published(const struct publication *p)
 		if (r->state == INCOMING_ACCEPTED)
 			(void)printf("published %s, version %" PRIu64 "\n", r->role,
 				r->document->version);
-		else if (r->state == INCOMING_WAITING)
+		else if (r->state == INCOMING_WAITING || r->state == INCOMING_DEFERRED)
 			(void)fprintf(stderr, "%s waits in incoming/: %s\n", r->role, r->why.text);
 		else if (r->state == INCOMING_REFUSED)
 			(void)fprintf(stderr, "%s is refused and stays in incoming/: %s\n", r->role,
@@ -366,25 +354,111 @@ report_refused(const struct publication *p, const char *role, struct err *e)
 	return 0;
 }
 
+static bool
+is_deferred(const struct publication *p, const char *role)
+{
+	for (size_t i = 0; i < p->incoming.count; i++) {
+		const struct incoming_role *r = &p->incoming.roles[i];
+
+		if (r->state == INCOMING_DEFERRED && (!role || strcmp(role, r->role) == 0))
+			return true;
+	}
+	return false;
+}
+
+/* A publication with nothing in it but a new timestamp is for those who ask for that; not for a
+ * role whose content is still to be copied. */
+static bool
+is_worth_while(const struct publication *p)
+{
+	for (size_t i = 0; i < p->incoming.count; i++) {
+		if (p->incoming.roles[i].state == INCOMING_ACCEPTED)
+			return true;
+	}
+	return !p->by->role || !is_deferred(p, p->by->role);
+}
+
+static int
+publication_run(struct publication *p, struct err *e)
+{
+	if (publication_begin(p, e) < 0)
+		return -1;
+	if (!is_worth_while(p))
+		return 0;
+	if (make_snapshot(p, e) < 0 || make_timestamp(p, e) < 0 || write_immutable(p, e) < 0 ||
+		switch_over(p, e) < 0)
+		return -1;
+	say_published(p);
+	note_orphans(p);
+	return 0;
+}
+
+/* What is left to do without the lock, for others may be waiting for it. *again: there is more to
+ * publish now. */
+static int
+publication_follow_up(struct publication *p, bool *again, struct err *e)
+{
+	AUTO_CLOSE int lock = -1;
+	size_t before = json_object_size(p->by->carried);
+	struct err busy = ERR_INIT;
+
+	*again = false;
+	cleanup_fd(&p->lock);
+	p->lock = -1;
+	if (clear_incoming(p, e) < 0)
+		return -1;
+	if (!is_deferred(p, p->by->role))
+		return 0;
+	if (bulk_lock(p->workspace, p->by->waits, &lock, &busy) < 0) {
+		(void)fprintf(stderr, "%s\n", busy.text);
+		return p->by->role ? err_set(e, busy.class, "%s", busy.text) : 0;
+	}
+	if (bulk_carry(&p->incoming, p->by->carried, e) < 0)
+		return err_context(e, "large content did not get to where it is served, and what "
+				      "lists it waits; run `sluice publish` again");
+	*again = json_object_size(p->by->carried) > before;
+	return 0;
+}
+
+static int
+publish_once(const struct publisher *by, bool *again, struct err *e)
+{
+	CLEANUP(publication_end)
+	struct publication p = {.by = by, .workspace = by->workspace, .lock = -1};
+
+	if (publication_run(&p, e) < 0 || publication_follow_up(&p, again, e) < 0)
+		return -1;
+	return *again ? 0 : report_refused(&p, by->role, e);
+}
+
+static void
+publisher_end(struct publisher *p)
+{
+	opened_key_close(&p->snapshot_key);
+	opened_key_close(&p->timestamp_key);
+	json_decref(p->carried);
+}
+
+/* First all that is small, then large content while others may publish, then the roles that list
+ * it. */
 static int
 publish_role(const struct workspace *w, struct passphrase_source *pass, const char *role,
 	bool waits, struct err *e)
 {
-	CLEANUP(publication_end)
-	struct publication p = {.workspace = w, .lock = -1};
+	CLEANUP(publisher_end)
+	struct publisher p = {
+		.workspace = w, .role = role, .waits = waits, .carried = json_object()};
+	bool again = true;
 
-	if (publication_begin(&p, pass, waits, e) < 0 || make_snapshot(&p, e) < 0 ||
-		make_timestamp(&p, e) < 0 || write_immutable(&p, e) < 0 ||
-		push(&p, "immutable", "nothing is published: the old site stays in force", e) < 0 ||
-		write_timestamp(&p, e) < 0 ||
-		push(&p, "timestamp",
-			"site/ is new here, but where it is served the old one stays in force",
-			e) < 0 ||
-		clear_incoming(&p, e) < 0)
-		return -1;
-	say_published(&p);
-	note_orphans(&p);
-	return report_refused(&p, role, e);
+	/* Before anything is touched, so that a wrong passphrase costs nothing. */
+	if (opened_key_open(w->online_snapshot, pass, &p.snapshot_key, e) < 0 ||
+		opened_key_open(w->online_timestamp, pass, &p.timestamp_key, e) < 0)
+		return err_context(e, "the online keys of workspace.yaml");
+	while (again) {
+		if (publish_once(&p, &again, e) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 int

@@ -11,10 +11,16 @@ static const char workspace_rest[] =
 	"  snapshot: keys/snapshot.key\n"
 	"  timestamp: keys/timestamp.key\n"
 	"\n"
-	"# A command that copies site/ to where it is served, when that is not here: run in this "
-	"folder,\n"
-	"# without a shell, first with the word \"immutable\" behind it (copy all but\n"
-	"# metadata/timestamp.json), then with \"timestamp\" (copy metadata/timestamp.json).\n"
+	"# A command that copies files of site/ to where it is served, when that is not here: run "
+	"in this\n"
+	"# folder, without a shell. Which files is on its standard input, one a line, relative to "
+	"site/;\n"
+	"# what is there already may be left out. A script of one line does it:\n"
+	"#     exec rsync -a --files-from=- site/ web:/srv/site/\n"
+	"# It is run with the word \"immutable\" behind it and then, when all of that is there, "
+	"with\n"
+	"# \"timestamp\". Large files go first and by themselves: a stop may be pushed while they "
+	"still are.\n"
 	"#push: tools/push-site\n"
 	"\n"
 	"# A command that makes the web server read tls/crl.pem again, run after it has changed. "
@@ -134,7 +140,7 @@ const char sample_gitignore[] = "# Secrets, and what is only of this host. Keep 
 				"/nginx/tmp/\n"
 				"/nginx/*.log\n"
 				"/nginx/*.pid\n"
-				"/publisher.lock\n";
+				"/*.lock\n";
 
 int
 sample_workspace(const char *site_url, const char *report_url, struct buf *out, struct err *e)

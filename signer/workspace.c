@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/base/num.h"
 #include "common/base/process.h"
@@ -18,6 +19,8 @@
 
 #define HOUR_S ((uint64_t)3600)
 #define DAY_S (24 * HOUR_S)
+
+enum { LOCK_RETRY_MS = 100 };
 
 /* Timestamps are signed hourly and live a day, so an outage of a night is none of the boxes'
  * business; a stolen publisher can hide a stop for as long as the gates live, so those are short.
@@ -326,12 +329,37 @@ workspace_open(const char *dir, struct workspace *out, struct err *e)
 }
 
 int
-workspace_run(const struct workspace *w, const char *command, const char *word, int64_t timeout_ms,
-	struct err *e)
+workspace_lock(const struct workspace *w, const char *file, const char *what, int64_t wait_ms,
+	int *lock, struct err *e)
+{
+	const int64_t until_ms = clock_boot_ms() + wait_ms;
+	char path[PATH_MAX];
+	struct err held = ERR_INIT;
+	bool said = false;
+
+	if (workspace_path(w, file, path, e) < 0)
+		return -1;
+	while (file_lock(path, what, lock, &held) < 0) {
+		if (held.class != ERR_REFUSED || clock_boot_ms() >= until_ms)
+			return err_set(e, held.class, "%s", held.text);
+		if (!said)
+			(void)fprintf(stderr,
+				"%s is at work; waiting for it. It may be ended (by a plain "
+				"kill): what is signed lies in incoming/\n",
+				what);
+		said = true;
+		clock_sleep_ms(LOCK_RETRY_MS);
+	}
+	return 0;
+}
+
+int
+workspace_run(const struct workspace *w, const char *command, const char *word, struct span input,
+	int64_t timeout_ms, struct err *e)
 {
 	AUTO_FREE char *line = strdup(command);
 	const char *argv[COMMAND_WORDS_MAX + 5] = {"env", "-C", w->dir};
-	struct process p = {.argv = argv, .timeout_ms = timeout_ms};
+	struct process p = {.argv = argv, .input = input, .timeout_ms = timeout_ms};
 	size_t count = 3;
 	char *rest = NULL;
 	int status;

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/base/buf.h"
 #include "common/base/cleanup.h"
 #include "common/base/err.h"
 
@@ -15,10 +16,7 @@
 struct workspace {
 	char dir[PATH_MAX]; /* absolute, no links in it */
 	bool sets_aside;    /* for a stop: what lies in incoming/ in vain does not hold it up */
-	/* A command, split at blanks and run in dir without a shell, that copies site/ to where it
-	 * is served; or NULL. Called twice: with the word "immutable" and then with "timestamp"
-	 * behind it; the second time only metadata/timestamp.json is to be copied. */
-	char *push;
+	char *push;   /* a command that copies site/ to where it is served, or NULL; see push.h */
 	char *reload; /* a command like push, run after tls/crl.pem has changed; or NULL */
 	char *site_url, *report_url;		  /* what boxes are told; end in '/' */
 	char *online_snapshot, *online_timestamp; /* key files, absolute; need not be here */
@@ -37,11 +35,16 @@ int workspace_open(const char *dir, struct workspace *out, struct err *e);
 int workspace_path(
 	const struct workspace *w, const char *relative, char out[PATH_MAX], struct err *e);
 
+/* Takes the lock of a file in dir (see file_lock), waiting for wait_ms at most; the first wait is
+ * told on standard error. ERR_REFUSED when somebody else has it all that time. */
+int workspace_lock(const struct workspace *w, const char *file, const char *what, int64_t wait_ms,
+	int *lock, struct err *e);
+
 /* Runs a command line of workspace.yaml in the workspace's folder: split at blanks, no shell, with
- * word (or NULL) behind it. Its output goes to standard error. ERR_REFUSED when it exits other than
- * 0 or takes longer than timeout_ms. */
+ * word (or NULL) behind it and input as its standard input. Its output goes to standard error.
+ * ERR_REFUSED when it exits other than 0 or takes longer than timeout_ms. */
 int workspace_run(const struct workspace *w, const char *command, const char *word,
-	int64_t timeout_ms, struct err *e);
+	struct span input, int64_t timeout_ms, struct err *e);
 
 /* How a URL that boxes are told is taken apart. */
 struct site_url {

@@ -129,6 +129,27 @@ class Leftovers(unittest.TestCase):
             self.ws.sluice(*command, *wrong, check=1)
             self.assertEqual(sorted(os.walk(self.ws.path("incoming"))), before, command)
 
+    def test_gates_are_shown_whatever_is_broken_in_incoming(self):
+        self.stopped()
+        for role in ("root", "targets", "rollouts", "releases", "gates"):
+            self.leave(role, "{")
+            for argv in (("gate", "show"), ("gate", "show", "stable")):
+                done = self.ws.sluice(*argv)
+                self.assertIn("STOPPED", done.stdout)
+                self.assertIn("open   canary", done.stdout)
+                if role in ("rollouts", "releases", "gates"):
+                    self.assertIn(f"incoming/{role}.json is passed over", done.stderr)
+        self.ws.open_gate("everyone", check=1)  # who builds on what is broken is told so
+
+    def test_a_stop_is_lifted_whatever_is_broken_in_incoming(self):
+        stop = self.ws.stop("stable")
+        for role in ("rollouts", "releases", "gates", "targets", "root"):
+            self.leave(role, "{")
+        done = self.ws.sluice("resume", stop, "--key", self.ws.key("rollouts"), "--yes")
+        self.assertIn("rollouts.json.aside-", done.stderr)
+        entry = self.published("rollouts")["signed"]["targets"]["rollouts/stable.json"]
+        self.assertEqual(entry["custom"]["resumes"], [stop])
+
     def test_a_pipe_in_incoming_blocks_nobody(self):
         for name in ("gates", "targets", "other"):
             os.mkfifo(self.ws.path("incoming", f"{name}.json"))

@@ -397,6 +397,37 @@ class Publisher(Workspace):
         self.assertEqual(self.walk()["releases"]["version"], 1)
         self.assertEqual(self.incoming(), [])
 
+    def test_what_a_killed_publisher_left_half_written_is_swept_up_once_it_is_old(self):
+        """And nothing else is: not what is new, has another name, is a link or a folder."""
+        digest = "0" * 64
+        rubbish = ["incoming/releases.json.a1B2c3", "incoming/targets/gates/all.json.a1B2c3",
+                   "incoming/targets/bundles/x-1.ota.0123456789abcdef.part",
+                   "site/metadata/timestamp.json.a1B2c3", "site/metadata/7.root.json.a1B2c3",
+                   f"site/targets/bundles/{digest}.x-1.ota.part"]
+        keep = ["incoming/releases.json.aside-0123abcd", "incoming/notes.part",
+                "incoming/targets/bundles/x-1.ota", "incoming/targets/bundles/part",
+                "incoming/targets/bundles/x-1.ota.part", "incoming/x.json.a1B2c",
+                f"site/targets/bundles/{digest}.x-1.ota", "site/targets/index.html"]
+        linked = self.path("incoming/link.json.a1B2c3")
+        folder = self.path("incoming/folder.json.a1B2c3")
+        os.mkdir(folder)
+        os.symlink(self.path("workspace.yaml"), linked)
+        old = time.time() - 2 * 86400
+        for name in rubbish + keep:
+            os.makedirs(os.path.dirname(self.path(name)), exist_ok=True)
+            with open(self.path(name), "wb"):
+                pass
+        self.sluice("publish")
+        for name in rubbish + keep:
+            self.assertTrue(os.path.exists(self.path(name)), name)
+            os.utime(self.path(name), (old, old))
+        self.sluice("publish")
+        for name in rubbish:
+            self.assertFalse(os.path.exists(self.path(name)), name)
+        for name in keep:
+            self.assertTrue(os.path.exists(self.path(name)), name)
+        self.assertTrue(os.path.islink(linked) and os.path.isdir(folder))
+
     def test_a_snapshot_is_renewed_in_the_second_half_of_its_life(self):
         with open(self.path("workspace.yaml"), encoding="utf-8") as f:
             settings = f.read()

@@ -1,0 +1,57 @@
+#include "signer/bulk.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "common/limits.h"
+#include "signer/place.h"
+#include "signer/push.h"
+
+int
+bulk_lock(const struct workspace *w, bool waits, int *lock, struct err *e)
+{
+	return workspace_lock(w, "bulk.lock", "another sluice publisher, copying large files",
+		waits ? BULK_WAIT_MS : 0, lock, e);
+}
+
+/* names: of what is to be pushed. */
+static int
+carry_one(const struct incoming *in, const char *path, const json_t *entry, json_t *carried,
+	struct buf *names, struct err *e)
+{
+	struct err why = ERR_INIT;
+	char name[PATH_MAX];
+	bool there;
+	json_t *done;
+
+	if (place_site_name(in->site, path, entry, name, &there, e) < 0)
+		return -1;
+	if (json_object_get(carried, name))
+		return 0;
+	if (place_target(in->workspace, in->site, path, entry, &why) < 0)
+		done = json_string(why.text);
+	else
+		done = json_true();
+	if (json_object_set_new(carried, name, done) < 0)
+		return err_sys(e, ENOMEM, "%s", path);
+	return json_is_true(done) ? buf_printf(names, e, "%s\n", name) : 0;
+}
+
+int
+bulk_carry(const struct incoming *in, json_t *carried, struct err *e)
+{
+	AUTO_BUF struct buf names = BUF_INIT(PUSH_LIST_BYTES_MAX);
+
+	for (size_t i = 0; i < in->count; i++) {
+		const char *path;
+		json_t *entry;
+
+		if (in->roles[i].state != INCOMING_DEFERRED)
+			continue;
+		json_object_foreach (in->roles[i].bulk, path, entry) {
+			if (carry_one(in, path, entry, carried, &names, e) < 0)
+				return -1;
+		}
+	}
+	return push_bulk(in->workspace, &names, e);
+}

@@ -1,0 +1,211 @@
+"""A large bundle on its way to the server holds up nothing else, and nothing is announced before
+all of it is there."""
+import fcntl
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import time
+import unittest
+
+from fleet.process import wait_until
+from publishing import SLUICE, Reader, Workspace
+
+# Copies what it is told to, and nothing else. A bundle takes as long as the file `slow` is there.
+# Whatever timestamp it is given, a reader of what is served then gets everything.
+PUSH = '''import os, shutil, sys, time
+sys.path.insert(0, {here!r})
+from publishing import Reader
+names = sys.stdin.read().split()
+for name in names:
+    to = os.path.join("served", name)
+    os.makedirs(os.path.dirname(to), exist_ok=True)
+    if name.endswith(".ota") and not os.path.exists(to):
+        open("begun", "w").close()
+        while os.path.exists("slow"):
+            time.sleep(0.02)
+    shutil.copyfile(os.path.join("site", name), to + ".new")
+    os.rename(to + ".new", to)
+with open("pushed", "a") as f:
+    print(sys.argv[1], *names, file=f)
+if sys.argv[1] == "timestamp":
+    Reader("served").walk()
+'''
+BULK = 2 << 20
+
+
+class Lanes(Workspace):
+    def setUp(self):
+        super().setUp()
+        os.makedirs(self.path("tools"))
+        with open(self.path("tools/push.py"), "w", encoding="utf-8") as f:
+            f.write(PUSH.format(here=os.path.dirname(os.path.abspath(__file__))))
+        self.set_push("/usr/bin/python3 tools/push.py")
+        self.root_init()
+        self.role_add("releases")
+        self.role_add("gates", member="other")
+
+    def served(self):
+        return Reader(self.path("served")).walk()
+
+    def stage(self, content, path="bundles/x-1.ota", version=1):
+        staged = self.path("incoming/targets", path)
+        os.makedirs(os.path.dirname(staged), exist_ok=True)
+        with open(staged, "wb") as f:
+            f.write(content)
+        signed = {"_type": "targets", "spec_version": "1.0.34", "version": version,
+                  "expires": "2099-01-01T00:00:00Z",
+                  "targets": {path: {"length": len(content), "hashes": {
+                      "sha256": hashlib.sha256(content).hexdigest()}}}}
+        self.drop_in("releases", signed, "releases")
+
+    def touch(self, name):
+        with open(self.path(name), "w", encoding="ascii"):
+            pass
+
+    def begin(self):
+        """A publisher that is in the middle of pushing a bundle."""
+        self.touch("slow")
+        self.stage(os.urandom(BULK))
+        process = subprocess.Popen([SLUICE, "publish", "-w", self.dir], stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, text=True, start_new_session=True)
+        self.addCleanup(self.end, process)
+        wait_until(lambda: os.path.exists(self.path("begun")), 20, "the bundle is being pushed")
+        return process
+
+    def end(self, process):
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+
+    def go_on(self, process):
+        os.unlink(self.path("slow"))
+        said, _ = process.communicate(timeout=30)
+        self.assertEqual(process.returncode, 0, said)
+        return said
+
+    def stop(self):
+        return self.sluice("stop", "--all", "--reason", "smoke", "--key", self.key("other"),
+                           "--yes")
+
+    def stops(self):
+        gates = self.served().get("gates", {"targets": {}})
+        return sorted(gates["targets"])
+
+    def test_a_stop_goes_out_while_a_bundle_is_being_pushed(self):
+        publisher = self.begin()
+        began = time.monotonic()
+        done = self.stop()
+        self.assertLess(time.monotonic() - began, 10)
+        self.assertEqual(self.stops(), ["gates/all.json"])
+        self.assertNotIn("releases", self.served())
+        self.assertIn("releases waits", done.stderr)
+        self.assertIsNone(publisher.poll())
+        self.go_on(publisher)
+        self.assertEqual(list(self.served()["releases"]["targets"]), ["bundles/x-1.ota"])
+        self.assertEqual(self.stops(), ["gates/all.json"])
+        self.assertEqual(self.incoming(), [])
+
+    def test_the_timestamp_stays_fresh_while_a_bundle_is_being_pushed(self):
+        publisher = self.begin()
+        before = self.served()["timestamp"]["version"]
+        done = self.sluice("publish")
+        self.assertIn("copying large files", done.stderr)
+        self.assertEqual(self.served()["timestamp"]["version"], before + 1)
+        self.assertNotIn("releases", self.served())
+        self.go_on(publisher)
+        self.assertIn("releases", self.served())
+
+    def test_a_bundle_whose_publisher_died_is_published_by_the_next(self):
+        publisher = self.begin()
+        self.end(publisher)
+        os.unlink(self.path("slow"))
+        self.stop()
+        self.assertNotIn("releases", self.served())
+        self.sluice("publish")
+        self.assertIn("releases", self.served())
+        self.assertEqual(self.incoming(), [])
+
+    def test_who_signed_a_release_waits_for_the_bundles_before(self):
+        """Two release engineers at once: both bundles are out when both commands have ended."""
+        publisher = self.begin()
+        first, = os.listdir(self.path("incoming/targets/bundles"))
+        with open(self.path("incoming/releases.json"), encoding="utf-8") as f:
+            signed = json.load(f)["signed"]
+        content = os.urandom(BULK)
+        with open(self.path("incoming/targets/bundles/y-1.ota"), "wb") as f:
+            f.write(content)
+        signed["targets"]["bundles/y-1.ota"] = {
+            "length": BULK, "hashes": {"sha256": hashlib.sha256(content).hexdigest()}}
+        self.drop_in("releases", signed, "releases")
+        self.go_on(publisher)
+        self.assertEqual(sorted(self.served()["releases"]["targets"]),
+                         ["bundles/x-1.ota", "bundles/y-1.ota"])
+        self.assertEqual(first, "x-1.ota")
+
+    def test_large_content_that_is_not_as_signed_is_refused_once(self):
+        self.stage(os.urandom(BULK))
+        with open(self.path("incoming/targets/bundles/x-1.ota"), "wb") as f:
+            f.write(os.urandom(BULK))
+        self.stop()
+        done = self.sluice("publish", code=1)
+        self.assertIn("not what was signed", done.stderr)
+        self.assertNotIn("releases", self.served())
+        self.assertEqual(self.incoming(), ["releases.json"])
+
+    def test_a_bundle_is_pushed_before_anything_lists_it(self):
+        self.stage(os.urandom(BULK))
+        self.sluice("publish")
+        with open(self.path("pushed"), encoding="ascii") as f:
+            lines = [line.split() for line in f]
+        bundle = next(i for i, line in enumerate(lines) if any(n.endswith(".ota") for n in line))
+        listed = next(i for i, line in enumerate(lines) if "metadata/1.releases.json" in line)
+        self.assertLess(bundle, listed)
+        self.assertEqual(lines[bundle][0], "immutable")
+        self.assertEqual(len(lines[bundle]), 2)
+        self.assertEqual(lines[-1], ["timestamp", "metadata/timestamp.json"])
+
+    def test_a_server_that_lost_files_gets_them_again(self):
+        self.stage(os.urandom(BULK))
+        self.sluice("publish")
+        lost = [os.path.join(at, name) for at, _, names in os.walk(self.path("served"))
+                for name in names]
+        for path in lost:
+            os.unlink(path)
+        self.sluice("publish")
+        self.assertEqual(self.served()["releases"]["version"], 1)
+
+    def test_a_push_that_fails_in_the_lane_of_bundles_leaves_the_rest_published(self):
+        self.stage(os.urandom(BULK))
+        with open(self.path("tools/push.py"), encoding="utf-8") as f:
+            script = f.read()
+        with open(self.path("tools/push.py"), "w", encoding="utf-8") as f:
+            f.write(script.replace("names = sys.stdin.read().split()\n",
+                                   "names = sys.stdin.read().split()\n"
+                                   "if len(names) == 1 and 'ota' in names[0]: sys.exit(3)\n"))
+        before = self.served()["timestamp"]["version"]
+        done = self.sluice("publish", code=1)
+        self.assertIn("large content did not get", done.stderr)
+        self.assertEqual(self.served()["timestamp"]["version"], before + 1)
+        self.assertNotIn("releases", self.served())
+
+    def test_without_a_push_a_bundle_that_is_being_copied_holds_up_no_stop(self):
+        with open(self.path("workspace.yaml"), encoding="utf-8") as f:
+            settings = f.read()
+        with open(self.path("workspace.yaml"), "w", encoding="utf-8") as f:
+            f.write("".join(line for line in settings.splitlines(True)
+                            if not line.startswith("push:")))
+        self.stage(os.urandom(BULK))
+        with open(self.path("bulk.lock"), "w", encoding="ascii") as f:
+            fcntl.flock(f, fcntl.LOCK_EX)
+            self.stop()
+            self.assertIn("gates", self.walk())
+            self.assertNotIn("releases", self.walk())
+        self.sluice("publish")
+        self.assertIn("releases", self.walk())
+
+
+if __name__ == "__main__":
+    unittest.main()
