@@ -65,8 +65,7 @@
 #define PUSH_TIMEOUT_MS (3600 * 1000) /* a 2 GiB bundle over 5 Mbit/s */
 /* Metadata, plans and gates: 10 MiB over 1 Mbit/s. A stop waits for the one before it. */
 #define PUSH_SMALL_TIMEOUT_MS (120 * 1000)
-#define PUBLISHER_WAIT_MS (3 * PUSH_SMALL_TIMEOUT_MS) /* both pushes of the one before, and room   \
-						       */
+#define PUBLISHER_WAIT_MS (3 * PUSH_SMALL_TIMEOUT_MS) /* both pushes before, and room */
 #define BULK_WAIT_MS (2 * PUSH_TIMEOUT_MS)
 #define BULK_BYTES_MIN (PLAN_BYTES_MAX + 1)    /* a target that is larger holds up no stop */
 #define PUSH_LIST_BYTES_MAX (64 * 1024 * 1024) /* 100 000 targets of 200 bytes, thrice */

@@ -13,10 +13,25 @@ from fleet.process import wait_until
 from publishing import SLUICE, Reader, Workspace
 
 # Copies what it is told to, and nothing else. A bundle takes as long as the file `slow` is there.
-# Whatever timestamp it is given, a reader of what is served then gets everything.
-PUSH = '''import os, shutil, sys, time
-sys.path.insert(0, {here!r})
-from publishing import Reader
+# Whatever timestamp it is given, all that this leads to is served by then.
+PUSH = '''import hashlib, json, os, shutil, sys, time
+
+def load(name, meta=None):
+    with open(os.path.join("served/metadata", name), "rb") as f:
+        raw = f.read()
+    assert not meta or hashlib.sha256(raw).hexdigest() == meta["hashes"]["sha256"], name
+    return json.loads(raw)["signed"]
+
+def check():
+    meta = load("timestamp.json")["meta"]["snapshot.json"]
+    snapshot = load(str(meta["version"]) + ".snapshot.json", meta)
+    for name, meta in snapshot["meta"].items():
+        for path, entry in load(str(meta["version"]) + "." + name, meta)["targets"].items():
+            folder, file = os.path.split(path)
+            with open("served/targets/%s/%s.%s" % (
+                    folder, entry["hashes"]["sha256"], file), "rb") as f:
+                assert len(f.read()) == entry["length"], path
+
 names = sys.stdin.read().split()
 for name in names:
     to = os.path.join("served", name)
@@ -30,7 +45,7 @@ for name in names:
 with open("pushed", "a") as f:
     print(sys.argv[1], *names, file=f)
 if sys.argv[1] == "timestamp":
-    Reader("served").walk()
+    check()
 '''
 BULK = 2 << 20
 
@@ -40,11 +55,12 @@ class Lanes(Workspace):
         super().setUp()
         os.makedirs(self.path("tools"))
         with open(self.path("tools/push.py"), "w", encoding="utf-8") as f:
-            f.write(PUSH.format(here=os.path.dirname(os.path.abspath(__file__))))
-        self.set_push("/usr/bin/python3 tools/push.py")
+            f.write(PUSH)
         self.root_init()
         self.role_add("releases")
         self.role_add("gates", member="other")
+        self.set_push("/usr/bin/python3 -S tools/push.py")
+        self.sluice("publish")
 
     def served(self):
         return Reader(self.path("served")).walk()
