@@ -55,12 +55,11 @@ options_read(int argc, char **argv, struct options *out, struct err *e)
 	return 0;
 }
 
-/* Signed by those who may release, and right down to the last index. */
+/* Signed by those who may release, and right down to the last index. fd is the bundle. */
 static int
-verify(const struct box *b, const struct options *o, struct head *out, struct err *e)
+verify(const struct box *b, const struct options *o, int fd, struct head *out, struct err *e)
 {
 	AUTO_TUF struct tuf_client *client = NULL;
-	AUTO_CLOSE int fd = -1;
 	struct role_keys releases;
 	struct tuf_store store;
 	char dir[PATH_MAX];
@@ -68,18 +67,15 @@ verify(const struct box *b, const struct options *o, struct head *out, struct er
 	if (local_metadata_dir(&b->conf, dir, e) < 0)
 		return -1;
 	store = tuf_store_dir(dir);
-	if (local_releases(&store, o->metadata, &client, &releases, e) < 0 ||
-		file_open_read(o->file, &fd, e) < 0 ||
-		head_verify_local(fd, o->file, &releases, out, e) < 0)
+	if (local_releases(&store, o->metadata, &client, &releases, e) < 0)
 		return -1;
-	(void)take_fd(&fd);
-	return 0;
+	return head_verify_local(fd, o->file, b->conf.state_dir, &releases, out, e);
 }
 
 static int
-write_it(struct box *b, const struct head *h, struct err *e)
+write_it(struct box *b, const struct head *h, int fd, struct err *e)
 {
-	struct file_source file = {.fd = h->fd, .name = h->name};
+	struct file_source file = {.fd = fd, .name = h->name};
 	struct source source = source_file(&file);
 	struct keep_going keep_going = {ask_signal, NULL};
 	struct pending p = {.local = true, .deadline_s = b->conf.confirm_deadline_s};
@@ -96,18 +92,18 @@ write_it(struct box *b, const struct head *h, struct err *e)
 
 /* From here on the target is not what it was, so what goes wrong is recorded. */
 static int
-change(struct box *b, const struct head *h, enum side target, struct err *e)
+change(struct box *b, const struct head *h, int fd, enum side target, struct err *e)
 {
 	const struct release *r = &h->release;
 
-	if (write_it(b, h, e) < 0 || hooks_run(&b->conf, HOOK_POST, r, target, e) < 0 ||
+	if (write_it(b, h, fd, e) < 0 || hooks_run(&b->conf, HOOK_POST, r, target, e) < 0 ||
 		hooks_run(&b->conf, HOOK_INHIBIT_REBOOT, r, target, e) < 0)
 		return install_abandon(&b->conf, b->state, e);
 	return install_activate(&b->conf, b->boot, b->state, e);
 }
 
 static int
-install(struct box *b, const struct head *h, struct err *e)
+install(struct box *b, const struct head *h, int fd, struct err *e)
 {
 	const struct release *r = &h->release;
 	enum side target;
@@ -117,7 +113,7 @@ install(struct box *b, const struct head *h, struct err *e)
 		hooks_run(&b->conf, HOOK_INHIBIT_INSTALL, r, target, e) < 0 ||
 		hooks_run(&b->conf, HOOK_PRE, r, target, e) < 0)
 		return -1;
-	return change(b, h, target, e);
+	return change(b, h, fd, target, e);
 }
 
 static int
@@ -144,6 +140,7 @@ run(const char *conf_path, int argc, char **argv, struct err *e)
 {
 	AUTO_BOX struct box b = BOX_INIT;
 	AUTO_HEAD struct head h = HEAD_INIT;
+	AUTO_CLOSE int fd = -1;
 	struct options o = {0};
 	struct settlement before;
 
@@ -152,7 +149,8 @@ run(const char *conf_path, int argc, char **argv, struct err *e)
 	(void)signal(SIGINT, on_signal);
 	(void)signal(SIGTERM, on_signal);
 	if (box_lock(&b, e) < 0 || settle(&b.conf, b.boot, b.state, &before, e) < 0 ||
-		verify(&b, &o, &h, e) < 0 || install(&b, &h, e) < 0)
+		file_open_read(o.file, &fd, e) < 0 || verify(&b, &o, fd, &h, e) < 0 ||
+		install(&b, &h, fd, e) < 0)
 		return -1;
 	return finish(&b, &o, e);
 }

@@ -1,9 +1,11 @@
 #include "agent/head.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/source.h"
 #include "common/base/cleanup.h"
 #include "common/base/file.h"
 #include "common/format/listing.h"
@@ -48,20 +50,38 @@ release_fill(struct head *h, const struct verified *v, struct err *e)
 	return 0;
 }
 
-/* Fills in h (which the caller frees) from its verified manifest. */
+/* Fills in h (which the caller frees) from its verified manifest, but for what is in fd. */
 static int
-head_fill(struct head *h, int fd, const struct verified *v, uint64_t manifest_size, bool head_only,
-	struct err *e)
+head_plan(struct head *h, const struct verified *v, uint64_t manifest_size, struct err *e)
 {
 	h->manifest = calloc(1, sizeof(*h->manifest));
 	if (!h->manifest)
 		return err_sys(e, ENOMEM, "reading %s", h->name);
 	if (manifest_parse(v, h->manifest, e) < 0 ||
-		bundle_layout(h->manifest, manifest_size, &h->layout, e) < 0 ||
-		bundle_check_layout(fd, h->name, h->manifest, &h->layout, head_only, e) < 0 ||
-		members_check(h, fd, e) < 0)
+		bundle_layout(h->manifest, manifest_size, &h->layout, e) < 0)
 		return err_context(e, "%s", h->name);
 	return release_fill(h, v, e);
+}
+
+/* The head in fd is what its manifest says. */
+static int
+head_check(const struct head *h, int fd, struct err *e)
+{
+	if (bundle_check_layout(fd, h->name, h->manifest, &h->layout, true, e) < 0 ||
+		members_check(h, fd, e) < 0)
+		return err_context(e, "%s", h->name);
+	return 0;
+}
+
+int
+head_spool_open(const char *dir, int *fd, struct err *e)
+{
+	int opened = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	if (opened < 0)
+		return err_sys(e, errno, "making a file in %s", dir);
+	*fd = opened;
+	return 0;
 }
 
 static struct head
@@ -83,19 +103,35 @@ head_give(struct head *h, int fd, struct head *out)
 	*h = HEAD_INIT;
 }
 
+/* The whole file is looked at first, for what stands in it beside its members. */
+static int
+head_copy(const struct head *h, int from, int to, struct err *e)
+{
+	struct file_source file = {.fd = from, .name = h->name};
+	struct source source = source_file(&file);
+
+	if (bundle_check_layout(from, h->name, h->manifest, &h->layout, false, e) < 0)
+		return err_context(e, "%s", h->name);
+	if (source_copy(&source, h->layout.head_size, to, "the copy of the head", e) < 0)
+		return -1;
+	return head_check(h, to, e);
+}
+
 int
-head_verify_local(
-	int fd, const char *name, const struct role_keys *releases, struct head *out, struct err *e)
+head_verify_local(int fd, const char *name, const char *dir, const struct role_keys *releases,
+	struct head *out, struct err *e)
 {
 	AUTO_HEAD struct head h = head_named(name);
 	AUTO_BUF struct buf json = BUF_INIT(MANIFEST_BYTES_MAX);
 	AUTO_VERIFIED struct verified v = {0};
+	AUTO_CLOSE int spool = -1;
 
 	if (bundle_read_manifest(fd, h.name, &json, e) < 0 ||
 		envelope_verify(buf_span(&json), h.name, releases, &v, e) < 0 ||
-		head_fill(&h, fd, &v, json.len, false, e) < 0)
+		head_plan(&h, &v, json.len, e) < 0 || head_spool_open(dir, &spool, e) < 0 ||
+		head_copy(&h, fd, spool, e) < 0)
 		return -1;
-	head_give(&h, fd, out);
+	head_give(&h, take_fd(&spool), out);
 	return 0;
 }
 
@@ -135,7 +171,7 @@ head_verify_target(int fd, const char *name, uint64_t len, const struct digest *
 	/* The manifest was verified as a part of the head. */
 	of_json = digest_of(buf_span(&json));
 	if (verified_by_digest(buf_span(&json), h.name, json.len, &of_json, &v, e) < 0 ||
-		head_fill(&h, fd, &v, json.len, true, e) < 0)
+		head_plan(&h, &v, json.len, e) < 0 || head_check(&h, fd, e) < 0)
 		return -1;
 	if (h.layout.head_size != len)
 		return err_set(e, ERR_MALFORMED, "%s: bytes behind the head", h.name);

@@ -12,7 +12,7 @@
  * (local), or by the digest of the whole head that signed TUF metadata names (network). Only
  * head_verify_local() and head_verify_target() make one. */
 struct head {
-	int fd; /* a file that holds the head at offset 0: the bundle itself, or the spooled head */
+	int fd;	       /* the spooled head: a file without a name, which nobody else can change */
 	char name[64]; /* for messages */
 	struct manifest *manifest;
 	struct buf body; /* the manifest's "signed" part in canonical JSON: release.manifest is its
@@ -25,10 +25,14 @@ struct head {
 void head_free(struct head *h);
 #define AUTO_HEAD CLEANUP(head_free)
 
-/* From a bundle file: the manifest under the release role's threshold, the layout, and each index
- * and file list against the manifest. fd is taken over on success. */
-int head_verify_local(int fd, const char *name, const struct role_keys *releases, struct head *out,
-	struct err *e);
+/* Opens an empty file without a name in dir (the state folder) for a head. */
+int head_spool_open(const char *dir, int *fd, struct err *e);
+
+/* From a bundle file (fd): the manifest under the release role's threshold, the layout of the whole
+ * file, and then a copy of the head in dir, with each index and file list checked against the
+ * manifest there. So a stick that says something else later is not listened to. */
+int head_verify_local(int fd, const char *name, const char *dir, const struct role_keys *releases,
+	struct head *out, struct err *e);
 
 /* From a spooled head (fd, len bytes): digest first, then layout. fd is taken over on success. */
 int head_verify_target(int fd, const char *name, uint64_t len, const struct digest *sha256,

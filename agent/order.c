@@ -1,14 +1,11 @@
 #include "agent/order.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/file.h"
 #include "common/base/num.h"
-
-enum { PIECE_BYTES = 16 * 1024 };
 
 void
 order_free(struct order *o)
@@ -63,41 +60,22 @@ order_announce(const struct order *o)
 	return p;
 }
 
-/* Copies the first len bytes of the bundle into fd. */
-static int
-copy_head(const struct source *s, uint64_t len, int fd, const char *name, struct err *e)
-{
-	uint8_t piece[PIECE_BYTES];
-	uint64_t at = 0;
-	ssize_t n;
-
-	if (s->open(s->arg, 0, len, e) < 0)
-		return -1;
-	while ((n = s->read(s->arg, piece, sizeof(piece), e)) > 0) {
-		if (file_pwrite_full(fd, name, piece, (size_t)n, at, e) < 0)
-			return -1;
-		at += (uint64_t)n;
-	}
-	return n < 0 ? -1 : 0;
-}
-
 int
 order_fetch_head(const struct order *o, const struct conf *c, struct net *n,
 	const struct keep_going *keep_going, struct head *out, struct err *e)
 {
 	CLEANUP(net_source_free) struct net_source *remote = NULL;
 	AUTO_HEAD struct head head = HEAD_INIT;
-	AUTO_CLOSE int fd = open(c->state_dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	AUTO_CLOSE int fd = -1;
 	struct source source;
 	char name[64];
 
-	if (fd < 0)
-		return err_sys(e, errno, "making a file in %s", c->state_dir);
 	(void)snprintf(name, sizeof(name), "%.40s head", o->listing.name);
-	if (net_source_new(n, o->bundle_url, keep_going, &remote, e) < 0)
+	if (head_spool_open(c->state_dir, &fd, e) < 0 ||
+		net_source_new(n, o->bundle_url, keep_going, &remote, e) < 0)
 		return -1;
 	source = net_source_of(remote);
-	if (copy_head(&source, o->listing.head_length, fd, name, e) < 0 ||
+	if (source_copy(&source, o->listing.head_length, fd, name, e) < 0 ||
 		head_verify_target(
 			fd, name, o->listing.head_length, &o->listing.head_sha256, &head, e) < 0)
 		return -1;

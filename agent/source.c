@@ -3,7 +3,10 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "common/base/file.h"
 #include "common/base/num.h"
+
+enum { PIECE_BYTES = 16 * 1024 };
 
 static int
 file_source_open(void *arg, uint64_t offset, uint64_t len, struct err *e)
@@ -54,4 +57,21 @@ struct source
 source_file(struct file_source *f)
 {
 	return (struct source){f, file_source_open, file_source_read, file_source_close};
+}
+
+int
+source_copy(const struct source *s, uint64_t len, int fd, const char *name, struct err *e)
+{
+	uint8_t piece[PIECE_BYTES];
+	uint64_t at = 0;
+	ssize_t n;
+
+	if (s->open(s->arg, 0, len, e) < 0)
+		return -1;
+	while ((n = s->read(s->arg, piece, sizeof(piece), e)) > 0) {
+		if (file_pwrite_full(fd, name, piece, (size_t)n, at, e) < 0)
+			return -1;
+		at += (uint64_t)n;
+	}
+	return n < 0 ? -1 : 0;
 }

@@ -35,4 +35,7 @@ struct file_source {
 };
 struct source source_file(struct file_source *f);
 
+/* Copies the first len bytes of a source into fd, at 0; name is fd's, for messages. */
+int source_copy(const struct source *s, uint64_t len, int fd, const char *name, struct err *e);
+
 #endif

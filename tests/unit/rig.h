@@ -31,7 +31,7 @@ struct rig {
 	struct role_keys releases;
 	struct install_stats stats;
 	struct head head;
-	struct file_source file;
+	struct file_source file; /* the bundle that head was read from */
 };
 
 static inline void
@@ -86,7 +86,7 @@ rig_make(struct rig *r, const char *folder, const char *slots)
 	AUTO_BUF struct buf text = BUF_INIT(CONF_BYTES_MAX);
 	struct err e = ERR_INIT;
 
-	*r = (struct rig){.head = HEAD_INIT};
+	*r = (struct rig){.head = HEAD_INIT, .file.fd = -1};
 	rig_conf(folder,
 		"[box]\nid = box-1\ncompatible = acme\nstate_dir = @/state\n"
 		"[boot]\nbackend = simulated\nfile = @/boot\n",
@@ -108,6 +108,7 @@ static inline void
 rig_free(struct rig *r)
 {
 	head_free(&r->head);
+	cleanup_fd(&r->file.fd);
 	box_close(&r->box);
 	seckey_free(&r->key);
 	json_decref(r->key_json);
@@ -264,14 +265,11 @@ rig_write_image(const struct rig *r, struct span image, const char *version, uin
 static inline int
 rig_verify(struct rig *r, const char *path, struct err *e)
 {
-	int fd = -1;
-
 	head_free(&r->head);
-	assert_int_equal(file_open_read(path, &fd, e), 0);
-	if (head_verify_local(fd, path, &r->releases, &r->head, e) == 0)
-		return 0;
-	(void)close(fd);
-	return -1;
+	cleanup_fd(&r->file.fd);
+	r->file = (struct file_source){.fd = -1, .name = path};
+	assert_int_equal(file_open_read(path, &r->file.fd, e), 0);
+	return head_verify_local(r->file.fd, path, r->c->state_dir, &r->releases, &r->head, e);
 }
 
 /* From a bundle file to written, all rules asked; not activated. */
@@ -284,7 +282,6 @@ rig_install(struct rig *r, const char *path, const struct keep_going *keep_going
 	r->stats = (struct install_stats){0};
 	if (rig_verify(r, path, e) < 0 || install_check(r->c, r->s, &r->head, e) < 0)
 		return -1;
-	r->file = (struct file_source){.fd = r->head.fd, .name = path};
 	source = source_file(&r->file);
 	return install_write(r->c, r->boot, r->s, &r->head, &source, keep_going, &p, &r->stats, e);
 }

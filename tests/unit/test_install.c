@@ -263,6 +263,102 @@ interrupted_install_leaves_the_target_off_and_resumes(void **state)
 	}
 }
 
+/* A stick that says something else from a certain question on. */
+struct liar {
+	unsigned left;
+	const char *path;
+	struct span lie;
+};
+
+static int
+lie_after(void *arg, struct err *e)
+{
+	struct liar *l = arg;
+	AUTO_CLOSE int fd = -1;
+
+	if (l->left-- != 0)
+		return 0;
+	fd = open(l->path, O_WRONLY | O_CLOEXEC);
+	return file_pwrite_full(fd, l->path, l->lie.data, l->lie.len, 0, e);
+}
+
+enum { LIE_BYTES = 3 * CHUNK_BYTES, LIE_IMAGE_BYTES = 4 * CHUNK_BYTES };
+
+/* What a slot and two images have in common: their last chunk. */
+static void
+lie_image(uint8_t image_of[LIE_IMAGE_BYTES], uint64_t seed)
+{
+	memset(image_of, 0, LIE_IMAGE_BYTES);
+	if (seed)
+		noise(image_of, LIE_BYTES, seed);
+	noise(image_of + LIE_BYTES, CHUNK_BYTES, 9);
+}
+
+/* Check then re-read of a path (DESIGN section 10). Both bundles have the same layout, and the
+ * second agrees with itself; a chunk in place at the end keeps the engine from looking ahead to the
+ * index's end, where it would see that it has changed. */
+static void
+a_stick_that_lies_the_second_time_gets_nothing_written(void **state)
+{
+	CLEANUP(rig_free) struct rig r;
+	AUTO_BUF struct buf lie = BUF_INIT(1 << 20);
+	static uint8_t before[LIE_IMAGE_BYTES], right[LIE_IMAGE_BYTES], wrong[LIE_IMAGE_BYTES];
+	struct err e = ERR_INIT;
+
+	rig_make(&r, *state, ROOTFS);
+	slots_make();
+	lie_image(before, 0);
+	lie_image(right, 1);
+	lie_image(wrong, 2);
+	rig_write_image(&r, span_of(wrong, LIE_IMAGE_BYTES), "2.0", 5, "y.ota");
+	assert_int_equal(file_read("y.ota", &lie, &e), 0);
+	/* The comparison asks before each of four chunks, then so does the fetching. */
+	for (unsigned asks = 0; asks < 5; asks++) {
+		struct liar liar = {asks, "x.ota", buf_span(&lie)};
+		struct keep_going keep_going = {lie_after, &liar};
+		AUTO_CLOSE int fd = open("b.img", O_WRONLY | O_CLOEXEC);
+
+		assert_int_equal(file_pwrite_full(fd, "b.img", before, LIE_IMAGE_BYTES, 0, &e), 0);
+		rig_write_image(&r, span_of(right, LIE_IMAGE_BYTES), "2.0", 5, "x.ota");
+		assert_int_equal(rig_install(&r, "x.ota", &keep_going, &e), -1);
+		assert_int_equal(e.class, ERR_UNTRUSTED);
+		assert_slot_holds("b.img", before, LIE_IMAGE_BYTES);
+		assert_false(rig_env(&r).side[SIDE_B].bootable);
+	}
+}
+
+static void
+a_list_of_files_is_not_read_from_the_stick_again(void **state)
+{
+	CLEANUP(rig_free) struct rig r;
+	CLEANUP(made_free) struct made app;
+	AUTO_BUF struct buf files = BUF_INIT(1 << 20), lie = BUF_INIT(1 << 20);
+	struct rig_entry right = {.path = "one", .content = "same", .mode = 0755};
+	struct rig_entry wrong = {.path = "two", .content = "same", .mode = 0755};
+	struct rig_bundle b = {.version = "2.0", .rollback_index = 5, .count = 1};
+	struct liar liar = {0, "x.ota", {0}};
+	struct keep_going keep_going = {lie_after, &liar};
+	struct err e = ERR_INIT;
+
+	rig_make(&r, *state, APP_LINK);
+	assert_int_equal(symlink(r.c->classes[0].path[SIDE_A], "app"), 0);
+	b.files[0] = &files;
+	for (int i = 0; i < 2; i++) {
+		rig_tree(&app, &files, "app", "app", i == 0 ? &wrong : &right, 1);
+		b.made[0] = &app;
+		rig_write(&r, &b, i == 0 ? "y.ota" : "x.ota");
+		made_free(&app);
+		buf_clear(&files);
+	}
+	app = (struct made){0};
+	assert_int_equal(file_read("y.ota", &lie, &e), 0);
+	liar.lie = buf_span(&lie);
+	if (rig_install(&r, "x.ota", &keep_going, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(access("b.app/one", F_OK), 0);
+	assert_int_equal(access("b.app.new/two", F_OK), -1);
+}
+
 static void
 write_app_and_web(struct rig *r, bool with_rootfs, bool with_web, const char *path)
 {
@@ -457,6 +553,8 @@ main(void)
 		IN_FOLDER(wrong_key_is_refused),
 		IN_FOLDER(flipped_and_truncated_bundles_are_refused),
 		IN_FOLDER(interrupted_install_leaves_the_target_off_and_resumes),
+		IN_FOLDER(a_stick_that_lies_the_second_time_gets_nothing_written),
+		IN_FOLDER(a_list_of_files_is_not_read_from_the_stick_again),
 		IN_FOLDER(image_and_tree_go_to_the_same_side),
 		IN_FOLDER(bundle_that_leaves_a_slot_out_is_refused),
 		IN_FOLDER(bundle_for_two_switches_is_refused),
