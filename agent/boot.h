@@ -17,8 +17,8 @@ struct boot_side {
 };
 
 /* Every change is durable and was read back and compared when 0 is returned; ERR_SYSTEM when what
- * was read back differs. An environment that cannot be read or makes no sense is ERR_MALFORMED and
- * is not changed. */
+ * was read back differs. An environment that cannot be read or makes no sense is ERR_SYSTEM too
+ * (no release is to blame for it) and is not changed. */
 struct boot_backend {
 	const char *name;
 	uint64_t tries_max; /* how many tries it can count */

@@ -122,10 +122,12 @@ boot_env_load(const char *path, struct boot_env *out, struct err *e)
 	AUTO_BUF struct buf text = BUF_INIT(BOOT_ENV_BYTES_MAX);
 	struct boot_env env = {0};
 
-	if (file_read(path, &text, e) < 0)
+	if (file_read(path, &text, e) < 0) {
+		(void)err_own(e);
 		return err_context(e, "the boot environment");
+	}
 	if (env_parse((char *)text.data, text.len, &env, e) < 0) {
-		e->class = ERR_MALFORMED;
+		e->class = ERR_SYSTEM;
 		return err_context(e, "the boot environment %s", path);
 	}
 	*out = env;

@@ -19,7 +19,7 @@ struct boot_env {
 	char boot_id[BOOT_ID_MAX + 1];
 };
 
-/* ERR_MALFORMED naming the line for anything that is not as above. */
+/* ERR_SYSTEM naming the line for anything that is not as above. */
 int boot_env_load(const char *path, struct boot_env *out, struct err *e);
 
 /* Durable, read back and compared when 0 is returned. */

@@ -64,8 +64,7 @@ links_current(const struct conf *c, enum side *out, struct err *e)
 			return 0;
 		}
 	}
-	return err_set(
-		e, ERR_MALFORMED, "the link %s points to %s, which is neither side", link, now);
+	return err_set(e, ERR_SYSTEM, "the link %s points to %s, which is neither side", link, now);
 }
 
 static int
@@ -103,7 +102,7 @@ links_switch(const struct conf *c, enum side s, struct err *e)
 	if (link_target(c, s, target, &link, e) < 0)
 		return -1;
 	if (snprintf(temp, sizeof(temp), "%s.new", link) >= (int)sizeof(temp))
-		return err_set(e, ERR_LIMIT, "the path %.64s... is too long", link);
+		return err_set(e, ERR_SYSTEM, "the path %.64s... is too long", link);
 	if (unlink(temp) < 0 && errno != ENOENT)
 		return err_sys(e, errno, "removing %s", temp);
 	if (symlink(target, temp) < 0)
@@ -148,7 +147,7 @@ links_boot_id(const struct conf *c, char out[BOOT_ID_MAX + 1], struct err *e)
 	while (text.len > 0 && text.data[text.len - 1] == '\n')
 		text.data[--text.len] = 0;
 	if (!name_is_plain(buf_str(&text)))
-		return err_set(e, ERR_MALFORMED, "%s holds no boot id", BOOT_ID_PATH);
+		return err_set(e, ERR_SYSTEM, "%s holds no boot id", BOOT_ID_PATH);
 	memcpy(out, text.data, text.len + 1);
 	return 0;
 }

@@ -26,7 +26,8 @@ confirm_local(struct box *b, const struct settlement *now, struct err *e)
 			"%s %s came over the network: `sluice-agent run` confirms it, with fresh "
 			"metadata",
 			r->name, r->version);
-	if (confirm_check(&b->conf, b->boot, b->state, e) < 0)
+	if (confirm_health(&b->conf, b->boot, b->state, NULL, e) < 0 ||
+		confirm_digests(&b->conf, b->state, NULL, e) < 0)
 		return err_context(e, "%s %s is not confirmed (`sluice-agent rollback` goes back)",
 			r->name, r->version);
 	if (confirm_commit(&b->conf, b->boot, b->state, e) < 0)

@@ -35,6 +35,8 @@ ask_signal(void *arg, struct err *e)
 	return 0;
 }
 
+static const struct keep_going UNTIL_SIGNAL = {ask_signal, NULL};
+
 static int
 options_read(int argc, char **argv, struct options *out, struct err *e)
 {
@@ -77,12 +79,12 @@ write_it(struct box *b, const struct head *h, int fd, struct err *e)
 {
 	struct file_source file = {.fd = fd, .name = h->name};
 	struct source source = source_file(&file);
-	struct keep_going keep_going = {ask_signal, NULL};
 	struct pending p = {.local = true, .deadline_s = b->conf.confirm_deadline_s};
 	struct install_stats stats = {0};
 	char in_place[NUM_HUMAN_MAX], written[NUM_HUMAN_MAX];
 
-	if (install_write(&b->conf, b->boot, b->state, h, &source, &keep_going, &p, &stats, e) < 0)
+	if (install_write(&b->conf, b->boot, b->state, h, &source, &UNTIL_SIGNAL, &p, &stats, e) <
+		0)
 		return -1;
 	log_notice("%s %s: %s written, %s were in place; all read back right", h->release.name,
 		h->release.version, num_human_size(stats.bytes_written, written),
@@ -96,8 +98,9 @@ change(struct box *b, const struct head *h, int fd, enum side target, struct err
 {
 	const struct release *r = &h->release;
 
-	if (write_it(b, h, fd, e) < 0 || hooks_run(&b->conf, HOOK_POST, r, target, e) < 0 ||
-		hooks_run(&b->conf, HOOK_INHIBIT_REBOOT, r, target, e) < 0)
+	if (write_it(b, h, fd, e) < 0 ||
+		hooks_run(&b->conf, HOOK_POST, r, target, &UNTIL_SIGNAL, e) < 0 ||
+		hooks_run(&b->conf, HOOK_INHIBIT_REBOOT, r, target, &UNTIL_SIGNAL, e) < 0)
 		return install_abandon(&b->conf, b->state, e);
 	return install_activate(&b->conf, b->boot, b->state, e);
 }
@@ -108,10 +111,11 @@ install(struct box *b, const struct head *h, int fd, struct err *e)
 	const struct release *r = &h->release;
 	enum side target;
 
-	if (local_stop_check(b->state, e) < 0 || install_check(&b->conf, b->state, h, e) < 0 ||
+	if (local_stop_check(&b->conf, b->state, e) < 0 ||
+		install_check(&b->conf, b->state, h, e) < 0 ||
 		install_target(&b->conf, b->boot, h->manifest, &target, e) < 0 ||
-		hooks_run(&b->conf, HOOK_INHIBIT_INSTALL, r, target, e) < 0 ||
-		hooks_run(&b->conf, HOOK_PRE, r, target, e) < 0)
+		hooks_run(&b->conf, HOOK_INHIBIT_INSTALL, r, target, &UNTIL_SIGNAL, e) < 0 ||
+		hooks_run(&b->conf, HOOK_PRE, r, target, &UNTIL_SIGNAL, e) < 0)
 		return -1;
 	return change(b, h, fd, target, e);
 }

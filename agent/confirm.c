@@ -11,7 +11,7 @@
 #include "common/base/process.h"
 
 /* The manifest of what the side holds: kept at install, and still the one with the release's
- * digest. */
+ * digest. That it is not there or not right is nobody's fault but this disk's. */
 static int
 manifest_load(const struct conf *c, const struct pending *p, struct manifest *out, struct err *e)
 {
@@ -22,20 +22,21 @@ manifest_load(const struct conf *c, const struct pending *p, struct manifest *ou
 	if (install_manifest_path(c, p->tree_only, p->target, path, e) < 0 ||
 		file_read(path, &text, e) < 0 ||
 		verified_by_digest(buf_span(&text), path, text.len, &p->release.manifest, &v, e) <
-			0)
-		return -1;
-	return manifest_parse(&v, out, e);
+			0 ||
+		manifest_parse(&v, out, e) < 0)
+		return err_own(e);
+	return 0;
 }
 
 static int
-payload_check(
-	const struct slot_class *class, enum side side, const struct payload *p, struct err *e)
+payload_check(const struct slot_class *class, enum side side, const struct payload *p,
+	const struct keep_going *keep_going, struct err *e)
 {
 	AUTO_SLOT struct slot slot = SLOT_INIT;
 	struct digest now;
 
 	if (slot_open(class, side, false, &slot, e) < 0 ||
-		digest_fd(slot.fd, slot.name, 0, p->size, &now, e) < 0)
+		slot_digest(&slot, p->size, keep_going, &now, e) < 0)
 		return -1;
 	if (!digest_equal(&now, &p->digest))
 		return err_set(e, ERR_UNTRUSTED,
@@ -43,10 +44,12 @@ payload_check(
 	return 0;
 }
 
-static int
-digests_check(const struct conf *c, const struct pending *p, struct err *e)
+int
+confirm_digests(const struct conf *c, const struct state *s, const struct keep_going *keep_going,
+	struct err *e)
 {
 	AUTO_FREE struct manifest *m = calloc(1, sizeof(*m));
+	const struct pending *p = &s->pending;
 
 	if (!m)
 		return err_sys(e, ENOMEM, "confirming");
@@ -56,15 +59,31 @@ digests_check(const struct conf *c, const struct pending *p, struct err *e)
 		const struct slot_class *class = conf_class(c, m->payloads[i].slot_class);
 
 		if (class && class->read_only &&
-			payload_check(class, p->target, &m->payloads[i], e) < 0)
+			payload_check(class, p->target, &m->payloads[i], keep_going, e) < 0)
 			return -1;
 	}
 	return 0;
 }
 
+/* However a check fails, by its exit, by a signal or by not starting at all: it is the new system's
+ * own programs that did. */
+static int
+health_check(const struct conf *c, const struct keep_going *keep_going, struct err *e)
+{
+	struct process_parts checks = {.dir = c->health_dir,
+		.timeout_each_ms = (int64_t)c->health_timeout_s * 1000,
+		.keep_going = keep_going};
+
+	if (process_run_parts(&checks, e) == 0)
+		return 0;
+	if (e->class != ERR_STOPPED)
+		e->class = ERR_REFUSED;
+	return err_context(e, "unhealthy");
+}
+
 int
-confirm_check(
-	const struct conf *c, const struct boot_backend *boot, const struct state *s, struct err *e)
+confirm_health(const struct conf *c, const struct boot_backend *boot, const struct state *s,
+	const struct keep_going *keep_going, struct err *e)
 {
 	const struct pending *p = &s->pending;
 	enum side current;
@@ -77,10 +96,7 @@ confirm_check(
 		return err_set(e, ERR_REFUSED,
 			"the new system, on side %s, does not run yet: reboot first",
 			side_name(p->target));
-	if (process_run_parts(c->health_dir, NULL, NULL, (int64_t)c->health_timeout_s * 1000, e) <
-		0)
-		return err_context(e, "unhealthy");
-	return digests_check(c, p, e);
+	return health_check(c, keep_going, e);
 }
 
 int

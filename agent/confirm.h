@@ -8,12 +8,19 @@
 #include "agent/conf.h"
 #include "agent/state.h"
 #include "common/base/err.h"
+#include "common/base/keep_going.h"
 
-/* The health checks of agent.conf, and the digest of each running slot that is mounted read-only.
- * ERR_REFUSED: unhealthy; ERR_UNTRUSTED: not what was signed. (Fresh metadata is the caller's to
- * see to, where the update came over the network.) */
-int confirm_check(const struct conf *c, const struct boot_backend *boot, const struct state *s,
-	struct err *e);
+/* Whether the new system runs and the health checks of agent.conf say yes. ERR_REFUSED: it does
+ * not, or they do not; ERR_STOPPED by keep_going (or NULL). */
+int confirm_health(const struct conf *c, const struct boot_backend *boot, const struct state *s,
+	const struct keep_going *keep_going, struct err *e);
+
+/* The digest of each running slot that is mounted read-only, which takes seconds for a large one.
+ * ERR_UNTRUSTED: not what was signed; ERR_SYSTEM: it could not be read, which says nothing of the
+ * release; ERR_STOPPED by keep_going (or NULL). (Fresh metadata is the caller's to see to, where
+ * the update came over the network.) */
+int confirm_digests(const struct conf *c, const struct state *s,
+	const struct keep_going *keep_going, struct err *e);
 
 /* The bootloader first, then in one write what runs, the rollback floor, and that nothing is
  * pending: settle() completes it if the power goes in between. */

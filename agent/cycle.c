@@ -116,13 +116,14 @@ fetch_and_check(struct cycle *cy, const struct order *o, struct head *h, struct 
 static int
 ask_hooks(struct cycle *cy, const struct head *h, struct err *e)
 {
+	struct keep_going keep_going = lookout_keep_going(&cy->lookout);
 	const struct box *b = &cy->box;
 	enum side target;
 
 	if (target_of(b, h, &target, e) < 0 ||
-		hooks_run(&b->conf, HOOK_INHIBIT_INSTALL, &h->release, target, e) < 0)
+		hooks_run(&b->conf, HOOK_INHIBIT_INSTALL, &h->release, target, &keep_going, e) < 0)
 		return -1;
-	return hooks_run(&b->conf, HOOK_PRE, &h->release, target, e);
+	return hooks_run(&b->conf, HOOK_PRE, &h->release, target, &keep_going, e);
 }
 
 static int
@@ -149,23 +150,33 @@ write_slots(struct cycle *cy, const struct order *o, const struct head *h, struc
 }
 
 static int
-ask_post_hooks(const struct cycle *cy, const struct head *h, struct err *e)
+ask_post_hooks(struct cycle *cy, const struct head *h, struct err *e)
 {
-	return hooks_run(&cy->box.conf, HOOK_POST, &h->release, cy->box.state->pending.target, e);
+	struct keep_going keep_going = lookout_keep_going(&cy->lookout);
+
+	return hooks_run(&cy->box.conf, HOOK_POST, &h->release, cy->box.state->pending.target,
+		&keep_going, e);
 }
 
-/* The last look before the one commit point: metadata is fresh, and nothing in it says no. */
+/* The last look before the one commit point: metadata is fresh, and nothing in it says no, whatever
+ * the box maker's programs say. */
 static int
 permit(struct cycle *cy, const struct release *release, struct err *e)
 {
 	struct keep_going until_term = lookout_until_term(&cy->lookout);
+	struct keep_going keep_going = lookout_keep_going(&cy->lookout);
 	const struct pending *p = &cy->box.state->pending;
+	struct err inhibited;
+	int rc = hooks_run(
+		&cy->box.conf, HOOK_INHIBIT_REBOOT, release, p->target, &keep_going, &inhibited);
 
 	if (lookout_ask(&cy->lookout, p, &until_term, e) < 0)
 		return -1;
 	if (!poller_is_fresh(cy->poller))
 		return err_set(e, ERR_EXPIRED, "no newer timestamp was seen since the start");
-	return hooks_run(&cy->box.conf, HOOK_INHIBIT_REBOOT, release, p->target, e);
+	if (rc < 0)
+		*e = inhibited;
+	return rc;
 }
 
 /* An update that did not come through: what it is to the fleet, and to this box's memory. held: a
@@ -295,6 +306,7 @@ wait_for_reboot(struct cycle *cy)
 
 	if (p->local || !cy->poller)
 		return pace_next_ms(&cy->pace, c);
+	lookout_start(&cy->lookout, p, c->stop_poll_s);
 	if (permit(cy, &p->release, &e) < 0) {
 		if (e.class == ERR_STOPPED && !signals_ending)
 			return cancel(cy, &e);

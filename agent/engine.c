@@ -56,9 +56,7 @@ is_wrong(const struct work *w, uint64_t entry)
 static int
 ask(const struct engine *g, struct err *e)
 {
-	if (!g->keep_going || !g->keep_going->ask)
-		return 0;
-	return g->keep_going->ask(g->keep_going->arg, e);
+	return keep_going_ask(g->keep_going, e);
 }
 
 /* Whether the place holds chunk c. data holds CHUNK_BYTES. */

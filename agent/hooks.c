@@ -11,7 +11,7 @@ static const struct {
 
 int
 hooks_run(const struct conf *c, enum hook hook, const struct release *release, enum side target,
-	struct err *e)
+	const struct keep_going *keep_going, struct err *e)
 {
 	const char *base = HOOK[hook].sub ? c->hooks_dir : c->inhibit_dir;
 	char bundle[NAME_BYTES_MAX + 32], version[VERSION_BYTES_MAX + 32], slot[16], step[32];
@@ -27,5 +27,9 @@ hooks_run(const struct conf *c, enum hook hook, const struct release *release, e
 	(void)snprintf(dir, sizeof(dir), "%s", base);
 	if (HOOK[hook].sub && path_join(dir, sizeof(dir), base, HOOK[hook].sub, e) < 0)
 		return -1;
-	return process_run_parts(dir, NULL, env, HOOK_TIMEOUT_S * 1000LL, e);
+	return process_run_parts(&(struct process_parts){.dir = dir,
+					 .env = env,
+					 .timeout_each_ms = HOOK_TIMEOUT_S * 1000LL,
+					 .keep_going = keep_going},
+		e);
 }

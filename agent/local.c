@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/decide.h"
 #include "common/base/file.h"
 #include "common/base/num.h"
 
@@ -111,11 +112,12 @@ local_releases(const struct tuf_store *store, const char *dir, struct tuf_client
 }
 
 int
-local_stop_check(const struct state *s, struct err *e)
+local_stop_check(const struct conf *c, const struct state *s, struct err *e)
 {
-	if (s->stop_count == 0)
-		return 0;
-	return err_set(e, ERR_REFUSED,
-		"this box was stopped (stop %s by %s: %s); the stop has to be lifted first",
-		s->stops[0].id, s->stops[0].gate, s->stops[0].reason);
+	char gate_path[TUF_PATH_MAX + 1];
+
+	gate_path_of(c->plan, gate_path);
+	return decide_no_stop(s, gate_path, e) < 0
+		       ? err_context(e, "the stop has to be lifted first")
+		       : 0;
 }

@@ -18,7 +18,8 @@ int local_metadata_dir(const struct conf *c, char *out, struct err *e);
 int local_releases(const struct tuf_store *store, const char *dir, struct tuf_client **client,
 	struct role_keys *out, struct err *e);
 
-/* ERR_REFUSED while any stop that this box has seen is not lifted. */
-int local_stop_check(const struct state *s, struct err *e);
+/* ERR_STOPPED while a stop that this box obeys is not lifted: of everything, or of the plan that it
+ * follows. */
+int local_stop_check(const struct conf *c, const struct state *s, struct err *e);
 
 #endif

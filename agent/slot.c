@@ -97,7 +97,30 @@ slot_read(void *arg, void *data, size_t len, uint64_t offset, struct err *e)
 {
 	const struct slot *s = arg;
 
-	return file_pread_full(s->fd, s->name, data, len, offset, e);
+	return file_pread_full(s->fd, s->name, data, len, offset, e) < 0 ? err_own(e) : 0;
+}
+
+int
+slot_digest(const struct slot *s, uint64_t len, const struct keep_going *keep_going,
+	struct digest *out, struct err *e)
+{
+	CLEANUP(digest_abandon) struct digest_state *sum = NULL;
+	uint8_t piece[CHUNK_BYTES];
+
+	if (digest_begin(&sum, e) < 0)
+		return -1;
+	for (uint64_t done = 0; done < len;) {
+		size_t step = (size_t)num_min(len - done, sizeof(piece));
+
+		if (keep_going_ask(keep_going, e) < 0)
+			return -1;
+		if (file_pread_full(s->fd, s->name, piece, step, done, e) < 0)
+			return err_own(e);
+		digest_add(sum, piece, step);
+		done += step;
+	}
+	*out = digest_end(&sum);
+	return 0;
 }
 
 static int
@@ -110,7 +133,7 @@ slot_write(void *arg, const void *data, size_t len, uint64_t offset, struct err 
 	if (num_add(offset, len, &end, s->name, e) < 0)
 		return -1;
 	if (end > s->size)
-		return err_set(e, ERR_LIMIT, "slot %s ends before byte %llu", s->name,
+		return err_set(e, ERR_SYSTEM, "slot %s ends before byte %llu", s->name,
 			(unsigned long long)end);
 	return file_pwrite_full(s->fd, s->name, data, len, offset, e);
 }

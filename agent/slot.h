@@ -9,6 +9,8 @@
 #include "agent/engine.h"
 #include "common/base/cleanup.h"
 #include "common/base/err.h"
+#include "common/base/keep_going.h"
+#include "common/crypto/digest.h"
 #include "common/format/manifest.h"
 
 /* An open slot. Its size never changes: a file slot is made once, as large as a partition would be
@@ -35,6 +37,11 @@ int slot_check_apart(const struct slot_class *class, struct err *e);
 /* Makes what was written last, and forgets what the kernel has cached of it, so that what is read
  * next comes from where it will be read after a power cut. */
 int slot_sync(const struct slot *s, struct err *e);
+
+/* The SHA-256 of the slot's first len bytes. ERR_SYSTEM where they cannot be read, or ERR_STOPPED
+ * by keep_going (or NULL). */
+int slot_digest(const struct slot *s, uint64_t len, const struct keep_going *keep_going,
+	struct digest *out, struct err *e);
 
 /* The slot as a place for the engine. s is borrowed. Zeros become holes where the slot can. */
 struct place slot_place(struct slot *s);

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "common/base/err.h"
+#include "common/base/keep_going.h"
 
 /* A stream of one range at a time. What it gives was verified by nobody. */
 struct source {
@@ -17,13 +18,6 @@ struct source {
 	 * second while it waits, and fails with its error. */
 	ssize_t (*read)(void *arg, void *data, size_t len, struct err *e);
 	void (*close)(void *arg); /* ends the open range, if any */
-};
-
-/* Asked before every chunk and at least once a second during an install: 0 to go on, or -1 with
- * ERR_STOPPED (a stop, a withdrawal, SIGTERM). ask may be NULL. */
-struct keep_going {
-	int (*ask)(void *arg, struct err *e);
-	void *arg;
 };
 
 /* A source that reads from an open file. The caller fills in fd and name (for messages), and keeps

@@ -40,9 +40,7 @@ type_bits(enum tree_type type)
 static int
 ask(const struct check *c, struct err *e)
 {
-	if (!c->keep_going || !c->keep_going->ask)
-		return 0;
-	return c->keep_going->ask(c->keep_going->arg, e);
+	return keep_going_ask(c->keep_going, e);
 }
 
 /* The bytes of a file, from the disk and not from the cache. */
@@ -59,8 +57,10 @@ content_digest(const struct check *c, int fd, const struct tree_entry *t, struct
 	for (uint64_t done = 0; done < t->size;) {
 		size_t step = (size_t)num_min(t->size - done, sizeof(data));
 
-		if (ask(c, e) < 0 || file_pread_full(fd, t->path, data, step, done, e) < 0)
+		if (ask(c, e) < 0)
 			return -1;
+		if (file_pread_full(fd, t->path, data, step, done, e) < 0)
+			return err_own(e);
 		digest_add(state, data, step);
 		done += step;
 	}

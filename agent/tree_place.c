@@ -103,7 +103,7 @@ place_read(void *arg, void *data, size_t len, uint64_t offset, struct err *e)
 		step = (size_t)num_min(len - done, p->end - (offset + done));
 		if (file_pread_full(p->fd, p->entry->path, (char *)data + done, step,
 			    offset + done - p->start, e) < 0)
-			return -1;
+			return err_own(e);
 		done += step;
 	}
 	return 0;

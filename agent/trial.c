@@ -63,47 +63,89 @@ give_up(struct trial *t, enum revert how, enum trial_end *end, struct err *e)
 	return 0;
 }
 
+typedef int judge_fn(struct trial *t, enum trial_end *end, struct err *e);
+
 /* An unhealthy system may only be slow to start, so it has until its deadline; one that is not what
- * was signed will not become so. */
+ * was signed will not become so. A disk that cannot be read says nothing of the release. */
 static int
 judge_health(struct trial *t, enum trial_end *end, struct err *e)
 {
-	if (e->class != ERR_UNTRUSTED && !confirm_is_overdue(&t->box->conf, t->box->state))
+	if (e->class == ERR_STOPPED)
+		return give_up(t, REVERT_CANCEL, end, e);
+	if (e->class == ERR_UNTRUSTED)
+		return give_up(t, REVERT_CONDEMN, end, e);
+	if (!confirm_is_overdue(&t->box->conf, t->box->state))
 		return 0;
-	return give_up(t, REVERT_CONDEMN, end, e);
+	return give_up(t, e->class == ERR_SYSTEM ? REVERT_INCONCLUSIVE : REVERT_CONDEMN, end, e);
 }
 
 /* Whatever keeps metadata from being fresh is not the release's fault, as far as anyone can tell
- * from here. */
+ * from here. A stop counts at once. */
 static int
 judge_world(struct trial *t, enum trial_end *end, struct err *e)
 {
+	if (e->class == ERR_STOPPED)
+		return give_up(t, REVERT_CANCEL, end, e);
 	if (!confirm_is_overdue(&t->box->conf, t->box->state))
 		return 0;
 	return give_up(t, REVERT_INCONCLUSIVE, end, e);
 }
 
+/* Is it healthy, and is it what was signed? The checks may take minutes, in which a stop comes.
+ * What was right once stays so in this boot: it is mounted read-only. */
+static int
+check_system(struct trial *t, struct err *e)
+{
+	const struct box *b = t->box;
+	const struct pending *p = &b->state->pending;
+	struct keep_going keep_going = p->local || !t->poller ? lookout_until_term(t->lookout)
+							      : lookout_keep_going(t->lookout);
+
+	if (confirm_health(&b->conf, b->boot, b->state, &keep_going, e) < 0)
+		return -1;
+	if (digest_equal(&t->right, &p->release.manifest))
+		return 0;
+	if (confirm_digests(&b->conf, b->state, &keep_going, e) < 0)
+		return -1;
+	t->right = p->release.manifest;
+	return 0;
+}
+
+/* A stop comes first, and is asked for once more before the one commit point. *judge is who says
+ * what follows from a no. */
+static int
+look(struct trial *t, judge_fn **judge, struct err *e)
+{
+	struct err world = ERR_INIT;
+	int agreed = check_world(t, &world);
+
+	*judge = judge_health;
+	if (world.class != ERR_STOPPED && check_system(t, e) < 0)
+		return -1;
+	*judge = judge_world;
+	if (agreed == 0)
+		agreed = check_world(t, &world);
+	if (agreed < 0)
+		*e = world;
+	return agreed;
+}
+
 int
 trial_round(struct trial *t, enum trial_end *end, struct err *e)
 {
-	struct err world = ERR_INIT;
-	int healthy = confirm_check(&t->box->conf, t->box->boot, t->box->state, e);
-	int agreed = check_world(t, &world);
+	const struct box *b = t->box;
+	judge_fn *judge;
+	int rc;
 
 	*end = TRIAL_GOES_ON;
 	t->rounds++;
+	lookout_start(t->lookout, &b->state->pending, b->conf.stop_poll_s);
+	rc = look(t, &judge, e);
 	if (*t->lookout->ending)
 		return err_set(e, ERR_STOPPED, "told to end (SIGTERM)");
-	/* A stop counts whether or not the system is healthy. */
-	if (agreed < 0 && (world.class == ERR_STOPPED || healthy == 0))
-		*e = world;
-	if (agreed < 0 && world.class == ERR_STOPPED)
-		return give_up(t, REVERT_CANCEL, end, e);
-	if (healthy < 0)
-		return judge_health(t, end, e);
-	if (agreed < 0)
-		return judge_world(t, end, e);
-	if (confirm_commit(&t->box->conf, t->box->boot, t->box->state, e) < 0)
+	if (rc < 0)
+		return judge(t, end, e);
+	if (confirm_commit(&b->conf, b->boot, b->state, e) < 0)
 		return -1;
 	*end = TRIAL_CONFIRMED;
 	return 0;

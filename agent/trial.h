@@ -19,7 +19,8 @@ struct trial {
 	struct box *box;
 	struct poller *poller; /* NULL: a box without a server */
 	struct lookout *lookout;
-	unsigned rounds; /* that went by without an end */
+	unsigned rounds;     /* that went by without an end */
+	struct digest right; /* the release whose slots were found to be right in this boot */
 };
 
 /* One round. *e says why it goes on or was given up. -1: neither could be done (or SIGTERM). */

@@ -83,6 +83,14 @@ err_context(struct err *e, const char *format, ...)
 	return -1;
 }
 
+int
+err_own(struct err *e)
+{
+	if (e && (e->class == ERR_MALFORMED || e->class == ERR_UNTRUSTED || e->class == ERR_LIMIT))
+		e->class = ERR_SYSTEM;
+	return -1;
+}
+
 const char *err_class_name(enum err_class class)
 {
 	static const char *const names[] = {

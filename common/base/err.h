@@ -42,6 +42,11 @@ int err_sys(struct err *e, int errnum, const char *format, ...)
  * Always returns -1. */
 int err_context(struct err *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* For what went wrong with this machine's own disk, whatever it looked like where it was found:
+ * what was MALFORMED, UNTRUSTED or over a LIMIT becomes ERR_SYSTEM, so that nobody else is blamed.
+ * Always returns -1. */
+int err_own(struct err *e);
+
 /* A stable lower-case word for a class ("untrusted"), for reports and --json. Static storage. */
 const char *err_class_name(enum err_class class);
 

@@ -16,7 +16,7 @@
 #include "common/base/file.h"
 #include "common/limits.h"
 
-enum { EXIT_NOT_STARTED = 127, ARGS_MAX = 16, FD_FAILURE = 3 };
+enum { EXIT_NOT_STARTED = 127, ARGS_MAX = 16, FD_FAILURE = 3, ASK_MS = 200, NAP_MAX_MS = 50 };
 
 /* failure carries the errno of an exec that failed; exec that works closes it. */
 struct pipes {
@@ -163,6 +163,26 @@ feed_input(const struct process *p, int *fd, size_t *fed)
 		fd_end(fd);
 }
 
+/* Whether it has time left, and may use it. */
+static int
+may_run(const struct process *p, int64_t deadline_ms, struct err *e)
+{
+	if (clock_boot_ms() >= deadline_ms)
+		return err_set(
+			e, ERR_REFUSED, "no end after %lld s", (long long)(p->timeout_ms / 1000));
+	return keep_going_ask(p->keep_going, e);
+}
+
+static int
+wait_ms(const struct process *p, int64_t deadline_ms)
+{
+	int64_t left_ms = deadline_ms - clock_boot_ms();
+
+	if (p->keep_going && left_ms > ASK_MS)
+		return ASK_MS;
+	return left_ms > INT_MAX ? INT_MAX : left_ms > 0 ? (int)left_ms : 0;
+}
+
 /* Feeds input and takes output until the child closes its end or the time is up. */
 static int
 exchange(const struct process *p, struct pipes *pipes, int64_t deadline_ms, struct err *e)
@@ -172,12 +192,10 @@ exchange(const struct process *p, struct pipes *pipes, int64_t deadline_ms, stru
 	while (pipes->out[0] >= 0 || pipes->in[1] >= 0) {
 		struct pollfd fds[2] = {{.fd = pipes->out[0], .events = POLLIN},
 			{.fd = pipes->in[1], .events = POLLOUT}};
-		int64_t left = deadline_ms - clock_boot_ms();
 
-		if (left <= 0)
-			return err_set(e, ERR_REFUSED, "no end after %lld s",
-				(long long)(p->timeout_ms / 1000));
-		if (poll(fds, 2, left > INT_MAX ? INT_MAX : (int)left) < 0 && errno != EINTR)
+		if (may_run(p, deadline_ms, e) < 0)
+			return -1;
+		if (poll(fds, 2, wait_ms(p, deadline_ms)) < 0 && errno != EINTR)
 			return err_sys(e, errno, "waiting for output");
 		if (fds[0].revents && take_output(p, &pipes->out[0], e) < 0)
 			return -1;
@@ -188,15 +206,17 @@ exchange(const struct process *p, struct pipes *pipes, int64_t deadline_ms, stru
 }
 
 static int
-reap(pid_t pid, int64_t deadline_ms, int *wait_status)
+reap(const struct process *p, pid_t pid, int64_t deadline_ms, int *wait_status, struct err *e)
 {
-	for (int64_t nap_ms = 1;; nap_ms = nap_ms < 50 ? nap_ms * 2 : 50) {
+	for (int64_t nap_ms = 1;; nap_ms = nap_ms < NAP_MAX_MS ? nap_ms * 2 : NAP_MAX_MS) {
 		pid_t got = waitpid(pid, wait_status, WNOHANG);
 
-		if (got == pid || (got < 0 && errno != EINTR))
-			return got == pid ? 0 : -1;
-		if (clock_boot_ms() >= deadline_ms)
-			return 1;
+		if (got == pid)
+			return 0;
+		if (got < 0 && errno != EINTR)
+			return err_sys(e, errno, "waiting for its end");
+		if (may_run(p, deadline_ms, e) < 0)
+			return -1;
 		clock_sleep_ms(nap_ms);
 	}
 }
@@ -232,25 +252,39 @@ child_kill(pid_t pid)
 		;
 }
 
+/* Its parent's end is not yet asked for, so that nobody else gets its number meanwhile. */
+static void
+child_ask_to_end(pid_t pid)
+{
+	int64_t until_ms = clock_boot_ms() + PROCESS_GRACE_MS;
+	siginfo_t ended = {0};
+
+	(void)kill(-pid, SIGTERM);
+	while (clock_boot_ms() < until_ms &&
+		waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+		ended.si_pid == 0)
+		clock_sleep_ms(NAP_MAX_MS);
+}
+
 static int
 run_with_pipes(const struct process *p, struct pipes *pipes, int *status, struct err *e)
 {
 	int64_t deadline_ms = clock_boot_ms() + p->timeout_ms;
-	int wait_status = 0, rc, late, failure;
+	int wait_status = 0, rc, failure;
 	pid_t pid = child_start(p, pipes, e);
 
 	if (pid < 0)
 		return -1;
 	failure = child_failure(pipes);
 	rc = failure ? err_sys(e, failure, "starting") : exchange(p, pipes, deadline_ms, e);
-	late = rc == 0 ? reap(pid, deadline_ms, &wait_status) : 1;
-	if (late != 0)
+	if (rc == 0)
+		rc = reap(p, pid, deadline_ms, &wait_status, e);
+	if (rc < 0) {
+		if (e && e->class == ERR_STOPPED)
+			child_ask_to_end(pid);
 		child_kill(pid);
-	if (rc < 0)
 		return err_context(e, "%s", p->argv[0]);
-	if (late != 0)
-		return err_set(e, ERR_REFUSED, "%s: no end after %lld s", p->argv[0],
-			(long long)(p->timeout_ms / 1000));
+	}
 	if (WIFSIGNALED(wait_status))
 		return err_set(
 			e, ERR_SYSTEM, "%s died of signal %d", p->argv[0], WTERMSIG(wait_status));
@@ -274,12 +308,6 @@ process_run(const struct process *p, int *status, struct err *e)
 	return rc;
 }
 
-struct parts {
-	const char *dir;
-	const char *const *args, *const *env;
-	int64_t timeout_each_ms;
-};
-
 /* The last line of what was printed, as a C string inside out. */
 static const char *
 last_line(struct buf *out)
@@ -297,7 +325,7 @@ last_line(struct buf *out)
 static int
 part_run(void *arg, const char *name, struct err *e)
 {
-	const struct parts *parts = arg;
+	const struct process_parts *parts = arg;
 	AUTO_BUF struct buf out = BUF_INIT(HOOK_OUTPUT_MAX);
 	const char *argv[ARGS_MAX + 2] = {0};
 	char path[PATH_MAX];
@@ -318,7 +346,8 @@ part_run(void *arg, const char *name, struct err *e)
 	if (process_run(&(struct process){.argv = argv,
 				.env = parts->env,
 				.output = &out,
-				.timeout_ms = parts->timeout_each_ms},
+				.timeout_ms = parts->timeout_each_ms,
+				.keep_going = parts->keep_going},
 		    &status, e) < 0)
 		return -1;
 	if (status != 0)
@@ -328,12 +357,11 @@ part_run(void *arg, const char *name, struct err *e)
 }
 
 int
-process_run_parts(const char *dir, const char *const *args, const char *const *env,
-	int64_t timeout_each_ms, struct err *e)
+process_run_parts(const struct process_parts *p, struct err *e)
 {
-	struct parts parts = {dir, args, env, timeout_each_ms};
+	struct process_parts parts = *p;
 
-	if (!dir || !file_exists(dir))
+	if (!p->dir || !file_exists(p->dir))
 		return 0;
-	return dir_each(dir, HOOKS_MAX, part_run, &parts, e);
+	return dir_each(p->dir, HOOKS_MAX, part_run, &parts, e);
 }

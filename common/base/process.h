@@ -6,6 +6,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/err.h"
+#include "common/base/keep_going.h"
 
 struct process {
 	const char *const *argv; /* NULL-terminated; argv[0] is a path or found in PATH */
@@ -14,18 +15,29 @@ struct process {
 	struct buf
 		*output; /* where its standard output goes, up to output->max; NULL: our stderr */
 	int64_t timeout_ms; /* then its whole process group is killed */
+	/* Asked all the while, or NULL. When it says no, the group gets SIGTERM, and SIGKILL what
+	 * is left of it after PROCESS_GRACE_MS; the answer's error is the result. */
+	const struct keep_going *keep_going;
 };
+enum { PROCESS_GRACE_MS = 5000 };
 
 /* Runs it to its end. 0 with the exit status (0 to 255) in *status. ERR_SYSTEM when it cannot be
  * started or dies of a signal, ERR_REFUSED when it is killed for its time, ERR_LIMIT when it prints
  * more than output->max. It inherits no descriptor but 0, 1, 2. */
 int process_run(const struct process *p, int *status, struct err *e);
 
-/* Runs the executables of dir in the order of their names, each with these extra arguments, and
- * stops at the first that exits other than 0: ERR_REFUSED naming it and the last line it printed. A
- * folder that is not there (or dir NULL) counts as empty. Names not plain (name_is_plain) and files
- * without the execute bit are passed over, as run-parts(8) does. */
-int process_run_parts(const char *dir, const char *const *args, const char *const *env,
-	int64_t timeout_each_ms, struct err *e);
+/* A folder of programs. */
+struct process_parts {
+	const char *dir;		      /* or NULL: none */
+	const char *const *args, *const *env; /* of each; NULL-terminated, or NULL */
+	int64_t timeout_each_ms;
+	const struct keep_going *keep_going; /* as above */
+};
+
+/* Runs the executables of a folder in the order of their names, and stops at the first that exits
+ * other than 0: ERR_REFUSED naming it and the last line it printed. A folder that is not there
+ * counts as empty. Names not plain (name_is_plain) and files without the execute bit are passed
+ * over, as run-parts(8) does. */
+int process_run_parts(const struct process_parts *p, struct err *e);
 
 #endif

@@ -70,7 +70,7 @@ every_prefix_is_refused(void **state)
 
 		env_write(SAMPLE, len);
 		assert_int_equal(boot_env_load(path, &env, &e), -1);
-		assert_int_equal(e.class, ERR_MALFORMED);
+		assert_int_equal(e.class, ERR_SYSTEM);
 		assert_non_null(strstr(e.text, path));
 	}
 }
@@ -89,7 +89,7 @@ every_flip_is_refused_or_read_in_range(void **state)
 			text[i] = (char)(text[i] ^ (1 << bit));
 			env_write(text, sizeof(SAMPLE) - 1);
 			if (boot_env_load(path, &env, &e) < 0) {
-				assert_int_equal(e.class, ERR_MALFORMED);
+				assert_int_equal(e.class, ERR_SYSTEM);
 				continue;
 			}
 			assert_true(env.primary < SIDES && env.booted < SIDES);
@@ -112,7 +112,7 @@ doubled_unknown_and_missing_keys_are_refused(void **state)
 
 		env_write(bad[i], strlen(bad[i]));
 		assert_int_equal(boot_env_load(path, &env, &e), -1);
-		assert_int_equal(e.class, ERR_MALFORMED);
+		assert_int_equal(e.class, ERR_SYSTEM);
 	}
 	for (const char *line = SAMPLE; *line; line = strchr(line, '\n') + 1) {
 		char text[2 * sizeof(SAMPLE)];

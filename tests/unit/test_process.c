@@ -238,6 +238,15 @@ script(const char *name, mode_t mode, const char *text)
 	assert_int_equal(file_replace(name, mode, span_str(text), &e), 0);
 }
 
+static int
+run_parts(const char *dir, const char *const *args, int64_t timeout_each_ms, struct err *e)
+{
+	return process_run_parts(
+		&(struct process_parts){
+			.dir = dir, .args = args, .timeout_each_ms = timeout_each_ms},
+		e);
+}
+
 static void
 parts_run_in_order_with_arguments_and_stop_at_the_first_failure(void **state)
 {
@@ -251,7 +260,7 @@ parts_run_in_order_with_arguments_and_stop_at_the_first_failure(void **state)
 	script("d/10-a", 0700, "#!/bin/sh\necho a $* >> log\n");
 	script("d/30-c", 0700, "#!/bin/sh\necho first; echo 'disk is 99% full'; echo; exit 3\n");
 	script("d/40-d", 0700, "#!/bin/sh\necho d >> log\n");
-	assert_int_equal(process_run_parts("d", args, NULL, 20000, &e), -1);
+	assert_int_equal(run_parts("d", args, 20000, &e), -1);
 	assert_int_equal(e.class, ERR_REFUSED);
 	assert_string_equal(e.text, "d/30-c exited 3: disk is 99% full");
 	assert_int_equal(file_read("log", &log, &e), 0);
@@ -271,9 +280,9 @@ parts_that_are_not_plain_executables_are_passed_over(void **state)
 	script("d/a~", 0700, "#!/bin/sh\nexit 1\n");
 	script("d/with blank", 0700, "#!/bin/sh\nexit 1\n");
 	assert_int_equal(symlink("nowhere", "d/dangling"), 0);
-	assert_int_equal(process_run_parts("d", NULL, NULL, 20000, &e), 0);
-	assert_int_equal(process_run_parts("missing", NULL, NULL, 20000, &e), 0);
-	assert_int_equal(process_run_parts(NULL, NULL, NULL, 20000, &e), 0);
+	assert_int_equal(run_parts("d", NULL, 20000, &e), 0);
+	assert_int_equal(run_parts("missing", NULL, 20000, &e), 0);
+	assert_int_equal(run_parts(NULL, NULL, 20000, &e), 0);
 }
 
 static void
@@ -284,10 +293,10 @@ a_part_that_cannot_start_or_does_not_end_fails(void **state)
 	(void)state;
 	assert_int_equal(mkdir("d", 0700), 0);
 	script("d/bad", 0700, "#!/nonexistent/interpreter\n");
-	assert_int_equal(process_run_parts("d", NULL, NULL, 20000, &e), -1);
+	assert_int_equal(run_parts("d", NULL, 20000, &e), -1);
 	assert_int_equal(e.class, ERR_SYSTEM);
 	script("d/bad", 0700, "#!/bin/sh\nsleep 60\n");
-	assert_int_equal(process_run_parts("d", NULL, NULL, 200, &e), -1);
+	assert_int_equal(run_parts("d", NULL, 200, &e), -1);
 	assert_int_equal(e.class, ERR_REFUSED);
 	assert_non_null(strstr(e.text, "d/bad"));
 }
@@ -303,8 +312,55 @@ more_arguments_than_fit_are_refused_and_not_dropped(void **state)
 		args[i] = "x";
 	assert_int_equal(mkdir("d", 0700), 0);
 	script("d/a", 0700, "#!/bin/sh\ntrue\n");
-	assert_int_equal(process_run_parts("d", args, NULL, 20000, &e), -1);
+	assert_int_equal(run_parts("d", args, 20000, &e), -1);
 	assert_int_equal(e.class, ERR_LIMIT);
+}
+
+static int
+no_more(void *arg, struct err *e)
+{
+	int64_t *until_ms = arg;
+
+	return clock_boot_ms() < *until_ms ? 0 : err_set(e, ERR_STOPPED, "smoke in lyon");
+}
+
+static void
+what_may_not_go_on_is_told_to_end(void **state)
+{
+	int64_t start_ms = clock_boot_ms(), until_ms = start_ms + 500;
+	struct keep_going keep_going = {no_more, &until_ms};
+	struct process_parts parts = {
+		.dir = "d", .timeout_each_ms = 60000, .keep_going = &keep_going};
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(mkdir("d", 0700), 0);
+	script("d/a", 0700,
+		"#!/bin/sh\ntrap 'echo tidy > tidied; exit 0' TERM\nsleep 60 & wait $!\n");
+	script("d/b", 0700, "#!/bin/sh\necho b > b\n");
+	assert_int_equal(process_run_parts(&parts, &e), -1);
+	assert_int_equal(e.class, ERR_STOPPED);
+	assert_string_equal(e.text, "d/a: smoke in lyon");
+	assert_true(clock_boot_ms() - start_ms < PROCESS_GRACE_MS);
+	assert_int_equal(access("tidied", F_OK), 0);
+	assert_int_equal(access("b", F_OK), -1);
+}
+
+/* Whether it prints or not, and whether it listens or not. */
+static void
+what_will_not_end_when_told_to_is_killed(void **state)
+{
+	int64_t start_ms = clock_boot_ms(), until_ms = start_ms;
+	struct keep_going keep_going = {no_more, &until_ms};
+	const char *argv[] = {"/bin/sh", "-c", "trap '' TERM; while :; do sleep 1; done", NULL};
+	struct process p = {.argv = argv, .timeout_ms = 60000, .keep_going = &keep_going};
+	struct err e = ERR_INIT;
+	int status;
+
+	(void)state;
+	assert_int_equal(process_run(&p, &status, &e), -1);
+	assert_int_equal(e.class, ERR_STOPPED);
+	assert_true(clock_boot_ms() - start_ms < 2 * PROCESS_GRACE_MS);
 }
 
 #define test_in_folder(test) cmocka_unit_test_setup_teardown(test, folder_enter, folder_leave)
@@ -327,6 +383,8 @@ main(void)
 		cmocka_unit_test(no_descriptor_of_ours_is_inherited),
 		test_in_folder(parts_run_in_order_with_arguments_and_stop_at_the_first_failure),
 		test_in_folder(parts_that_are_not_plain_executables_are_passed_over),
+		test_in_folder(what_may_not_go_on_is_told_to_end),
+		cmocka_unit_test(what_will_not_end_when_told_to_is_killed),
 		test_in_folder(a_part_that_cannot_start_or_does_not_end_fails),
 		test_in_folder(more_arguments_than_fit_are_refused_and_not_dropped),
 	};

@@ -56,6 +56,28 @@ file_slot_is_written_synced_and_read(void **state)
 	assert_memory_equal(data, back, sizeof(data));
 }
 
+/* A condemned release would be the wrong answer to a disk that shrinks. */
+static void
+a_slot_that_ends_early_is_the_machines_fault(void **state)
+{
+	CLEANUP(class_free) struct slot_class class = file_class("a", "b");
+	AUTO_SLOT struct slot s = SLOT_INIT;
+	uint8_t back[100];
+	struct err e = ERR_INIT;
+	struct digest sum;
+	struct place p;
+
+	(void)state;
+	make_file("b", SLOT_BYTES);
+	assert_int_equal(slot_open(&class, SIDE_B, true, &s, &e), 0);
+	assert_int_equal(truncate("b", 50), 0);
+	p = slot_place(&s);
+	assert_int_equal(p.read(p.arg, back, sizeof(back), 0, &e), -1);
+	assert_int_equal(e.class, ERR_SYSTEM);
+	assert_int_equal(slot_digest(&s, 100, NULL, &sum, &e), -1);
+	assert_int_equal(e.class, ERR_SYSTEM);
+}
+
 static void
 nothing_is_written_past_the_end(void **state)
 {
@@ -71,7 +93,7 @@ nothing_is_written_past_the_end(void **state)
 	assert_int_equal(slot_open(&class, SIDE_A, true, &s, &e), 0);
 	p = slot_place(&s);
 	assert_int_equal(p.write(p.arg, "12", 2, SLOT_BYTES - 1, &e), -1);
-	assert_int_equal(e.class, ERR_LIMIT);
+	assert_int_equal(e.class, ERR_SYSTEM);
 	assert_int_equal(p.write(p.arg, "12", 2, UINT64_MAX, &e), -1);
 	assert_int_equal(p.zero(p.arg, SLOT_BYTES, CHUNK_BYTES, &written, &e), -1);
 	assert_int_equal(stat("a", &st), 0);
@@ -192,6 +214,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, folder_enter, folder_leave)
 		IN_FOLDER(file_slot_is_written_synced_and_read),
+		IN_FOLDER(a_slot_that_ends_early_is_the_machines_fault),
 		IN_FOLDER(nothing_is_written_past_the_end),
 		IN_FOLDER(zeroed_ranges_become_holes),
 		IN_FOLDER(zeros_are_written_only_where_other_bytes_are),

@@ -136,6 +136,63 @@ a_system_that_is_not_what_was_signed_goes_at_once(void **state)
 }
 
 static void
+a_check_that_dies_is_a_check_that_fails(void **state)
+{
+	struct scene *x = *state;
+	const struct failed *f;
+
+	rig_file("health.d/10-web", "#!/bin/sh\nkill -SEGV $$\n");
+	make_overdue(x);
+	assert_round(x, TRIAL_GIVEN_UP, "signal 11");
+	f = state_failed(x->rig.s, &x->rig.s->pending.release.manifest);
+	assert_non_null(f);
+	assert_false(f->inconclusive);
+}
+
+/* What this box's own disk does is held against no release. */
+static void
+a_slot_that_cannot_be_read_condemns_nothing(void **state)
+{
+	struct scene *x = *state;
+	const struct failed *f;
+
+	assert_int_equal(truncate("b", 100), 0);
+	assert_round(x, TRIAL_GOES_ON, "rootfs B ends at byte 100");
+	make_overdue(x);
+	assert_round(x, TRIAL_GIVEN_UP, "rootfs B ends at byte 100");
+	f = state_failed(x->rig.s, &x->rig.s->pending.release.manifest);
+	assert_non_null(f);
+	assert_true(f->inconclusive);
+}
+
+static void
+a_manifest_that_was_damaged_here_condemns_nothing(void **state)
+{
+	struct scene *x = *state;
+
+	rig_file("state/manifest.B.json", "{}");
+	assert_round(x, TRIAL_GOES_ON, "manifest.B.json");
+	make_overdue(x);
+	assert_round(x, TRIAL_GIVEN_UP, "manifest.B.json");
+	assert_true(state_failed(x->rig.s, &x->rig.s->pending.release.manifest)->inconclusive);
+}
+
+static void
+slots_are_hashed_once_in_a_boot(void **state)
+{
+	struct scene *x = *state;
+	AUTO_CLOSE int fd = open("b", O_RDWR | O_CLOEXEC);
+
+	x->rig.s->pending.local = false;
+	assert_round(x, TRIAL_GOES_ON, "no server");
+	assert_int_equal(pwrite(fd, "X", 1, 100), 1);
+	assert_round(x, TRIAL_GOES_ON, "no server");
+	/* An agent that starts anew, or another release, is asked for it again. */
+	x->trial.right = (struct digest){{1}};
+	assert_round(x, TRIAL_GIVEN_UP, "not what was signed");
+}
+
+static void
 without_a_server_a_network_update_is_inconclusive(void **state)
 {
 	struct scene *x = *state;
@@ -220,6 +277,10 @@ main(void)
 		IN_SCENE(an_unhealthy_system_has_until_its_deadline),
 		IN_SCENE(an_unhealthy_system_is_condemned_past_its_deadline),
 		IN_SCENE(a_system_that_is_not_what_was_signed_goes_at_once),
+		IN_SCENE(a_check_that_dies_is_a_check_that_fails),
+		IN_SCENE(a_slot_that_cannot_be_read_condemns_nothing),
+		IN_SCENE(a_manifest_that_was_damaged_here_condemns_nothing),
+		IN_SCENE(slots_are_hashed_once_in_a_boot),
 		IN_SCENE(without_a_server_a_network_update_is_inconclusive),
 		IN_SCENE(ill_health_counts_for_more_than_a_missing_server),
 		IN_SCENE(the_end_of_the_agent_decides_nothing),
