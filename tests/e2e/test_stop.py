@@ -1,8 +1,10 @@
 """Stops, by where a box is; and that a stop stays until a resume names it."""
+import os
 import time
 import unittest
 
 from fleet.case import NEW, OLD, FleetCase
+from fleet.process import wait_until
 
 SLOW = "limit_rate 60k;"
 
@@ -77,6 +79,32 @@ class Stop(FleetCase):
         self.wait_for_outcome(box, "stopped", timeout_s=60)
         self.assert_runs(box, OLD)
         self.assertEqual(box.status()["failed"], [])
+
+    def stop_while_it_runs(self, program, only_if="true"):
+        """One of the box maker's programs hangs, and the plan is stopped meanwhile."""
+        box = self.box(start=False)
+        box.set({"health": {"timeout": "300s"}})
+        box.script(program, f'{only_if.format(side=box.other_side(), env=box.path("boot.env"))} '
+                   f'|| exit 0\ntouch {box.path("hangs")}\nexec sleep 300\n')
+        self.roll_out(deadline="300s")
+        box.start()
+        wait_until(lambda: os.path.exists(box.path("hangs")), 60, f"{program} runs")
+        self.workspace.stop("stable")
+        self.wait_for_outcome(box, "stopped", timeout_s=20)
+        self.assert_runs(box, OLD)
+        self.assertEqual(box.status()["failed"], [])
+
+    def test_a_stop_is_heard_while_a_hook_runs_before_the_install(self):
+        self.stop_while_it_runs("hooks.d/pre.d/10-data")
+
+    def test_a_stop_is_heard_while_a_hook_runs_after_it(self):
+        self.stop_while_it_runs("hooks.d/post.d/10-data")
+
+    def test_a_stop_is_heard_while_an_inhibitor_runs(self):
+        self.stop_while_it_runs("inhibit.d/10-busy", '[ "$SLUICE_STEP" = reboot ]')
+
+    def test_a_stop_is_heard_while_a_health_check_runs(self):
+        self.stop_while_it_runs("health.d/10-slow", 'grep -q "^booted={side}$" "{env}"')
 
     def test_a_confirmed_box_stays(self):
         box = self.box()
