@@ -33,7 +33,7 @@ static const char help[] =
 static int
 options_read(int argc, char **argv, struct signing *o, struct err *e)
 {
-	static const struct option known[] = {SIGNING_LONG, {NULL, 0, NULL, 0}};
+	static const struct option known[] = {SIGNING_LONG, SIGNING_DRAFT, {NULL, 0, NULL, 0}};
 	int option;
 
 	opterr = 0;
@@ -108,17 +108,18 @@ gate_open(int argc, char **argv, struct err *e)
 
 	if (options_read(argc, argv, &o, e) < 0)
 		return -1;
-	if (argc - optind != 2 || !o.key)
+	if (argc - optind != 2)
 		return err_set(
 			e, ERR_USAGE, "PLAN, WAVE and --key K expected; see `sluice gate --help`");
+	if (signing_check(&o, "a key of the gates role", e) < 0)
+		return -1;
 	name = argv[optind];
 	wave = argv[optind + 1];
 	if (workspace_open(o.workspace, &w, e) < 0 || plan_load(&w, name, &plan, e) < 0 ||
 		scope_gate_load(&w, name, o.role, &gate, e) < 0)
 		return -1;
 	scope_gate_bind(&gate.gate, &plan);
-	if (wave_open(&gate.gate, &plan.plan, wave, e) < 0 ||
-		opened_key_open(o.key, &o.pass, &key, e) < 0 ||
+	if (wave_open(&gate.gate, &plan.plan, wave, e) < 0 || signing_open(&o, &key, e) < 0 ||
 		metadata_check_signer(&gate.role, &key.signer, e) < 0 ||
 		scope_gate_put(&w, &gate, e) < 0 ||
 		metadata_sign(&w, &gate.role, &key.signer, e) < 0)

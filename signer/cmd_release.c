@@ -42,8 +42,8 @@ list_bundle(const struct bundle_file *b, json_t **custom, struct err *e)
 static int
 parse_options(int argc, char **argv, struct signing *o, const char **file, struct err *e)
 {
-	static const struct option known[] = {SIGNING_KEY, SIGNING_ROLE, SIGNING_NO_PUBLISH,
-		SIGNING_PASS_FILE, SIGNING_PASS_FD, {0}};
+	static const struct option known[] = {SIGNING_KEY, SIGNING_ROLE, SIGNING_DRAFT,
+		SIGNING_NO_PUBLISH, SIGNING_PASS_FILE, SIGNING_PASS_FD, {0}};
 	int option;
 
 	opterr = 0;
@@ -54,8 +54,8 @@ parse_options(int argc, char **argv, struct signing *o, const char **file, struc
 	}
 	if (argc - optind != 1)
 		return err_set(e, ERR_USAGE, "give one bundle file");
-	if (!o->key)
-		return err_set(e, ERR_USAGE, "--key is missing: a key of the role that releases");
+	if (signing_check(o, "a key of the role that releases", e) < 0)
+		return -1;
 	if (!o->role)
 		o->role = "releases";
 	*file = argv[optind];
@@ -119,7 +119,7 @@ run(int argc, char **argv, struct err *e)
 	if (parse_options(argc, argv, &o, &file, e) < 0 || workspace_open(o.workspace, &w, e) < 0 ||
 		metadata_load(&w, o.role, &m, e) < 0 || bundle_file_open(file, &b, e) < 0 ||
 		bundle_file_check_members(&b, e) < 0 || bundle_file_check_content(&b, e) < 0 ||
-		note_signatures(&b, &m, e) < 0 || opened_key_open(o.key, &o.pass, &key, e) < 0 ||
+		note_signatures(&b, &m, e) < 0 || signing_open(&o, &key, e) < 0 ||
 		metadata_check_signer(&m, &key.signer, e) < 0 || put_bundle(&w, &b, &m, e) < 0 ||
 		metadata_sign(&w, &m, &key.signer, e) < 0)
 		return -1;

@@ -48,8 +48,10 @@ options_read(int argc, char **argv, struct signing *o, const char **id, struct e
 		if (signing_option(o, option, optarg, e) < 0)
 			return -1;
 	}
-	if (argc - optind != 1 || !o->key)
+	if (argc - optind != 1)
 		return err_set(e, ERR_USAGE, "ID and --key K expected; see `sluice resume --help`");
+	if (signing_check(o, "a key of the rollouts role", e) < 0)
+		return -1;
 	*id = argv[optind];
 	if (!stop_id_valid(*id))
 		return err_set(e, ERR_USAGE,
@@ -138,7 +140,7 @@ run(int argc, char **argv, struct err *e)
 		return -1;
 	w.sets_aside = true;
 	if (stop_find(&w, id, &s, e) < 0 || scope_role(&w, s.path, o.role, &rollouts, e) < 0 ||
-		agree(&o, &s, e) < 0 || opened_key_open(o.key, &o.pass, &key, e) < 0 ||
+		agree(&o, &s, e) < 0 || signing_open(&o, &key, e) < 0 ||
 		metadata_check_signer(&rollouts, &key.signer, e) < 0 ||
 		scope_all_put(&w, &rollouts, e) < 0 || resume_put(&rollouts, &s, e) < 0 ||
 		metadata_sign(&w, &rollouts, &key.signer, e) < 0)

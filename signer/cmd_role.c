@@ -96,9 +96,7 @@ parse_options(int argc, char **argv, const struct option *known, bool named, str
 		return err_set(e, ERR_USAGE,
 			named ? "give the name of one role" : "there is an argument too many");
 	o->name = named ? argv[optind] : NULL;
-	if (named && !o->signing.key)
-		return err_set(e, ERR_USAGE, "--key is missing: a key of the targets role");
-	return 0;
+	return named ? signing_check(&o->signing, "a key of the targets role", e) : 0;
 }
 
 /* The scopes that the three usual roles have. */
@@ -291,8 +289,7 @@ sign_and_publish(
 {
 	AUTO_OPENED_KEY struct opened_key key = {0};
 
-	if (opened_key_open(o->signing.key, &o->signing.pass, &key, e) < 0 ||
-		metadata_sign(w, targets, &key.signer, e) < 0)
+	if (signing_open(&o->signing, &key, e) < 0 || metadata_sign(w, targets, &key.signer, e) < 0)
 		return -1;
 	return publish_here(w, targets->role, &o->signing, e);
 }
@@ -306,6 +303,7 @@ role_add(int argc, char **argv, struct err *e)
 		{"paths", required_argument, NULL, OPT_PATHS},
 		{"before", required_argument, NULL, OPT_BEFORE},
 		SIGNING_KEY,
+		SIGNING_DRAFT,
 		SIGNING_NO_PUBLISH,
 		SIGNING_PASS_FILE,
 		SIGNING_PASS_FD,
@@ -329,8 +327,8 @@ role_add(int argc, char **argv, struct err *e)
 static int
 role_remove(int argc, char **argv, struct err *e)
 {
-	static const struct option known[] = {
-		SIGNING_KEY, SIGNING_NO_PUBLISH, SIGNING_PASS_FILE, SIGNING_PASS_FD, {0}};
+	static const struct option known[] = {SIGNING_KEY, SIGNING_DRAFT, SIGNING_NO_PUBLISH,
+		SIGNING_PASS_FILE, SIGNING_PASS_FD, {0}};
 	struct role_options o = {.signing = SIGNING_INIT};
 	AUTO_WORKSPACE struct workspace w = {0};
 	AUTO_METADATA struct metadata targets = {0};

@@ -39,7 +39,7 @@ static const char help[] =
 static int
 options_read(int argc, char **argv, struct signing *o, const char **file, struct err *e)
 {
-	static const struct option known[] = {SIGNING_LONG, {NULL, 0, NULL, 0}};
+	static const struct option known[] = {SIGNING_LONG, SIGNING_DRAFT, {NULL, 0, NULL, 0}};
 	int option;
 
 	opterr = 0;
@@ -201,14 +201,13 @@ rollout_publish(int argc, char **argv, struct err *e)
 
 	if (options_read(argc, argv, &o, &file, e) < 0)
 		return -1;
-	if (!o.key)
-		return err_set(e, ERR_USAGE, "--key K is missing: whose signature?");
-	if (rollout_load(file, &r, e) < 0 || workspace_open(o.workspace, &w, e) < 0 ||
+	if (signing_check(&o, "a key of the rollouts role", e) < 0 ||
+		rollout_load(file, &r, e) < 0 || workspace_open(o.workspace, &w, e) < 0 ||
 		bundle_find(&w, &r, &bundle, e) < 0 ||
 		scope_plan_load(&w, r.name, o.role, &plan, e) < 0 ||
 		plan_bind(&r, &bundle, &plan, &bytes, &same, e) < 0 ||
 		agree(&o, &plan, &r, buf_span(&bytes), same, e) < 0 ||
-		opened_key_open(o.key, &o.pass, &key, e) < 0 ||
+		signing_open(&o, &key, e) < 0 ||
 		metadata_check_signer(&plan.role, &key.signer, e) < 0 ||
 		(!same && plan_put(&w, &plan, r.path, buf_span(&bytes), e) < 0) ||
 		metadata_sign(&w, &plan.role, &key.signer, e) < 0)

@@ -14,14 +14,17 @@ options_parse(int argc, char **argv, struct signing *s, const char **file, struc
 
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
-		if (option != OPT_KEY && option != OPT_PASS_FILE && option != OPT_PASS_FD)
+		if (option != OPT_KEY && option != OPT_SIGN_WITH && option != OPT_PASS_FILE &&
+			option != OPT_PASS_FD)
 			return err_set(e, ERR_USAGE,
 				"'%s' is unknown or lacks its value; see --help", argv[optind - 1]);
 		if (signing_option(s, option, optarg, e) < 0)
 			return -1;
 	}
-	if (optind != argc - 1 || !s->key)
+	if (optind != argc - 1)
 		return err_set(e, ERR_USAGE, "give one FILE and --key KEY; see --help");
+	if (signing_check(s, "a key that releases bundles", e) < 0)
+		return -1;
 	*file = argv[optind];
 	return 0;
 }
@@ -47,7 +50,7 @@ sign_run(int argc, char **argv, struct err *e)
 
 	if (options_parse(argc, argv, &options, &file, e) < 0 ||
 		bundle_file_open(file, &b, e) < 0 || bundle_file_check_members(&b, e) < 0 ||
-		opened_key_open(options.key, &options.pass, &key, e) < 0 ||
+		signing_open(&options, &key, e) < 0 ||
 		envelope_sign(b.document.root, &key.signer, e) < 0)
 		return -1;
 	members_of(&b, parts);

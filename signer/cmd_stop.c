@@ -199,7 +199,7 @@ run(int argc, char **argv, struct err *e)
 	w.sets_aside = true;
 	if (scope_gate_load(&w, o.name, o.signing.role, &gate, e) < 0 ||
 		gate_begin(&w, o.name, &gate, e) < 0 || agree(&o, e) < 0 ||
-		opened_key_open(o.signing.key, &o.signing.pass, &key, e) < 0 ||
+		signing_open(&o.signing, &key, e) < 0 ||
 		metadata_check_signer(&gate.role, &key.signer, e) < 0 ||
 		stop_put(&w, &o, &gate, &s, e) < 0 ||
 		metadata_sign(&w, &gate.role, &key.signer, e) < 0)

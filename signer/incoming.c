@@ -8,6 +8,7 @@
 
 #include "common/base/file.h"
 #include "common/limits.h"
+#include "signer/draft.h"
 #include "signer/place.h"
 
 void
@@ -358,6 +359,8 @@ incoming_clear(const struct incoming *in, const struct incoming_role *r, struct 
 		return 0;
 	if (strcmp(r->role, "root") != 0 && r->document &&
 		place_clear(in->workspace, r->document, e) < 0)
+		return -1;
+	if (r->document && draft_forget(in->workspace, r->role, r->document->version, e) < 0)
 		return -1;
 	return file_remove(r->path, e);
 }

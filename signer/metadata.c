@@ -11,339 +11,49 @@
 #include "common/crypto/random.h"
 #include "common/limits.h"
 #include "common/tuf/path.h"
-#include "signer/site.h"
+#include "signer/draft.h"
+#include "signer/newest.h"
 
 void
 metadata_free(struct metadata *m)
 {
 	json_decref(m->root);
 	json_decref(m->waiting);
+	json_decref(m->in_force);
 	json_decref(m->keys);
 	json_decref(m->entry);
+	json_decref(m->former_keys);
+	json_decref(m->former_entry);
 	*m = (struct metadata){0};
 }
 
-static bool
-is_root(const struct metadata *m)
-{
-	return strcmp(m->role, "root") == 0;
-}
-
-/* Finds role's keys and entry in its delegator: roles by name in root, an ordered list in targets.
- */
+/* Keys and threshold of a role's entry. */
 static int
-find_authority(const json_t *delegator, struct metadata *m, struct err *e)
+entry_keys(const json_t *keys, const json_t *entry, struct role_keys *out, struct err *e)
 {
-	const json_t *delegations = json_object_get(delegator, "delegations");
-	json_t *entry = json_object_get(json_object_get(delegator, "roles"), m->role), *each;
-	json_t *keys = json_object_get(delegations ? delegations : delegator, "keys");
-	size_t i;
-
-	json_array_foreach (json_object_get(delegations, "roles"), i, each) {
-		const char *name = json_string_value(json_object_get(each, "name"));
-
-		if (name && strcmp(name, m->role) == 0)
-			entry = each;
-	}
-	if (!entry || !keys)
-		return err_set(e, ERR_USAGE,
-			"there is no role '%s' in this workspace; see `sluice role list`", m->role);
-	json_decref(m->entry);
-	json_decref(m->keys);
-	m->entry = json_incref(entry);
-	m->keys = json_incref(keys);
-	return 0;
-}
-
-/* A role that is to be is looked for in what waits, too: it may sign while the ceremony that makes
- * it is still under way. */
-static int
-load_delegation(const struct workspace *w, struct metadata *m, struct err *e)
-{
-	AUTO_METADATA struct metadata targets = {0}, waiting = {0};
-
-	if (metadata_load_in_force(w, &targets, e) < 0)
-		return -1;
-	if (find_authority(targets.body, m, NULL) == 0)
-		return 0;
-	if (metadata_load(w, "targets", &waiting, e) < 0)
-		return -1;
-	return find_authority(waiting.body, m, e);
-}
-
-/* Who may sign: root says it of itself and of targets, targets says it of all others. */
-static int
-load_authority(const struct workspace *w, struct metadata *m, struct err *e)
-{
-	AUTO_METADATA struct metadata root = {0};
-
-	if (is_root(m))
-		return find_authority(m->body, m, e);
-	if (strcmp(m->role, "targets") != 0)
-		return load_delegation(w, m, e);
-	return metadata_load(w, "root", &root, e) < 0 ? -1 : find_authority(root.body, m, e);
-}
-
-int
-metadata_keys(const struct metadata *m, struct role_keys *out, struct err *e)
-{
-	struct role_keys k = {.keys = m->keys};
+	struct role_keys k = {.keys = keys};
 	json_t *keyids;
 
-	if (json_get_array(m->entry, "keyids", TUF_KEYS_MAX, &keyids, e) < 0 ||
-		json_get_uint(m->entry, "threshold", 1, INT64_MAX, &k.threshold, e) < 0)
-		return err_context(e, "role %s", m->role);
+	if (json_get_array(entry, "keyids", TUF_KEYS_MAX, &keyids, e) < 0 ||
+		json_get_uint(entry, "threshold", 1, INT64_MAX, &k.threshold, e) < 0)
+		return -1;
 	k.keyids = keyids;
 	*out = k;
 	return 0;
 }
 
-/* Makes root the document that m edits; takes the reference over. */
-static int
-adopt(struct metadata *m, json_t *root, struct err *e)
-{
-	if (!root)
-		return err_sys(e, ENOMEM, "%s metadata", m->role);
-	json_decref(m->root);
-	m->root = root;
-	m->body = json_object_get(root, "signed");
-	return 0;
-}
-
-static int
-adopt_empty(struct metadata *m, struct err *e)
-{
-	AUTO_JSON json_t *body = json_pack("{s:s, s:s, s:i, s:s, s:{}}", "_type", "targets",
-		"spec_version", TUF_SPEC_VERSION, "version", 0, "expires", "", "targets");
-
-	if (!body)
-		return err_sys(e, ENOMEM, "%s metadata", m->role);
-	return adopt(m, envelope_new(body), e);
-}
-
-static int
-load_published_root(const struct site *s, struct metadata *m, struct err *e)
-{
-	if (!s->root)
-		return 0;
-	m->published = s->root->version;
-	return adopt(m, json_incref(s->root->verified.root), e);
-}
-
-static int
-load_published(const struct workspace *w, struct metadata *m, struct err *e)
-{
-	AUTO_SITE struct site s = {0};
-	AUTO_DOCUMENT struct document *d = NULL;
-	struct role_keys keys;
-
-	if (site_open(w, &s, e) < 0)
-		return -1;
-	if (is_root(m))
-		return load_published_root(&s, m, e);
-	if (load_authority(w, m, e) < 0 || metadata_keys(m, &keys, e) < 0 ||
-		site_role(&s, m->role, &keys, &m->published, &d, NULL, e) < 0)
-		return -1;
-	return d ? adopt(m, json_incref(d->verified.root), e) : adopt_empty(m, e);
-}
-
-static int
-waiting_path(const struct workspace *w, const struct metadata *m, char out[PATH_MAX], struct err *e)
-{
-	char relative[sizeof("incoming/.json") + sizeof(m->role)];
-
-	(void)snprintf(relative, sizeof(relative), "incoming/%s.json", m->role);
-	return workspace_path(w, relative, out, e);
-}
-
-/* Somebody with a right to has signed it, though not yet everybody who must. */
-static int
-check_waiting(struct metadata *m, const char *path, struct err *e)
-{
-	AUTO_JSON json_t *good = NULL;
-	struct role_keys keys;
-
-	if (metadata_keys(m, &keys, e) < 0 || envelope_good_signers(m->root, &keys, &good, e) < 0)
-		return err_context(e, "%s", path);
-	if (json_array_size(good) == 0)
-		return err_set(e, ERR_UNTRUSTED,
-			"%s is not signed by any key of the role %s; remove it and sign again",
-			path, m->role);
-	return 0;
-}
-
-static int
-adopt_waiting(struct metadata *m, json_t *root, const char *path, struct err *e)
-{
-	uint64_t version;
-	json_t *body;
-
-	if (json_get_object(root, "signed", &body, e) < 0 ||
-		json_get_uint(body, "version", 1, INT64_MAX, &version, e) < 0)
-		return err_context(e, "%s", path);
-	/* Published, but the publisher was interrupted before it cleared it away. */
-	if (version == m->published && json_equal(body, m->body))
-		return 0;
-	if (version != m->published + 1)
-		return err_set(e, ERR_REFUSED,
-			"%s has version %" PRIu64 ", but version %" PRIu64
-			" is published; remove it and sign again",
-			path, version, m->published);
-	if (adopt(m, json_incref(root), e) < 0 || (is_root(m) && find_authority(m->body, m, e) < 0))
-		return -1;
-	m->waiting = json_deep_copy(m->body);
-	if (!m->waiting)
-		return err_sys(e, ENOMEM, "%s", path);
-	return check_waiting(m, path, e);
-}
-
-/* What the publisher will look for beside the threshold. */
-static int
-check_publishable(
-	const struct workspace *w, const struct metadata *m, struct span bytes, struct err *e)
-{
-	AUTO_DOCUMENT struct document *d = NULL;
-	struct role_keys keys;
-
-	if (metadata_keys(m, &keys, e) < 0)
-		return -1;
-	keys.threshold = 1;
-	if (document_read(bytes, m->role, DOCUMENT_TARGETS, &keys, &d, e) < 0)
-		return -1;
-	return metadata_check_content(w, m, e);
-}
-
-/* Leaves m as it is on failure. */
-static int
-load_waiting(const struct workspace *w, struct metadata *m, struct err *e)
-{
-	AUTO_BUF struct buf bytes = BUF_INIT(TUF_TARGETS_BYTES_MAX);
-	AUTO_METADATA struct metadata next = *m;
-	AUTO_JSON json_t *root = NULL;
-	char path[PATH_MAX];
-
-	json_incref(next.root);
-	json_incref(next.keys);
-	json_incref(next.entry);
-	if (waiting_path(w, m, path, e) < 0)
-		return -1;
-	if (!file_exists(path))
-		return 0;
-	if (file_read_regular(path, &bytes, e) < 0 ||
-		json_parse(buf_span(&bytes), path, &root, e) < 0 ||
-		adopt_waiting(&next, root, path, e) < 0)
-		return -1;
-	if (w->sets_aside && next.waiting && !is_root(m) &&
-		check_publishable(w, &next, buf_span(&bytes), e) < 0)
-		return -1;
-	metadata_free(m);
-	*m = next;
-	next = (struct metadata){0};
-	return 0;
-}
-
 int
-metadata_load(const struct workspace *w, const char *role, struct metadata *out, struct err *e)
+metadata_keys(const struct metadata *m, struct role_keys *out, struct err *e)
 {
-	AUTO_METADATA struct metadata m = {0};
-	struct err why = ERR_INIT;
-
-	if (!name_is_plain(role) || strlen(role) >= sizeof(m.role))
-		return err_set(e, ERR_USAGE, "'%s' cannot be a role's name", role);
-	(void)snprintf(m.role, sizeof(m.role), "%s", role);
-	if (load_published(w, &m, e) < 0)
-		return -1;
-	if (load_waiting(w, &m, &why) < 0) {
-		if (!w->sets_aside || !m.root)
-			return err_set(e, why.class, "%s", why.text);
-		m.leftover = why;
-	}
-	if (!m.root)
-		return err_set(e, ERR_USAGE,
-			"this workspace has no root yet; begin with `sluice root init`");
-	if (is_root(&m) && find_authority(m.body, &m, e) < 0)
-		return -1;
-	*out = m;
-	m = (struct metadata){0};
+	if (entry_keys(m->keys, m->entry, out, e) < 0)
+		return err_context(e, "role %s", m->role);
 	return 0;
 }
 
-static bool
-has_threshold(const struct metadata *m, const struct role_keys *keys)
+bool
+metadata_former_keys(const struct metadata *m, struct role_keys *out)
 {
-	AUTO_JSON json_t *good = NULL;
-
-	return envelope_good_signers(m->root, keys, &good, NULL) == 0 &&
-	       json_array_size(good) >= keys->threshold;
-}
-
-/* Whether the root that a publisher would take now is the one that is loaded. */
-static bool
-root_has_signatures(const struct workspace *w, const struct site *s)
-{
-	AUTO_METADATA struct metadata root = {0};
-	struct role_keys keys;
-
-	if (metadata_load(w, "root", &root, NULL) < 0)
-		return false;
-	if (s->root && (document_root_role(s->root, "root", &keys, NULL) < 0 ||
-			       !has_threshold(&root, &keys)))
-		return false;
-	return metadata_keys(&root, &keys, NULL) == 0 && has_threshold(&root, &keys);
-}
-
-/* The published targets.json, by the published root; m->root stays NULL where there is none. */
-static int
-load_published_targets(const struct site *s, struct metadata *m, struct err *e)
-{
-	AUTO_DOCUMENT struct document *d = NULL;
-	struct role_keys keys;
-
-	(void)snprintf(m->role, sizeof(m->role), "targets");
-	if (!s->root)
-		return 0;
-	if (find_authority(s->root->verified.body, m, e) < 0 || metadata_keys(m, &keys, e) < 0 ||
-		site_role(s, "targets", &keys, &m->published, &d, NULL, e) < 0)
-		return -1;
-	return d ? adopt(m, json_incref(d->verified.root), e) : 0;
-}
-
-int
-metadata_load_in_force(const struct workspace *w, struct metadata *out, struct err *e)
-{
-	AUTO_METADATA struct metadata next = {0}, now = {0};
-	AUTO_SITE struct site s = {0};
-	struct metadata *best = &next;
-	struct role_keys keys;
-	struct err why = ERR_INIT;
-	bool loaded = metadata_load(w, "targets", &next, &why) == 0;
-
-	if (site_open(w, &s, e) < 0)
-		return -1;
-	if (!loaded || metadata_keys(&next, &keys, NULL) < 0 || !has_threshold(&next, &keys) ||
-		!root_has_signatures(w, &s)) {
-		if (load_published_targets(&s, &now, e) < 0)
-			return -1;
-		if (now.root)
-			best = &now;
-		else if (!loaded)
-			return err_set(e, why.class, "%s", why.text);
-	}
-	*out = *best;
-	*best = (struct metadata){0};
-	return 0;
-}
-
-int
-metadata_first_root(json_t *body, struct metadata *out, struct err *e)
-{
-	AUTO_METADATA struct metadata m = {.role = "root"};
-
-	if (adopt(&m, envelope_new(body), e) < 0 || find_authority(m.body, &m, e) < 0)
-		return -1;
-	*out = m;
-	m = (struct metadata){0};
-	return 0;
+	return m->former_entry && entry_keys(m->former_keys, m->former_entry, out, NULL) == 0;
 }
 
 bool
@@ -417,7 +127,7 @@ life_of(const struct workspace *w, const struct metadata *m)
 	const char *pattern =
 		json_string_value(json_array_get(json_object_get(m->entry, "paths"), 0));
 
-	if (is_root(m))
+	if (newest_is_root(m))
 		return w->root_life_s;
 	if (strcmp(m->role, "targets") == 0)
 		return w->targets_life_s;
@@ -432,7 +142,7 @@ life_of(const struct workspace *w, const struct metadata *m)
 static int
 renew(const struct workspace *w, struct metadata *m, struct err *e)
 {
-	int64_t expires_s = clock_wall_s() + (int64_t)life_of(w, m);
+	int64_t expires_s = m->expires_s ? m->expires_s : clock_wall_s() + (int64_t)life_of(w, m);
 	char text[CLOCK_TEXT_MAX];
 
 	if (json_object_set_new(m->body, "version", json_integer((json_int_t)m->published + 1)) <
@@ -444,19 +154,30 @@ renew(const struct workspace *w, struct metadata *m, struct err *e)
 	return 0;
 }
 
-int
-metadata_check_signer(const struct metadata *m, const struct signer *s, struct err *e)
+static bool
+is_member(const struct role_keys *keys, const struct signer *s)
 {
-	struct role_keys keys;
 	const json_t *id;
 	size_t i;
 
+	json_array_foreach (keys->keyids, i, id) {
+		if (json_is_string(id) && strcmp(json_string_value(id), s->keyid) == 0)
+			return true;
+	}
+	return false;
+}
+
+int
+metadata_check_signer(const struct metadata *m, const struct signer *s, struct err *e)
+{
+	struct role_keys keys, former;
+
+	if (!s->keyid[0])
+		return 0;
 	if (metadata_keys(m, &keys, e) < 0)
 		return -1;
-	json_array_foreach (keys.keyids, i, id) {
-		if (json_is_string(id) && strcmp(json_string_value(id), s->keyid) == 0)
-			return 0;
-	}
+	if (is_member(&keys, s) || (metadata_former_keys(m, &former) && is_member(&former, s)))
+		return 0;
 	return err_set(e, ERR_REFUSED,
 		"the key %.16s is not one of the role %s; `sluice role list` shows which are",
 		s->keyid, m->role);
@@ -485,7 +206,7 @@ drop_in(const struct workspace *w, const struct metadata *m, struct err *e)
 	if (!text)
 		return err_sys(e, ENOMEM, "%s metadata", m->role);
 	if (workspace_path(w, "incoming", path, e) < 0 || dir_make(path, 0755, e) < 0 ||
-		waiting_path(w, m, path, e) < 0 || set_aside(m, path, e) < 0)
+		newest_waiting_path(w, m, path, e) < 0 || set_aside(m, path, e) < 0)
 		return -1;
 	return file_replace(path, 0644, span_str(text), e);
 }
@@ -500,19 +221,59 @@ is_expired(const struct metadata *m)
 	return !text || clock_parse(text, &expires_s, NULL) < 0 || expires_s <= clock_wall_s();
 }
 
+/* Whether it is what incoming/ or drafts/ has, and may stay that. */
+static bool
+is_same(const struct metadata *m)
+{
+	const char *text = json_string_value(json_object_get(m->body, "expires"));
+	char wanted[CLOCK_TEXT_MAX];
+
+	if (!m->waiting || !json_equal(m->waiting, m->body) || is_expired(m))
+		return false;
+	return !m->expires_s || strcmp(text, clock_format(m->expires_s, wanted)) == 0;
+}
+
+int
+metadata_prepare(const struct workspace *w, struct metadata *m, struct err *e)
+{
+	if (newest_is_root(m) && newest_find_authority(m->body, m, e) < 0)
+		return -1;
+	if (m->prepared && json_equal(m->waiting, m->body))
+		return 0;
+	if (!is_same(m)) {
+		if (renew(w, m, e) < 0)
+			return -1;
+		json_decref(m->waiting);
+		m->waiting = json_deep_copy(m->body);
+		if (!m->waiting)
+			return err_sys(e, ENOMEM, "%s metadata", m->role);
+	}
+	m->prepared = true;
+	return 0;
+}
+
+/* For others to sign. Signatures of an older version that wait are void, and would wait in vain. */
+static int
+put_draft(const struct workspace *w, const struct metadata *m, struct err *e)
+{
+	char path[PATH_MAX];
+
+	if (json_array_size(json_object_get(m->root, "signatures")) > 0)
+		return 0;
+	if (draft_write(w, m->role, m->body, e) < 0 || newest_waiting_path(w, m, path, e) < 0)
+		return -1;
+	return file_exists(path) ? file_remove(path, e) : 0;
+}
+
 int
 metadata_sign(const struct workspace *w, struct metadata *m, const struct signer *s, struct err *e)
 {
-	bool same = m->waiting && json_equal(m->waiting, m->body) && !is_expired(m);
-
-	if (is_root(m) && find_authority(m->body, m, e) < 0)
+	if (metadata_prepare(w, m, e) < 0 || metadata_check_signer(m, s, e) < 0)
 		return -1;
-	if (metadata_check_signer(m, s, e) < 0 || (!same && renew(w, m, e) < 0) ||
-		envelope_sign(m->root, s, e) < 0 || drop_in(w, m, e) < 0)
+	if (!s->keyid[0])
+		return put_draft(w, m, e);
+	if (envelope_sign(m->root, s, e) < 0 ||
+		((m->drafted || newest_is_root(m)) && draft_write(w, m->role, m->body, e) < 0))
 		return -1;
-	if (same)
-		return 0;
-	json_decref(m->waiting);
-	m->waiting = json_deep_copy(m->body);
-	return m->waiting ? 0 : err_sys(e, ENOMEM, "%s metadata", m->role);
+	return drop_in(w, m, e);
 }

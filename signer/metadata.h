@@ -1,5 +1,6 @@
 /* Role metadata as a workspace holds it: published in site/metadata, or newer and waiting in
- * incoming/ until the publisher takes it.
+ * incoming/ until the publisher takes it; or in drafts/, where this workspace keeps next versions
+ * of its own making that nobody may have signed yet (incoming/ is what anybody may have put there).
  *
  * A command that signs does: metadata_load, metadata_stage (for new content), metadata_put,
  * metadata_sign, publish_here. */
@@ -23,24 +24,37 @@ struct metadata {
 	char role[65];
 	json_t *root;	     /* the envelope */
 	json_t *body;	     /* its "signed", to be edited in place; inside root */
-	json_t *waiting;     /* "signed" as incoming/ has it; NULL when it came from elsewhere */
+	json_t *waiting;     /* "signed" as incoming/ or drafts/ has it, or NULL */
+	json_t *in_force;    /* the published envelope, or NULL */
 	uint64_t published;  /* the version in force; 0 while none is */
 	json_t *keys;	     /* who may sign, as the delegator says: KEYID -> KEY, */
 	json_t *entry;	     /* and the role's keyids, threshold, paths */
+	json_t *former_keys; /* root: as the published root says it of itself; else NULL */
+	json_t *former_entry;
+	int64_t expires_s; /* what its next version is to get; 0: as long as workspace.yaml says */
+	bool drafted;	   /* drafts/ has this version, too */
+	bool prepared;	   /* see metadata_prepare */
 	struct err leftover; /* why incoming/ROLE.json was passed over; see metadata_has_leftover */
 };
 
 void metadata_free(struct metadata *m);
 #define AUTO_METADATA CLEANUP(metadata_free)
 
-/* Loads incoming/ROLE.json where there is one, else the published version. Signatures are checked
- * on the way (root by itself, targets by root, others by targets.json): the published one must have
- * its threshold, one in incoming/ at least one good signature. Empty, with no targets, are a role
- * that has not signed anything yet, and one whose keys were replaced so far that what former keys
- * signed has no threshold any more: nothing of that is taken over. ERR_USAGE for a role that does
- * not exist, ERR_UNTRUSTED for one that is not as its keys signed it, ERR_REFUSED for one in
- * incoming/ whose version is no longer the next. Expired metadata loads. */
+/* Loads incoming/ROLE.json or drafts/ROLE.json where there is one, else the published version.
+ * Signatures are checked on the way (root and targets by root, others by targets.json): the
+ * published one must have its threshold, one in incoming/ at least one good signature (a next root
+ * by a key of the root in force) unless it is what drafts/ has. Empty, with no targets, are a role
+ * that has not signed anything yet, and a delegated one whose keys were replaced so far that what
+ * former keys signed has no threshold any more: nothing of that is taken over. ERR_USAGE for a role
+ * that does not exist, ERR_UNTRUSTED for one that is not as its keys signed it, ERR_REFUSED for one
+ * in incoming/ or drafts/ whose version is no longer the next, or where the two differ. Expired
+ * metadata loads. */
 int metadata_load(const struct workspace *w, const char *role, struct metadata *out, struct err *e);
+
+/* Makes m, which metadata_load has left empty, what former keys of the role signed and the site
+ * still lists. *found false: there is no such thing. The caller shows all of it to a person: nobody
+ * who holds the role vouches for it. */
+int metadata_take_over(const struct workspace *w, struct metadata *m, bool *found, struct err *e);
 
 /* With w->sets_aside something in incoming/ that the publisher could not take (a version that is
  * gone, strangers' signatures, content that is not there) is no error: what is published is loaded,
@@ -58,8 +72,12 @@ int metadata_first_root(json_t *body, struct metadata *out, struct err *e);
 /* The keys that may sign m, borrowed. */
 int metadata_keys(const struct metadata *m, struct role_keys *out, struct err *e);
 
-/* ERR_REFUSED when the signer's key is not one of the role's: to be asked before anything is
- * staged. */
+/* The same of the root in force, which the next root needs too. False: there is none, or m is no
+ * root. */
+bool metadata_former_keys(const struct metadata *m, struct role_keys *out);
+
+/* ERR_REFUSED when the signer's key is not one of the role's (for a next root: neither of the old
+ * nor of the new ones): to be asked before anything is staged. Nobody, for a draft, will do. */
 int metadata_check_signer(const struct metadata *m, const struct signer *s, struct err *e);
 
 /* A target as it will be listed. custom is borrowed, or NULL. */
@@ -83,11 +101,16 @@ int metadata_remove(struct metadata *m, const char *path, struct err *e);
 /* The TARGETS entry ({"length", "hashes", "custom"}) of a path, borrowed; NULL where not listed. */
 const json_t *metadata_find(const struct metadata *m, const char *path);
 
-/* Gives the document the version behind the published one and an expiry by the role's life in
- * workspace.yaml, adds the signature, and puts it durably into incoming/ROLE.json. A document that
- * is as it was loaded from incoming/, and has not expired there, keeps its version, expiry and
- * signatures and gets one more; else all older signatures go. ERR_REFUSED when the signer's key is
- * not one of the role's. */
+/* Gives the document the version behind the published one and an expiry: by m->expires_s, else by
+ * the role's life in workspace.yaml. A document that is as it was loaded from incoming/ or drafts/,
+ * and has not expired there, keeps its version, expiry and signatures; else all signatures go. Only
+ * for whoever wants to show it before it is signed; metadata_sign does it too. */
+int metadata_prepare(const struct workspace *w, struct metadata *m, struct err *e);
+
+/* Prepares the document, adds the signature, and puts it durably into incoming/ROLE.json, and a
+ * root into drafts/, too. ERR_REFUSED when the signer's key is not one of the role's. Where nobody
+ * signs (the signer's keyid is ""), the document goes into drafts/ROLE.json, for a ceremony
+ * elsewhere, and leaves incoming/. */
 int metadata_sign(
 	const struct workspace *w, struct metadata *m, const struct signer *s, struct err *e);
 

@@ -470,7 +470,15 @@ publish(const struct workspace *w, struct passphrase_source *pass, struct err *e
 int
 publish_here(const struct workspace *w, const char *role, struct signing *o, struct err *e)
 {
-	bool here = access(w->online_snapshot, R_OK) == 0 && access(w->online_timestamp, R_OK) == 0;
+	bool here;
+
+	if (o->draft) {
+		(void)printf("nobody has signed it yet: it lies in %s/drafts; `sluice metadata "
+			     "stage ROLE -o FILE` takes it to those who sign\n",
+			w->dir);
+		return 0;
+	}
+	here = access(w->online_snapshot, R_OK) == 0 && access(w->online_timestamp, R_OK) == 0;
 
 	if (here && !o->no_publish)
 		return publish_role(w, &o->pass, role, true, e);

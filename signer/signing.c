@@ -17,6 +17,12 @@ signing_option(struct signing *s, int option, const char *argument, struct err *
 	case OPT_KEY:
 		s->key = argument;
 		return 0;
+	case OPT_SIGN_WITH:
+		s->sign_with = argument;
+		return 0;
+	case OPT_DRAFT:
+		s->draft = true;
+		return 0;
 	case OPT_ROLE:
 		s->role = argument;
 		return 0;
@@ -43,12 +49,51 @@ signing_option(struct signing *s, int option, const char *argument, struct err *
 	}
 }
 
+int
+signing_check(const struct signing *s, const char *whose, struct err *e)
+{
+	if (s->draft && (s->key || s->sign_with))
+		return err_set(e, ERR_USAGE,
+			"--draft means that nobody signs here, so --key and --sign-with are out of "
+			"place");
+	if (s->sign_with && !s->key)
+		return err_set(e, ERR_USAGE,
+			"--sign-with needs --key K.pub beside it: the public half, %s", whose);
+	if (!s->key && !s->draft)
+		return err_set(e, ERR_USAGE, "--key is missing: %s", whose);
+	return 0;
+}
+
 void
 opened_key_close(struct opened_key *k)
 {
 	seckey_free(&k->secret);
 	json_decref(k->public);
 	*k = (struct opened_key){0};
+}
+
+/* path ends in ".pub" and more. */
+static bool
+is_public_name(const char *path)
+{
+	size_t len = strlen(path);
+
+	return len > strlen(".pub") && strcmp(path + len - strlen(".pub"), ".pub") == 0;
+}
+
+int
+opened_key_outside(const char *path, const char *command, struct opened_key *out, struct err *e)
+{
+	AUTO_JSON json_t *public = NULL;
+	struct signer signer = {.command = command};
+
+	if (pubkey_file_load(path, &public, e) < 0)
+		return err_context(e, "--sign-with goes with the public half of the key");
+	if (pubkey_id(public, signer.keyid, e) < 0)
+		return err_context(e, "%s", path);
+	signer.key = public;
+	*out = (struct opened_key){.public = TAKE_PTR(public), .signer = signer};
+	return 0;
 }
 
 int
@@ -58,12 +103,13 @@ opened_key_open(
 	AUTO_SECKEY struct seckey *secret = NULL;
 	AUTO_JSON json_t *public = NULL;
 	struct signer signer = {0};
-	size_t len = strlen(path);
 	uint8_t raw[32];
 
-	if (len > strlen(".pub") && strcmp(path + len - strlen(".pub"), ".pub") == 0)
-		return err_set(e, ERR_USAGE, "%s is a public key; its secret one signs, %.*s.key",
-			path, (int)(len - strlen(".pub")), path);
+	if (is_public_name(path))
+		return err_set(e, ERR_USAGE,
+			"%s is a public key; its secret one signs, %.*s.key, or a device that "
+			"--sign-with asks",
+			path, (int)(strlen(path) - strlen(".pub")), path);
 	if (seckey_load(path, passphrase_ask, pass, &secret, e) < 0)
 		return -1;
 	seckey_public(secret, raw);
@@ -75,4 +121,13 @@ opened_key_open(
 	out->secret = TAKE_PTR(secret);
 	out->public = TAKE_PTR(public);
 	return 0;
+}
+
+int
+signing_open(struct signing *s, struct opened_key *out, struct err *e)
+{
+	if (s->draft)
+		return 0;
+	return s->sign_with ? opened_key_outside(s->key, s->sign_with, out, e)
+			    : opened_key_open(s->key, &s->pass, out, e);
 }

@@ -69,7 +69,8 @@ child_exec(const struct process *p, const struct pipes *pipes, char *const *env)
 	int failure = pipes->failure[1];
 	sigset_t none;
 
-	(void)setpgid(0, 0);
+	if (!p->asks_at_terminal)
+		(void)setpgid(0, 0);
 	if (child_descriptors(p, pipes) == 0) {
 		failure = FD_FAILURE;
 		(void)signal(SIGPIPE, SIG_DFL);

@@ -2,6 +2,7 @@
 #ifndef SLUICE_BASE_PROCESS_H
 #define SLUICE_BASE_PROCESS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/base/buf.h"
@@ -18,6 +19,9 @@ struct process {
 	/* Asked all the while, or NULL. When it says no, the group gets SIGTERM, and SIGKILL what
 	 * is left of it after PROCESS_GRACE_MS; the answer's error is the result. */
 	const struct keep_going *keep_going;
+	/* It stays in our process group, so that it may ask a person at our terminal (the kernel
+	 * stops whoever reads there from another group). After timeout_ms it alone is killed. */
+	bool asks_at_terminal;
 };
 enum { PROCESS_GRACE_MS = 5000 };
 

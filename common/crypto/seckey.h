@@ -48,7 +48,8 @@ int seckey_sign(const struct seckey *k, struct span message, uint8_t signature[6
 int pubkey_file_load(const char *path, json_t **out, struct err *e);
 
 /* Something that signs: a secret key in memory, or a command (--sign-with) whose standard input
- * gets the exact bytes and whose standard output is the raw signature, for the KEY object `key`. */
+ * gets the exact bytes and whose standard output is the signature by the KEY object `key`, in a
+ * form that answer.h knows. The command may ask its user at the terminal. */
 struct signer {
 	const struct seckey *seckey; /* or NULL */
 	const char *command;	     /* or NULL; split at blanks, run without a shell */

@@ -4,6 +4,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/process.h"
+#include "common/crypto/answer.h"
 #include "common/crypto/pubkey.h"
 #include "common/crypto/seckey.h"
 #include "common/limits.h"
@@ -34,8 +35,11 @@ command_sign(const char *command, struct span message, struct buf *out, struct e
 {
 	const char *words[COMMAND_WORDS_MAX + 1] = {0};
 	AUTO_FREE char *text = strdup(command);
-	struct process p = {
-		.argv = words, .input = message, .output = out, .timeout_ms = COMMAND_TIMEOUT_MS};
+	struct process p = {.argv = words,
+		.input = message,
+		.output = out,
+		.timeout_ms = COMMAND_TIMEOUT_MS,
+		.asks_at_terminal = true};
 	int status;
 
 	if (!text)
@@ -49,31 +53,44 @@ command_sign(const char *command, struct span message, struct buf *out, struct e
 	return 0;
 }
 
+/* A command may hold another key than it was said to: its answer has to verify. */
 static int
-make_signature(const struct signer *s, struct span message, struct buf *out, struct err *e)
+outside_signature(const struct signer *s, const struct pubkey *key, struct span message,
+	struct buf *out, struct err *e)
+{
+	AUTO_BUF struct buf answer = BUF_INIT(ANSWER_BYTES_MAX);
+
+	if (command_sign(s->command, message, &answer, e) < 0)
+		return -1;
+	if (answer_read(key, message, buf_span(&answer), out, e) < 0)
+		return err_context(e, "--sign-with %.200s: as key %.16s", s->command, s->keyid);
+	return 0;
+}
+
+/* Memory may flip a bit, and halves of a key file may not belong together: what does not verify
+ * here is never handed on. */
+static int
+own_signature(const struct signer *s, const struct pubkey *key, struct span message,
+	struct buf *out, struct err *e)
 {
 	uint8_t signature[ED25519_BYTES];
 
-	if (s->command)
-		return command_sign(s->command, message, out, e);
 	if (!s->seckey)
 		return err_set(e, ERR_USAGE, "there is no secret key and no command to sign with");
 	if (seckey_sign(s->seckey, message, signature, e) < 0)
 		return -1;
+	if (pubkey_verify(key, message, span_of(signature, sizeof(signature)), e) < 0)
+		return err_context(e, "signing as key %.16s", s->keyid);
 	return buf_append(out, signature, sizeof(signature), e);
 }
 
 int
 signer_sign(const struct signer *s, struct span message, struct buf *out, struct err *e)
 {
-	AUTO_BUF struct buf signature = BUF_INIT(SIGNATURE_BYTES_MAX);
 	AUTO_PUBKEY struct pubkey *key = NULL;
 
-	if (pubkey_parse(s->key, &key, e) < 0 || make_signature(s, message, &signature, e) < 0)
+	if (pubkey_parse(s->key, &key, e) < 0)
 		return -1;
-	/* A command may hold another key than it was said to, and memory may flip a bit: what does
-	 * not verify here is never handed on. */
-	if (pubkey_verify(key, message, buf_span(&signature), e) < 0)
-		return err_context(e, "signing as key %.16s", s->keyid);
-	return buf_append(out, signature.data, signature.len, e);
+	return s->command ? outside_signature(s, key, message, out, e)
+			  : own_signature(s, key, message, out, e);
 }

@@ -1,0 +1,25 @@
+/* Inside metadata: how the newest version of a role is found, for newest.c and metadata.c. */
+#ifndef SLUICE_SIGNER_NEWEST_H
+#define SLUICE_SIGNER_NEWEST_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "signer/metadata.h"
+
+static inline bool
+newest_is_root(const struct metadata *m)
+{
+	return strcmp(m->role, "root") == 0;
+}
+
+/* Finds m's keys and entry in its delegator's "signed": roles by name in root, an ordered list in
+ * targets. ERR_USAGE where there is no such role. */
+int newest_find_authority(const json_t *delegator, struct metadata *m, struct err *e);
+
+/* incoming/ROLE.json. */
+int newest_waiting_path(
+	const struct workspace *w, const struct metadata *m, char out[PATH_MAX], struct err *e);
+
+#endif
