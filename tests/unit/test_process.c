@@ -365,83 +365,86 @@ what_will_not_end_when_told_to_is_killed(void **state)
 	assert_int_equal(process_run(&p, &status, &e), -1);
 	assert_int_equal(e.class, ERR_STOPPED);
 	assert_true(clock_boot_ms() - start_ms < 2 * PROCESS_GRACE_MS);
+}
 
-	/* In the child of forkpty: a program asks at our terminal. Exits 0 for the answer expected.
-	 */
-	static void __attribute__((noreturn)) ask_at_terminal(bool asks)
-	{
-		const char *argv[] = {
-			"/bin/sh", "-c", "printf PIN: >/dev/tty; read x </dev/tty; echo $x", NULL};
-		AUTO_BUF struct buf out = BUF_INIT(100);
-		int status = -1;
-		int rc = process_run(&(struct process){.argv = argv,
-					     .input = span_str("bytes to be signed"),
-					     .output = &out,
-					     .timeout_ms = asks ? 20000 : 500,
-					     .asks_at_terminal = asks},
-			&status, NULL);
+/* In the child of forkpty: a program asks at our terminal. Exits 0 for the answer expected. */
+static void __attribute__((noreturn)) ask_at_terminal(bool asks)
+{
+	const char *argv[] = {
+		"/bin/sh", "-c", "printf PIN: >/dev/tty; read x </dev/tty; echo $x", NULL};
+	AUTO_BUF struct buf out = BUF_INIT(100);
+	int status = -1;
+	int rc = process_run(&(struct process){.argv = argv,
+				     .input = span_str("bytes to be signed"),
+				     .output = &out,
+				     .timeout_ms = asks ? 20000 : 500,
+				     .asks_at_terminal = asks},
+		&status, NULL);
 
-		_exit(rc < 0 ? 1 : strcmp(buf_str(&out), "1234\n") != 0);
-	}
+	_exit(rc < 0 ? 1 : strcmp(buf_str(&out), "1234\n") != 0);
+}
 
-	static int at_terminal(bool asks)
-	{
-		char prompt[64];
-		int terminal, wait_status = -1;
-		pid_t pid = forkpty(&terminal, NULL, NULL, NULL);
+static int
+at_terminal(bool asks)
+{
+	char prompt[64];
+	int terminal, wait_status = -1;
+	pid_t pid = forkpty(&terminal, NULL, NULL, NULL);
 
-		assert_true(pid >= 0);
-		if (pid == 0)
-			ask_at_terminal(asks);
-		(void)!read(terminal, prompt, sizeof(prompt));
-		assert_int_equal(write(terminal, "1234\n", 5), 5);
-		/* Read to its end, or a terminal that nobody listens to would hold the child up. */
-		while (read(terminal, prompt, sizeof(prompt)) > 0)
-			;
-		assert_int_equal(waitpid(pid, &wait_status, 0), pid);
-		(void)close(terminal);
-		return WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
-	}
+	assert_true(pid >= 0);
+	if (pid == 0)
+		ask_at_terminal(asks);
+	(void)!read(terminal, prompt, sizeof(prompt));
+	assert_int_equal(write(terminal, "1234\n", 5), 5);
+	/* Read to its end, or a terminal that nobody listens to would hold the child up. */
+	while (read(terminal, prompt, sizeof(prompt)) > 0)
+		;
+	assert_int_equal(waitpid(pid, &wait_status, 0), pid);
+	(void)close(terminal);
+	return WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
+}
 
-	static void a_program_may_ask_for_a_pin_at_our_terminal(void **state)
-	{
-		(void)state;
-		assert_int_equal(at_terminal(true), 0);
-	}
+static void
+a_program_may_ask_for_a_pin_at_our_terminal(void **state)
+{
+	(void)state;
+	assert_int_equal(at_terminal(true), 0);
+}
 
-	static void a_program_that_is_not_to_ask_is_stopped_when_it_does(void **state)
-	{
-		(void)state;
-		assert_int_equal(at_terminal(false), 1);
-	}
+static void
+a_program_that_is_not_to_ask_is_stopped_when_it_does(void **state)
+{
+	(void)state;
+	assert_int_equal(at_terminal(false), 1);
+}
 
 #define test_in_folder(test) cmocka_unit_test_setup_teardown(test, folder_enter, folder_leave)
 
-	int main(void)
-	{
-		const struct CMUnitTest tests[] = {
-			cmocka_unit_test(output_and_exit_status_are_returned),
-			cmocka_unit_test(standard_input_is_empty_unless_given),
-			cmocka_unit_test(more_than_a_pipe_holds_goes_through_both_ways),
-			cmocka_unit_test(a_program_may_ignore_its_input),
-			cmocka_unit_test(a_program_that_is_not_there_is_a_system_error),
-			cmocka_unit_test(an_exit_status_of_127_is_the_programs_own),
-			cmocka_unit_test(death_by_signal_is_a_system_error),
-			cmocka_unit_test(blocked_and_ignored_signals_are_not_handed_on),
-			cmocka_unit_test(a_program_may_ask_for_a_pin_at_our_terminal),
-			cmocka_unit_test(a_program_that_is_not_to_ask_is_stopped_when_it_does),
-			test_in_folder(what_runs_too_long_is_killed_with_its_children),
-			cmocka_unit_test(too_much_output_ends_it),
-			cmocka_unit_test(extra_variables_replace_ours),
-			cmocka_unit_test(no_descriptor_of_ours_is_inherited),
-			test_in_folder(
-				parts_run_in_order_with_arguments_and_stop_at_the_first_failure),
-			test_in_folder(parts_that_are_not_plain_executables_are_passed_over),
-			test_in_folder(what_may_not_go_on_is_told_to_end),
-			cmocka_unit_test(what_will_not_end_when_told_to_is_killed),
-			test_in_folder(a_part_that_cannot_start_or_does_not_end_fails),
-			test_in_folder(more_arguments_than_fit_are_refused_and_not_dropped),
-		};
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(output_and_exit_status_are_returned),
+		cmocka_unit_test(standard_input_is_empty_unless_given),
+		cmocka_unit_test(more_than_a_pipe_holds_goes_through_both_ways),
+		cmocka_unit_test(a_program_may_ignore_its_input),
+		cmocka_unit_test(a_program_that_is_not_there_is_a_system_error),
+		cmocka_unit_test(an_exit_status_of_127_is_the_programs_own),
+		cmocka_unit_test(death_by_signal_is_a_system_error),
+		cmocka_unit_test(blocked_and_ignored_signals_are_not_handed_on),
+		cmocka_unit_test(a_program_may_ask_for_a_pin_at_our_terminal),
+		cmocka_unit_test(a_program_that_is_not_to_ask_is_stopped_when_it_does),
+		test_in_folder(what_runs_too_long_is_killed_with_its_children),
+		cmocka_unit_test(too_much_output_ends_it),
+		cmocka_unit_test(extra_variables_replace_ours),
+		cmocka_unit_test(no_descriptor_of_ours_is_inherited),
+		test_in_folder(parts_run_in_order_with_arguments_and_stop_at_the_first_failure),
+		test_in_folder(parts_that_are_not_plain_executables_are_passed_over),
+		test_in_folder(what_may_not_go_on_is_told_to_end),
+		cmocka_unit_test(what_will_not_end_when_told_to_is_killed),
+		test_in_folder(a_part_that_cannot_start_or_does_not_end_fails),
+		test_in_folder(more_arguments_than_fit_are_refused_and_not_dropped),
+	};
 
-		return cmocka_run_group_tests(tests, NULL, NULL);
-	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
