@@ -327,7 +327,8 @@ job_set_flow(struct job *j, int64_t deadline_ms)
 
 	return SET(CURLOPT_NOSIGNAL, 1L) && SET(CURLOPT_ERRORBUFFER, j->curl_text) &&
 	       SET(CURLOPT_PRIVATE, j) && SET(CURLOPT_WRITEFUNCTION, on_body) &&
-	       SET(CURLOPT_WRITEDATA, j) && SET(CURLOPT_LOW_SPEED_LIMIT, 1L) &&
+	       SET(CURLOPT_WRITEDATA, j) &&
+	       SET(CURLOPT_LOW_SPEED_LIMIT, (long)NET_BYTES_PER_S_MIN) &&
 	       SET(CURLOPT_LOW_SPEED_TIME, stall_s) &&
 	       SET(CURLOPT_CONNECTTIMEOUT, stall_s < CONNECT_S_MAX ? stall_s : CONNECT_S_MAX) &&
 	       (deadline_ms == 0 || SET(CURLOPT_TIMEOUT_MS, (long)deadline_ms));
