@@ -12,12 +12,14 @@
 #include "signer/workspace.h"
 
 static const char help[] =
-	"usage: sluice resume ID --key K [--yes] [--no-publish] [-w DIR]\n"
+	"usage: sluice resume ID [PLAN | --all] --key K [--yes] [--no-publish] [-w DIR]\n"
 	"\n"
 	"Lifts one stop by its id, which `sluice gate show` tells. The signature is that of the\n"
 	"rollouts role that owns the plan; a stop of every box is lifted by the role that may\n"
 	"speak for rollouts/all.json. Waves stay as open as they were.\n"
 	"\n"
+	"  PLAN, --all        whose stop it is, where boxes report one that no gate shows: they\n"
+	"                     stay stopped though who held a gates key took it out again\n"
 	"  --key K            the secret key to sign with, of the rollouts role\n"
 	"  --role ROLE        a role other than the first that may speak for the plan\n"
 	"  --yes              do not ask\n"
@@ -36,27 +38,37 @@ struct search {
 	struct stop stop;
 };
 
+struct resume_options {
+	struct signing signing;
+	const char *id, *name; /* name: of the plan, "all", or NULL to look for the stop */
+};
+
 static int
-options_read(int argc, char **argv, struct signing *o, const char **id, struct err *e)
+options_read(int argc, char **argv, struct resume_options *o, struct err *e)
 {
-	static const struct option known[] = {SIGNING_LONG, {NULL, 0, NULL, 0}};
+	static const struct option known[] = {
+		SIGNING_LONG, {"all", no_argument, NULL, 1}, {NULL, 0, NULL, 0}};
 	int option;
 
 	opterr = 0;
 	optind = 0;
 	while ((option = getopt_long(argc, argv, SIGNING_SHORT, known, NULL)) != -1) {
-		if (signing_option(o, option, optarg, e) < 0)
+		if (option == 1)
+			o->name = "all";
+		else if (signing_option(&o->signing, option, optarg, e) < 0)
 			return -1;
 	}
-	if (argc - optind != 1)
+	if (argc - optind < 1 || argc - optind > (o->name ? 1 : 2))
 		return err_set(e, ERR_USAGE, "ID and --key K expected; see `sluice resume --help`");
-	if (signing_check(o, "a key of the rollouts role", e) < 0)
+	if (signing_check(&o->signing, "a key of the rollouts role", e) < 0)
 		return -1;
-	*id = argv[optind];
-	if (!stop_id_valid(*id))
+	o->id = argv[optind];
+	if (optind + 1 < argc)
+		o->name = argv[optind + 1];
+	if (!stop_id_valid(o->id))
 		return err_set(e, ERR_USAGE,
 			"'%.64s' is not a stop's id: %d digits, which `sluice gate show` tells",
-			*id, STOP_ID_SIZE - 1);
+			o->id, STOP_ID_SIZE - 1);
 	return 0;
 }
 
@@ -80,13 +92,28 @@ gate_search(void *arg, const struct metadata *m, const char *path, struct err *e
 }
 
 static int
-stop_find(const struct workspace *w, const char *id, struct search *out, struct err *e)
+stop_find(const struct workspace *w, const struct resume_options *o, struct search *out,
+	struct err *e)
 {
-	*out = (struct search){.w = w, .id = id};
-	if (scope_each(w, "gates", gate_search, out, e) < 0)
+	char named[TUF_PATH_MAX + 1];
+
+	*out = (struct search){.w = w, .id = o->id};
+	if (o->name && scope_path("rollouts", o->name, named, e) < 0)
 		return -1;
-	if (!out->found)
-		return err_set(e, ERR_USAGE, "no gate has a stop %s; see `sluice gate show`", id);
+	/* Where it is said whose stop it is, gates that cannot be read stand in nobody's way. */
+	if (scope_each(w, "gates", gate_search, out, o->name ? NULL : e) < 0 && !o->name)
+		return -1;
+	if (!out->found && !o->name)
+		return err_set(e, ERR_USAGE,
+			"no gate has a stop %s; see `sluice gate show`. Where boxes report it all "
+			"the same, say whose it is: `sluice resume ID PLAN`, or --all",
+			o->id);
+	if (out->found && o->name && strcmp(named, out->path) != 0)
+		return err_set(e, ERR_USAGE, "stop %s is of %s", o->id, out->path);
+	if (!out->found) {
+		memcpy(out->path, named, sizeof(named));
+		(void)snprintf(out->stop.reason, sizeof(out->stop.reason), "no gate shows it");
+	}
 	return 0;
 }
 
@@ -122,7 +149,8 @@ agree(const struct signing *o, const struct search *s, struct err *e)
 	if (o->yes)
 		return 0;
 	(void)snprintf(question, sizeof(question), "Lift the stop of %s for %s (%s)?",
-		clock_format(s->stop.at_s, at), s->path, s->stop.reason);
+		s->found ? clock_format(s->stop.at_s, at) : "some time ago", s->path,
+		s->stop.reason);
 	return ui_confirm(question, e);
 }
 
@@ -132,22 +160,22 @@ run(int argc, char **argv, struct err *e)
 	AUTO_WORKSPACE struct workspace w = {0};
 	AUTO_METADATA struct metadata rollouts = {0};
 	AUTO_OPENED_KEY struct opened_key key = {0};
-	struct signing o = SIGNING_INIT;
+	struct resume_options o = {.signing = SIGNING_INIT};
 	struct search s;
-	const char *id = NULL;
 
-	if (options_read(argc, argv, &o, &id, e) < 0 || workspace_open(o.workspace, &w, e) < 0)
+	if (options_read(argc, argv, &o, e) < 0 || workspace_open(o.signing.workspace, &w, e) < 0)
 		return -1;
 	w.sets_aside = true;
-	if (stop_find(&w, id, &s, e) < 0 || scope_role(&w, s.path, o.role, &rollouts, e) < 0 ||
-		agree(&o, &s, e) < 0 || signing_open(&o, &key, e) < 0 ||
+	if (stop_find(&w, &o, &s, e) < 0 ||
+		scope_role(&w, s.path, o.signing.role, &rollouts, e) < 0 ||
+		agree(&o.signing, &s, e) < 0 || signing_open(&o.signing, &key, e) < 0 ||
 		metadata_check_signer(&rollouts, &key.signer, e) < 0 ||
 		scope_all_put(&w, &rollouts, e) < 0 || resume_put(&rollouts, &s, e) < 0 ||
 		metadata_sign(&w, &rollouts, &key.signer, e) < 0)
 		return -1;
 	leftover_say(&rollouts);
-	(void)printf("lifts stop %s: %s\n", id, s.stop.reason);
-	return publish_here(&w, rollouts.role, &o, e);
+	(void)printf("lifts stop %s: %s\n", o.id, s.stop.reason);
+	return publish_here(&w, rollouts.role, &o.signing, e);
 }
 
 const struct command cmd_resume = {

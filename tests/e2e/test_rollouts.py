@@ -205,6 +205,24 @@ class Rollouts(unittest.TestCase):
         self.assertEqual(self.entry("rollouts/all.json")["custom"], {"resumes": [stop]})
         self.assertNotIn("custom", self.entry("rollouts/stable.json"))
 
+    def test_a_stop_that_no_gate_shows_is_lifted_where_it_is_said_to_be(self):
+        """Boxes remember one that was taken out again, with a stolen gates key, say."""
+        self.publish()
+        self.ws.open_gate("canary")
+        gone, stop = "ab" * 16, self.ws.stop("stable")
+        self.refused(2, "resume", gone, "--key", self.key("rollouts"), "--yes",
+                     says="ID PLAN`, or --all")
+        self.ws.resume(gone, "stable")
+        self.ws.resume(gone, "--all")
+        self.assertEqual(self.entry("rollouts/stable.json")["custom"], {"resumes": [gone]})
+        self.assertEqual(self.entry("rollouts/all.json")["custom"], {"resumes": [gone]})
+        self.refused(2, "resume", stop, "--all", "--key", self.key("rollouts"), "--yes",
+                     says="is of rollouts/stable.json")
+        self.refused(2, "resume", gone, "stable", "--all", "--key", self.key("rollouts"), "--yes")
+        self.refused(1, "resume", gone, "nothing", "--key", self.key("rollouts"), "--yes")
+        self.ws.resume(stop, "stable")
+        self.assertNotIn("STOPPED", self.ws.sluice("gate", "show").stdout)
+
     def test_everything_can_be_stopped_before_there_is_a_plan(self):
         self.ws.sluice("stop", "--all", "--reason", "x", "--key", self.key("gates"), "--yes")
         stop = self.gate("all")["stops"][0]["id"]

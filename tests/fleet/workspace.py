@@ -162,8 +162,10 @@ class Workspace:
         new, = set(self.stop_ids()) - before
         return new
 
-    def resume(self, stop_id, **kwargs):
-        return self.sluice("resume", stop_id, "--key", self.key("rollouts"), "--yes", **kwargs)
+    def resume(self, stop_id, *of, **kwargs):
+        """of: the plan, or --all, where no gate shows the stop any more."""
+        return self.sluice("resume", stop_id, *of, "--key", self.key("rollouts"), "--yes",
+                           **kwargs)
 
     def publish(self, **kwargs):
         return self.sluice("publish", **kwargs)
