@@ -1,4 +1,4 @@
-"""Servers that send elsewhere, refuse, lie or ask for too much patience; and floods by ourselves."""
+"""Servers that send elsewhere, refuse, lie or ask for too much patience; our own floods."""
 import os
 import signal
 import threading
