@@ -4,6 +4,7 @@
 #   make demo             a workspace, a fleet of eight boxes, an update, an attack, a stop
 #   make test             all that CI needs; ends with "N passed, N failed"
 #   make asan             the same suite under the address and undefined-behaviour sanitizers
+#   make fuzz             every parser of bytes from outside, SECONDS=10 each
 #   make lint             clang-tidy, cppcheck, format, and the house's own rules
 #   make bench            figures beside peers'
 #   make conformance SUITE=DIR
@@ -74,12 +75,21 @@ AGENT_OBJ := $(call obj,$(AGENT_SRC))
 # (all but their main), so it may look into any of them.
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(UNIT_SRC))
+# A fuzz target tests/fuzz/fuzz_NAME.c is driven by libFuzzer in VARIANT=fuzz, and elsewhere by
+# replay.c, which runs a corpus through it.
+FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_BIN := $(patsubst %.c,$(B)/%,$(FUZZ_SRC))
+FUZZ_OBJ := $(call obj,tests/fuzz/harness.c $(if $(filter fuzz,$(VARIANT)),,tests/fuzz/replay.c))
+FUZZ_LD = $(if $(filter fuzz,$(VARIANT)),-fsanitize=fuzzer) $(foreach f,$(FUZZ_WRAP),-Wl,--wrap=$(f))
+# What a target plays itself: a process, or a network.
+$(B)/tests/fuzz/fuzz_net: FUZZ_WRAP := fork socketpair kill waitpid
+SECONDS ?= 10
 TOOL_SRC := $(sort $(wildcard tests/tools/*.c))
 TOOL_BIN := $(patsubst tests/tools/%.c,$(B)/tests/tools/%,$(TOOL_SRC))
 CONFORMANCE_SRC := $(sort $(wildcard tests/conformance/*.c))
 
 .DELETE_ON_ERROR:
-.PHONY: all deps demo test asan unit tools lint bench install clean format \
+.PHONY: all deps demo test asan unit tools fuzz fuzzers lint bench install clean format \
 	conformance conformance-client
 
 all: build/sluice build/sluice-agent
@@ -115,6 +125,10 @@ $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(B)/libsigner.a $(B)/libagent.
 	$(call say,LINK)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(B)/libsigner.a $(B)/libagent.a $(B)/libcommon.a \
 		-lcmocka $(sort $(LIBS_AGENT) $(LIBS_SIGNER))
+$(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(FUZZ_OBJ) $(B)/libsigner.a $(B)/libagent.a \
+		$(B)/libcommon.a
+	$(call say,LINK)
+	$(Q)$(CC) $(LDFLAGS_ALL) $(FUZZ_LD) -o $@ $^ $(sort $(LIBS_AGENT) $(LIBS_SIGNER))
 $(B)/tests/tools/%: $(B)/tests/tools/%.o $(B)/libagent.a $(B)/libcommon.a
 	$(call say,LINK)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(B)/libagent.a $(B)/libcommon.a $(LIBS_AGENT)
@@ -130,9 +144,11 @@ conformance: conformance-client
 	cd $(SUITE) && $(SUITE_PYTEST) tuf_conformance --entrypoint $(CURDIR)/tests/conformance/client
 
 # Kept, or a change in one room would compile every test again.
-.SECONDARY: $(UNIT_BIN:=.o) $(TOOL_BIN:=.o) $(call obj,$(CONFORMANCE_SRC))
+.SECONDARY: $(UNIT_BIN:=.o) $(TOOL_BIN:=.o) $(FUZZ_BIN:=.o) $(FUZZ_OBJ) \
+	$(call obj,$(CONFORMANCE_SRC))
 unit: $(UNIT_BIN)
 tools: $(TOOL_BIN)
+fuzzers: $(FUZZ_BIN)
 
 deps:
 	@if [ "$(DEPS)" = skip ]; then exit 0; fi; \
@@ -150,11 +166,15 @@ deps:
 test: deps
 	@$(MAKE) --no-print-directory test-run
 .PHONY: test-run
-test-run: all unit tools conformance-client
+test-run: all unit tools fuzzers conformance-client
 	$(PYTHON) tests/run --build $(B)
 
 asan: deps
 	@$(MAKE) --no-print-directory VARIANT=asan test-run
+
+fuzz: deps
+	@$(MAKE) --no-print-directory VARIANT=fuzz fuzzers
+	$(PYTHON) tests/fuzz/run --build build/fuzz --seconds $(SECONDS)
 
 demo: deps
 	@$(MAKE) --no-print-directory all tools
@@ -178,4 +198,5 @@ clean:
 	rm -rf build
 
 -include $(COMMON_OBJ:.o=.d) $(SIGNER_OBJ:.o=.d) $(AGENT_OBJ:.o=.d) $(UNIT_BIN:=.d) $(TOOL_BIN:=.d) \
-	$(patsubst %.c,$(B)/%.d,$(CONFORMANCE_SRC))
+	$(patsubst %.c,$(B)/%.d,$(CONFORMANCE_SRC)) \
+	$(FUZZ_BIN:=.d) $(FUZZ_OBJ:.o=.d)

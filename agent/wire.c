@@ -110,7 +110,8 @@ values_hold(const struct wire_message *m)
 	case WIRE_ANSWER:
 		return m->status >= STATUS_MIN && m->status <= STATUS_MAX && m->retry_after_s >= -1;
 	case WIRE_END:
-		return class_valid(m->class) && m->errnum >= 0;
+		return class_valid(m->class) && m->errnum >= 0 &&
+		       (m->id != 0 || m->class != ERR_NONE);
 	default:
 		return true;
 	}

@@ -32,7 +32,8 @@ enum wire_type {
 	WIRE_READY,  /* the child can take requests */
 	WIRE_ANSWER, /* id, status, retry_after_s, etag: once, before any data */
 	WIRE_DATA,   /* id, body: 1 to WIRE_DATA_MAX bytes */
-	WIRE_END,    /* id (0: the child cannot work), class, errnum, text: nothing follows */
+	WIRE_END,    /* id (0: the child cannot work, and class says why), class, errnum, text:
+		      * nothing follows */
 };
 
 enum wire_to { WIRE_TO_CHILD, WIRE_TO_PARENT };

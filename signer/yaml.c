@@ -247,18 +247,45 @@ builder_open(struct builder *b, enum node_kind kind, struct fy_token *start, str
 	return 0;
 }
 
+static void
+token_iter_free(struct fy_token_iter **i)
+{
+	if (*i)
+		fy_token_iter_destroy(*i);
+}
+
+/* Piece by piece: fy_token_get_text() of libfyaml 0.7.12 leaks what it gathers of a text with many
+ * pieces, as quoted quotes are. */
+static int
+token_text(const struct yaml *y, struct fy_token *t, struct buf *out, struct err *e)
+{
+	CLEANUP(token_iter_free) struct fy_token_iter *i = fy_token_iter_create(t);
+	const struct fy_iter_chunk *piece = NULL;
+	int failed = 0;
+
+	if (!i)
+		return no_memory(e);
+	while ((piece = fy_token_iter_chunk_next(i, piece, &failed))) {
+		if (buf_append(out, piece->str, piece->len, e) < 0)
+			return -1;
+	}
+	return failed ? token_error(y, t, e, "an escape in this text is wrong") : 0;
+}
+
 static int
 builder_scalar(struct builder *b, const struct fy_event *event, struct err *e)
 {
+	AUTO_BUF struct buf text = BUF_INIT(SIZE_MAX / 2);
 	struct fy_token *value = event->scalar.value;
-	struct yaml_node *n = node_new(NODE_SCALAR, value);
-	size_t len = 0;
-	const char *text = value ? fy_token_get_text(value, &len) : NULL;
+	struct yaml_node *n;
 	enum fy_scalar_style style;
 
+	if (value && token_text(b->doc, value, &text, e) < 0)
+		return -1;
+	n = node_new(NODE_SCALAR, value);
 	if (!n)
 		return no_memory(e);
-	n->text = strndup(text ? text : "", len);
+	n->text = strdup(buf_str(&text));
 	style = value ? fy_token_scalar_style(value) : FYSS_PLAIN;
 	n->plain = style == FYSS_PLAIN;
 	if ((style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED) && n->column > 1)
@@ -268,7 +295,7 @@ builder_scalar(struct builder *b, const struct fy_event *event, struct err *e)
 		return no_memory(e);
 	}
 	/* Escapes can spell what the file itself may not hold. */
-	if (text && text_span((const uint8_t *)text, len) != len) {
+	if (text_span(text.data, text.len) != text.len) {
 		(void)yaml_error(b->doc, n, e, "an escape makes a control character here");
 		yaml_node_free(n);
 		return -1;

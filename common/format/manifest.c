@@ -7,6 +7,7 @@
 
 #include "common/base/file.h"
 #include "common/base/num.h"
+#include "common/format/field.h"
 #include "common/format/hints.h"
 #include "common/format/index.h"
 
@@ -77,16 +78,6 @@ get_name(const json_t *j, const char *key, char *out, size_t max, struct err *e)
 	if (json_get_string(j, key, max, &text, e) < 0)
 		return -1;
 	return copy_name(text, key, out, max, e);
-}
-
-static int
-get_digest(const json_t *j, struct digest *out, struct err *e)
-{
-	const char *hex;
-
-	if (json_get_string(j, "sha256", DIGEST_HEX_SIZE - 1, &hex, e) < 0)
-		return -1;
-	return digest_parse(hex, out, e);
 }
 
 /* A list of different plain names. */
@@ -172,7 +163,7 @@ parse_member(const json_t *j, struct payload *p, int *last_role, struct err *e)
 		return err_set(e, ERR_MALFORMED, "%s stands twice, or not in order", name);
 	m = &p->members[role];
 	if (json_get_uint(j, "size", 0, member_bytes_max[role], &m->size, e) < 0 ||
-		get_digest(j, &m->digest, e) < 0)
+		field_sha256(j, "sha256", &m->digest, e) < 0)
 		return err_context(e, "%s", name);
 	m->present = true;
 	*last_role = (int)role;
@@ -247,7 +238,7 @@ parse_payload(const json_t *j, struct payload *p, struct err *e)
 		get_name(j, "slot", p->slot_class, NAME_BYTES_MAX, e) < 0 ||
 		parse_kind(j, &p->kind, e) < 0 ||
 		json_get_uint(j, "size", 0, PAYLOAD_BYTES_MAX, &p->size, e) < 0 ||
-		get_digest(j, &p->digest, e) < 0 || parse_members(j, p, e) < 0 ||
+		field_sha256(j, "sha256", &p->digest, e) < 0 || parse_members(j, p, e) < 0 ||
 		check_members(p, e) < 0)
 		return err_context(e, "%s", p->name);
 	return 0;

@@ -377,6 +377,7 @@ manifest_digests_are_whole(void **state)
 	assert_refused("\"" HEX_B "\"", "null", ERR_MALFORMED, "'sha256' is not a string");
 	assert_refused("\"" HEX_A "\"", "\"g" HEX_A "\"", ERR_LIMIT, "rootfs");
 	assert_refused("\"sha256\":\"a", "\"sha256\":\"g", ERR_MALFORMED, "rootfs");
+	assert_refused("\"sha256\":\"a", "\"sha256\":\"A", ERR_MALFORMED, "upper case");
 }
 
 static void
@@ -398,7 +399,7 @@ manifest_sizes_are_within_limits(void **state)
 	(void)state;
 	assert_refused("\"size\":9000", "\"size\":0", ERR_MALFORMED, "an image of no bytes");
 	assert_refused("\"size\":9000", "\"size\":-1", ERR_LIMIT, "'size' is -1");
-	assert_refused("\"size\":9000", "\"size\":9000.0", ERR_MALFORMED, "not a whole number");
+	assert_refused("\"size\":9000", "\"size\":9000.0", ERR_MALFORMED, "with a fraction");
 	assert_refused("\"size\":9000", "\"size\":18446744073709551616", ERR_MALFORMED, "");
 	assert_largest_is_accepted();
 	assert_refused("\"size\":9000", "\"size\":1099511627777", ERR_LIMIT, "'size'");

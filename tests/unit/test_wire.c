@@ -212,6 +212,23 @@ messages_that_break_the_rules_are_not_sent(void **state)
 	m = (struct wire_message){.type = WIRE_END + 1}, assert_not_encoded(m);
 }
 
+/* With no class the parent would take the failure for none. */
+static void
+a_child_that_gives_up_says_why(void **state)
+{
+	struct buf b = BUF_INIT(WIRE_BYTES_MAX);
+	struct wire_message m = {.type = WIRE_END, .class = ERR_SYSTEM}, out;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(wire_encode(&m, &b, &e), 0);
+	assert_int_equal(wire_decode(buf_span(&b), WIRE_TO_PARENT, &out, &e), 0);
+	num_put_le64(b.data + 8, ERR_NONE);
+	assert_int_equal(wire_decode(buf_span(&b), WIRE_TO_PARENT, &out, &e), -1);
+	assert_int_equal(e.class, ERR_MALFORMED);
+	buf_free(&b);
+}
+
 static void
 paths_stay_below_their_base(void **state)
 {
@@ -264,6 +281,7 @@ main(void)
 		cmocka_unit_test(every_prefix_and_every_longer_packet_is_refused),
 		cmocka_unit_test(every_flipped_bit_is_refused_or_a_message_that_encodes_the_same),
 		cmocka_unit_test(messages_that_break_the_rules_are_not_sent),
+		cmocka_unit_test(a_child_that_gives_up_says_why),
 		cmocka_unit_test(paths_stay_below_their_base),
 		cmocka_unit_test(a_packet_longer_than_any_message_is_not_cut_to_one),
 	};

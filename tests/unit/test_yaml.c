@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,6 +110,31 @@ scalars_stay_the_text_that_was_written(void **state)
 	assert_int_equal(n, 4 * 3600);
 	assert_int_equal(yaml_percent(y, yaml_get(root, "share"), &bp, NULL), 0);
 	assert_int_equal(bp, 250);
+}
+
+/* fy_token_get_text() lost 2 KiB for every such text. */
+static void
+a_text_of_many_pieces_is_read_and_given_back(void **state)
+{
+	char quoted[128] = "'", expected[128] = "";
+	const char *text = NULL;
+	size_t before = 0;
+
+	(void)state;
+	for (int i = 0; i < 30; i++) {
+		(void)strcat(quoted, "a''");
+		(void)strcat(expected, "a'");
+	}
+	(void)strcat(quoted, "'\n");
+	for (int i = 0; i < 100; i++) {
+		AUTO_YAML struct yaml *y = parsed(quoted);
+
+		assert_int_equal(yaml_text(y, yaml_root(y), 64, &text, NULL), 0);
+		assert_string_equal(text, expected);
+		if (i == 0)
+			before = mallinfo2().uordblks;
+	}
+	assert_true(mallinfo2().uordblks < before + 65536);
 }
 
 static void
@@ -360,6 +386,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_document_is_read_with_its_order),
 		cmocka_unit_test(scalars_stay_the_text_that_was_written),
+		cmocka_unit_test(a_text_of_many_pieces_is_read_and_given_back),
 		cmocka_unit_test(a_wrong_value_is_named_by_its_place),
 		cmocka_unit_test(an_unknown_key_is_refused_with_the_nearest_known_one),
 		cmocka_unit_test(lines_may_end_as_on_windows),

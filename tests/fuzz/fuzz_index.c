@@ -1,0 +1,86 @@
+/* The chunk index of a payload, behind the digest that the manifest gives it. */
+#include "common/base/num.h"
+#include "common/format/index.h"
+#include "tests/fuzz/harness.h"
+
+/* The payload that the index itself speaks of, so that most of it is read before a sum fails. */
+static struct payload
+payload_of(struct span index, enum payload_kind kind)
+{
+	struct payload p = {.name = "rootfs", .slot_class = "rootfs", .kind = kind};
+	uint64_t stored = 0;
+
+	if (index.len >= INDEX_HEADER_BYTES)
+		p.size = num_get_le64(index.data + 16);
+	for (size_t at = INDEX_HEADER_BYTES; at + INDEX_ENTRY_BYTES <= index.len;
+		at += INDEX_ENTRY_BYTES)
+		stored += num_get_le32(index.data + at + 68);
+	p.members[MEMBER_INDEX] = (struct member){true, index.len, digest_of(index)};
+	p.members[MEMBER_DATA] = (struct member){true, stored, digest_of(index)};
+	return p;
+}
+
+/* From the first entry to the last; every entry that is given out is written as it was read. */
+static int
+walk(struct index_reader *r, const struct payload *p, struct span index)
+{
+	uint64_t plain = 0, stored = 0, n = 0;
+	struct err e = ERR_INIT;
+	bool more = true;
+	struct chunk c;
+
+	for (;; n++) {
+		const uint8_t *was = index.data + INDEX_HEADER_BYTES + n * INDEX_ENTRY_BYTES;
+		uint8_t entry[INDEX_ENTRY_BYTES];
+
+		if (index_next(r, &c, &more, &e) < 0) {
+			fuzz_check_err(&e);
+			return -1;
+		}
+		if (!more)
+			break;
+		MUST(n < index_entries(r) && c.offset == plain && c.stored_offset == stored);
+		plain += c.size;
+		stored += c.stored_size;
+		MUST(c.size > 0 && plain <= p->size && stored <= p->members[MEMBER_DATA].size);
+		MUST(c.store == CHUNK_ZERO_RUN || (c.size <= CHUNK_BYTES && c.stored_size > 0));
+		index_put_entry(entry, &c);
+		MUST(memcmp(entry, was, sizeof(entry)) == 0);
+	}
+	MUST(n == index_entries(r) && plain == p->size && stored == p->members[MEMBER_DATA].size);
+	return 0;
+}
+
+static void
+read_index(struct span index, const struct payload *p)
+{
+	AUTO_INDEX struct index_reader *r = NULL;
+	uint8_t header[INDEX_HEADER_BYTES];
+	struct err e = ERR_INIT;
+	int first;
+
+	if (index_open(fuzz_file(0, index), "fuzz", 0, p, &r, &e) < 0) {
+		fuzz_check_err(&e);
+		return;
+	}
+	index_put_header(header, p->size, index_entries(r));
+	MUST(memcmp(header, index.data, sizeof(header)) == 0);
+	first = walk(r, p, index);
+	MUST(index_rewind(r, &e) == 0);
+	MUST(walk(r, p, index) == first);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct span index = span_of(data, size);
+	struct payload p = payload_of(index, PAYLOAD_IMAGE);
+
+	read_index(index, &p);
+	p.kind = PAYLOAD_TREE;
+	read_index(index, &p);
+	/* The signed sizes are others than the index has. */
+	p.size ^= 1 << 16;
+	read_index(index, &p);
+	return 0;
+}
