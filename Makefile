@@ -181,7 +181,7 @@ demo: deps
 	$(PYTHON) tests/demo/demo.py --build $(B) $(if $(KEEP),--keep)
 
 bench: deps
-	@$(MAKE) --no-print-directory all tools
+	@$(MAKE) --no-print-directory all tools conformance-client
 	$(PYTHON) tests/bench/run --build $(B)
 
 C_FILES := $(sort $(wildcard common/*.h common/*/*.[ch] signer/*.[ch] agent/*.[ch] tests/*/*.[ch]))

@@ -17,6 +17,7 @@
 #define TUF_KEYS_MAX 1024	/* keys in one document */
 #define TUF_SIGNATURES_MAX 1024 /* signatures on one document */
 #define TUF_PATH_MAX 512	/* a target path */
+#define ROLE_NAME_MAX 64	/* with ".json" and quoting, still a file name */
 #define ROLE_KEYS_MAX 32	/* keys of one role that our commands take; people, not machines */
 #define ROLE_PATHS_MAX 32	/* and path patterns */
 #define INCOMING_FILES_MAX 256	/* roles that wait for the publisher at once */
@@ -78,6 +79,8 @@
 #define RECIPE_BYTES_MAX (256 * 1024)
 #define KEY_FILE_MAX 4096
 #define PASSPHRASE_MAX 1024
+#define RSA_BITS_MIN 2048	 /* the shortest that NIST still allows */
+#define RSA_BITS_MAX 8192	 /* each verification takes time with its square */
 #define SIGNATURE_BYTES_MAX 1024 /* RSA of 8192 bits, the largest key we verify with */
 
 #endif

@@ -28,6 +28,10 @@ int json_parse(struct span bytes, const char *name, json_t **out, struct err *e)
  * ERR_MALFORMED for a fraction. */
 int json_canonical(const json_t *j, struct buf *out, struct err *e);
 
+/* How many bytes of text are the canonical form of j, which text starts with; 0 where it does not.
+ * Takes no memory that grows with j's size, but for the keys of one object a level. */
+size_t json_canonical_starts(const json_t *j, struct span text);
+
 /* Indented text for people and for files people may look at, newline at the end. Sorted keys. */
 int json_pretty(const json_t *j, struct buf *out, struct err *e);
 

@@ -138,17 +138,39 @@ signature_good(const struct role_keys *role, const struct signature *s, struct s
 	return true;
 }
 
-/* Counts distinct keys; enough is enough. */
+/* The same without a copy, where it stands in the envelope's own bytes: files are mostly written
+ * so, and the largest are what a small box has the least memory for. Empty where it does not. */
+static struct span
+canonical_in(const json_t *body, struct span bytes)
+{
+	static const char before[] = "\"signed\":";
+	const uint8_t *found =
+		bytes.len > 0 ? memmem(bytes.data, bytes.len, before, sizeof(before) - 1) : NULL;
+	struct span rest;
+
+	if (!found)
+		return span_of(NULL, 0);
+	found += sizeof(before) - 1;
+	rest = span_of(found, bytes.len - (size_t)(found - bytes.data));
+	return span_of(found, json_canonical_starts(body, rest));
+}
+
+/* Counts distinct keys; enough is enough. bytes are the envelope's, or empty. */
 static int
-signers_count(const struct parts *p, const struct role_keys *role, uint64_t *count, struct err *e)
+signers_count(const struct parts *p, struct span bytes, const struct role_keys *role,
+	uint64_t *count, struct err *e)
 {
 	CLEANUP(signers_free) struct signers *found = calloc(1, sizeof(*found));
-	AUTO_BUF struct buf message = {0};
+	struct span message = canonical_in(p->body, bytes);
+	AUTO_BUF struct buf copy = {0};
 
 	if (!found)
 		return err_sys(e, ENOMEM, "checking signatures");
-	if (canonical_of(p->body, &message, e) < 0)
-		return -1;
+	if (message.len == 0) {
+		if (canonical_of(p->body, &copy, e) < 0)
+			return -1;
+		message = buf_span(&copy);
+	}
 	for (size_t i = 0; i < json_array_size(p->signatures) && found->count < role->threshold;
 		i++) {
 		AUTO_PUBKEY struct pubkey *key = NULL;
@@ -156,7 +178,7 @@ signers_count(const struct parts *p, const struct role_keys *role, uint64_t *cou
 
 		if (signature_read(json_array_get(p->signatures, i), &s, e) < 0)
 			return -1;
-		if (signature_good(role, &s, buf_span(&message), &key) && !signers_have(found, key))
+		if (signature_good(role, &s, message, &key) && !signers_have(found, key))
 			found->keys[found->count++] = TAKE_PTR(key);
 	}
 	*count = found->count;
@@ -164,14 +186,15 @@ signers_count(const struct parts *p, const struct role_keys *role, uint64_t *cou
 }
 
 static int
-threshold_check(const json_t *root, const struct role_keys *role, struct parts *out, struct err *e)
+threshold_check(const json_t *root, struct span bytes, const struct role_keys *role,
+	struct parts *out, struct err *e)
 {
 	uint64_t count = 0;
 	struct parts p;
 
 	if (role->threshold == 0)
 		return err_set(e, ERR_UNTRUSTED, "a threshold of 0 signatures proves nothing");
-	if (envelope_open(root, &p, e) < 0 || signers_count(&p, role, &count, e) < 0)
+	if (envelope_open(root, &p, e) < 0 || signers_count(&p, bytes, role, &count, e) < 0)
 		return -1;
 	if (count < role->threshold)
 		return err_set(e, ERR_UNTRUSTED, "%" PRIu64 " of %" PRIu64 " signatures needed",
@@ -189,7 +212,7 @@ envelope_verify(struct span bytes, const char *name, const struct role_keys *rol
 
 	if (json_parse(bytes, name, &root, e) < 0)
 		return -1;
-	if (threshold_check(root, role, &p, e) < 0)
+	if (threshold_check(root, bytes, role, &p, e) < 0)
 		return err_context(e, "%s", name);
 	*out = (struct verified){.root = TAKE_PTR(root), .body = p.body};
 	return 0;
@@ -201,7 +224,9 @@ verified_check(
 {
 	struct parts p;
 
-	return threshold_check(v->root, role, &p, e) < 0 ? err_context(e, "%s", name) : 0;
+	return threshold_check(v->root, span_of(NULL, 0), role, &p, e) < 0
+		       ? err_context(e, "%s", name)
+		       : 0;
 }
 
 int

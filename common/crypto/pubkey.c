@@ -17,7 +17,7 @@
 #include "common/crypto/secret.h"
 #include "common/limits.h"
 
-enum { RSA_BITS_MIN = 2048, RSA_BITS_MAX = 8192, WORD_MAX = 64 };
+enum { WORD_MAX = 64 };
 
 enum scheme { SCHEME_ED25519, SCHEME_ECDSA_P256, SCHEME_RSA_PSS, SCHEME_RSA_PKCS1 };
 

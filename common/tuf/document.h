@@ -10,10 +10,9 @@
 #include "common/base/json.h"
 #include "common/crypto/digest.h"
 #include "common/crypto/envelope.h"
+#include "common/limits.h"
 
 enum document_type { DOCUMENT_ROOT, DOCUMENT_TIMESTAMP, DOCUMENT_SNAPSHOT, DOCUMENT_TARGETS };
-
-enum { ROLE_NAME_MAX = 64 };
 
 /* What Sluice writes into metadata of its own making. */
 #define TUF_SPEC_VERSION "1.0.34"

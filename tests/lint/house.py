@@ -56,7 +56,7 @@ AMERICAN = re.compile(
 FOREIGN = re.compile(
     r"-fno-sanitize\S*|-fsanitize\S*|sanitizers?\b|Authorization\b|finalizer|initializer|"
     r"[A-Z_]+_INITIALIZER|clang-analyzer|sqlite3_finalize|__sanitizer\w*|no_sanitize|"
-    r"optimize_?\w*\(")
+    r"optimize_?\w*\(|primitives\.serialization\b")
 
 
 def tracked():

@@ -116,6 +116,39 @@ a_threshold_of_signatures_verifies(void **state)
 	assert_int_equal(verdict(root, &f->role), ERR_UNTRUSTED);
 }
 
+/* Sorted and without blanks, the signed part is looked at where it stands; else in a copy. */
+static void
+check_layouts(const json_t *root, const struct role_keys *role, int expected)
+{
+	const size_t flags[] = {JSON_COMPACT | JSON_SORT_KEYS, JSON_COMPACT, JSON_INDENT(3),
+		JSON_ENSURE_ASCII | JSON_COMPACT | JSON_SORT_KEYS};
+
+	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
+		AUTO_FREE char *text = json_dumps(root, flags[i]);
+		AUTO_VERIFIED struct verified v = {0};
+
+		assert_int_equal(envelope_verify(span_str(text), "x", role, &v, NULL), expected);
+	}
+}
+
+static void
+a_document_verifies_in_every_layout(void **state)
+{
+	struct fixture *f = *state;
+	AUTO_JSON json_t *root = sample();
+	json_t *body = json_object_get(root, "signed");
+
+	assert_int_equal(envelope_sign(root, &f->signer[0], NULL), 0);
+	assert_int_equal(envelope_sign(root, &f->signer[1], NULL), 0);
+	check_layouts(root, &f->role, 0);
+	json_object_set_new(root, "a", json_pack("{s:{s:i}}", "signed", "version", 7));
+	check_layouts(root, &f->role, 0);
+	json_object_set_new(root, "a", json_pack("{s:o}", "signed", json_deep_copy(body)));
+	check_layouts(root, &f->role, 0);
+	json_object_set_new(body, "version", json_integer(8));
+	check_layouts(root, &f->role, -1);
+}
+
 static void
 a_threshold_of_zero_is_never_no_check(void **state)
 {
@@ -485,6 +518,7 @@ main(void)
 #define test(t) cmocka_unit_test_setup_teardown(t, fixture_new, fixture_free)
 	const struct CMUnitTest tests[] = {
 		test(a_threshold_of_signatures_verifies),
+		test(a_document_verifies_in_every_layout),
 		test(a_threshold_of_zero_is_never_no_check),
 		test(a_role_without_keys_trusts_nobody),
 		test(a_key_under_two_ids_counts_once),

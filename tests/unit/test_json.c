@@ -207,6 +207,33 @@ a_fraction_has_no_canonical_form_and_nothing_is_appended(void **state)
 }
 
 static void
+a_canonical_form_is_recognised_where_it_stands(void **state)
+{
+	static const char text[] = "{\"a\":[1,-2,\"x\\\"\"],\"b\":{},\"c\":null,\"d\":true}";
+	AUTO_JSON json_t *j = parsed(text);
+	AUTO_JSON json_t *other = json_deep_copy(j);
+	AUTO_JSON json_t *real = json_real(1.0);
+	size_t len = sizeof(text) - 1;
+
+	(void)state;
+	assert_int_equal(json_canonical_starts(j, span_of(text, len)), len);
+	assert_int_equal(json_canonical_starts(j, span_of(text, len - 1)), 0);
+	assert_int_equal(json_canonical_starts(j, span_of(NULL, 0)), 0);
+	assert_int_equal(json_canonical_starts(real, span_str("1.0")), 0);
+	for (size_t i = 0; i < len; i++) {
+		char flipped[sizeof(text)];
+
+		memcpy(flipped, text, sizeof(text));
+		flipped[i] ^= 1;
+		assert_int_equal(json_canonical_starts(j, span_of(flipped, len)), 0);
+	}
+	json_object_set_new(other, "d", json_false());
+	assert_int_equal(json_canonical_starts(other, span_of(text, len)), 0);
+	json_object_del(other, "d");
+	assert_int_equal(json_canonical_starts(other, span_of(text, len)), 0);
+}
+
+static void
 a_canonical_form_over_the_limit_is_refused(void **state)
 {
 	AUTO_BUF struct buf b = BUF_INIT(10);
@@ -336,6 +363,7 @@ main(void)
 		cmocka_unit_test(canonical_form_escapes_backslash_and_quote_only),
 		cmocka_unit_test(canonical_form_keeps_integers_and_words),
 		cmocka_unit_test(a_fraction_has_no_canonical_form_and_nothing_is_appended),
+		cmocka_unit_test(a_canonical_form_is_recognised_where_it_stands),
 		cmocka_unit_test(a_canonical_form_over_the_limit_is_refused),
 		cmocka_unit_test(pretty_text_is_indented_sorted_and_ends_in_a_newline),
 		cmocka_unit_test(members_of_the_right_kind_are_given),

@@ -37,6 +37,36 @@ a_target_comes_from_under_its_digest(void **state)
 }
 
 static void
+a_target_has_its_plain_name_without_consistent_snapshots(void **state)
+{
+	struct repo *r = *state;
+
+	repo_target(r, "targets", "a/b/x.json", "{\"a\": 1}");
+	json_object_set_new(repo_body(r, "root"), "consistent_snapshot", json_false());
+	repo_bump(r, "root");
+	repo_release(r, "targets");
+	assert_int_equal(fetch(r, "a/b/x.json", 100), ERR_NETWORK);
+	repo_file_put(&r->targets, "a/b/x.json", "{\"a\": 1}", 8);
+	assert_int_equal(fetch(r, "a/b/x.json", 100), ERR_NONE);
+	repo_file_put(&r->targets, "a/b/x.json", "{\"a\": 2}", 8);
+	assert_int_equal(fetch(r, "a/b/x.json", 100), ERR_UNTRUSTED);
+}
+
+static void
+names_of_targets_are_quoted_but_for_their_slashes(void **state)
+{
+	struct repo *r = *state;
+	const char *name = "a b/%2F?#\xc3\xa9.json";
+
+	json_object_set_new(repo_body(r, "root"), "consistent_snapshot", json_false());
+	repo_bump(r, "root");
+	repo_target(r, "targets", name, "{}");
+	repo_release(r, "targets");
+	repo_file_put(&r->targets, "a%20b/%252F%3F%23%C3%A9.json", "{}", 2);
+	assert_int_equal(fetch(r, name, 100), ERR_NONE);
+}
+
+static void
 a_target_of_other_bytes_is_refused(void **state)
 {
 	struct repo *r = *state;
@@ -282,6 +312,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		repo_test(a_target_comes_from_under_its_digest),
+		repo_test(a_target_has_its_plain_name_without_consistent_snapshots),
+		repo_test(names_of_targets_are_quoted_but_for_their_slashes),
 		repo_test(a_target_of_other_bytes_is_refused),
 		repo_test(a_target_over_the_limit_is_not_fetched),
 		repo_test(every_digest_listed_is_checked),
