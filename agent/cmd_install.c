@@ -4,10 +4,13 @@
 
 #include "agent/box.h"
 #include "agent/command.h"
+#include "agent/doubt.h"
 #include "agent/hooks.h"
 #include "agent/install.h"
 #include "agent/local.h"
+#include "agent/reporter.h"
 #include "agent/settle.h"
+#include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/num.h"
@@ -92,6 +95,18 @@ write_it(struct box *b, const struct head *h, int fd, struct err *e)
 	return 0;
 }
 
+/* How the last update ended is told before this one begins: there is room for one. */
+static int
+tell_last(struct box *b, struct err *e)
+{
+	struct reporter reporter = {.box = b};
+
+	if (doubt_is_open(b->state) && doubt_end(&b->conf, b->state, false, clock_wall_s(), e) < 0)
+		return -1;
+	reporter_tell_end(&reporter, clock_wall_s());
+	return 0;
+}
+
 /* From here on the target is not what it was, so what goes wrong is recorded. */
 static int
 change(struct box *b, const struct head *h, int fd, enum side target, struct err *e)
@@ -115,7 +130,8 @@ install(struct box *b, const struct head *h, int fd, struct err *e)
 		install_check(&b->conf, b->state, h, e) < 0 ||
 		install_target(&b->conf, b->boot, h->manifest, &target, e) < 0 ||
 		hooks_run(&b->conf, HOOK_INHIBIT_INSTALL, r, target, &UNTIL_SIGNAL, e) < 0 ||
-		hooks_run(&b->conf, HOOK_PRE, r, target, &UNTIL_SIGNAL, e) < 0)
+		hooks_run(&b->conf, HOOK_PRE, r, target, &UNTIL_SIGNAL, e) < 0 ||
+		tell_last(b, e) < 0)
 		return -1;
 	return change(b, h, fd, target, e);
 }

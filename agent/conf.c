@@ -69,6 +69,7 @@ static const struct key KEYS[] = {
 	TEXT("health", "dir", VALUE_PATH, health_dir),
 	TIME("health", "timeout", health_timeout_s, 60),
 	TIME("health", "deadline", confirm_deadline_s, 900),
+	TIME("health", "prompt", prompt_s, 120),
 	TEXT("hooks", "dir", VALUE_PATH, hooks_dir),
 	TEXT("inhibit", "dir", VALUE_PATH, inhibit_dir),
 	TIME("intervals", "poll", poll_s, 900),

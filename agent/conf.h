@@ -46,7 +46,9 @@ struct conf {
 	char *reboot;	     /* command line, split at blanks; or NULL: a person reboots */
 	char *health_dir, *hooks_dir, *inhibit_dir; /* or NULL */
 	uint64_t poll_s, stop_poll_s, retry_max_s, health_timeout_s, confirm_deadline_s;
-	uint64_t stall_s; /* a transfer below NET_BYTES_PER_S_MIN for this long has failed */
+	uint64_t prompt_s; /* in which the old system, gone back to for lack of network, has to
+			    * reach the server for the new one to be at fault (doubt.h) */
+	uint64_t stall_s;  /* a transfer below NET_BYTES_PER_S_MIN for this long has failed */
 	uint64_t inconclusive_max; /* tries of a release that ended inconclusive before it rests */
 };
 

@@ -112,7 +112,7 @@ confirm_commit(
 	s->rollback_floor = num_max(s->rollback_floor, p->release.rollback_index);
 	(void)snprintf(s->last_result, sizeof(s->last_result), "%s %s: confirmed", p->release.name,
 		p->release.version);
-	s->pending = (struct pending){0};
+	state_end(s, &s->pending, OUTCOME_OK, ERR_NONE, "");
 	return state_save(c->state_dir, s, e);
 }
 

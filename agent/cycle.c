@@ -5,9 +5,11 @@
 
 #include "agent/box.h"
 #include "agent/decide.h"
+#include "agent/doubt.h"
 #include "agent/head.h"
 #include "agent/hooks.h"
 #include "agent/install.h"
+#include "agent/local.h"
 #include "agent/lookout.h"
 #include "agent/net.h"
 #include "agent/order.h"
@@ -34,7 +36,8 @@ struct cycle {
 	struct lookout lookout;
 	struct reporter reporter;
 	struct trial trial;
-	struct pace pace;
+	struct pace pace, report_pace;
+	int64_t reports_not_before_ms;	    /* by the boot clock */
 	char reason[REPORT_DETAIL_MAX + 1]; /* of the last decision not to update */
 	bool started;			    /* the wait before the first poll is over */
 };
@@ -62,7 +65,8 @@ say(struct cycle *cy, enum box_state state, enum outcome outcome, const struct p
 		&cy->reporter, &(struct event){state, outcome, update, why, detail}, now_s(cy));
 }
 
-/* Reports go out when they can: the next cycle tries again. */
+/* Reports go out when they can: the next cycle tries again, and less often while their server says
+ * no. */
 static void
 send_reports(struct cycle *cy)
 {
@@ -70,8 +74,21 @@ send_reports(struct cycle *cy)
 	struct net_reply reply;
 	struct err e;
 
-	if (cy->net && spool_send(&cy->box.conf, cy->net, &keep_going, &reply, &e) < 0)
-		log_warning("reports wait: %s", e.text);
+	if (!cy->net || clock_boot_ms() < cy->reports_not_before_ms)
+		return;
+	if (spool_send(&cy->box.conf, cy->net, &keep_going, &reply, &e) == 0) {
+		cy->report_pace.failures = 0;
+		return;
+	}
+	log_warning("reports wait: %s", e.text);
+	cy->reports_not_before_ms = clock_boot_ms() + pace_retry_ms(&cy->report_pace, &cy->box.conf,
+							      reply.retry_after_s);
+}
+
+static void
+tell_end(struct cycle *cy)
+{
+	reporter_tell_end(&cy->reporter, now_s(cy));
 }
 
 static int
@@ -200,12 +217,12 @@ account(struct cycle *cy, const struct order *o, bool held, const struct err *e)
 	(void)snprintf(s->last_result, sizeof(s->last_result), "%s %s: %.768s", p.release.name,
 		p.release.version, e->text);
 	if (e->class == ERR_STOPPED) {
-		say(cy, BOX_HELD, OUTCOME_STOPPED, &p, e, NULL);
+		state_end(s, &p, OUTCOME_STOPPED, e->class, e->text);
 	} else if (held || e->class == ERR_NETWORK || e->class == ERR_EXPIRED ||
 		   e->class == ERR_SYSTEM) {
 		say(cy, BOX_HELD, OUTCOME_NONE, &p, e, NULL);
 	} else {
-		say(cy, BOX_IDLE, OUTCOME_FAILED, &p, e, NULL);
+		state_end(s, &p, OUTCOME_FAILED, e->class, e->text);
 		/* Wrong bytes, or a slot too small, may be mended. What was signed and still makes
 		 * no sense will not. */
 		if (e->class == ERR_MALFORMED || e->class == ERR_LIMIT) {
@@ -255,6 +272,7 @@ update(struct cycle *cy, const struct world *w, const struct decision *d, struct
 	lookout_start(&cy->lookout, &p, num_min(cy->box.conf.stop_poll_s, o.stop_poll_s));
 	if (carry_out(cy, &o, &held, e) < 0) {
 		account(cy, &o, held, e);
+		tell_end(cy);
 		return -1;
 	}
 	log_notice("%s %s: installed and activated", o.listing.name, o.listing.version);
@@ -292,11 +310,31 @@ cancel(struct cycle *cy, const struct err *why)
 	}
 	log_warning("%s %s: cancelled before its reboot: %s", was.release.name, was.release.version,
 		why->text);
-	say(cy, BOX_HELD, OUTCOME_STOPPED, &was, why, NULL);
 	return pace_next_ms(&cy->pace, &b->conf);
 }
 
-/* Activated, and the old system still runs. A local one is in the hands of who asked for it. */
+/* A local update is in the hands of who asked for it; only a stop has a say in it. All else that a
+ * poll brings (stops, newer roots) is taken as ever, and nothing else is started. */
+static int64_t
+wait_for_person(struct cycle *cy)
+{
+	struct keep_going until_term = lookout_until_term(&cy->lookout);
+	const struct conf *c = &cy->box.conf;
+	const struct world *w;
+	struct err e = ERR_INIT, stop;
+	int rc = poller_poll(cy->poller, &until_term, &w, &e);
+
+	if (signals_ending)
+		return 0;
+	if (local_stop_check(c, cy->box.state, &stop) < 0)
+		return cancel(cy, &stop);
+	if (rc == 0)
+		return pace_next_ms(&cy->pace, c);
+	log_warning("%s", e.text);
+	return pace_retry_ms(&cy->pace, c, poller_retry_after_s(cy->poller));
+}
+
+/* Activated, and the old system still runs. */
 static int64_t
 wait_for_reboot(struct cycle *cy)
 {
@@ -304,8 +342,10 @@ wait_for_reboot(struct cycle *cy)
 	const struct conf *c = &cy->box.conf;
 	struct err e;
 
-	if (p->local || !cy->poller)
+	if (!cy->poller)
 		return pace_next_ms(&cy->pace, c);
+	if (p->local)
+		return wait_for_person(cy);
 	lookout_start(&cy->lookout, p, c->stop_poll_s);
 	if (permit(cy, &p->release, &e) < 0) {
 		if (e.class == ERR_STOPPED && !signals_ending)
@@ -316,45 +356,6 @@ wait_for_reboot(struct cycle *cy)
 	if (c->reboot)
 		return reboot(cy);
 	return (int64_t)c->stop_poll_s * 1000;
-}
-
-/* Spaces tries of a release that was given up for lack of network or freshness. */
-static void
-space_out(struct cycle *cy, const struct pending *was)
-{
-	const struct failed *past = state_failed(cy->box.state, &was->release.manifest);
-	struct failed f;
-	struct err e;
-
-	if (!past || !past->inconclusive)
-		return;
-	f = *past;
-	f.not_before_s = now_s(cy) + pace_spaced_s(&cy->box.conf, f.tries);
-	state_remember_failed(cy->box.state, &f);
-	if (state_save(cy->box.conf.state_dir, cy->box.state, &e) < 0)
-		log_error("%s", e.text);
-}
-
-/* Back on the old side: says what became of the update. */
-static void
-tell_reverted(struct cycle *cy, const struct settlement *s)
-{
-	const struct failed *f = state_failed(cy->box.state, &s->was.release.manifest);
-	enum outcome outcome = OUTCOME_REVERTED;
-	enum err_class class = ERR_REFUSED;
-	struct err why;
-
-	if (s->was.cancelled || !f) {
-		outcome = OUTCOME_STOPPED;
-		class = ERR_STOPPED;
-	} else if (f->inconclusive) {
-		outcome = OUTCOME_INCONCLUSIVE;
-		class = ERR_NETWORK;
-	}
-	(void)err_set(&why, class, "%s", s->detail);
-	log_warning("%s %s: back on the old system: %s", s->was.release.name,
-		s->was.release.version, s->detail);
-	say(cy, outcome == OUTCOME_STOPPED ? BOX_HELD : BOX_IDLE, outcome, &s->was, &why, NULL);
 }
 
 static int64_t
@@ -376,22 +377,31 @@ try_new_system(struct cycle *cy)
 	cy->trial.rounds = 0;
 	if (end == TRIAL_CONFIRMED) {
 		log_notice("%s %s: confirmed", was.release.name, was.release.version);
-		say(cy, BOX_CONFIRMED, OUTCOME_OK, &was, NULL, "");
 		return pace_next_ms(&cy->pace, &cy->box.conf);
 	}
 	log_warning("going back: %s", e.text);
-	space_out(cy, &was);
 	/* Trees are back already. */
-	if (!revert_needs_reboot(cy->box.state)) {
-		struct settlement s = {.was = was};
-
-		s.was.cancelled = e.class == ERR_STOPPED;
-		(void)snprintf(s.detail, sizeof(s.detail), "%s", e.text);
-		tell_reverted(cy, &s);
+	if (!revert_needs_reboot(cy->box.state))
 		return 0;
-	}
 	say(cy, BOX_UNCONFIRMED, OUTCOME_NONE, &was, &e, NULL);
 	return reboot(cy);
+}
+
+/* Back for lack of network or freshness: does the old system have what the new one lacked? */
+static int64_t
+clear_doubt(struct cycle *cy)
+{
+	struct keep_going until_term = lookout_until_term(&cy->lookout);
+	struct err e = ERR_INIT;
+	int64_t wait_ms;
+
+	if (doubt_poll(&cy->box, cy->poller, &until_term, &wait_ms, &e) < 0) {
+		log_error("%s", e.text);
+		return pace_retry_ms(&cy->pace, &cy->box.conf, -1);
+	}
+	if (!doubt_is_open(cy->box.state))
+		log_warning("%s", cy->box.state->last_result);
+	return wait_ms;
 }
 
 /* Tells the fleet about a decision not to update. */
@@ -492,6 +502,7 @@ cycle_once(struct cycle *cy)
 		say(cy, BOX_IDLE, OUTCOME_NONE, NULL, &e, NULL);
 		return pace_retry_ms(&cy->pace, &b->conf, -1);
 	}
+	tell_end(cy);
 	switch (s.what) {
 	case SETTLED_INSTALLED:
 		return wait_for_reboot(cy);
@@ -499,19 +510,12 @@ cycle_once(struct cycle *cy)
 		return try_new_system(cy);
 	case SETTLED_GOING_BACK:
 		return reboot(cy);
-	case SETTLED_CONFIRMED:
-		say(cy, BOX_CONFIRMED, OUTCOME_OK, &s.was, NULL, "");
-		break;
-	case SETTLED_REVERTED:
-		tell_reverted(cy, &s);
-		break;
-	case SETTLED_CLEANED:
-		log_notice("%s %s: %s", s.was.release.name, s.was.release.version, s.detail);
-		break;
 	case SETTLED_NOTHING:
 		break;
+	default:
+		log_notice("%s %s: %s", s.was.release.name, s.was.release.version, s.detail);
 	}
-	return look_for_update(cy);
+	return doubt_is_open(b->state) ? clear_doubt(cy) : look_for_update(cy);
 }
 
 static int
@@ -549,6 +553,7 @@ cycle_run(const char *conf_path, struct err *e)
 			log_warning("%s", busy.text);
 		} else {
 			wait_ms = cycle_once(&cy);
+			tell_end(&cy);
 			if (!signals_ending)
 				send_reports(&cy);
 			box_unlock(&cy.box);

@@ -63,16 +63,9 @@ event_digest(const struct report *r)
 	return digest_of(buf_span(&text));
 }
 
-void
-reporter_say(struct reporter *reporter, const struct event *event, int64_t at_s)
+static void
+fill(const struct box *b, const struct event *event, int64_t at_s, struct report *r)
 {
-	AUTO_FREE struct report *r = calloc(1, sizeof(*r));
-	const struct box *b = reporter->box;
-	struct digest digest;
-	struct err e;
-
-	if (!r)
-		return;
 	r->state = event->state;
 	r->outcome = event->outcome;
 	r->at_s = at_s;
@@ -83,6 +76,19 @@ reporter_say(struct reporter *reporter, const struct event *event, int64_t at_s)
 	if (event->update)
 		fill_update(event->update, r);
 	fill_why(event, r);
+}
+
+void
+reporter_say(struct reporter *reporter, const struct event *event, int64_t at_s)
+{
+	AUTO_FREE struct report *r = calloc(1, sizeof(*r));
+	const struct box *b = reporter->box;
+	struct digest digest;
+	struct err e;
+
+	if (!r)
+		return;
+	fill(b, event, at_s, r);
 	digest = event_digest(r);
 	if (digest_equal(&digest, &reporter->last))
 		return;
@@ -90,5 +96,37 @@ reporter_say(struct reporter *reporter, const struct event *event, int64_t at_s)
 		log_error("report: %s", e.text);
 	else
 		reporter->last = digest;
+	report_free(r);
+}
+
+static enum box_state
+state_after(enum outcome outcome)
+{
+	if (outcome == OUTCOME_OK)
+		return BOX_CONFIRMED;
+	return outcome == OUTCOME_STOPPED ? BOX_HELD : BOX_IDLE;
+}
+
+void
+reporter_tell_end(struct reporter *reporter, int64_t at_s)
+{
+	AUTO_FREE struct report *r = calloc(1, sizeof(*r));
+	const struct box *b = reporter->box;
+	struct ended *d = &b->state->ended;
+	struct event event = {state_after(d->outcome), d->outcome, &d->update, NULL, NULL};
+	struct err why, e;
+
+	if (!r || d->outcome == OUTCOME_NONE || d->in_doubt)
+		return;
+	(void)err_set(&why, d->class, "%s", d->detail);
+	event.why = d->class == ERR_NONE ? NULL : &why;
+	fill(b, &event, at_s, r);
+	if (spool_add_once(&b->conf, b->state, r, &d->seq, &e) < 0) {
+		log_error("report: %s", e.text);
+	} else {
+		*d = (struct ended){0};
+		if (state_save(b->conf.state_dir, b->state, &e) < 0)
+			log_error("%s", e.text);
+	}
 	report_free(r);
 }

@@ -29,4 +29,8 @@ struct reporter {
  * update. */
 void reporter_say(struct reporter *r, const struct event *event, int64_t at_s);
 
+/* Spools the report of an update that has ended, if there is one to be told (struct ended). However
+ * often this is cut off, it is one report with one number. */
+void reporter_tell_end(struct reporter *r, int64_t at_s);
+
 #endif

@@ -10,7 +10,7 @@ remember(struct state *s, const struct release *r, enum revert how, const char *
 	const struct failed *before = state_failed(s, &r->manifest);
 	struct failed f = {.manifest = r->manifest,
 		.attempt = r->attempt,
-		.inconclusive = how == REVERT_INCONCLUSIVE,
+		.inconclusive = how != REVERT_CONDEMN,
 		.tries = 1};
 
 	/* A try by hand, from a file, does not make the network's attempts count anew. */
@@ -36,10 +36,30 @@ revert_begin(const struct conf *c, const struct boot_backend *boot, struct state
 		p->release.name, p->release.version, why);
 	s->pending.phase = PHASE_REVERTING;
 	s->pending.cancelled = how == REVERT_CANCEL;
+	s->pending.in_doubt = how == REVERT_UNREACHED || how == REVERT_STALE;
+	s->pending.unreached = how == REVERT_UNREACHED;
 	/* First what is remembered: with only the switch done, nobody would know why. */
 	if (state_save(c->state_dir, s, e) < 0)
 		return -1;
 	return boot_for(boot, p->tree_only)->go_back(c, side_other(p->target), e);
+}
+
+/* What the fleet is told. Of what was cancelled only the last result says why. */
+static void
+end(struct state *s)
+{
+	const struct pending was = s->pending;
+	enum err_class class = was.unreached  ? ERR_NETWORK
+			       : was.in_doubt ? ERR_EXPIRED
+					      : ERR_SYSTEM;
+	const struct failed *f = was.cancelled ? NULL : state_failed(s, &was.release.manifest);
+
+	if (!f)
+		state_end(s, &was, OUTCOME_STOPPED, ERR_STOPPED, s->last_result);
+	else if (f->inconclusive)
+		state_end(s, &was, OUTCOME_INCONCLUSIVE, class, f->reason);
+	else
+		state_end(s, &was, OUTCOME_REVERTED, ERR_REFUSED, f->reason);
 }
 
 int
@@ -52,7 +72,7 @@ revert_finish(const struct conf *c, const struct boot_backend *boot, struct stat
 		return -1;
 	if (current != old)
 		return 0;
-	s->pending = (struct pending){0};
+	end(s);
 	return state_save(c->state_dir, s, e);
 }
 

@@ -9,8 +9,11 @@
 
 /* What is remembered of the release that is given up. */
 enum revert {
-	REVERT_CONDEMN, /* it failed here: not tried again until a plan says a higher attempt */
-	REVERT_INCONCLUSIVE, /* for lack of network or freshness: counted, not held against it */
+	REVERT_CONDEMN,	  /* it failed here: not tried again until a plan says a higher attempt */
+	REVERT_UNREACHED, /* for lack of network: counted, and held against it if the old system
+			   * then reaches the server promptly (doubt.h) */
+	REVERT_STALE,	  /* for lack of freshness: likewise, if the old system then finds it */
+	REVERT_INCONCLUSIVE, /* for what is this box's own fault: counted, not held against it */
 	REVERT_CANCEL,	     /* a stop or a withdrawal: nothing */
 };
 

@@ -13,6 +13,7 @@
 #include "common/limits.h"
 
 enum { PUT_DEADLINE_MS = 60 * 1000, HTTP_BAD_REQUEST = 400, HTTP_TOO_LARGE = 413 };
+enum { ENTRIES_MAX = 4 * SPOOL_MAX };
 
 /* The sequence numbers that are kept, in order. */
 struct kept {
@@ -70,10 +71,24 @@ kept_list(const struct conf *c, struct kept *out, struct err *e)
 
 	if (path_join(dir, sizeof(dir), c->state_dir, "spool", e) < 0)
 		return -1;
-	if (file_exists(dir) && dir_each(dir, 4 * SPOOL_MAX, kept_add, &k, e) < 0)
+	if (file_exists(dir) && dir_each(dir, ENTRIES_MAX, kept_add, &k, e) < 0)
 		return err_context(e, "%s", dir);
 	*out = k;
 	return 0;
+}
+
+/* "17.json.Ab3xYz": what a power cut left of file_replace(). */
+static int
+leftover_remove(void *arg, const char *name, struct err *e)
+{
+	size_t digits = strspn(name, "0123456789");
+	char path[PATH_MAX];
+
+	if (digits == 0 || strncmp(name + digits, ".json.", 6) != 0)
+		return 0;
+	if (path_join(path, sizeof(path), arg, name, e) < 0)
+		return -1;
+	return file_remove(path, e);
 }
 
 /* Makes room for one more. */
@@ -130,27 +145,59 @@ report_fill(const struct conf *c, uint64_t seq, struct report *r)
 	r->tags = json_incref(c->tags);
 }
 
+/* The file's place, in a folder with room for it. */
+static int
+place_make(const struct conf *c, uint64_t seq, char path[PATH_MAX], struct err *e)
+{
+	char dir[PATH_MAX];
+
+	if (path_join(dir, sizeof(dir), c->state_dir, "spool", e) < 0 ||
+		dir_make(dir, 0700, e) < 0 ||
+		dir_each(dir, ENTRIES_MAX, leftover_remove, dir, e) < 0 || kept_trim(c, e) < 0)
+		return -1;
+	return spool_path(c, seq, path, e);
+}
+
+static int
+number_take(const struct conf *c, struct state *s, uint64_t *seq, struct err *e)
+{
+	*seq = s->next_seq++;
+	if (state_save(c->state_dir, s, e) == 0)
+		return 0;
+	s->next_seq--;
+	*seq = 0;
+	return -1;
+}
+
 int
-spool_add(const struct conf *c, struct state *s, struct report *r, struct err *e)
+spool_add_once(
+	const struct conf *c, struct state *s, struct report *r, uint64_t *seq, struct err *e)
 {
 	AUTO_BUF struct buf bytes = BUF_INIT(REPORT_BYTES_MAX);
-	char path[PATH_MAX], dir[PATH_MAX];
+	uint64_t number = *seq ? *seq : s->next_seq;
+	char path[PATH_MAX];
 
 	if (!c->report_url || !c->report_key)
 		return 0;
-	report_fill(c, s->next_seq, r);
+	report_fill(c, number, r);
 	if (report_seal(c, r, &bytes, e) < 0)
-		return err_context(e, "report %llu", (unsigned long long)r->seq);
-	if (path_join(dir, sizeof(dir), c->state_dir, "spool", e) < 0 ||
-		dir_make(dir, 0700, e) < 0 || kept_trim(c, e) < 0 ||
-		spool_path(c, r->seq, path, e) < 0)
+		return err_context(e, "report %llu", (unsigned long long)number);
+	if (place_make(c, number, path, e) < 0)
 		return -1;
-	s->next_seq++;
-	if (state_save(c->state_dir, s, e) < 0) {
-		s->next_seq--;
+	/* What was kept under this number before is the same report. */
+	if (*seq && file_exists(path))
+		return 0;
+	if (*seq == 0 && number_take(c, s, seq, e) < 0)
 		return -1;
-	}
-	return file_create(path, 0600, buf_span(&bytes), e);
+	return file_replace(path, 0600, buf_span(&bytes), e);
+}
+
+int
+spool_add(const struct conf *c, struct state *s, struct report *r, struct err *e)
+{
+	uint64_t seq = 0;
+
+	return spool_add_once(c, s, r, &seq, e);
 }
 
 /* Whether the server has said that it will never take this report, whenever it comes. */
@@ -161,23 +208,70 @@ is_refused_for_good(const struct err *e)
 	       (e->errnum == HTTP_BAD_REQUEST || e->errnum == HTTP_TOO_LARGE);
 }
 
+/* Whether a file is a whole report of this box's. It was made whole, but disks decay. */
+static bool
+is_sound(const struct conf *c, uint64_t seq, const char *path, struct span bytes, struct err *e)
+{
+	AUTO_JSON json_t *root = NULL;
+	json_t *body;
+	const char *box;
+	uint64_t said;
+
+	if (json_parse(bytes, path, &root, e) < 0 ||
+		json_get_object(root, "signed", &body, e) < 0 ||
+		json_get_string(body, "box", NAME_BYTES_MAX, &box, e) < 0 ||
+		json_get_uint(body, "seq", 1, INT64_MAX, &said, e) < 0)
+		return false;
+	if (strcmp(box, c->id) == 0 && said == seq)
+		return true;
+	err_set(e, ERR_MALFORMED, "%s is another report", path);
+	return false;
+}
+
+static int
+set_aside(const struct conf *c, const char *path, const struct err *why, struct err *e)
+{
+	char to[PATH_MAX];
+
+	log_error("a report is set aside as spool/damaged: %s", why->text);
+	if (path_join(to, sizeof(to), c->state_dir, "spool/damaged", e) < 0)
+		return -1;
+	return file_rename(path, to, e);
+}
+
+static int
+put(const struct conf *c, struct net *n, uint64_t seq, struct span bytes,
+	const struct keep_going *keep_going, struct net_reply *reply, struct err *e)
+{
+	AUTO_BUF struct buf answer = BUF_INIT(0);
+	char url[2 * NAME_BYTES_MAX + 32];
+	struct net_request r = {
+		.base = NET_REPORTS, .path = url, .put = bytes, .deadline_ms = PUT_DEADLINE_MS};
+
+	(void)snprintf(url, sizeof(url), "reports/%s/%llu.json", c->id, (unsigned long long)seq);
+	if (net_fetch(n, &r, &answer, reply, keep_going, e) == 0)
+		return 0;
+	if (!is_refused_for_good(e))
+		return -1;
+	log_error("report %llu is given up: %s", (unsigned long long)seq, e->text);
+	return 0;
+}
+
 static int
 spool_send_one(const struct conf *c, struct net *n, uint64_t seq,
 	const struct keep_going *keep_going, struct net_reply *reply, struct err *e)
 {
-	AUTO_BUF struct buf bytes = BUF_INIT(REPORT_BYTES_MAX), answer = BUF_INIT(0);
-	char path[PATH_MAX], url[2 * NAME_BYTES_MAX + 32];
-	struct net_request r = {.base = NET_REPORTS, .path = url, .deadline_ms = PUT_DEADLINE_MS};
+	AUTO_BUF struct buf bytes = BUF_INIT(REPORT_BYTES_MAX);
+	struct err unsound;
+	char path[PATH_MAX];
 
-	(void)snprintf(url, sizeof(url), "reports/%s/%llu.json", c->id, (unsigned long long)seq);
-	if (spool_path(c, seq, path, e) < 0 || file_read(path, &bytes, e) < 0)
+	if (spool_path(c, seq, path, e) < 0)
 		return -1;
-	r.put = buf_span(&bytes);
-	if (net_fetch(n, &r, &answer, reply, keep_going, e) < 0) {
-		if (!is_refused_for_good(e))
-			return -1;
-		log_error("report %llu is given up: %s", (unsigned long long)seq, e->text);
-	}
+	if (file_read(path, &bytes, &unsound) < 0 ||
+		!is_sound(c, seq, path, buf_span(&bytes), &unsound))
+		return set_aside(c, path, &unsound, e);
+	if (put(c, n, seq, buf_span(&bytes), keep_going, reply, e) < 0)
+		return -1;
 	return file_remove(path, e);
 }
 
@@ -187,6 +281,7 @@ spool_send(const struct conf *c, struct net *n, const struct keep_going *keep_go
 {
 	struct kept k;
 
+	*reply = (struct net_reply){.retry_after_s = -1};
 	if (!c->report_url)
 		return 0;
 	if (kept_list(c, &k, e) < 0)

@@ -10,18 +10,6 @@ enum { STATE_FORMAT = 1, STATE_BYTES_MAX = 256 * 1024 };
 
 static const char *const PHASE_NAMES[PHASES] = {"none", "installing", "activated", "reverting"};
 
-static const char *const STATE_KEYS[] = {"format", "running", "linked", "rollback_floor", "pending",
-	"failed", "stops", "next_seq", "floor_s", "floor_version", "floor_keys", "last_result",
-	NULL};
-static const char *const RELEASE_KEYS[] = {
-	"name", "version", "rollback_index", "manifest", "attempt", NULL};
-static const char *const PENDING_KEYS[] = {"phase", "target", "tree_only", "release", "local",
-	"rollout", "wave", "plan_version", "attempt", "deadline_s", "boot_id", "first_seen_boot_ms",
-	"seen_boot_id", "boots", "cancelled", NULL};
-static const char *const FAILED_KEYS[] = {
-	"manifest", "attempt", "inconclusive", "tries", "not_before_s", "reason", NULL};
-static const char *const STOP_KEYS[] = {"id", "gate", "reason", NULL};
-
 const char *
 phase_name(enum phase p)
 {
@@ -84,8 +72,7 @@ read_release(const json_t *j, struct release *out, struct err *e)
 		return 0;
 	if (!json_is_object(j))
 		return err_set(e, ERR_MALFORMED, "a release is an object or null");
-	if (json_only(j, RELEASE_KEYS, e) < 0 ||
-		read_name(j, "name", out->name, NAME_BYTES_MAX, e) < 0 ||
+	if (read_name(j, "name", out->name, NAME_BYTES_MAX, e) < 0 ||
 		read_name(j, "version", out->version, VERSION_BYTES_MAX, e) < 0 ||
 		read_count(j, "rollback_index", &out->rollback_index, e) < 0 ||
 		read_digest(j, "manifest", &out->manifest, e) < 0 ||
@@ -143,8 +130,7 @@ read_side(const json_t *object, const char *key, enum side *out, struct err *e)
 static int
 read_pending(const json_t *j, struct pending *out, struct err *e)
 {
-	if (json_only(j, PENDING_KEYS, e) < 0 || read_phase(j, &out->phase, e) < 0 ||
-		read_side(j, "target", &out->target, e) < 0 ||
+	if (read_phase(j, &out->phase, e) < 0 || read_side(j, "target", &out->target, e) < 0 ||
 		json_get_bool(j, "tree_only", &out->tree_only, e) < 0 ||
 		read_release(json_object_get(j, "release"), &out->release, e) < 0 ||
 		json_get_bool(j, "local", &out->local, e) < 0 ||
@@ -159,15 +145,71 @@ read_pending(const json_t *j, struct pending *out, struct err *e)
 		read_count(j, "boots", &out->boots, e) < 0 ||
 		json_get_bool(j, "cancelled", &out->cancelled, e) < 0)
 		return -1;
+	out->in_doubt = json_is_true(json_object_get(j, "in_doubt"));
+	out->unreached = json_is_true(json_object_get(j, "unreached"));
 	if (out->phase != PHASE_NONE && !out->release.known)
 		return err_set(e, ERR_MALFORMED, "an update under way without its release");
+	return 0;
+}
+
+/* One of the words that word() gives for 0 to count - 1. */
+static int
+read_word(const json_t *object, const char *key, const char *(*word)(int), int count, int *out,
+	struct err *e)
+{
+	const char *text;
+
+	if (json_get_string(object, key, 16, &text, e) < 0)
+		return -1;
+	for (int i = 0; i < count; i++) {
+		if (strcmp(text, word(i)) == 0) {
+			*out = i;
+			return 0;
+		}
+	}
+	return err_set(e, ERR_MALFORMED, "%s \"%s\" is not known", key, text);
+}
+
+static const char *
+outcome_word(int i)
+{
+	return outcome_name((enum outcome)i);
+}
+
+static const char *
+class_word(int i)
+{
+	return err_class_name((enum err_class)i);
+}
+
+static int
+read_ended(const json_t *j, struct ended *out, struct err *e)
+{
+	json_t *update;
+	int outcome = OUTCOME_NONE, class = ERR_NONE;
+
+	/* An older agent knows nothing of it. */
+	if (!j || json_is_null(j))
+		return 0;
+	if (read_word(j, "outcome", outcome_word, OUTCOMES, &outcome, e) < 0 ||
+		read_word(j, "class", class_word, ERR_SYSTEM + 1, &class, e) < 0 ||
+		json_get_object(j, "update", &update, e) < 0 ||
+		read_pending(update, &out->update, e) < 0 ||
+		read_text(j, "detail", out->detail, REPORT_DETAIL_MAX, e) < 0 ||
+		read_count(j, "seq", &out->seq, e) < 0 ||
+		json_get_bool(j, "in_doubt", &out->in_doubt, e) < 0 ||
+		read_name(j, "doubt_boot_id", out->doubt_boot_id, BOOT_ID_MAX, e) < 0 ||
+		read_time(j, "doubt_since_boot_ms", &out->doubt_since_boot_ms, e) < 0)
+		return -1;
+	out->outcome = (enum outcome)outcome;
+	out->class = (enum err_class) class;
 	return 0;
 }
 
 static int
 read_failed(const json_t *j, struct failed *out, struct err *e)
 {
-	if (json_only(j, FAILED_KEYS, e) < 0 || read_digest(j, "manifest", &out->manifest, e) < 0 ||
+	if (read_digest(j, "manifest", &out->manifest, e) < 0 ||
 		read_count(j, "attempt", &out->attempt, e) < 0 ||
 		json_get_bool(j, "inconclusive", &out->inconclusive, e) < 0 ||
 		read_count(j, "tries", &out->tries, e) < 0 ||
@@ -196,8 +238,7 @@ read_stop(const json_t *j, struct sticky_stop *out, struct err *e)
 {
 	uint8_t id[STOP_ID_BYTES];
 
-	if (json_only(j, STOP_KEYS, e) < 0 ||
-		read_text(j, "id", out->id, sizeof(out->id) - 1, e) < 0 ||
+	if (read_text(j, "id", out->id, sizeof(out->id) - 1, e) < 0 ||
 		read_text(j, "gate", out->gate, TUF_PATH_MAX, e) < 0 ||
 		read_text(j, "reason", out->reason, STOP_REASON_MAX, e) < 0)
 		return -1;
@@ -228,7 +269,6 @@ read_state(const json_t *root, struct state *out, struct err *e)
 	if (!json_is_object(root))
 		return err_set(e, ERR_MALFORMED, "not an object");
 	if (json_get_uint(root, "format", STATE_FORMAT, STATE_FORMAT, &format, e) < 0 ||
-		json_only(root, STATE_KEYS, e) < 0 ||
 		read_sides(root, "running", out->running, e) < 0 ||
 		read_sides(root, "linked", out->linked, e) < 0 ||
 		read_count(root, "rollback_floor", &out->rollback_floor, e) < 0 ||
@@ -236,6 +276,8 @@ read_state(const json_t *root, struct state *out, struct err *e)
 		return -1;
 	if (read_pending(pending, &out->pending, e) < 0)
 		return err_context(e, "pending");
+	if (read_ended(json_object_get(root, "ended"), &out->ended, e) < 0)
+		return err_context(e, "ended");
 	if (read_all_failed(root, out, e) < 0 || read_stops(root, out, e) < 0 ||
 		json_get_uint(root, "next_seq", 1, INT64_MAX, &out->next_seq, e) < 0 ||
 		read_time(root, "floor_s", &out->floor_s, e) < 0 ||
@@ -315,15 +357,27 @@ release_json(const struct release *r)
 static json_t *
 pending_json(const struct pending *p)
 {
-	return json_pack(
-		"{s:s, s:s, s:b, s:o, s:b, s:s, s:s, s:I, s:I, s:I, s:s, s:I, s:s, s:I, s:b}",
+	return json_pack("{s:s, s:s, s:b, s:o, s:b, s:s, s:s, s:I, s:I, s:I, s:s, s:I, s:s, s:I, "
+			 "s:b, s:b, s:b}",
 		"phase", PHASE_NAMES[p->phase], "target", side_name(p->target), "tree_only",
 		(int)p->tree_only, "release", release_json(&p->release), "local", (int)p->local,
 		"rollout", p->rollout, "wave", p->wave, "plan_version", (json_int_t)p->plan_version,
 		"attempt", (json_int_t)p->attempt, "deadline_s", (json_int_t)p->deadline_s,
 		"boot_id", p->boot_id, "first_seen_boot_ms", (json_int_t)p->first_seen_boot_ms,
 		"seen_boot_id", p->seen_boot_id, "boots", (json_int_t)p->boots, "cancelled",
-		(int)p->cancelled);
+		(int)p->cancelled, "in_doubt", (int)p->in_doubt, "unreached", (int)p->unreached);
+}
+
+static json_t *
+ended_json(const struct ended *d)
+{
+	if (d->outcome == OUTCOME_NONE)
+		return json_null();
+	return json_pack("{s:s, s:s, s:o, s:o, s:I, s:b, s:s, s:I}", "outcome",
+		outcome_name(d->outcome), "class", err_class_name(d->class), "update",
+		pending_json(&d->update), "detail", text_json(d->detail), "seq", (json_int_t)d->seq,
+		"in_doubt", (int)d->in_doubt, "doubt_boot_id", d->doubt_boot_id,
+		"doubt_since_boot_ms", (json_int_t)d->doubt_since_boot_ms);
 }
 
 static json_t *
@@ -368,14 +422,16 @@ stops_json(const struct state *s)
 static json_t *
 state_json(const struct state *s)
 {
-	return json_pack("{s:i, s:[o, o], s:[o, o], s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o}",
+	return json_pack(
+		"{s:i, s:[o, o], s:[o, o], s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o}",
 		"format", STATE_FORMAT, "running", release_json(&s->running[SIDE_A]),
 		release_json(&s->running[SIDE_B]), "linked", release_json(&s->linked[SIDE_A]),
 		release_json(&s->linked[SIDE_B]), "rollback_floor", (json_int_t)s->rollback_floor,
-		"pending", pending_json(&s->pending), "failed", failed_json(s), "stops",
-		stops_json(s), "next_seq", (json_int_t)s->next_seq, "floor_s",
-		(json_int_t)s->floor_s, "floor_version", (json_int_t)s->floor_version, "floor_keys",
-		digest_json(&s->floor_keys), "last_result", text_json(s->last_result));
+		"pending", pending_json(&s->pending), "ended", ended_json(&s->ended), "failed",
+		failed_json(s), "stops", stops_json(s), "next_seq", (json_int_t)s->next_seq,
+		"floor_s", (json_int_t)s->floor_s, "floor_version", (json_int_t)s->floor_version,
+		"floor_keys", digest_json(&s->floor_keys), "last_result",
+		text_json(s->last_result));
 }
 
 int
@@ -435,4 +491,16 @@ state_remember_failed(struct state *s, const struct failed *f)
 	if (s->failed_count == FAILED_MAX)
 		failed_drop(s, 0);
 	s->failed[s->failed_count++] = copy;
+}
+
+void
+state_end(struct state *s, const struct pending *update, enum outcome outcome, enum err_class class,
+	const char *detail)
+{
+	struct ended d = {.outcome = outcome, .class = class, .update = *update};
+
+	(void)snprintf(d.detail, sizeof(d.detail), "%s", detail);
+	d.in_doubt = outcome == OUTCOME_INCONCLUSIVE && update->in_doubt;
+	s->ended = d;
+	s->pending = (struct pending){0};
 }

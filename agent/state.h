@@ -1,7 +1,8 @@
 /* What the agent remembers across power cuts: state.json in the state folder.
  *
  * Only what no other place can tell: the boot environment knows what boots, the slots know what is
- * in them. Replaced as a whole (file_replace), so it is always readable, old or new. */
+ * in them. Replaced as a whole (file_replace), so it is always readable, old or new. A box that
+ * went back runs an older agent over a newer one's state: keys it does not know are passed over. */
 #ifndef SLUICE_AGENT_STATE_H
 #define SLUICE_AGENT_STATE_H
 
@@ -48,6 +49,21 @@ struct pending {
 	char seen_boot_id[BOOT_ID_MAX + 1]; /* which boot that was */
 	uint64_t boots;			    /* how many boots of it were seen */
 	bool cancelled; /* PHASE_REVERTING: by a stop or a withdrawal, and held against nobody */
+	bool in_doubt;	/* PHASE_REVERTING: for lack of freshness or network only (doubt.h), */
+	bool unreached; /* and of network: no server answered */
+};
+
+/* How an update ended, until its report is in the spool: written together with the end itself, so
+ * that no power cut comes between them. */
+struct ended {
+	enum outcome outcome; /* OUTCOME_NONE: nothing waits to be told */
+	enum err_class class;
+	struct pending update;
+	char detail[REPORT_DETAIL_MAX + 1];
+	uint64_t seq;  /* of its report; 0: it has none yet */
+	bool in_doubt; /* not to be told yet: the old system finds out what it was (doubt.h) */
+	char doubt_boot_id[BOOT_ID_MAX + 1]; /* in which boot it began to, */
+	int64_t doubt_since_boot_ms;	     /* and when */
 };
 
 enum { FAILED_MAX = 32 };
@@ -75,6 +91,7 @@ struct state {
 	struct release running[SIDES], linked[SIDES];
 	uint64_t rollback_floor;
 	struct pending pending;
+	struct ended ended;
 	size_t failed_count;
 	struct failed failed[FAILED_MAX]; /* newest last; the oldest goes when full */
 	size_t stop_count;
@@ -95,6 +112,11 @@ int state_save(const char *dir, const struct state *s, struct err *e);
 
 /* The lock that makes one agent of a state folder (file_lock). */
 int state_lock(const char *dir, int *fd, struct err *e);
+
+/* Nothing is under way any more, and how that came is to be told: update is the one that ended
+ * (s->pending, or one that did not get that far). detail is borrowed, and may lie in s. */
+void state_end(struct state *s, const struct pending *update, enum outcome outcome,
+	enum err_class class, const char *detail);
 
 /* "none", "installing", "activated", "reverting". */
 const char *phase_name(enum phase p);

@@ -88,7 +88,7 @@ judge_world(struct trial *t, enum trial_end *end, struct err *e)
 		return give_up(t, REVERT_CANCEL, end, e);
 	if (!confirm_is_overdue(&t->box->conf, t->box->state))
 		return 0;
-	return give_up(t, REVERT_INCONCLUSIVE, end, e);
+	return give_up(t, e->class == ERR_NETWORK ? REVERT_UNREACHED : REVERT_STALE, end, e);
 }
 
 /* Is it healthy, and is it what was signed? The checks may take minutes, in which a stop comes.

@@ -48,12 +48,14 @@ class Trial(FleetCase):
         self.wait_for_outcome(box, "reverted", timeout_s=60)
         self.assert_runs(box, OLD)
 
-    def test_a_new_system_without_network_is_inconclusive_and_not_condemned(self):
+    def test_without_any_network_it_is_inconclusive_and_not_condemned(self):
         box = self.box(start=False)
+        box.set({"health": {"prompt": "3s"}})
         self.roll_out(deadline="4s")
         box.on_boot_of(box.other_side(), self.nginx.freeze_command())
         box.start()
-        box.wait_for_boots(3, timeout_s=60)  # old, new, old again
+        box.wait_for_boots(3, timeout_s=60)  # old, new, old again: and that has none either
+        self.wait_for_log(box, "2.0.0: inconclusive: ")
         self.nginx.thaw()
         report = self.wait_for_outcome(box, "inconclusive", timeout_s=60)
         self.assertNotIn("reverted", self.workspace.outcomes(box.name))
@@ -63,6 +65,21 @@ class Trial(FleetCase):
         self.wait_for_outcome(box, "ok", timeout_s=90)
         self.assert_runs(box, NEW)
 
+    def test_a_new_system_without_network_has_failed_where_the_old_one_has_it(self):
+        box = self.box(start=False)
+        self.roll_out(deadline="4s")
+        box.on_boot_of(box.other_side(), self.nginx.freeze_command())
+        box.start()
+        box.wait_for_boots(3, timeout_s=60)
+        self.nginx.thaw()
+        report = self.wait_for_outcome(box, "reverted", timeout_s=60)
+        self.assertIn("the old system reached the server", report["detail"])
+        self.assertFalse(box.status()["failed"][0]["inconclusive"])
+        box.on_boot_of(box.other_side(), "true")
+        self.settle(4)
+        self.assert_runs(box, OLD, other_side_boots=False)
+        self.assertEqual(self.workspace.outcomes(box.name), ["reverted"])
+
     def test_a_new_system_that_cannot_read_its_certificates_goes_back(self):
         box = self.box(start=False)
         ca, away = box.conf["site"]["ca"], box.path("ca.away")
@@ -70,7 +87,7 @@ class Trial(FleetCase):
         box.script("can-boot", f'if [ "$1" = {box.other_side()} ]; then mv "{ca}" "{away}"\n'
                    f'elif [ -e "{away}" ]; then mv "{away}" "{ca}"; fi\nexit 0\n')
         box.start()
-        self.wait_for_outcome(box, "inconclusive", timeout_s=60)
+        self.wait_for_outcome(box, "reverted", timeout_s=60)
         self.assert_runs(box, OLD)
 
     def test_a_tree_that_was_given_up_is_reported_like_any_update(self):

@@ -110,7 +110,8 @@ class Box:
                                "read_only": "yes"}
         conf["boot"].update(file=self.path("boot.env"), tries="2",
                             reboot=f"/usr/bin/touch {self.path('reboot-requested')}")
-        conf["health"].update(dir=self.path("health.d"), timeout="20s", deadline="60s")
+        conf["health"].update(dir=self.path("health.d"), timeout="20s", deadline="60s",
+                              prompt="20s")
         conf["hooks"]["dir"] = self.path("hooks.d")
         conf["inhibit"]["dir"] = self.path("inhibit.d")
         conf["intervals"].update(poll="1s", stop_poll="1s", retry_max="2s", stall="10s")

@@ -240,4 +240,6 @@ class Workspace:
         return sorted(found, key=lambda r: (r["box"], r["seq"]))
 
     def outcomes(self, box):
-        return [r["outcome"] for r in self.reports(box) if r["outcome"] != "none"]
+        """Of updates over the network; what the factory installed was reported, too."""
+        return [r["outcome"] for r in self.reports(box)
+                if r["outcome"] != "none" and r["source"] == "network"]

@@ -111,11 +111,85 @@ a_sequence_number_is_never_used_twice(void **state)
 	assert_int_equal(add(scene, "one", &e), 0);
 	assert_int_equal(state_load(scene->c.state_dir, loaded, &e), 0);
 	assert_int_equal(loaded->next_seq, 2);
-	/* Somebody put a file in our way: the number is gone all the same. */
-	assert_int_equal(file_create("spool/2.json", 0600, span_str("x"), &e), 0);
+	/* Something is in our way: the number is gone all the same. */
+	assert_int_equal(dir_make("spool/2.json", 0700, &e), 0);
 	assert_int_equal(add(scene, "two", &e), -1);
 	assert_int_equal(state_load(scene->c.state_dir, loaded, &e), 0);
 	assert_int_equal(loaded->next_seq, 3);
+}
+
+/* As after a power cut that came before it was known to be kept. */
+static void
+a_report_that_is_made_again_is_the_same_report(void **state)
+{
+	struct scene *scene = *state;
+	AUTO_BUF struct buf first = BUF_INIT(REPORT_BYTES_MAX), again = BUF_INIT(REPORT_BYTES_MAX);
+	struct report r = {
+		.at_s = 1795359600, .boot_id = "boot-1", .source = "network", .class_ = "none"};
+	uint64_t *seq = &scene->s->ended.seq;
+	struct err e = ERR_INIT;
+	size_t count;
+
+	assert_int_equal(add(scene, "another one", &e), 0);
+	assert_int_equal(spool_add_once(&scene->c, scene->s, &r, seq, &e), 0);
+	assert_int_equal(*seq, 2);
+	assert_int_equal(file_read("spool/2.json", &first, &e), 0);
+	r.at_s++;
+	assert_int_equal(spool_add_once(&scene->c, scene->s, &r, seq, &e), 0);
+	assert_int_equal(file_read("spool/2.json", &again, &e), 0);
+	assert_true(span_equal(buf_span(&first), buf_span(&again)));
+	/* Sent meanwhile, or never made: again under the number it was given. */
+	assert_int_equal(file_remove("spool/2.json", &e), 0);
+	assert_int_equal(spool_add_once(&scene->c, scene->s, &r, seq, &e), 0);
+	assert_true(file_exists("spool/2.json"));
+	assert_int_equal(scene->s->next_seq, 3);
+	assert_int_equal(spool_count(&scene->c, &count, &e), 0);
+	assert_int_equal(count, 2);
+	json_decref(r.tags);
+}
+
+/* No server is asked for any of them: there is none. */
+static void
+damaged_reports_are_set_aside_and_hold_up_nothing(void **state)
+{
+	struct scene *scene = *state;
+	AUTO_BUF struct buf good = BUF_INIT(REPORT_BYTES_MAX);
+	struct net_reply reply;
+	struct err e = ERR_INIT;
+	size_t count;
+
+	assert_int_equal(add(scene, "one", &e), 0);
+	assert_int_equal(file_read("spool/1.json", &good, &e), 0);
+	for (size_t len = 0; len + 1 < good.len; len++) {
+		assert_int_equal(folder_put("spool/1.json", good.data, len), 0);
+		if (spool_send(&scene->c, NULL, NULL, &reply, &e) < 0)
+			fail_msg("%s", e.text);
+		assert_false(file_exists("spool/1.json"));
+		assert_true(file_exists("spool/damaged"));
+	}
+	assert_int_equal(folder_put("spool/7.json", good.data, good.len), 0);
+	assert_int_equal(spool_send(&scene->c, NULL, NULL, &reply, &e), 0);
+	assert_int_equal(spool_count(&scene->c, &count, &e), 0);
+	assert_int_equal(count, 0);
+	assert_int_equal(reply.retry_after_s, -1);
+}
+
+static void
+what_a_power_cut_left_half_made_is_swept(void **state)
+{
+	struct scene *scene = *state;
+	struct err e = ERR_INIT;
+	char name[32];
+
+	assert_int_equal(dir_make("spool", 0700, &e), 0);
+	for (int i = 0; i < 1000; i++) {
+		(void)snprintf(name, sizeof(name), "spool/%d.json.Ab3xYz", i);
+		assert_int_equal(folder_put(name, "{", 1), 0);
+	}
+	assert_int_equal(add(scene, "one", &e), 0);
+	assert_false(file_exists("spool/0.json.Ab3xYz"));
+	assert_false(file_exists("spool/999.json.Ab3xYz"));
+	assert_true(file_exists("spool/1.json"));
 }
 
 static void
@@ -174,6 +248,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		IN_SCENE(a_report_is_kept_signed_by_the_box),
 		IN_SCENE(a_sequence_number_is_never_used_twice),
+		IN_SCENE(a_report_that_is_made_again_is_the_same_report),
+		IN_SCENE(damaged_reports_are_set_aside_and_hold_up_nothing),
+		IN_SCENE(what_a_power_cut_left_half_made_is_swept),
 		IN_SCENE(the_oldest_go_when_too_many_wait),
 		IN_SCENE(a_box_that_reports_nowhere_keeps_nothing),
 		IN_SCENE(a_key_that_cannot_be_read_is_an_error_and_uses_no_number),

@@ -41,7 +41,17 @@ state_fill(struct state *s)
 		.first_seen_boot_ms = 77,
 		.seen_boot_id = "two",
 		.boots = 2,
-		.cancelled = true};
+		.cancelled = true,
+		.in_doubt = true,
+		.unreached = true};
+	s->ended = (struct ended){.outcome = OUTCOME_INCONCLUSIVE,
+		.class = ERR_NETWORK,
+		.update = s->pending,
+		.detail = "no answer",
+		.seq = 17,
+		.in_doubt = true,
+		.doubt_boot_id = "three",
+		.doubt_since_boot_ms = 99};
 	state_remember_failed(
 		s, &(struct failed){{{7}}, 1, true, 2, 1234, "health: \"no\"\nline two"});
 	s->stops[s->stop_count++] = (struct sticky_stop){
@@ -76,6 +86,7 @@ what_was_saved_is_loaded(void **state)
 	assert_memory_equal(&one.running, &two.running, sizeof(one.running));
 	assert_memory_equal(&one.linked, &two.linked, sizeof(one.linked));
 	assert_memory_equal(&one.pending, &two.pending, sizeof(one.pending));
+	assert_memory_equal(&one.ended, &two.ended, sizeof(one.ended));
 	assert_memory_equal(&one.failed, &two.failed, sizeof(one.failed));
 	assert_memory_equal(&one.stops, &two.stops, sizeof(one.stops));
 	assert_memory_equal(&one.floor_keys, &two.floor_keys, sizeof(one.floor_keys));
@@ -133,8 +144,28 @@ every_flip_is_refused_or_read_in_range(void **state)
 	}
 }
 
+/* Saves one without a field, or with another one, and loads that. */
+static int
+load_changed(const char *without, const char *with, struct err *e)
+{
+	AUTO_BUF struct buf text = BUF_INIT(64 * 1024), changed = BUF_INIT(64 * 1024);
+	AUTO_JSON json_t *root = NULL;
+
+	state_fill(&one);
+	assert_int_equal(state_save(dir, &one, e), 0);
+	assert_int_equal(file_read(path, &text, e), 0);
+	assert_int_equal(json_parse(buf_span(&text), "state", &root, e), 0);
+	if (without)
+		assert_int_equal(json_object_del(root, without), 0);
+	if (with)
+		assert_int_equal(json_object_set_new(root, with, json_null()), 0);
+	assert_int_equal(json_pretty(root, &changed, e), 0);
+	text_write(buf_span(&changed));
+	return state_load(dir, &two, e);
+}
+
 static void
-unknown_and_missing_fields_are_refused(void **state)
+missing_fields_are_refused(void **state)
 {
 	static const char *const fields[] = {"format", "running", "linked", "rollback_floor",
 		"pending", "failed", "stops", "next_seq", "floor_s", "floor_version", "floor_keys",
@@ -142,23 +173,24 @@ unknown_and_missing_fields_are_refused(void **state)
 	struct err e = ERR_INIT;
 
 	(void)state;
-	state_fill(&one);
-	for (size_t i = 0; i <= sizeof(fields) / sizeof(fields[0]); i++) {
-		AUTO_BUF struct buf text = BUF_INIT(64 * 1024), changed = BUF_INIT(64 * 1024);
-		AUTO_JSON json_t *root = NULL;
-
-		assert_int_equal(state_save(dir, &one, &e), 0);
-		assert_int_equal(file_read(path, &text, &e), 0);
-		assert_int_equal(json_parse(buf_span(&text), "state", &root, &e), 0);
-		if (i < sizeof(fields) / sizeof(fields[0]))
-			assert_int_equal(json_object_del(root, fields[i]), 0);
-		else
-			assert_int_equal(json_object_set_new(root, "colour", json_null()), 0);
-		assert_int_equal(json_pretty(root, &changed, &e), 0);
-		text_write(buf_span(&changed));
-		assert_int_equal(state_load(dir, &two, &e), -1);
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		assert_int_equal(load_changed(fields[i], NULL, &e), -1);
 		assert_int_equal(e.class, ERR_MALFORMED);
 	}
+}
+
+/* A box that goes back runs an older agent, and then again a newer one. */
+static void
+the_state_of_an_older_or_newer_agent_is_read(void **state)
+{
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(load_changed("ended", NULL, &e), 0);
+	assert_int_equal(two.ended.outcome, OUTCOME_NONE);
+	assert_int_equal(two.rollback_floor, 4);
+	assert_int_equal(load_changed(NULL, "colour", &e), 0);
+	assert_int_equal(two.rollback_floor, 4);
 }
 
 static void
@@ -222,7 +254,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			every_flip_is_refused_or_read_in_range, folder_enter_memory, folder_leave),
 		cmocka_unit_test_setup_teardown(
-			unknown_and_missing_fields_are_refused, folder_enter_memory, folder_leave),
+			missing_fields_are_refused, folder_enter_memory, folder_leave),
+		cmocka_unit_test_setup_teardown(the_state_of_an_older_or_newer_agent_is_read,
+			folder_enter_memory, folder_leave),
 		cmocka_unit_test_setup_teardown(
 			reason_that_is_no_utf8_is_still_saved, folder_enter_memory, folder_leave),
 		cmocka_unit_test(failure_is_found_replaced_and_the_oldest_goes),

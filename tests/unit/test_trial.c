@@ -1,5 +1,6 @@
 #include "tests/unit/rig.h"
 
+#include "agent/doubt.h"
 #include "agent/revert.h"
 #include "agent/settle.h"
 #include "agent/trial.h"
@@ -90,6 +91,8 @@ a_healthy_system_from_a_file_is_confirmed(void **state)
 	assert_round(x, TRIAL_CONFIRMED, "");
 	assert_int_equal(x->rig.s->pending.phase, PHASE_NONE);
 	assert_string_equal(x->rig.s->running[SIDE_B].version, "2");
+	assert_int_equal(x->rig.s->ended.outcome, OUTCOME_OK);
+	assert_string_equal(x->rig.s->ended.update.release.version, "2");
 }
 
 static void
@@ -163,6 +166,10 @@ a_slot_that_cannot_be_read_condemns_nothing(void **state)
 	f = state_failed(x->rig.s, &x->rig.s->pending.release.manifest);
 	assert_non_null(f);
 	assert_true(f->inconclusive);
+	scene_boot(x, "boot-2", SETTLED_REVERTED);
+	assert_int_equal(x->rig.s->ended.outcome, OUTCOME_INCONCLUSIVE);
+	assert_int_equal(x->rig.s->ended.class, ERR_SYSTEM);
+	assert_false(x->rig.s->ended.in_doubt);
 }
 
 static void
@@ -206,6 +213,12 @@ without_a_server_a_network_update_is_inconclusive(void **state)
 	assert_non_null(f);
 	assert_true(f->inconclusive);
 	assert_int_equal(f->tries, 1);
+	/* What it comes to is for the old system to find out. */
+	scene_boot(x, "boot-2", SETTLED_REVERTED);
+	assert_int_equal(x->rig.s->pending.phase, PHASE_NONE);
+	assert_int_equal(x->rig.s->ended.outcome, OUTCOME_INCONCLUSIVE);
+	assert_int_equal(x->rig.s->ended.class, ERR_NETWORK);
+	assert_true(doubt_is_open(x->rig.s));
 }
 
 static void

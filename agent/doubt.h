@@ -1,0 +1,30 @@
+/* A release that was left for lack of network or freshness: was it the release, or the world?
+ *
+ * The old system finds out: if it reaches the server promptly, the new one should have, and the
+ * release is held to have failed. If it does not, nothing is known, and the release is tried again
+ * later, a bounded number of times. */
+#ifndef SLUICE_AGENT_DOUBT_H
+#define SLUICE_AGENT_DOUBT_H
+
+#include <stdbool.h>
+
+#include "agent/box.h"
+#include "agent/poll.h"
+#include "common/base/err.h"
+
+/* How many polls the time is good for. */
+enum { DOUBT_POLLS = 8 };
+
+bool doubt_is_open(const struct state *s);
+
+/* One try; *wait_ms is when to call it again, at random as all polls are. The time of [health]
+ * prompt runs in each boot from the first call in it, which does not poll yet. poller may be NULL.
+ * Ends it, and saves that, when the server was reached (and what it says is fresh, where that was
+ * what the new system lacked) or the time is over. */
+int doubt_poll(const struct box *b, struct poller *poller, const struct keep_going *until_term,
+	int64_t *wait_ms, struct err *e);
+
+/* Ends it: reached says what came out. now_s is when the release is put off from, if it was not. */
+int doubt_end(const struct conf *c, struct state *s, bool reached, int64_t now_s, struct err *e);
+
+#endif
