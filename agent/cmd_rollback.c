@@ -29,12 +29,17 @@ options_read(int argc, char **argv, struct options *out, struct err *e)
 	return 0;
 }
 
-/* An update that is under way: one that has started is held against its release. */
+/* An update that is under way. One that was given up already keeps its reason. */
 static int
 give_up(struct box *b, const struct settlement *now, bool *reboot, struct err *e)
 {
-	enum revert how = now->what == SETTLED_INSTALLED ? REVERT_CANCEL : REVERT_CONDEMN;
+	enum revert how = now->what == SETTLED_INSTALLED ? REVERT_BY_HAND : REVERT_CONDEMN;
 
+	if (now->what == SETTLED_GOING_BACK) {
+		*reboot = true;
+		(void)printf("%s\n", b->state->last_result);
+		return 0;
+	}
 	if (revert_begin(&b->conf, b->boot, b->state, how, "rolled back by hand", e) < 0 ||
 		revert_finish(&b->conf, b->boot, b->state, e) < 0)
 		return -1;

@@ -95,13 +95,16 @@ static int
 poll_and_decide(struct cycle *cy, const struct world **w, struct decision *d, struct err *e)
 {
 	struct keep_going until_term = lookout_until_term(&cy->lookout);
+	struct box *b = &cy->box;
 	struct facts f;
 
-	if (poller_poll(cy->poller, &until_term, w, e) < 0 || box_facts(&cy->box, &f, e) < 0)
+	if (poller_poll(cy->poller, &until_term, w, e) < 0 || box_facts(b, &f, e) < 0)
+		return -1;
+	if (decide_attempts(*w, b->state) && state_save(b->conf.state_dir, b->state, e) < 0)
 		return -1;
 	f.now_s = now_s(cy);
 	f.fresh = poller_is_fresh(cy->poller);
-	decide(*w, cy->box.state, &f, d);
+	decide(*w, b->state, &f, d);
 	return 0;
 }
 
@@ -366,11 +369,7 @@ try_new_system(struct cycle *cy)
 	enum trial_end end;
 
 	say(cy, BOX_UNCONFIRMED, OUTCOME_NONE, &was, NULL, "");
-	if (trial_round(&cy->trial, &end, &e) < 0) {
-		log_error("%s", e.text);
-		return trial_wait_ms(&cy->trial);
-	}
-	if (end == TRIAL_GOES_ON) {
+	if (trial_round(&cy->trial, &end, &e) < 0 || end == TRIAL_GOES_ON) {
 		log_warning("not confirmed yet: %s", e.text);
 		return trial_wait_ms(&cy->trial);
 	}

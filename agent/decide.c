@@ -100,6 +100,21 @@ decide_stops(const struct world *w, struct state *s)
 	return changed;
 }
 
+bool
+decide_attempts(const struct world *w, struct state *s)
+{
+	const struct failed *past =
+		w->has_bundle ? state_failed(s, &w->listing.manifest_sha256) : NULL;
+	struct failed f;
+
+	if (!past || past->attempt != 0 || w->plan.attempt == 0)
+		return false;
+	f = *past;
+	f.attempt = w->plan.attempt;
+	state_remember_failed(s, &f);
+	return true;
+}
+
 const struct sticky_stop *
 decide_stop(const struct state *s, const char *gate_path)
 {

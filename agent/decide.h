@@ -43,6 +43,10 @@ struct decision {
  * lacks stays. True when the state changed: it is saved before anything else is done. */
 bool decide_stops(const struct world *w, struct state *s);
 
+/* A release that failed here by hand, from a file, is known to no plan's attempt: the first that
+ * offers it is none of its higher ones. True when the state changed. */
+bool decide_attempts(const struct world *w, struct state *s);
+
 /* The stop that a box with this gate obeys, or NULL. One of a plan that it no longer follows is
  * kept and not obeyed. */
 const struct sticky_stop *decide_stop(const struct state *s, const char *gate_path);

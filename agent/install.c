@@ -153,11 +153,29 @@ confirmed_check(const struct state *s, bool tree_only, enum side current, struct
 	return 0;
 }
 
+/* A person may have rolled back, and not rebooted yet: then the other side is all there is to boot.
+ */
+static int
+current_check(
+	const struct conf *c, const struct boot_backend *own, enum side current, struct err *e)
+{
+	struct boot_side there;
+
+	if (own->look(c, current, &there, e) < 0)
+		return -1;
+	if (!there.bootable)
+		return err_set(e, ERR_REFUSED,
+			"side %s runs and will not boot again, and the other side is all that "
+			"would; reboot first",
+			side_name(current));
+	return 0;
+}
+
 int
 install_check(const struct conf *c, const struct state *s, const struct head *h, struct err *e)
 {
 	const struct manifest *m = h->manifest;
-	const struct boot_backend *boot;
+	const struct boot_backend *boot, *own;
 	bool tree_only = install_is_tree_only(c, m);
 	enum side current;
 
@@ -172,9 +190,11 @@ install_check(const struct conf *c, const struct state *s, const struct head *h,
 			(unsigned long long)m->rollback_index,
 			(unsigned long long)s->rollback_floor);
 	if (payloads_check(c, m, e) < 0 || classes_check(c, m, e) < 0 ||
-		boot_backend_find(c, &boot, e) < 0 ||
-		boot_for(boot, tree_only)->current(c, &current, e) < 0 ||
-		confirmed_check(s, tree_only, current, e) < 0)
+		boot_backend_find(c, &boot, e) < 0)
+		return -1;
+	own = boot_for(boot, tree_only);
+	if (own->current(c, &current, e) < 0 || confirmed_check(s, tree_only, current, e) < 0 ||
+		(!tree_only && current_check(c, own, current, e) < 0))
 		return -1;
 	return rooms_check(c, side_other(current), m, e);
 }

@@ -10,7 +10,8 @@ remember(struct state *s, const struct release *r, enum revert how, const char *
 	const struct failed *before = state_failed(s, &r->manifest);
 	struct failed f = {.manifest = r->manifest,
 		.attempt = r->attempt,
-		.inconclusive = how != REVERT_CONDEMN,
+		.inconclusive = how == REVERT_UNREACHED || how == REVERT_STALE ||
+				how == REVERT_INCONCLUSIVE,
 		.tries = 1};
 
 	/* A try by hand, from a file, does not make the network's attempts count anew. */
@@ -35,7 +36,7 @@ revert_begin(const struct conf *c, const struct boot_backend *boot, struct state
 	(void)snprintf(s->last_result, sizeof(s->last_result), "%s %s: given up: %.768s",
 		p->release.name, p->release.version, why);
 	s->pending.phase = PHASE_REVERTING;
-	s->pending.cancelled = how == REVERT_CANCEL;
+	s->pending.cancelled = how == REVERT_CANCEL || how == REVERT_BY_HAND;
 	s->pending.in_doubt = how == REVERT_UNREACHED || how == REVERT_STALE;
 	s->pending.unreached = how == REVERT_UNREACHED;
 	/* First what is remembered: with only the switch done, nobody would know why. */

@@ -15,6 +15,8 @@ enum revert {
 	REVERT_STALE,	  /* for lack of freshness: likewise, if the old system then finds it */
 	REVERT_INCONCLUSIVE, /* for what is this box's own fault: counted, not held against it */
 	REVERT_CANCEL,	     /* a stop or a withdrawal: nothing */
+	REVERT_BY_HAND, /* a person said no before it started: not tried again, as if it had failed,
+			 * and told as stopped */
 };
 
 /* Gives the update under way up, installed or already running: remembers why and PHASE_REVERTING,

@@ -3,6 +3,7 @@ import os
 import unittest
 
 from fleet.case import NEW, OLD, FleetCase
+from fleet.process import wait_until
 
 # Checks get no word on which system they run in: they look at it, as a real one would.
 NEW_SYSTEM = 'grep -q "^booted={new}$" "{env}"'
@@ -89,6 +90,53 @@ class Trial(FleetCase):
         box.start()
         self.wait_for_outcome(box, "reverted", timeout_s=60)
         self.assert_runs(box, OLD)
+
+    def try_again(self, box):
+        """A higher attempt is what brings back a release that a person did not want."""
+        self.settle(4)
+        self.assert_runs(box, OLD)
+        self.assertIsNone(box.status()["pending"])
+        self.workspace.publish_plan(self.workspace.plan(
+            self.bundles[NEW], [("all", "100%")], attempt=2))
+        self.workspace.open_gate("all")
+
+    def by_hand(self, box, *args):
+        """A command that waits for a daemon at work."""
+        wait_until(lambda: box.agent(*args, check=None).returncode == 0, 20, " ".join(args))
+
+    def test_what_was_rolled_back_by_hand_is_not_installed_again(self):
+        box = self.box()
+        self.roll_out()
+        self.wait_for_outcome(box, "ok", timeout_s=60)
+        boots = len(box.boots())
+        self.by_hand(box, "rollback")
+        box.wait_for_boots(boots + 1)
+        self.try_again(box)
+        box.wait_for_boots(boots + 2, timeout_s=60)
+        self.wait_for_log(box, "confirmed")
+        self.assertEqual(len(box.boots()), boots + 2)
+
+    def test_what_was_cancelled_by_hand_is_not_installed_again(self):
+        box = self.box(start=False)
+        box.set({"boot": {"reboot": None}})
+        self.roll_out()
+        box.start()
+        box.wait_for_phase("activated")
+        self.by_hand(box, "rollback")
+        report = self.wait_for_outcome(box, "stopped")
+        self.assertIn("rolled back by hand", report["detail"])
+        self.try_again(box)
+        box.wait_for_phase("activated")
+
+    def test_what_came_from_a_file_and_was_rolled_back_is_not_fetched_again(self):
+        box = self.box(start=False)
+        metadata = self.workspace.path("site", "metadata")
+        self.roll_out()
+        box.agent("install", self.bundles[NEW], "--no-reboot", "--metadata", metadata)
+        box.agent("rollback", "--no-reboot")
+        box.start()
+        self.try_again(box)
+        self.wait_for_outcome(box, "ok", timeout_s=60)
 
     def test_a_tree_that_was_given_up_is_reported_like_any_update(self):
         box = self.box(start=False)

@@ -354,6 +354,25 @@ a_pause_blocks_starts_and_ends_nothing(void **state)
 	assert_goes_on(c, NULL);
 }
 
+/* Installed from a file and rolled back by hand: no plan's attempt is known, so the one that offers
+ * it first is not a higher one. */
+static void
+what_failed_from_a_file_needs_a_higher_attempt_too(void **state)
+{
+	struct scene *c = *state;
+	struct failed f = {.manifest = {{7}}, .tries = 1, .reason = "rolled back by hand"};
+
+	state_remember_failed(c->s, &f);
+	assert_true(decide_attempts(c->w, c->s));
+	assert_verdict(c, VERDICT_FAILED, "attempt 3 of the plan would try it again");
+	assert_false(decide_attempts(c->w, c->s));
+	c->w->plan.attempt = 3;
+	assert_false(decide_attempts(c->w, c->s));
+	assert_verdict(c, VERDICT_UPDATE, "");
+	c->w->has_bundle = false;
+	assert_false(decide_attempts(c->w, c->s));
+}
+
 static void
 a_failed_release_needs_a_higher_attempt(void **state)
 {
@@ -460,6 +479,7 @@ main(void)
 		IN_SCENE(a_box_that_the_plan_leaves_out_is_idle),
 		IN_SCENE(a_wave_that_is_not_open_holds),
 		IN_SCENE(a_pause_blocks_starts_and_ends_nothing),
+		IN_SCENE(what_failed_from_a_file_needs_a_higher_attempt_too),
 		IN_SCENE(a_failed_release_needs_a_higher_attempt),
 		IN_SCENE(an_inconclusive_release_is_tried_again_a_bounded_number_of_times),
 		IN_SCENE(a_rollback_index_below_the_floor_is_refused),

@@ -1,5 +1,7 @@
 #include "tests/unit/rig.h"
 
+#include "agent/confirm.h"
+#include "agent/revert.h"
 #include "agent/settle.h"
 #include "agent/tree.h"
 
@@ -144,6 +146,31 @@ unconfirmed_system_is_not_overwritten_from(void **state)
 	assert_int_equal(e.class, ERR_REFUSED);
 	assert_non_null(strstr(e.text, "not confirmed"));
 	assert_true(rig_env(&r).side[SIDE_A].bootable);
+}
+
+/* The bootloader has one side left, and it is not the running one. */
+static void
+rolled_back_system_is_not_overwritten_before_the_reboot(void **state)
+{
+	CLEANUP(rig_free) struct rig r;
+	struct err e = ERR_INIT;
+
+	rig_make(&r, *state, ROOTFS);
+	slots_make();
+	rig_write_image(&r, span_of(image, IMAGE_BYTES), "2.0", 0, "x.ota");
+	assert_int_equal(rig_install(&r, "x.ota", NULL, &e), 0);
+	assert_int_equal(install_activate(r.c, r.boot, r.s, &e), 0);
+	rig_power_on(&r, "boot-1");
+	assert_int_equal(confirm_commit(r.c, r.boot, r.s, &e), 0);
+	if (revert_confirmed(r.c, r.boot, r.s, false, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(rig_install(&r, "x.ota", NULL, &e), -1);
+	assert_int_equal(e.class, ERR_REFUSED);
+	assert_non_null(strstr(e.text, "reboot first"));
+	assert_true(rig_env(&r).side[SIDE_A].bootable);
+	rig_power_on(&r, "boot-2");
+	assert_int_equal(rig_env(&r).booted, SIDE_A);
+	assert_int_equal(rig_install(&r, "x.ota", NULL, &e), 0);
 }
 
 /* Before the reboot a newer bundle may take the place of an activated one. */
@@ -549,6 +576,7 @@ main(void)
 		IN_FOLDER(what_is_in_place_is_not_written_again),
 		IN_FOLDER(rules_say_no_before_anything_changes),
 		IN_FOLDER(unconfirmed_system_is_not_overwritten_from),
+		IN_FOLDER(rolled_back_system_is_not_overwritten_before_the_reboot),
 		IN_FOLDER(activated_update_is_replaced),
 		IN_FOLDER(wrong_key_is_refused),
 		IN_FOLDER(flipped_and_truncated_bundles_are_refused),
