@@ -12,7 +12,7 @@
 #include "common/crypto/seckey.h"
 #include "common/limits.h"
 
-enum { PUT_DEADLINE_MS = 60 * 1000, HTTP_BAD_REQUEST = 400, HTTP_TOO_LARGE = 413 };
+enum { PUT_DEADLINE_MS = 60 * 1000, HTTP_TOO_LARGE = 413 };
 enum { ENTRIES_MAX = 4 * SPOOL_MAX };
 
 /* The sequence numbers that are kept, in order. */
@@ -200,12 +200,13 @@ spool_add(const struct conf *c, struct state *s, struct report *r, struct err *e
 	return spool_add_once(c, s, r, &seq, e);
 }
 
-/* Whether the server has said that it will never take this report, whenever it comes. */
+/* Whether the server has said that it will never take this report, whenever it comes. 400 is not
+ * that: nginx says so to a box whose certificate it does not believe, and to all of them while its
+ * CRL is out of date. */
 static bool
 is_refused_for_good(const struct err *e)
 {
-	return e->class == ERR_NETWORK &&
-	       (e->errnum == HTTP_BAD_REQUEST || e->errnum == HTTP_TOO_LARGE);
+	return e->class == ERR_NETWORK && e->errnum == HTTP_TOO_LARGE;
 }
 
 /* Whether a file is a whole report of this box's. It was made whole, but disks decay. */

@@ -38,8 +38,9 @@ class Kept:
     def fresh(self):
         """Puts the fleet where it was made: paths stay as they are in all its files."""
         for name in os.listdir(self.folder):
-            if name not in ("kept", "1.0.0.img", "2.0.0.img"):
-                shutil.rmtree(os.path.join(self.folder, name), ignore_errors=True)
+            path = os.path.join(self.folder, name)
+            if os.path.isdir(path) and name != "kept":
+                shutil.rmtree(path)
         shutil.copytree(os.path.join(self.folder, "kept"), self.workspace.dir, symlinks=True)
 
 

@@ -254,6 +254,7 @@ class HostileServer:
     accepted   when each connection came in
     site       the folder that it serves; freeze() lets it serve a copy of what there is now
     mute       new connections are accepted, and no byte is ever sent
+    plain      they are answered at once, without TLS; greetings is what they began with
     """
 
     def __init__(self, workspace, port=None):
@@ -261,7 +262,8 @@ class HostileServer:
         self.site = workspace.path("site")
         self.requests, self.accepted, self.open = [], [], set()
         self.rules = []
-        self.mute = False
+        self.mute = self.plain = False
+        self.greetings = []
         self.ended = threading.Event()
         self.listener = None
         self.show(workspace.path("tls", "server.crt"), workspace.path("tls", "server.key"))
@@ -313,7 +315,7 @@ class HostileServer:
     def honest(self):
         """Forgets all rules and serves the site as it is."""
         self.rules = []
-        self.mute = False
+        self.mute = self.plain = False
         self.site = self.workspace.path("site")
         self.drop()
 
@@ -351,6 +353,10 @@ class HostileServer:
         try:
             if self.mute:
                 self.ended.wait(600)
+                return
+            if self.plain:
+                raw.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+                self.greetings.append(raw.recv(4096))
                 return
             with self.context.wrap_socket(raw, server_side=True) as tls:
                 self.open.add(tls)

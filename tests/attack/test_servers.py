@@ -1,4 +1,4 @@
-"""Servers that send elsewhere, refuse, lie or ask for too much patience; our own floods."""
+"""Servers that send elsewhere, refuse, lie or ask for patience; and floods that boxes may cause."""
 import os
 import signal
 import threading
