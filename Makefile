@@ -80,9 +80,11 @@ UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(UNIT_SRC))
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BIN := $(patsubst %.c,$(B)/%,$(FUZZ_SRC))
 FUZZ_OBJ := $(call obj,tests/fuzz/harness.c $(if $(filter fuzz,$(VARIANT)),,tests/fuzz/replay.c))
+FUZZ_JSON := $(foreach t,client head metadata plan report,$(B)/tests/fuzz/fuzz_$(t))
 FUZZ_LD = $(if $(filter fuzz,$(VARIANT)),-fsanitize=fuzzer) $(foreach f,$(FUZZ_WRAP),-Wl,--wrap=$(f))
 # What a target plays itself: a process, or a network.
 $(B)/tests/fuzz/fuzz_net: FUZZ_WRAP := fork socketpair kill waitpid
+$(B)/tests/fuzz/fuzz_http: FUZZ_WRAP := curl_easy_setopt _exit
 SECONDS ?= 10
 TOOL_SRC := $(sort $(wildcard tests/tools/*.c))
 TOOL_BIN := $(patsubst tests/tools/%.c,$(B)/tests/tools/%,$(TOOL_SRC))
@@ -125,6 +127,9 @@ $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(B)/libsigner.a $(B)/libagent.
 	$(call say,LINK)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(B)/libsigner.a $(B)/libagent.a $(B)/libcommon.a \
 		-lcmocka $(sort $(LIBS_AGENT) $(LIBS_SIGNER))
+ifeq ($(VARIANT),fuzz)
+$(FUZZ_JSON): $(B)/tests/fuzz/mutate_json.o
+endif
 $(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(FUZZ_OBJ) $(B)/libsigner.a $(B)/libagent.a \
 		$(B)/libcommon.a
 	$(call say,LINK)

@@ -111,7 +111,7 @@ bundle_make(struct span *in, struct buf *file, size_t *head)
 		return false;
 	members_put(json_object_get(body, "payloads"), in, &members, head);
 	text = json_dumps(body, JSON_COMPACT);
-	if (!text || !fuzz_seal(span_str(text), &sealed))
+	if (!text || !fuzz_seal(span_str(text), 1, &sealed))
 		return false;
 	member_put(file, "manifest.json", buf_span(&sealed));
 	*head += file->len;

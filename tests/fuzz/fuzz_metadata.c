@@ -78,7 +78,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (enum document_type t = DOCUMENT_ROOT; t <= DOCUMENT_TARGETS; t++)
 		(void)read_as(raw, t);
 	read_anchor(raw);
-	if (!fuzz_seal(raw, &sealed))
+	if (!fuzz_seal(raw, 1, &sealed))
 		return 0;
 	for (enum document_type t = DOCUMENT_ROOT; t <= DOCUMENT_TARGETS; t++)
 		good += read_as(buf_span(&sealed), t);

@@ -42,7 +42,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	AUTO_BUF struct buf sealed = BUF_INIT(1 << 24);
 
 	read_report(span_of(data, size));
-	if (fuzz_seal(span_of(data, size), &sealed))
+	if (fuzz_seal(span_of(data, size), 1, &sealed))
 		read_report(buf_span(&sealed));
 	return 0;
 }

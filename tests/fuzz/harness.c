@@ -80,7 +80,7 @@ fuzz_role(void)
 }
 
 bool
-fuzz_seal(struct span body, struct buf *out)
+fuzz_seal(struct span body, unsigned keys, struct buf *out)
 {
 	AUTO_JSON json_t *j = NULL, *envelope = NULL;
 	AUTO_FREE char *text = NULL;
@@ -90,8 +90,10 @@ fuzz_seal(struct span body, struct buf *out)
 		return false;
 	envelope = envelope_new(j);
 	MUST(envelope);
-	if (envelope_sign(envelope, fuzz_signer(0), &e) < 0)
-		return false;
+	for (size_t i = 0; i < FUZZ_KEYS; i++) {
+		if (keys & 1U << i && envelope_sign(envelope, fuzz_signer(i), &e) < 0)
+			return false;
+	}
 	text = json_dumps(envelope, JSON_COMPACT);
 	MUST(text && buf_append(out, text, strlen(text), &e) == 0);
 	return true;

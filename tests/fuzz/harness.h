@@ -34,9 +34,9 @@ const struct signer *fuzz_signer(size_t i);
 /* The role of the first key alone, threshold 1. Borrowed. */
 struct role_keys fuzz_role(void);
 
-/* Signs body, as far as it is a JSON object, with the first key: an envelope that gets past the
- * signatures. Appends to out. False where body is no object, or has no canonical form. */
-bool fuzz_seal(struct span body, struct buf *out);
+/* Signs body, as far as it is a JSON object, with each key whose bit is set: an envelope that gets
+ * past the signatures. Appends to out. False where body is no object, or has no canonical form. */
+bool fuzz_seal(struct span body, unsigned keys, struct buf *out);
 
 /* A verified document of these bytes, by their own digest. */
 bool fuzz_verified(struct span bytes, struct verified *out);
