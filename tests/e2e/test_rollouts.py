@@ -1,12 +1,14 @@
 """Plans, gates, stops and resumes as people make them with `sluice`, seen in what is published."""
 import json
 import os
+import pty
 import shutil
 import subprocess
 import tempfile
+import termios
 import unittest
 
-from fleet import Workspace, make_image
+from fleet import Workspace, make_image, wait_until
 
 WAVES = (("canary", ["gw-1"]), ("early", 5), ("everyone", 100))
 
@@ -228,6 +230,40 @@ class Rollouts(unittest.TestCase):
         stop = self.gate("all")["stops"][0]["id"]
         self.ws.resume(stop)
         self.assertEqual(self.entry("rollouts/all.json")["custom"], {"resumes": [stop]})
+
+    def test_a_key_is_unlocked_once_a_command(self):
+        """On a terminal, which would hear of a second time."""
+        passphrase = self.ws.write("passphrase", "correct horse\n")
+        self.ws.sluice("key", "new", self.ws.path("keys", "oncall"), "--passphrase-file",
+                       passphrase)
+        self.ws.sluice("role", "remove", "gates", "--key", self.key("targets"))
+        self.ws.sluice("role", "add", "gates", "--member", self.ws.path("keys", "oncall.pub"),
+                       "--threshold", 1, "--key", self.key("targets"))
+        self.publish()
+        for argv in (("gate", "open", "stable", "canary"),
+                     ("stop", "stable", "--reason", "smoke", "--yes")):
+            status, said = self.on_a_terminal(*argv, "--key", self.key("oncall"))
+            self.assertEqual((status, said.lower().count(b"passphrase")), (0, 1), said)
+        self.assertEqual((self.gate()["open"], len(self.gate()["stops"])), (["canary"], 1))
+
+    def on_a_terminal(self, *argv):
+        """Runs `sluice`, giving the passphrase whenever it is asked for."""
+        pid, fd = pty.fork()
+        if pid == 0:
+            os.execv(self.ws.programs.sluice,
+                     [self.ws.programs.sluice, *argv, "-w", self.ws.dir])
+        said, answered = b"", 0
+        try:
+            while piece := os.read(fd, 4096):
+                said += piece
+                while answered < said.lower().count(b"passphrase"):
+                    wait_until(lambda: not termios.tcgetattr(fd)[3] & termios.ECHO, 20, "no echo")
+                    answered += 1
+                    os.write(fd, b"correct horse\n")
+        except OSError:
+            pass  # it has ended
+        os.close(fd)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), said
 
     def test_what_cannot_be_stopped_or_resumed_is_a_usage_error(self):
         key = ("--key", self.key("gates"), "--yes")

@@ -1,5 +1,8 @@
 #include "tests/unit/rig.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 #include "agent/confirm.h"
 #include "agent/revert.h"
 #include "agent/settle.h"
@@ -97,6 +100,35 @@ healthy_system_is_confirmed(void **state)
 	assert_int_equal(r.s->rollback_floor, 5);
 	assert_true(r.s->running[SIDE_B].known);
 	assert_string_equal(r.s->running[SIDE_B].version, "2.0");
+}
+
+/* What has happened to others: mark-good said that all was well, and the write had failed. */
+static void
+mark_good_that_cannot_be_written_is_no_success(void **state)
+{
+	CLEANUP(rig_free) struct rig r;
+	struct rlimit was, none;
+	struct err e = ERR_INIT;
+	int rc;
+
+	rig_activated(&r, *state);
+	rig_power_on(&r, "boot-1");
+	(void)settled(&r, SETTLED_UNCONFIRMED);
+	/* From here on no file can be written: the disk is full, say. */
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+	none = (struct rlimit){0, was.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	rc = confirm_commit(r.c, r.boot, r.s, &e);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+	assert_int_equal(rc, -1);
+	assert_int_equal(e.class, ERR_SYSTEM);
+	assert_false(rig_env(&r).side[SIDE_B].confirmed);
+	assert_false(r.s->running[SIDE_B].known);
+	assert_int_equal(r.s->rollback_floor, 0);
+	(void)settled(&r, SETTLED_UNCONFIRMED);
+	assert_int_equal(confirm_commit(r.c, r.boot, r.s, &e), 0);
+	assert_true(rig_env(&r).side[SIDE_B].confirmed);
 }
 
 static void
@@ -473,6 +505,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, folder_enter_memory, folder_leave)
 		IN_FOLDER(healthy_system_is_confirmed),
+		IN_FOLDER(mark_good_that_cannot_be_written_is_no_success),
 		IN_FOLDER(floor_never_sinks),
 		IN_FOLDER(unhealthy_system_is_not_confirmed),
 		IN_FOLDER(changed_slot_is_not_confirmed),
