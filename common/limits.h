@@ -83,4 +83,7 @@
 #define RSA_BITS_MAX 8192	 /* each verification takes time with its square */
 #define SIGNATURE_BYTES_MAX 1024 /* RSA of 8192 bits, the largest key we verify with */
 
+/* A request for signatures: a targets.json before and after, the one above it, and the roots. */
+#define REQUEST_BYTES_MAX (4 * TUF_TARGETS_BYTES_MAX)
+
 #endif

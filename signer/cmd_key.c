@@ -20,7 +20,7 @@ enum { KEY_FILES_MAX = 10000, OPT_NONE = 1, OPT_FILE, OPT_FD };
 struct key_options {
 	struct passphrase_source pass;
 	bool no_passphrase;
-	const char *path, *workspace; /* or NULL */
+	const char *path, *second, *workspace; /* or NULL */
 };
 
 static int
@@ -74,9 +74,10 @@ options_parse(int argc, char **argv, struct key_options *out, struct err *e)
 		return err_set(e, ERR_USAGE,
 			"--no-passphrase, --passphrase-file and --passphrase-fd exclude each "
 			"other");
-	if (argc - optind > 1)
-		return err_set(e, ERR_USAGE, "'%s' is one argument too many", argv[optind + 1]);
 	o.path = argv[optind];
+	o.second = o.path && strcmp(argv[0], "import") == 0 ? argv[optind + 1] : NULL;
+	if (argc - optind > 1 + (o.second != NULL))
+		return err_set(e, ERR_USAGE, "'%s' is one argument too many", argv[argc - 1]);
 	*out = o;
 	return 0;
 }
@@ -188,6 +189,29 @@ key_show(const struct key_options *given, struct err *e)
 	return key_print(key, e);
 }
 
+/* A device's public key: PEM, or the DER that PKCS #11 tools write. */
+static int
+key_import(const struct key_options *o, struct err *e)
+{
+	AUTO_BUF struct buf bytes = BUF_INIT(KEY_FILE_MAX), pem = BUF_INIT(2 * KEY_FILE_MAX);
+	AUTO_JSON json_t *key = NULL;
+	char path[PATH_MAX];
+
+	if (!o->path || !o->second || has_suffix(o->second, ".pub"))
+		return err_set(e, ERR_USAGE,
+			"give the FILE with the public key, and the path of the new one without an "
+			"ending: `sluice key import hsm.pem keys/hsm` makes keys/hsm.pub");
+	if (path_with(path, o->second, strlen(o->second), ".pub", e) < 0 || absent(path, e) < 0 ||
+		file_read(o->path, &bytes, e) < 0)
+		return -1;
+	if (pubkey_pem(buf_span(&bytes), &pem, e) < 0)
+		return err_context(e, "%s", o->path);
+	if (file_create(path, 0644, buf_span(&pem), e) < 0 || pubkey_file_load(path, &key, e) < 0)
+		return -1;
+	(void)printf("file    %s\n", path);
+	return key_print(key, e);
+}
+
 struct listing {
 	const char *dir;
 	size_t bad;
@@ -239,45 +263,66 @@ key_list(const struct key_options *o, struct err *e)
 	return 0;
 }
 
+/* With the name of the verb as argv[0]. */
 static int
-key_run(int argc, char **argv, struct err *e)
+verb_run(int (*run)(const struct key_options *o, struct err *e), int argc, char **argv,
+	struct err *e)
 {
-	static const struct {
-		const char *name;
-		int (*run)(const struct key_options *o, struct err *e);
-	} verbs[] = {{"new", key_new}, {"show", key_show}, {"list", key_list}};
 	struct key_options o;
 
-	for (size_t i = 0; i < ARRAY_LEN(verbs) && argc > 1; i++) {
-		if (strcmp(argv[1], verbs[i].name) != 0)
-			continue;
-		if (options_parse(argc - 1, argv + 1, &o, e) < 0)
-			return -1;
-		return verbs[i].run(&o, e);
-	}
-	return err_set(e, ERR_USAGE, "new, show or list? See `sluice key --help`");
+	return options_parse(argc, argv, &o, e) < 0 ? -1 : run(&o, e);
 }
+
+static int
+run_new(int argc, char **argv, struct err *e)
+{
+	return verb_run(key_new, argc, argv, e);
+}
+
+static int
+run_show(int argc, char **argv, struct err *e)
+{
+	return verb_run(key_show, argc, argv, e);
+}
+
+static int
+run_list(int argc, char **argv, struct err *e)
+{
+	return verb_run(key_list, argc, argv, e);
+}
+
+static int
+run_import(int argc, char **argv, struct err *e)
+{
+	return verb_run(key_import, argc, argv, e);
+}
+
+static const struct verb verbs[] = {{"new", NULL, run_new}, {"show", NULL, run_show},
+	{"list", NULL, run_list}, {"import", NULL, run_import},
+	{"revoke", key_revoke_help, key_revoke}, {0}};
 
 const struct command cmd_key = {
 	.name = "key",
-	.summary = "makes and shows keys",
-	.help = "usage: sluice key new PATH [--no-passphrase | --passphrase-file F | "
-		"--passphrase-fd N]\n"
+	.summary = "makes, shows, imports and revokes keys",
+	.help = "usage: sluice key new PATH\n"
+		"           [--no-passphrase | --passphrase-file F | --passphrase-fd N]\n"
 		"       sluice key show FILE [--passphrase-file F | --passphrase-fd N]\n"
 		"       sluice key list [DIR] [-w WORKSPACE]\n"
+		"       sluice key import FILE PATH\n"
+		"       sluice key revoke KEY ...      (`sluice key revoke --help`)\n"
 		"\n"
-		"new   makes an Ed25519 key: PATH.key, secret and readable by you only, and "
-		"PATH.pub.\n"
-		"      Both are minisign's files: `minisign -G` makes keys for sluice too.\n"
-		"show  prints a key's id as TUF has it, of a .pub file (minisign's or PEM) or,\n"
-		"      with its passphrase, of a .key file.\n"
-		"list  the public keys in DIR, or else in the workspace's keys/, and whether the\n"
-		"      secret half is there too. The id is cut; `show` prints the whole.\n"
+		"new     makes an Ed25519 key: PATH.key, secret and readable by you only, and\n"
+		"        PATH.pub. Both are minisign's files: `minisign -G` makes keys, too.\n"
+		"show    prints a key's id as TUF has it, of a .pub file (minisign's or PEM) or,\n"
+		"        with its passphrase, of a .key file.\n"
+		"list    the public keys in DIR, or else in the workspace's keys/, and whether\n"
+		"        the secret half is there too. The id is cut; `show` prints it whole.\n"
+		"import  makes PATH.pub of a public key by others (PEM or DER; P-256, RSA,\n"
+		"        Ed25519), whose secret half a device holds: see --sign-with.\n"
 		"\n"
-		"The passphrase is asked on the terminal, or is the one line of file F, or the "
-		"next\n"
-		"line of descriptor N.\n"
+		"The passphrase is asked on the terminal, or is the one line of file F, or the\n"
+		"next line of descriptor N.\n"
 		"\n"
 		"example: sluice key new keys/releases && sluice key list\n",
-	.run = key_run,
+	.verbs = verbs,
 };

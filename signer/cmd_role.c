@@ -13,30 +13,30 @@
 #include "signer/command.h"
 #include "signer/metadata.h"
 #include "signer/publish.h"
+#include "signer/roster.h"
 #include "signer/signing.h"
 
 static const char help[] =
 	"usage: sluice role list [-w DIR]\n"
 	"       sluice role add NAME --member K.pub... --threshold N [--paths PATTERN...]\n"
-	"           --key TARGETSKEY [--before ROLE]\n"
-	"       sluice role remove NAME --key TARGETSKEY\n"
-	"           [-w DIR] [--no-publish] [--passphrase-file F | --passphrase-fd N]\n"
+	"           [--before ROLE] {--key TARGETSKEY | --draft}\n"
+	"       sluice role change NAME [--member K.pub...] [--threshold N]\n"
+	"           [--paths PATTERN...] {--key TARGETSKEY | --draft}\n"
+	"       sluice role remove NAME {--key TARGETSKEY | --draft}\n"
+	"           [--sign-with CMD] [-w DIR] [--no-publish]\n"
+	"           [--passphrase-file F | --passphrase-fd N]\n"
 	"\n"
-	"Says in targets.json who speaks for which paths. A client asks the roles in their order,\n"
-	"and the first whose pattern covers a path has the last word on it: so narrow scopes\n"
-	"come before general ones.\n"
+	"Says in targets.json who speaks for which paths. A client asks the roles in their\n"
+	"order; the first whose pattern covers a path has the last word on it: so narrow\n"
+	"scopes come before general ones.\n"
 	"\n"
 	"  --member K.pub   a public key of the role; several times\n"
 	"  --threshold N    how many members must sign\n"
-	"  --paths PATTERN  what it speaks for; several times. Left out, the roles releases,\n"
-	"                   rollouts and gates get bundles/*, rollouts/* and gates/*\n"
-	"  --before ROLE    its place in the order (the end)\n"
-	"  --key K          a key of the targets role\n"
+	"  --paths PATTERN  what it speaks for; several times. Left out, the roles\n"
+	"                   releases, rollouts and gates get bundles/* and so on\n"
 	"\n"
-	"example:  sluice role add releases --member keys/anna.pub --member keys/ben.pub \\\n"
-	"              --threshold 2 --key keys/targets.key\n"
-	"          sluice role add rollouts-lyon --member keys/lyon.pub --threshold 1 \\\n"
-	"              --paths 'rollouts/lyon.json' --before rollouts --key keys/targets.key\n";
+	"example: sluice role add releases --member keys/anna.pub --threshold 1 \\\n"
+	"             --key keys/targets.key\n";
 
 enum { OPT_MEMBER = 1, OPT_THRESHOLD, OPT_PATHS, OPT_BEFORE };
 
@@ -114,7 +114,7 @@ default_paths(struct role_options *o)
 }
 
 static int
-check_add(struct role_options *o, struct err *e)
+check_name(const struct role_options *o, struct err *e)
 {
 	static const char *const taken[] = {"root", "targets", "snapshot", "timestamp"};
 
@@ -123,8 +123,18 @@ check_add(struct role_options *o, struct err *e)
 	for (size_t i = 0; i < ARRAY_LEN(taken); i++) {
 		if (strcmp(taken[i], o->name) == 0)
 			return err_set(e, ERR_USAGE,
-				"%s is a role of root.json; nobody delegates to it", o->name);
+				"%s is a role of root.json (`sluice root rotate`); nobody "
+				"delegates to it",
+				o->name);
 	}
+	return 0;
+}
+
+static int
+check_add(struct role_options *o, struct err *e)
+{
+	if (check_name(o, e) < 0)
+		return -1;
 	default_paths(o);
 	if (o->path_count == 0)
 		return err_set(
@@ -248,7 +258,9 @@ insert_role(json_t *roles, json_t *role, const struct role_options *o, struct er
 		if (json_equal(json_array_get(roles, there), role))
 			return 0;
 		return err_set(e, ERR_REFUSED,
-			"there is a role %s already, and it is another; remove it first", o->name);
+			"there is a role %s already, and it is another; `sluice role change` "
+			"changes it",
+			o->name);
 	}
 	if (o->before && at == json_array_size(roles))
 		return err_set(e, ERR_USAGE, "--before: there is no role %s", o->before);
@@ -257,30 +269,6 @@ insert_role(json_t *roles, json_t *role, const struct role_options *o, struct er
 	if (json_array_insert(roles, at, role) < 0)
 		return err_sys(e, ENOMEM, "targets metadata");
 	return 0;
-}
-
-/* Keys that no role names any more. */
-static void
-drop_unused_keys(json_t *keys, const json_t *roles)
-{
-	json_t *key;
-	const char *id;
-	void *next;
-
-	json_object_foreach_safe(keys, next, id, key)
-	{
-		bool used = false;
-		const json_t *role, *keyid;
-		size_t r, k;
-
-		json_array_foreach (roles, r, role) {
-			json_array_foreach (json_object_get(role, "keyids"), k, keyid) {
-				used = used || strcmp(text_of(keyid), id) == 0;
-			}
-		}
-		if (!used)
-			(void)json_object_del(keys, id);
-	}
 }
 
 static int
@@ -294,33 +282,90 @@ sign_and_publish(
 	return publish_here(w, targets->role, &o->signing, e);
 }
 
+static const struct option change_options[] = {
+	{"member", required_argument, NULL, OPT_MEMBER},
+	{"threshold", required_argument, NULL, OPT_THRESHOLD},
+	{"paths", required_argument, NULL, OPT_PATHS},
+	{"before", required_argument, NULL, OPT_BEFORE},
+	SIGNING_KEY,
+	SIGNING_DRAFT,
+	SIGNING_NO_PUBLISH,
+	SIGNING_PASS_FILE,
+	SIGNING_PASS_FD,
+	{0},
+};
+
 static int
 role_add(int argc, char **argv, struct err *e)
 {
-	static const struct option known[] = {
-		{"member", required_argument, NULL, OPT_MEMBER},
-		{"threshold", required_argument, NULL, OPT_THRESHOLD},
-		{"paths", required_argument, NULL, OPT_PATHS},
-		{"before", required_argument, NULL, OPT_BEFORE},
-		SIGNING_KEY,
-		SIGNING_DRAFT,
-		SIGNING_NO_PUBLISH,
-		SIGNING_PASS_FILE,
-		SIGNING_PASS_FD,
-		{0},
-	};
 	struct role_options o = {.signing = SIGNING_INIT};
 	AUTO_WORKSPACE struct workspace w = {0};
 	AUTO_METADATA struct metadata targets = {0};
 	AUTO_JSON json_t *role = NULL;
 	json_t *keys, *roles;
 
-	if (parse_options(argc, argv, known, true, &o, e) < 0 || check_add(&o, e) < 0 ||
+	if (parse_options(argc, argv, change_options, true, &o, e) < 0 || check_add(&o, e) < 0 ||
 		workspace_open(o.signing.workspace, &w, e) < 0 ||
 		metadata_load(&w, "targets", &targets, e) < 0 ||
 		delegations_of(&targets, &keys, &roles, e) < 0 ||
 		make_role(&o, keys, &role, e) < 0 || insert_role(roles, role, &o, e) < 0)
 		return -1;
+	return sign_and_publish(&w, &targets, &o, e);
+}
+
+/* Gives a role's entry the members, the threshold and the paths that were named. */
+static int
+change_role(const struct role_options *o, json_t *keys, json_t *role, struct err *e)
+{
+	AUTO_JSON json_t *keyids = json_array(), *paths = json_array();
+	uint64_t threshold = o->threshold;
+
+	if (!role)
+		return err_set(
+			e, ERR_USAGE, "there is no role %s; see `sluice role list`", o->name);
+	if (add_members(o, keys, keyids, e) < 0)
+		return -1;
+	for (size_t i = 0; i < o->path_count; i++) {
+		if (json_array_append_new(paths, json_string(o->paths[i])) < 0)
+			return err_set(e, ERR_USAGE, "'%.64s' cannot be a pattern", o->paths[i]);
+	}
+	if ((o->member_count && json_object_set(role, "keyids", keyids) < 0) ||
+		(o->path_count && json_object_set(role, "paths", paths) < 0) ||
+		(threshold && json_object_set_new(
+				      role, "threshold", json_integer((json_int_t)threshold)) < 0))
+		return err_sys(e, ENOMEM, "targets metadata");
+	if (json_get_uint(role, "threshold", 1, INT64_MAX, &threshold, e) < 0)
+		return -1;
+	if (json_array_size(json_object_get(role, "keyids")) < threshold)
+		return err_set(e, ERR_USAGE,
+			"%s would have %zu members, but a threshold of %" PRIu64, o->name,
+			json_array_size(json_object_get(role, "keyids")), threshold);
+	return 0;
+}
+
+static int
+role_change(int argc, char **argv, struct err *e)
+{
+	struct role_options o = {.signing = SIGNING_INIT};
+	AUTO_WORKSPACE struct workspace w = {0};
+	AUTO_METADATA struct metadata targets = {0};
+	json_t *keys, *roles;
+
+	if (parse_options(argc, argv, change_options, true, &o, e) < 0 || check_name(&o, e) < 0)
+		return -1;
+	if (o.before || !(o.member_count || o.threshold || o.path_count))
+		return err_set(e, ERR_USAGE,
+			"say what changes: --member, --threshold or --paths (a place in the order "
+			"is "
+			"given by removing and adding)");
+	if (workspace_open(o.signing.workspace, &w, e) < 0 ||
+		metadata_load(&w, "targets", &targets, e) < 0 ||
+		delegations_of(&targets, &keys, &roles, e) < 0 ||
+		change_role(&o, keys, json_array_get(roles, index_of(roles, o.name)), e) < 0)
+		return -1;
+	if (o.path_count && check_order(roles, index_of(roles, o.name), &o, e) < 0)
+		return -1;
+	roster_drop_unused(keys, roles);
 	return sign_and_publish(&w, &targets, &o, e);
 }
 
@@ -344,7 +389,7 @@ role_remove(int argc, char **argv, struct err *e)
 	if (at == json_array_size(roles))
 		return err_set(e, ERR_USAGE, "there is no role %s", o.name);
 	(void)json_array_remove(roles, at);
-	drop_unused_keys(keys, roles);
+	roster_drop_unused(keys, roles);
 	return sign_and_publish(&w, &targets, &o, e);
 }
 
@@ -392,24 +437,12 @@ role_list(int argc, char **argv, struct err *e)
 	return 0;
 }
 
-static int
-run(int argc, char **argv, struct err *e)
-{
-	static const struct {
-		const char *name;
-		int (*run)(int argc, char **argv, struct err *e);
-	} verbs[] = {{"add", role_add}, {"remove", role_remove}, {"list", role_list}};
-
-	for (size_t i = 0; argc > 1 && i < ARRAY_LEN(verbs); i++) {
-		if (strcmp(verbs[i].name, argv[1]) == 0)
-			return verbs[i].run(argc - 1, argv + 1, e);
-	}
-	return err_set(e, ERR_USAGE, "say add, remove or list; --help tells more");
-}
+static const struct verb verbs[] = {{"add", NULL, role_add}, {"change", NULL, role_change},
+	{"remove", NULL, role_remove}, {"list", NULL, role_list}, {0}};
 
 const struct command cmd_role = {
 	.name = "role",
 	.summary = "say who speaks for what: releases, rollouts, gates",
 	.help = help,
-	.run = run,
+	.verbs = verbs,
 };

@@ -12,12 +12,25 @@ struct command {
 	const char *help;    /* for `sluice NAME --help`: fits a screen, has an example */
 	/* argv[0] is the command's name. Returns 0 or -1 with e; ERR_USAGE exits 2, all else 1. */
 	int (*run)(int argc, char **argv, struct err *e);
+	/* Instead of run: `sluice NAME VERB`, up to one without a name. */
+	const struct verb *verbs;
 };
+
+struct verb {
+	const char *name;
+	const char *help; /* for `sluice NAME VERB --help`; NULL: the command's serves */
+	int (*run)(int argc, char **argv, struct err *e); /* argv[0] is the verb */
+};
+
+/* `key revoke`, a file of its own. */
+extern const char key_revoke_help[];
+int key_revoke(int argc, char **argv, struct err *e);
 
 extern const struct command cmd_init;
 extern const struct command cmd_key;
 extern const struct command cmd_root;
 extern const struct command cmd_role;
+extern const struct command cmd_metadata;
 extern const struct command cmd_release;
 extern const struct command cmd_publish;
 extern const struct command cmd_box;

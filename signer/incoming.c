@@ -127,24 +127,66 @@ check_version(struct incoming_role *r, uint64_t published, int64_t now_s)
 	return true;
 }
 
-/* Whether root would leave targets without a targets.json of its keys. */
+/* Whether targets.json of these keys will be the next version when root is published: what would
+ * be refused after it leaves a site that no box accepts. */
 static bool
-strands_targets(struct incoming *in, struct document *root, struct err *why)
+brings_targets(struct incoming *in, const struct role_keys *keys, int64_t now_s)
 {
 	const struct incoming_role *next = find_role(in, "targets");
 	AUTO_DOCUMENT struct document *d = NULL;
+	struct err why = ERR_INIT;
+
+	return next &&
+	       document_read(buf_span(&next->bytes), "targets", DOCUMENT_TARGETS, keys, &d, &why) ==
+		       0 &&
+	       d->version == in->targets_version + 1 &&
+	       document_check_expiry(d, now_s, &why) == 0 &&
+	       place_targets(in->workspace, in->site, d, in->published_targets, &why) == 0;
+}
+
+/* Whether root would leave targets without a targets.json of its keys. */
+static bool
+strands_targets(struct incoming *in, struct document *root, int64_t now_s, struct err *why)
+{
 	struct role_keys keys;
 
 	if (document_root_role(root, "targets", &keys, why) < 0)
 		return true;
 	if (in->published_targets && document_check(in->published_targets, &keys, why) == 0)
 		return false;
-	if (next && document_read(buf_span(&next->bytes), "targets", DOCUMENT_TARGETS, &keys, &d,
-			    why) == 0)
+	if (brings_targets(in, &keys, now_s))
 		return false;
 	(void)err_set(why, ERR_REFUSED,
-		"its targets keys have not signed a targets.json yet, and the two must be "
-		"published together");
+		"its targets keys have not signed the next targets.json (version %" PRIu64
+		") yet, and the two must be published together: `sluice metadata renew targets` "
+		"with those keys",
+		in->targets_version + 1);
+	return true;
+}
+
+/* Whether root would leave this publisher without the keys that it signs with: it waits, so that
+ * stops go out meanwhile. */
+static bool
+strands_online(const struct incoming *in, struct document *root, const char *role, struct err *why)
+{
+	const char *mine =
+		strcmp(role, "snapshot") == 0 ? in->online_snapshot : in->online_timestamp;
+	struct role_keys keys;
+	const json_t *id;
+	size_t i;
+
+	if (!in->root || !mine)
+		return false;
+	if (document_root_role(root, role, &keys, why) < 0)
+		return true;
+	json_array_foreach (keys.keyids, i, id) {
+		if (strcmp(json_string_value(id), mine) == 0)
+			return false;
+	}
+	(void)err_set(why, ERR_REFUSED,
+		"its %s key is not the one that workspace.yaml names under `online`; put the path "
+		"of the new secret key there and run `sluice publish`",
+		role);
 	return true;
 }
 
@@ -159,14 +201,31 @@ check_consistent(struct incoming_role *r)
 	return false;
 }
 
+/* Whether it is what this workspace drafted itself: then those who have signed it first may be its
+ * new holders. */
+static bool
+is_drafted(const struct incoming *in, const struct incoming_role *r)
+{
+	AUTO_JSON json_t *draft = NULL, *root = NULL;
+
+	return draft_read(in->workspace, r->role, &draft, NULL) == 0 && draft &&
+	       json_parse(buf_span(&r->bytes), r->role, &root, NULL) == 0 &&
+	       json_equal(draft, json_object_get(root, "signed"));
+}
+
 /* By the threshold of the published root; the first one by its own alone. */
 static bool
 read_root(const struct incoming *in, struct incoming_role *r)
 {
 	struct role_keys keys;
 
-	if (in->root && document_root_role(in->root, "root", &keys, &r->why) == 0)
-		return read_document(r, DOCUMENT_ROOT, &keys);
+	if (in->root && document_root_role(in->root, "root", &keys, &r->why) == 0) {
+		if (read_document(r, DOCUMENT_ROOT, &keys))
+			return true;
+		if (r->why.class == ERR_UNTRUSTED && is_drafted(in, r))
+			r->state = INCOMING_WAITING;
+		return false;
+	}
 	if (document_read_anchor(buf_span(&r->bytes), &r->document, &r->why) == 0)
 		return true;
 	r->state = r->why.class == ERR_UNTRUSTED ? INCOMING_WAITING : INCOMING_REFUSED;
@@ -191,7 +250,9 @@ judge_root(struct incoming *in, struct incoming_role *r, int64_t now_s)
 		return;
 	if (document_root_role(r->document, "root", &own, &r->why) < 0 ||
 		document_check(r->document, &own, &r->why) < 0 ||
-		strands_targets(in, r->document, &r->why)) {
+		strands_online(in, r->document, "snapshot", &r->why) ||
+		strands_online(in, r->document, "timestamp", &r->why) ||
+		strands_targets(in, r->document, now_s, &r->why)) {
 		r->state = INCOMING_WAITING;
 		return;
 	}
@@ -273,6 +334,28 @@ judge_targets(struct incoming *in, struct incoming_role *r, const struct role_ke
 	return 0;
 }
 
+/* Whether a targets.json was signed by keys that only a next root gives that right, which waits
+ * itself. */
+static bool
+waits_for_root(struct incoming *in, const struct incoming_role *targets)
+{
+	const struct incoming_role *root = find_role(in, "root");
+	AUTO_JSON json_t *next = NULL, *envelope = NULL, *good = NULL;
+	struct role_keys keys = {.threshold = 1};
+	json_t *body, *entry;
+
+	if (!root || root->state != INCOMING_WAITING ||
+		json_parse(buf_span(&root->bytes), "root", &next, NULL) < 0 ||
+		json_parse(buf_span(&targets->bytes), "targets", &envelope, NULL) < 0)
+		return false;
+	body = json_object_get(next, "signed");
+	entry = json_object_get(json_object_get(body, "roles"), "targets");
+	keys.keys = json_object_get(body, "keys");
+	keys.keyids = json_object_get(entry, "keyids");
+	return envelope_good_signers(envelope, &keys, &good, NULL) == 0 &&
+	       json_array_size(good) > 0;
+}
+
 static int
 judge_top_targets(struct incoming *in, struct incoming_role *r, int64_t now_s, struct err *e)
 {
@@ -286,6 +369,11 @@ judge_top_targets(struct incoming *in, struct incoming_role *r, int64_t now_s, s
 		return -1;
 	if (r->state == INCOMING_ACCEPTED)
 		in->targets = r->document;
+	if (r->state == INCOMING_REFUSED && waits_for_root(in, r)) {
+		r->state = INCOMING_WAITING;
+		(void)err_set(&r->why, ERR_REFUSED,
+			"its keys are those of the next root, which waits, too");
+	}
 	return 0;
 }
 
@@ -324,13 +412,13 @@ static int
 read_published_targets(struct incoming *in, struct err *e)
 {
 	struct role_keys keys;
-	uint64_t version;
 
 	if (!in->site->root)
 		return 0;
 	if (document_root_role(in->site->root, "targets", &keys, e) < 0)
 		return -1;
-	return site_role(in->site, "targets", &keys, &version, &in->published_targets, NULL, e);
+	return site_role(
+		in->site, "targets", &keys, &in->targets_version, &in->published_targets, NULL, e);
 }
 
 int

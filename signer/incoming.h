@@ -38,7 +38,10 @@ struct incoming {
 	const struct site *site;
 	struct incoming_role *roles;
 	size_t count;
-	struct document *published_targets;    /* or NULL */
+	uint64_t targets_version;	    /* published, or 0 */
+	struct document *published_targets; /* or NULL */
+	/* The ids of the keys that this publisher signs with; borrowed, or NULL: any will do. */
+	const char *online_snapshot, *online_timestamp;
 	const struct document *root, *targets; /* in force after publication; borrowed, or NULL */
 	/* What the bulk lane has done: site name → true, or a text saying why not. Borrowed. */
 	const json_t *carried;

@@ -1,4 +1,5 @@
 #include <locale.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@ static const struct command *const commands[] = {
 	&cmd_key,
 	&cmd_root,
 	&cmd_role,
+	&cmd_metadata,
 	&cmd_box,
 	&cmd_pack,
 	&cmd_sign,
@@ -47,18 +49,55 @@ command_find(const char *name)
 	return NULL;
 }
 
+static bool
+wants_help(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		if (strcmp(argv[i], "--help") == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The verb that the command line names, or NULL. */
+static const struct verb *
+verb_find(const struct command *c, int argc, char **argv)
+{
+	for (const struct verb *v = c->verbs; v && v->name && argc > 1; v++) {
+		if (strcmp(v->name, argv[1]) == 0)
+			return v;
+	}
+	return NULL;
+}
+
+static int
+verb_missing(const struct command *c, struct err *e)
+{
+	char words[256] = "";
+	size_t len = 0;
+
+	for (const struct verb *v = c->verbs; v->name && len < sizeof(words); v++)
+		len += (size_t)snprintf(
+			words + len, sizeof(words) - len, "%s%s", len ? ", " : "", v->name);
+	return err_set(e, ERR_USAGE, "say what: %s; see `sluice %s --help`", words, c->name);
+}
+
 static int
 command_run(const struct command *c, int argc, char **argv)
 {
+	const struct verb *v = verb_find(c, argc, argv);
 	struct err e = ERR_INIT;
+	int rc;
 
-	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
-		if (strcmp(argv[i], "--help") == 0) {
-			(void)printf("%s\n%s\n", c->help, exit_codes);
-			return EXIT_OK;
-		}
+	if (wants_help(argc, argv)) {
+		(void)printf("%s\n%s\n", v && v->help ? v->help : c->help, exit_codes);
+		return EXIT_OK;
 	}
-	if (c->run(argc, argv, &e) == 0)
+	if (v)
+		rc = v->run(argc - 1, argv + 1, &e);
+	else
+		rc = c->verbs ? verb_missing(c, &e) : c->run(argc, argv, &e);
+	if (rc == 0)
 		return EXIT_OK;
 	(void)fprintf(stderr, "sluice %s: %s\n", c->name, e.text);
 	return e.class == ERR_USAGE ? EXIT_USAGE : EXIT_FAILED;

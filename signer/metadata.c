@@ -50,6 +50,12 @@ metadata_keys(const struct metadata *m, struct role_keys *out, struct err *e)
 	return 0;
 }
 
+int
+metadata_follow(struct metadata *m, const struct metadata *root, struct err *e)
+{
+	return newest_find_authority(root->body, m, e);
+}
+
 bool
 metadata_former_keys(const struct metadata *m, struct role_keys *out)
 {
@@ -276,4 +282,15 @@ metadata_sign(const struct workspace *w, struct metadata *m, const struct signer
 		((m->drafted || newest_is_root(m)) && draft_write(w, m->role, m->body, e) < 0))
 		return -1;
 	return drop_in(w, m, e);
+}
+
+int
+metadata_receive(const struct workspace *w, const char *role, json_t *envelope, struct err *e)
+{
+	struct metadata m = {.root = envelope};
+
+	(void)snprintf(m.role, sizeof(m.role), "%s", role);
+	if (newest_is_root(&m) && draft_write(w, role, json_object_get(envelope, "signed"), e) < 0)
+		return -1;
+	return drop_in(w, &m, e);
 }

@@ -76,6 +76,10 @@ int metadata_keys(const struct metadata *m, struct role_keys *out, struct err *e
  * root. */
 bool metadata_former_keys(const struct metadata *m, struct role_keys *out);
 
+/* Makes the keys that a root in the making gives m's role, root or targets, those that may sign m.
+ */
+int metadata_follow(struct metadata *m, const struct metadata *root, struct err *e);
+
 /* ERR_REFUSED when the signer's key is not one of the role's (for a next root: neither of the old
  * nor of the new ones): to be asked before anything is staged. Nobody, for a draft, will do. */
 int metadata_check_signer(const struct metadata *m, const struct signer *s, struct err *e);
@@ -113,6 +117,10 @@ int metadata_prepare(const struct workspace *w, struct metadata *m, struct err *
  * elsewhere, and leaves incoming/. */
 int metadata_sign(
 	const struct workspace *w, struct metadata *m, const struct signer *s, struct err *e);
+
+/* Puts an envelope that was signed elsewhere, and checked, into incoming/ROLE.json; a root into
+ * drafts/, too. */
+int metadata_receive(const struct workspace *w, const char *role, json_t *envelope, struct err *e);
 
 /* Puts a target's content durably into incoming/targets/PATH, ready for the publisher, and says
  * what it was. The first takes bytes, the second all of an open regular file, hashed as it is

@@ -34,6 +34,7 @@ struct publication {
 	json_t *snapshot_body;		/* its "signed": the new one, or the old one that stays */
 	struct buf snapshot, timestamp; /* bytes to be written; snapshot empty: the old one stays */
 	uint64_t snapshot_version, timestamp_version;
+	bool premature; /* the first root or targets.json lacks signatures */
 };
 
 static void
@@ -62,12 +63,16 @@ publication_begin(struct publication *p, struct err *e)
 	if (site_open(w, &p->site, e) < 0 || incoming_read(w, &p->site, &p->incoming, e) < 0)
 		return -1;
 	p->incoming.carried = p->by->carried;
+	p->incoming.online_snapshot = p->by->snapshot_key.signer.keyid;
+	p->incoming.online_timestamp = p->by->timestamp_key.signer.keyid;
 	if (incoming_judge(&p->incoming, p->now_s, e) < 0)
 		return -1;
-	if (!p->incoming.root || !p->incoming.targets)
+	p->premature = !p->incoming.root || !p->incoming.targets;
+	if (p->premature)
 		return err_set(e, ERR_REFUSED,
 			"there is nothing to publish before root and targets have their "
-			"signatures; begin with `sluice root init`");
+			"signatures; begin with `sluice root init`, and take what is signed "
+			"elsewhere there by `sluice metadata stage`");
 	return 0;
 }
 
@@ -425,8 +430,17 @@ publish_once(const struct publisher *by, bool *again, struct err *e)
 {
 	CLEANUP(publication_end)
 	struct publication p = {.by = by, .workspace = by->workspace, .lock = -1};
+	struct err why = ERR_INIT;
 
-	if (publication_run(&p, e) < 0 || publication_follow_up(&p, again, e) < 0)
+	if (publication_run(&p, &why) < 0) {
+		/* Whoever has just signed the first root has done what can be done. */
+		*again = false;
+		if (!p.premature || !by->waits)
+			return err_set(e, why.class, "%s", why.text);
+		(void)fprintf(stderr, "%s\n", why.text);
+		return 0;
+	}
+	if (publication_follow_up(&p, again, e) < 0)
 		return -1;
 	return *again ? 0 : report_refused(&p, by->role, e);
 }

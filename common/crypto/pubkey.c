@@ -235,6 +235,26 @@ pubkey_json_pem(struct span pem, json_t **out, struct err *e)
 }
 
 int
+pubkey_pem(struct span pem_or_der, struct buf *out, struct err *e)
+{
+	AUTO_PKEY EVP_PKEY *pkey = spki_from_pem(pem_or_der);
+	AUTO_BIO BIO *mem = BIO_new(BIO_s_mem());
+	AUTO_JSON json_t *key = NULL;
+	const unsigned char *p = pem_or_der.data;
+
+	if (!pkey && pem_or_der.len > 0 && pem_or_der.len <= KEY_FILE_MAX)
+		pkey = d2i_PUBKEY(NULL, &p, (long)pem_or_der.len);
+	if (!pkey)
+		return libcrypto_err(e, ERR_MALFORMED,
+			"neither a public key in PEM (BEGIN PUBLIC KEY) nor in DER");
+	if (!mem || PEM_write_bio_PUBKEY(mem, pkey) != 1)
+		return libcrypto_err(e, ERR_SYSTEM, "writing a public key");
+	if (libcrypto_take(mem, out, e) < 0)
+		return -1;
+	return pubkey_json_pem(buf_span(out), &key, e);
+}
+
+int
 pubkey_id(const json_t *key, char out[DIGEST_HEX_SIZE], struct err *e)
 {
 	AUTO_BUF struct buf canonical = BUF_INIT(2 * KEY_FILE_MAX);

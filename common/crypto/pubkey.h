@@ -29,6 +29,9 @@ bool pubkey_equal(const struct pubkey *a, const struct pubkey *b);
 int pubkey_json_ed25519(const uint8_t raw[32], json_t **out, struct err *e);
 int pubkey_json_pem(struct span pem, json_t **out, struct err *e);
 
+/* Appends the PEM text of a public key (SubjectPublicKeyInfo, of the kinds above) in PEM or DER. */
+int pubkey_pem(struct span pem_or_der, struct buf *out, struct err *e);
+
 /* SHA-256 of the canonical JSON of a KEY object: its key id, in hexadecimal. */
 int pubkey_id(const json_t *key, char out[DIGEST_HEX_SIZE], struct err *e);
 

@@ -46,7 +46,8 @@ class Ceremony(Workspace):
         self.sluice("root", "init", "--root", self.key("root1"), "--root",
                     self.key("root2", "pub"), "--threshold", "2", "--targets",
                     self.key("targets"), "--snapshot", self.key("snapshot", "pub"),
-                    "--timestamp", self.key("timestamp", "pub"), code=1)
+                    "--timestamp", self.key("timestamp", "pub"))
+        self.sluice("publish", code=1)
         self.assertFalse(os.path.exists(self.path("site/metadata/timestamp.json")))
         self.assertEqual(self.incoming(), ["root.json", "targets.json"])
 
@@ -167,7 +168,8 @@ class RootChange(Workspace):
     def test_new_online_keys_sign_a_new_snapshot_at_once(self):
         self.give("snapshot", "other")
         self.drop_in("root", self.root, "root1", "root2")
-        self.sluice("publish", code=1)  # the new key is not here yet
+        done = self.sluice("publish")  # the new key is not here yet
+        self.assertIn("put the path of the new secret key", done.stderr)
         self.assertEqual(self.walk()["root"]["version"], 1)
         shutil.copy(self.key("other"), self.key("snapshot"))
         self.sluice("publish")
