@@ -11,7 +11,7 @@
 #define YEAR_S ((int64_t)365 * 86400)
 
 /* The CA, and the server's certificate with it, last as long as a box in the field: nothing renews
- * them by itself yet. */
+ * them by itself. `sluice doctor` tells in time, `sluice tls renew` does the latter. */
 #define AUTHORITY_LIFE_S (20 * YEAR_S)
 
 /* A clock that is a day behind still takes what was made now. */
@@ -86,32 +86,102 @@ ca_make(const struct workspace *w, int64_t now_s, struct err *e)
 	return pair_save(w, "tls/ca.crt", "tls/ca.key", &ca, e);
 }
 
+/* The names that a server is reached by: the first is its CN. */
+struct server_names {
+	struct site_url site, report;
+	const char *list[6];
+};
+
 static int
-server_make(const struct workspace *w, const char *const *names, int64_t now_s, struct err *e)
+server_names_read(const struct workspace *w, struct server_names *out, struct err *e)
+{
+	if (site_url_parse(w->site_url, &out->site, e) < 0 ||
+		site_url_parse(w->report_url, &out->report, e) < 0)
+		return -1;
+	out->list[0] = out->site.host;
+	out->list[1] = "localhost";
+	out->list[2] = "127.0.0.1";
+	out->list[3] = "::1";
+	out->list[4] = strcmp(out->site.host, out->report.host) == 0 ? NULL : out->report.host;
+	out->list[5] = NULL;
+	return 0;
+}
+
+/* Never beyond the CA's own end, where all of it ends. */
+static int
+server_issue(const struct workspace *w, const struct pair *ca, int64_t now_s, struct pair *server,
+	int64_t *until_s, struct err *e)
+{
+	struct server_names names;
+	struct x509_dates of_ca;
+	struct x509_request request = {.use = X509_SERVER, .from_s = now_s - BACKDATE_S};
+
+	if (server_names_read(w, &names, e) < 0 ||
+		x509_cert_dates(buf_span(&ca->cert), &of_ca, e) < 0)
+		return -1;
+	request.name = names.list[0];
+	request.alt_names = names.list;
+	request.until_s = now_s + AUTHORITY_LIFE_S - BACKDATE_S;
+	if (request.until_s > of_ca.until_s)
+		request.until_s = of_ca.until_s;
+	*until_s = request.until_s;
+	return x509_issue(buf_span(&ca->cert), buf_span(&ca->key), buf_span(&server->key), &request,
+		&server->cert, e);
+}
+
+static int
+server_make(const struct workspace *w, int64_t now_s, struct err *e)
 {
 	AUTO_PAIR struct pair ca = PAIR_INIT, server = PAIR_INIT;
-	const struct x509_request request = {.use = X509_SERVER,
-		.name = names[0],
-		.alt_names = names,
-		.from_s = now_s - BACKDATE_S,
-		.until_s = now_s + AUTHORITY_LIFE_S - BACKDATE_S};
+	int64_t until_s;
 
 	if (is_there(w, "tls/server.crt"))
 		return 0;
 	if (authority_load(w, &ca, e) < 0 || x509_key_new(&server.key, e) < 0 ||
-		x509_issue(buf_span(&ca.cert), buf_span(&ca.key), buf_span(&server.key), &request,
-			&server.cert, e) < 0)
+		server_issue(w, &ca, now_s, &server, &until_s, e) < 0)
 		return -1;
 	return pair_save(w, "tls/server.crt", "tls/server.key", &server, e);
 }
 
 int
-authority_make(
-	const struct workspace *w, const char *const *server_names, int64_t now_s, struct err *e)
+authority_make(const struct workspace *w, int64_t now_s, struct err *e)
 {
 	if (ca_make(w, now_s, e) < 0)
 		return -1;
-	return server_make(w, server_names, now_s, e);
+	return server_make(w, now_s, e);
+}
+
+static int
+reload(const struct workspace *w, const char *consequence, struct err *e)
+{
+	if (!w->reload ||
+		workspace_run(w, w->reload, NULL, (struct span){0}, RELOAD_TIMEOUT_MS, e) == 0)
+		return 0;
+	return err_context(e, "%s", consequence);
+}
+
+/* The key stays, so that one file is replaced and the two always fit. */
+int
+authority_renew_server(const struct workspace *w, int64_t now_s, int64_t *until_s, struct err *e)
+{
+	AUTO_PAIR struct pair ca = PAIR_INIT, server = PAIR_INIT;
+	AUTO_BUF struct buf before = BUF_INIT(PEM_BYTES_MAX);
+	char path[PATH_MAX];
+	struct err why = ERR_INIT;
+
+	if (authority_load(w, &ca, e) < 0 || tls_read(w, "tls/server.crt", &before, e) < 0 ||
+		tls_read(w, "tls/server.key", &server.key, e) < 0)
+		return -1;
+	if (x509_check_issuer(buf_span(&ca.cert), buf_span(&before), &why) < 0)
+		return err_set(e, ERR_REFUSED,
+			"tls/server.crt was not made by this fleet's CA, so whoever made it renews "
+			"it; for one of this CA move it away first (%s)",
+			why.text);
+	if (server_issue(w, &ca, now_s, &server, until_s, e) < 0 ||
+		workspace_path(w, "tls/server.crt", path, e) < 0 ||
+		file_replace(path, 0644, buf_span(&server.cert), e) < 0)
+		return -1;
+	return reload(w, "the web server shows the old certificate until it reads the new one", e);
 }
 
 int
@@ -129,15 +199,6 @@ authority_issue(const struct workspace *w, const char *box, struct span key_pem,
 	return x509_issue(buf_span(&ca.cert), buf_span(&ca.key), key_pem, &request, cert_pem, e);
 }
 
-static int
-reload(const struct workspace *w, struct err *e)
-{
-	if (!w->reload ||
-		workspace_run(w, w->reload, NULL, (struct span){0}, RELOAD_TIMEOUT_MS, e) == 0)
-		return 0;
-	return err_context(e, "the web server believes revoked boxes until it reads tls/crl.pem");
-}
-
 int
 authority_renew_crl(const struct workspace *w, struct fleet *f, int64_t now_s, struct err *e)
 {
@@ -153,7 +214,7 @@ authority_renew_crl(const struct workspace *w, struct fleet *f, int64_t now_s, s
 			now_s - BACKDATE_S, now_s + (int64_t)w->crl_life_s, &crl, e) < 0 ||
 		file_replace(path, 0644, buf_span(&crl), e) < 0)
 		return -1;
-	return reload(w, e);
+	return reload(w, "the web server believes revoked boxes until it reads tls/crl.pem", e);
 }
 
 bool

@@ -12,10 +12,15 @@
 #include "signer/fleet.h"
 #include "signer/workspace.h"
 
-/* Makes the CA and a certificate for the server of these names (the first is its CN; DNS names and
- * IP addresses, NULL-terminated), each only where there is none yet: a fleet may bring its own. */
-int authority_make(
-	const struct workspace *w, const char *const *server_names, int64_t now_s, struct err *e);
+/* Makes the CA and a certificate for the server that workspace.yaml names, each only where there is
+ * none yet: a fleet may bring its own. */
+int authority_make(const struct workspace *w, int64_t now_s, struct err *e);
+
+/* Replaces the server's certificate by a new one for the same key and the names of workspace.yaml,
+ * and runs the `reload` command. *until_s: how long it is good for. ERR_REFUSED where the present
+ * one is not of this CA: somebody else renews that. */
+int authority_renew_server(
+	const struct workspace *w, int64_t now_s, int64_t *until_s, struct err *e);
 
 /* Appends a certificate for a box to cert_pem. key_pem is its private or public key. */
 int authority_issue(const struct workspace *w, const char *box, struct span key_pem, int64_t now_s,

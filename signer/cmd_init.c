@@ -154,15 +154,8 @@ static int
 certificates_make(const struct workspace *w, struct err *e)
 {
 	AUTO_FLEET struct fleet *f = NULL;
-	struct site_url site, report;
-	const char *names[] = {site.host, "localhost", "127.0.0.1", "::1", report.host, NULL};
 
-	if (site_url_parse(w->site_url, &site, e) < 0 ||
-		site_url_parse(w->report_url, &report, e) < 0)
-		return -1;
-	if (strcmp(site.host, report.host) == 0)
-		names[4] = NULL;
-	if (authority_make(w, names, clock_wall_s(), e) < 0 || fleet_open(w, &f, e) < 0)
+	if (authority_make(w, clock_wall_s(), e) < 0 || fleet_open(w, &f, e) < 0)
 		return -1;
 	return authority_renew_crl(w, f, clock_wall_s(), e);
 }

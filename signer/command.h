@@ -42,5 +42,7 @@ extern const struct command cmd_rollout;
 extern const struct command cmd_gate;
 extern const struct command cmd_stop;
 extern const struct command cmd_resume;
+extern const struct command cmd_doctor;
+extern const struct command cmd_tls;
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/file.h"
 
@@ -168,6 +169,53 @@ fleet_open(const struct workspace *w, struct fleet **out, struct err *e)
 		    e) < 0 ||
 		schema_make(f, e) < 0)
 		return -1;
+	*out = TAKE_PTR(f);
+	return 0;
+}
+
+/* Where nobody has it open, SQLite need not make its -wal and -shm files for us (and may not be
+ * able to): https://www.sqlite.org/uri.html, "immutable". */
+static int
+read_uri(const char *path, char *uri, size_t size, struct err *e)
+{
+	char wal[PATH_MAX + 8];
+	size_t len;
+
+	(void)snprintf(wal, sizeof(wal), "%s-wal", path);
+	len = (size_t)snprintf(uri, size, "file:");
+	for (const char *p = path; *p && len + 4 < size; p++)
+		len += (size_t)snprintf(uri + len, size - len, strchr("%?#", *p) ? "%%%02x" : "%c",
+			(unsigned char)*p);
+	if (len + sizeof("?immutable=1") > size)
+		return err_set(e, ERR_LIMIT, "the path %s is too long", path);
+	if (access(wal, F_OK) < 0)
+		(void)snprintf(uri + len, size - len, "?immutable=1");
+	return 0;
+}
+
+int
+fleet_open_read(const struct workspace *w, struct fleet **out, struct err *e)
+{
+	AUTO_FLEET struct fleet *f = calloc(1, sizeof(*f));
+	char path[PATH_MAX], uri[2 * PATH_MAX];
+	int64_t version = 0;
+
+	if (!f)
+		return err_sys(e, ENOMEM, "fleet.db");
+	if (workspace_path(w, "fleet.db", path, e) < 0)
+		return -1;
+	if (access(path, F_OK) < 0)
+		return err_sys(e, errno, "%s", path);
+	if (read_uri(path, uri, sizeof(uri), e) < 0)
+		return -1;
+	if (sqlite3_open_v2(uri, &f->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL) != SQLITE_OK)
+		return err_set(e, ERR_SYSTEM, "%s: %s", path, sqlite3_errmsg(f->db));
+	(void)sqlite3_busy_timeout(f->db, BUSY_TIMEOUT_MS);
+	if (schema_version(f, &version, e) < 0)
+		return -1;
+	if (version < 1 || version > SCHEMA_VERSION)
+		return err_set(e, ERR_REFUSED,
+			"fleet.db is of format %lld, which is not known here", (long long)version);
 	*out = TAKE_PTR(f);
 	return 0;
 }
@@ -357,6 +405,52 @@ fleet_revoked(struct fleet *f, int64_t now_s, struct fleet_revoked *out, struct 
 	}
 	*out = r;
 	r = (struct fleet_revoked){0};
+	return 0;
+}
+
+static int
+census_earliest(struct fleet *f, struct fleet_census *c, struct err *e)
+{
+	AUTO_STATEMENT sqlite3_stmt *s = NULL;
+	bool row = false;
+
+	if (statement(f, &s, e,
+		    "SELECT box.name, max(until_s) AS last FROM box JOIN certificate ON box = name "
+		    "WHERE box.revoked_s = 0 AND certificate.revoked_s = 0 GROUP BY box.name "
+		    "ORDER BY last, box.name LIMIT 1",
+		    "") < 0 ||
+		statement_next(f, s, &row, e) < 0)
+		return -1;
+	if (!row)
+		return 0;
+	(void)snprintf(c->earliest, sizeof(c->earliest), "%s", column_text(s, 0));
+	c->earliest_s = sqlite3_column_int64(s, 1);
+	return 0;
+}
+
+int
+fleet_census(
+	struct fleet *f, int64_t now_s, int64_t soon_s, struct fleet_census *out, struct err *e)
+{
+	AUTO_STATEMENT sqlite3_stmt *s = NULL;
+	struct fleet_census c = {0};
+	bool row = false;
+
+	if (statement(f, &s, e,
+		    "SELECT count(*), count(*) FILTER (WHERE last <= ?1), count(*) FILTER (WHERE "
+		    "last <= ?2), (SELECT count(*) FROM box WHERE revoked_s != 0) FROM (SELECT "
+		    "max(until_s) AS last FROM box JOIN certificate ON box = name WHERE "
+		    "box.revoked_s = 0 AND certificate.revoked_s = 0 GROUP BY box.name)",
+		    "ii", now_s, soon_s) < 0 ||
+		statement_next(f, s, &row, e) < 0)
+		return -1;
+	c.boxes = (uint64_t)sqlite3_column_int64(s, 0);
+	c.expired = (uint64_t)sqlite3_column_int64(s, 1);
+	c.due = (uint64_t)sqlite3_column_int64(s, 2);
+	c.revoked = (uint64_t)sqlite3_column_int64(s, 3);
+	if (census_earliest(f, &c, e) < 0)
+		return -1;
+	*out = c;
 	return 0;
 }
 

@@ -23,6 +23,9 @@ void fleet_close(struct fleet **f);
  * own words; ERR_REFUSED for a file that a newer program has written. */
 int fleet_open(const struct workspace *w, struct fleet **out, struct err *e);
 
+/* The same for reading alone: nothing is made or changed. ERR_SYSTEM/ENOENT where there is none. */
+int fleet_open_read(const struct workspace *w, struct fleet **out, struct err *e);
+
 struct fleet_box {
 	char name[NAME_BYTES_MAX + 1], compatible[NAME_BYTES_MAX + 1]; /* compatible may be "" */
 	json_t *tags;	    /* object of strings; owned */
@@ -54,6 +57,16 @@ struct fleet_revoked {
 void fleet_revoked_free(struct fleet_revoked *r);
 #define AUTO_FLEET_REVOKED CLEANUP(fleet_revoked_free)
 int fleet_revoked(struct fleet *f, int64_t now_s, struct fleet_revoked *out, struct err *e);
+
+/* The boxes that are not revoked, by the certificate of each that lasts longest. */
+struct fleet_census {
+	uint64_t boxes, revoked; /* revoked ones are not among the boxes */
+	uint64_t expired, due;	 /* of the boxes: at now_s, and until then or before soon_s */
+	int64_t earliest_s;	 /* the next to run out, or the last that did; 0 without boxes */
+	char earliest[NAME_BYTES_MAX + 1];
+};
+int fleet_census(
+	struct fleet *f, int64_t now_s, int64_t soon_s, struct fleet_census *out, struct err *e);
 
 /* The number of the next CRL: higher than all before it. */
 int fleet_crl_number(struct fleet *f, uint64_t *out, struct err *e);

@@ -25,6 +25,8 @@ static const struct command *const commands[] = {
 	&cmd_stop,
 	&cmd_resume,
 	&cmd_publish,
+	&cmd_doctor,
+	&cmd_tls,
 };
 
 static const char exit_codes[] = "Exit codes: 0 done, 1 failed, 2 usage.";

@@ -19,6 +19,7 @@ struct publisher {
 	const struct workspace *workspace;
 	const char *role; /* that was just signed; or NULL */
 	bool waits;	  /* for another publisher */
+	bool silent;
 	struct opened_key snapshot_key, timestamp_key;
 	json_t *carried; /* see struct incoming */
 };
@@ -393,8 +394,10 @@ publication_run(struct publication *p, struct err *e)
 	if (make_snapshot(p, e) < 0 || make_timestamp(p, e) < 0 || write_immutable(p, e) < 0 ||
 		switch_over(p, e) < 0)
 		return -1;
-	say_published(p);
-	note_orphans(p);
+	if (!p->by->silent) {
+		say_published(p);
+		note_orphans(p);
+	}
 	return 0;
 }
 
@@ -456,20 +459,17 @@ publisher_end(struct publisher *p)
 /* First all that is small, then large content while others may publish, then the roles that list
  * it. */
 static int
-publish_role(const struct workspace *w, struct passphrase_source *pass, const char *role,
-	bool waits, struct err *e)
+publisher_run(struct publisher *p, struct passphrase_source *pass, struct err *e)
 {
-	CLEANUP(publisher_end)
-	struct publisher p = {
-		.workspace = w, .role = role, .waits = waits, .carried = json_object()};
 	bool again = true;
 
+	p->carried = json_object();
 	/* Before anything is touched, so that a wrong passphrase costs nothing. */
-	if (opened_key_open(w->online_snapshot, pass, &p.snapshot_key, e) < 0 ||
-		opened_key_open(w->online_timestamp, pass, &p.timestamp_key, e) < 0)
+	if (opened_key_open(p->workspace->online_snapshot, pass, &p->snapshot_key, e) < 0 ||
+		opened_key_open(p->workspace->online_timestamp, pass, &p->timestamp_key, e) < 0)
 		return err_context(e, "the online keys of workspace.yaml");
 	while (again) {
-		if (publish_once(&p, &again, e) < 0)
+		if (publish_once(p, &again, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -478,12 +478,24 @@ publish_role(const struct workspace *w, struct passphrase_source *pass, const ch
 int
 publish(const struct workspace *w, struct passphrase_source *pass, struct err *e)
 {
-	return publish_role(w, pass, NULL, false, e);
+	CLEANUP(publisher_end) struct publisher p = {.workspace = w};
+
+	return publisher_run(&p, pass, e);
+}
+
+int
+publish_silently(const struct workspace *w, struct passphrase_source *pass, struct err *e)
+{
+	CLEANUP(publisher_end) struct publisher p = {.workspace = w, .silent = true};
+
+	return publisher_run(&p, pass, e);
 }
 
 int
 publish_here(const struct workspace *w, const char *role, struct signing *o, struct err *e)
 {
+	CLEANUP(publisher_end)
+	struct publisher p = {.workspace = w, .role = role, .waits = true};
 	bool here;
 
 	if (o->draft) {
@@ -495,7 +507,7 @@ publish_here(const struct workspace *w, const char *role, struct signing *o, str
 	here = access(w->online_snapshot, R_OK) == 0 && access(w->online_timestamp, R_OK) == 0;
 
 	if (here && !o->no_publish)
-		return publish_role(w, &o->pass, role, true, e);
+		return publisher_run(&p, &o->pass, e);
 	(void)printf("signed; it waits in %s/incoming for `sluice publish`%s\n", w->dir,
 		here ? "" : " where the online keys are");
 	return 0;

@@ -16,6 +16,9 @@
  * online keys with a passphrase. ERR_REFUSED while another publisher runs. */
 int publish(const struct workspace *w, struct passphrase_source *pass, struct err *e);
 
+/* The same without a word, for a workspace that is a scratch copy. */
+int publish_silently(const struct workspace *w, struct passphrase_source *pass, struct err *e);
+
 /* What every command that signs calls last: publishes when the online keys are readable here and
  * o->no_publish is not set; else says on standard output what waits in incoming/ and returns 0.
  * While another publisher runs it waits, for PUBLISHER_WAIT_MS at most. Only a refusal of the role

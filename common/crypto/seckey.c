@@ -126,6 +126,23 @@ seckey_load(const char *path, seckey_ask_fn *ask, void *arg, struct seckey **out
 	return 0;
 }
 
+int
+seckey_is_encrypted(const char *path, bool *encrypted, struct err *e)
+{
+	AUTO_SECRET void *memory = NULL;
+	struct loading *l;
+
+	if (secret_new(sizeof(*l), &memory, e) < 0)
+		return -1;
+	l = memory;
+	if (text_read(path, l->text, e) < 0)
+		return -1;
+	if (minisign_record_parse(l->text, &l->record, e) < 0)
+		return err_context(e, "%s", path);
+	*encrypted = minisign_record_encrypted(&l->record);
+	return 0;
+}
+
 struct saving {
 	struct minisign_record record;
 	char text[MINISIGN_TEXT_MAX];

@@ -28,6 +28,10 @@ typedef int seckey_ask_fn(void *arg, const char *path, char *pass, struct err *e
 int seckey_load(
 	const char *path, seckey_ask_fn *ask, void *arg, struct seckey **out, struct err *e);
 
+/* Whether a secret key file has a passphrase, by its looks: nothing is decrypted. Errors as for
+ * seckey_load. */
+int seckey_is_encrypted(const char *path, bool *encrypted, struct err *e);
+
 /* Writes path (O_EXCL, 0600): encrypted with scrypt at a 64 MiB memlimit, or in the clear for a
  * NULL pass; the checksum is written in both cases. */
 int seckey_save(const struct seckey *k, const char *path, const char *pass, struct err *e);

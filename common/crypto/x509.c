@@ -478,6 +478,76 @@ x509_info(struct span cert_pem, struct x509_info *out, struct err *e)
 	return 0;
 }
 
+static int
+crl_read(struct span pem, X509_CRL **out, struct err *e)
+{
+	AUTO_BIO BIO *in = libcrypto_bio(pem);
+	X509_CRL *crl = in ? PEM_read_bio_X509_CRL(in, NULL, no_passphrase, NULL) : NULL;
+
+	if (!crl)
+		return libcrypto_err(e, ERR_MALFORMED, "reading a CRL in PEM");
+	*out = crl;
+	return 0;
+}
+
+static int
+dates_get(const ASN1_TIME *from, const ASN1_TIME *until, struct x509_dates *out, struct err *e)
+{
+	struct x509_dates d;
+
+	if (!until)
+		return err_set(e, ERR_MALFORMED, "it does not say when it ends");
+	if (time_get(from, &d.from_s, e) < 0 || time_get(until, &d.until_s, e) < 0)
+		return -1;
+	*out = d;
+	return 0;
+}
+
+int
+x509_cert_dates(struct span cert_pem, struct x509_dates *out, struct err *e)
+{
+	AUTO_CERT X509 *cert = NULL;
+
+	if (cert_read(cert_pem, &cert, e) < 0)
+		return -1;
+	return dates_get(X509_get0_notBefore(cert), X509_get0_notAfter(cert), out, e);
+}
+
+int
+x509_crl_dates(struct span crl_pem, struct x509_dates *out, struct err *e)
+{
+	AUTO_CRL X509_CRL *crl = NULL;
+
+	if (crl_read(crl_pem, &crl, e) < 0)
+		return -1;
+	return dates_get(X509_CRL_get0_lastUpdate(crl), X509_CRL_get0_nextUpdate(crl), out, e);
+}
+
+int
+x509_check_issuer(struct span ca_cert_pem, struct span cert_pem, struct err *e)
+{
+	AUTO_CERT X509 *ca = NULL, *cert = NULL;
+
+	if (cert_read(ca_cert_pem, &ca, e) < 0 || cert_read(cert_pem, &cert, e) < 0)
+		return -1;
+	if (X509_verify(cert, X509_get0_pubkey(ca)) != 1)
+		return libcrypto_err(e, ERR_UNTRUSTED, "the CA did not sign it");
+	return 0;
+}
+
+int
+x509_check_crl_issuer(struct span ca_cert_pem, struct span crl_pem, struct err *e)
+{
+	AUTO_CERT X509 *ca = NULL;
+	AUTO_CRL X509_CRL *crl = NULL;
+
+	if (cert_read(ca_cert_pem, &ca, e) < 0 || crl_read(crl_pem, &crl, e) < 0)
+		return -1;
+	if (X509_CRL_verify(crl, X509_get0_pubkey(ca)) != 1)
+		return libcrypto_err(e, ERR_UNTRUSTED, "the CA did not sign it");
+	return 0;
+}
+
 /* A serial number of 1 to 20 bytes in hexadecimal. */
 static ASN1_INTEGER *
 serial_parse(const char *hex)

@@ -47,6 +47,19 @@ struct x509_info {
 };
 int x509_info(struct span cert_pem, struct x509_info *out, struct err *e);
 
+/* When a certificate (whatever its subject; the first of a chain) or a CRL begins and ends. For a
+ * CRL without an end ERR_MALFORMED. */
+struct x509_dates {
+	int64_t from_s, until_s;
+};
+int x509_cert_dates(struct span cert_pem, struct x509_dates *out, struct err *e);
+int x509_crl_dates(struct span crl_pem, struct x509_dates *out, struct err *e);
+
+/* ERR_UNTRUSTED unless the CA's key signed the certificate (or the CRL). Dates are not looked at.
+ */
+int x509_check_issuer(struct span ca_cert_pem, struct span cert_pem, struct err *e);
+int x509_check_crl_issuer(struct span ca_cert_pem, struct span crl_pem, struct err *e);
+
 /* A CRL by the CA, listing these serial numbers (hexadecimal, up to 20 bytes) as revoked at these
  * times. count 0 is a CRL that revokes nobody. */
 struct x509_revoked {
