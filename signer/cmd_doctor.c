@@ -13,7 +13,7 @@
 enum { OPT_WITHIN = 1, OPT_JSON, REPORT_BYTES = 16 * 1024 * 1024 };
 
 static const char help[] =
-	"usage: sluice doctor [--within TIME] [--json] [--key GATESKEY] [-w DIR]\n"
+	"usage: sluice doctor [--within TIME] [--json] [--key K [--sign-with CMD]] [-w DIR]\n"
 	"\n"
 	"Examines a workspace and changes nothing in it: what expires when, who can do what,\n"
 	"what each stolen key or host is good for, whether the site is what boxes believe,\n"
@@ -100,8 +100,8 @@ run(int argc, char **argv, struct err *e)
 		doctor_open(&w, o.within_s, &d, e) < 0 || doctor_look_at_keys(&d, e) < 0 ||
 		doctor_look_at_roles(&d, e) < 0 || doctor_look_at_expiry(&d, e) < 0 ||
 		doctor_look_at_site(&d, e) < 0 || doctor_look_at_theft(&d, e) < 0 ||
-		doctor_look_at_stop(&d, o.signing.key, &o.signing.pass, e) < 0 ||
-		doctor_sort(&d, e) < 0 || report_print(&d, o.json, e) < 0)
+		doctor_look_at_stop(&d, &o.signing, e) < 0 || doctor_sort(&d, e) < 0 ||
+		report_print(&d, o.json, e) < 0)
 		return -1;
 	if (d.failed)
 		return err_set(e, ERR_REFUSED, "this fleet needs attention now");

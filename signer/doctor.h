@@ -93,10 +93,9 @@ int doctor_look_at_expiry(struct doctor *d, struct err *e); /* "expiries" */
 int doctor_look_at_site(struct doctor *d, struct err *e);   /* "site" */
 int doctor_look_at_theft(struct doctor *d, struct err *e);  /* "stolen" */
 
-/* "stop": signs a stop in a scratch copy of the workspace. key: a secret key of the gates role to
- * do it with, or NULL for one here that needs no passphrase. */
-int doctor_look_at_stop(
-	struct doctor *d, const char *key, struct passphrase_source *pass, struct err *e);
+/* "stop": signs a stop in a scratch copy of the workspace, with the gates key that o names, and
+ * with those here that need no passphrase, unless o has one. */
+int doctor_look_at_stop(struct doctor *d, struct signing *o, struct err *e);
 
 /* Puts what is most urgent first: what is broken, then what expires next, then the rest. */
 int doctor_sort(struct doctor *d, struct err *e);

@@ -23,7 +23,7 @@ struct hands {
 
 struct rehearsal {
 	struct doctor *d;
-	struct passphrase_source *pass;
+	struct signing *signing;
 	bool asks;			 /* a passphrase was offered */
 	const struct doctor_role *gates; /* that speaks for gates/all.json */
 	const char *signers[ROLE_KEYS_MAX];
@@ -191,6 +191,14 @@ copy_site(const struct rehearsal *r, const char *dir, struct err *e)
 	return copy_gates(r, dir, e);
 }
 
+static int
+open_signer(const struct rehearsal *r, const char *path, struct opened_key *out, struct err *e)
+{
+	if (path == r->signing->key)
+		return signing_open(r->signing, out, e);
+	return opened_key_open(path, &r->signing->pass, out, e);
+}
+
 /* As `sluice stop --all` does it. */
 static int
 sign_stop(
@@ -212,7 +220,7 @@ sign_stop(
 	for (size_t i = 0; i < r->signer_count; i++) {
 		AUTO_OPENED_KEY struct opened_key key = {0};
 
-		if (opened_key_open(r->signers[i], r->pass, &key, e) < 0 ||
+		if (open_signer(r, r->signers[i], &key, e) < 0 ||
 			metadata_check_signer(&g.role, &key.signer, e) < 0 ||
 			metadata_sign(w, &g.role, &key.signer, e) < 0)
 			return -1;
@@ -266,7 +274,7 @@ rehearse(const struct rehearsal *r, const struct hands *h, struct err *e)
 		workspace_path(&w, "incoming", incoming, e) < 0 ||
 		dir_make(client_dir, 0700, e) < 0 || dir_make(incoming, 0700, e) < 0 ||
 		copy_site(r, scratch.dir, e) < 0 || sign_stop(r, &w, id, e) < 0 ||
-		publish_silently(&w, r->pass, e) < 0)
+		publish_silently(&w, &r->signing->pass, e) < 0)
 		return -1;
 	return read_stop(r, &w, client_dir, id, e);
 }
@@ -367,17 +375,16 @@ look(struct rehearsal *r, const char *key, struct err *e)
 }
 
 int
-doctor_look_at_stop(
-	struct doctor *d, const char *key, struct passphrase_source *pass, struct err *e)
+doctor_look_at_stop(struct doctor *d, struct signing *o, struct err *e)
 {
 	AUTO_JSON json_t *missing = json_array();
 	struct rehearsal r = {
-		.d = d, .pass = pass, .asks = pass->file || pass->fd >= 0, .missing = missing};
+		.d = d, .signing = o, .asks = o->pass.file || o->pass.fd >= 0, .missing = missing};
 	const json_t *stop = json_object_get(d->report, "stop");
 
 	if (!d->site_is_open)
 		return 0;
-	if (look(&r, key, e) < 0)
+	if (look(&r, o->key, e) < 0)
 		return -1;
 	if (strcmp(json_string_value(json_object_get(stop, "from_this_host")), "fails") == 0)
 		return doctor_problem(d, DOCTOR_BAD, "see below what is missing", e,

@@ -108,7 +108,7 @@ class Health(Case):
     def test_a_healthy_workspace_fits_a_screen(self):
         done = self.doctor()
         lines = done.stdout.split("\n")
-        self.assertLessEqual(len(lines), 28)
+        self.assertLessEqual(len(lines), 30)
         self.assertLessEqual(max(map(len, lines[1:])), 88)
         self.assertIn("the site is whole", lines[0])
         self.assertEqual(done.stderr, "")
