@@ -8,6 +8,7 @@
 #include "common/format/listing.h"
 #include "signer/bundle_file.h"
 #include "signer/command.h"
+#include "signer/show_metadata.h"
 
 struct show_options {
 	const char *file;
@@ -197,7 +198,11 @@ show_run(int argc, char **argv, struct err *e)
 	CLEANUP(show_free) struct show s = {.b = BUNDLE_FILE_INIT};
 	struct show_options o;
 
-	if (options_parse(argc, argv, &o, e) < 0 || show_load(o.file, &s, e) < 0)
+	if (options_parse(argc, argv, &o, e) < 0)
+		return -1;
+	if (show_is_metadata(o.file))
+		return show_metadata(o.file, o.json, e);
+	if (show_load(o.file, &s, e) < 0)
 		return -1;
 	if (o.json)
 		return print_json(&s, e);
@@ -207,15 +212,20 @@ show_run(int argc, char **argv, struct err *e)
 
 const struct command cmd_show = {
 	.name = "show",
-	.summary = "show what is in a bundle",
+	.summary = "show what is in a bundle, or in TUF metadata",
 	.help = "usage: sluice show FILE [--json]\n"
 		"\n"
 		"Shows a bundle's name, version, payloads, sizes, how its chunks are stored, and\n"
 		"the keys whose signatures it carries. Nothing but the layout of the file and its\n"
 		"indexes is checked: what is shown is what the file says (see sluice verify).\n"
 		"\n"
+		"\n"
+		"Of a file of TUF metadata it shows roles, files, expiry and signers; likewise\n"
+		"without checking (see sluice doctor).\n"
+		"\n"
 		"  --json   the same for programs\n"
 		"\n"
-		"example: sluice show gateway-2.4.0.ota\n",
+		"examples: sluice show gateway-2.4.0.ota\n"
+		"          sluice show site/metadata/1.root.json\n",
 	.run = show_run,
 };

@@ -2,6 +2,7 @@
 
 #include <limits.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 
 BIO *
 libcrypto_bio(struct span bytes)
@@ -27,4 +28,23 @@ libcrypto_err(struct err *e, enum err_class class, const char *what)
 
 	ERR_clear_error();
 	return err_set(e, class, "%s: %s", what, reason ? reason : "libcrypto gives no reason");
+}
+
+int
+libcrypto_no_passphrase(char *buf, int size, int rwflag, void *arg)
+{
+	(void)buf, (void)size, (void)rwflag, (void)arg;
+	return -1;
+}
+
+int
+libcrypto_cert(struct span pem, X509 **out, struct err *e)
+{
+	AUTO_BIO BIO *in = libcrypto_bio(pem);
+	X509 *cert = in ? PEM_read_bio_X509(in, NULL, libcrypto_no_passphrase, NULL) : NULL;
+
+	if (!cert)
+		return libcrypto_err(e, ERR_MALFORMED, "reading a certificate in PEM");
+	*out = cert;
+	return 0;
 }

@@ -27,26 +27,12 @@ enum {
 	VERSION_CRL = 1, /* v2 */
 };
 
-#define AUTO_CERT CLEANUP(cert_free)
 #define AUTO_CSR CLEANUP(csr_free)
-#define AUTO_CRL CLEANUP(crl_free)
-
-static void
-cert_free(X509 **p)
-{
-	X509_free(*p);
-}
 
 static void
 csr_free(X509_REQ **p)
 {
 	X509_REQ_free(*p);
-}
-
-static void
-crl_free(X509_CRL **p)
-{
-	X509_CRL_free(*p);
 }
 
 static int
@@ -55,19 +41,12 @@ failed(struct err *e, const char *what)
 	return libcrypto_err(e, ERR_SYSTEM, what);
 }
 
-/* OpenSSL's own would ask the terminal. */
-static int
-no_passphrase(char *buf, int size, int rwflag, void *arg)
-{
-	(void)buf, (void)size, (void)rwflag, (void)arg;
-	return -1;
-}
-
 static int
 secret_read(struct span pem, EVP_PKEY **out, struct err *e)
 {
 	AUTO_BIO BIO *in = libcrypto_bio(pem);
-	EVP_PKEY *key = in ? PEM_read_bio_PrivateKey(in, NULL, no_passphrase, NULL) : NULL;
+	EVP_PKEY *key =
+		in ? PEM_read_bio_PrivateKey(in, NULL, libcrypto_no_passphrase, NULL) : NULL;
 
 	if (!key)
 		return libcrypto_err(e, ERR_MALFORMED, "reading a private key in PEM");
@@ -86,22 +65,10 @@ holder_read(struct span pem, EVP_PKEY **out, struct err *e)
 	if (!pem.data || !memmem(pem.data, pem.len, public, sizeof(public) - 1))
 		return secret_read(pem, out, e);
 	in = libcrypto_bio(pem);
-	key = in ? PEM_read_bio_PUBKEY(in, NULL, no_passphrase, NULL) : NULL;
+	key = in ? PEM_read_bio_PUBKEY(in, NULL, libcrypto_no_passphrase, NULL) : NULL;
 	if (!key)
 		return libcrypto_err(e, ERR_MALFORMED, "reading a public key in PEM");
 	*out = key;
-	return 0;
-}
-
-static int
-cert_read(struct span pem, X509 **out, struct err *e)
-{
-	AUTO_BIO BIO *in = libcrypto_bio(pem);
-	X509 *cert = in ? PEM_read_bio_X509(in, NULL, no_passphrase, NULL) : NULL;
-
-	if (!cert)
-		return libcrypto_err(e, ERR_MALFORMED, "reading a certificate in PEM");
-	*out = cert;
 	return 0;
 }
 
@@ -251,7 +218,7 @@ authority_free(struct authority *ca)
 static int
 authority_read(struct span cert_pem, struct span key_pem, struct authority *into, struct err *e)
 {
-	if (cert_read(cert_pem, &into->cert, e) < 0 || secret_read(key_pem, &into->key, e) < 0)
+	if (libcrypto_cert(cert_pem, &into->cert, e) < 0 || secret_read(key_pem, &into->key, e) < 0)
 		return err_context(e, "the CA");
 	if (X509_check_private_key(into->cert, into->key) != 1) {
 		ERR_clear_error();
@@ -373,7 +340,8 @@ int
 x509_csr_key(struct span csr_pem, struct buf *public_key_pem, struct err *e)
 {
 	AUTO_BIO BIO *in = libcrypto_bio(csr_pem), *mem = BIO_new(BIO_s_mem());
-	AUTO_CSR X509_REQ *csr = in ? PEM_read_bio_X509_REQ(in, NULL, no_passphrase, NULL) : NULL;
+	AUTO_CSR X509_REQ *csr =
+		in ? PEM_read_bio_X509_REQ(in, NULL, libcrypto_no_passphrase, NULL) : NULL;
 	EVP_PKEY *key = csr ? X509_REQ_get0_pubkey(csr) : NULL;
 
 	if (!key)
@@ -406,146 +374,6 @@ x509_csr_new(struct span key_pem, const char *name, struct buf *csr_pem, struct 
 	if (X509_REQ_sign(csr, key, EVP_sha256()) <= 0 || PEM_write_bio_X509_REQ(mem, csr) != 1)
 		return failed(e, "signing a certificate signing request");
 	return libcrypto_take(mem, csr_pem, e);
-}
-
-static int
-serial_get(const X509 *cert, char out[65], struct err *e)
-{
-	BIGNUM *n = ASN1_INTEGER_to_BN(X509_get0_serialNumber(cert), NULL);
-	uint8_t raw[SERIAL_BYTES_MAX];
-	int len;
-
-	if (!n || BN_is_zero(n) || BN_is_negative(n) || BN_num_bytes(n) > SERIAL_BYTES_MAX) {
-		BN_free(n);
-		return err_set(e, ERR_LIMIT, "its serial number is not 1 to 20 bytes long");
-	}
-	len = BN_bn2bin(n, raw);
-	BN_free(n);
-	hex_encode(raw, (size_t)len, out);
-	return 0;
-}
-
-static int
-common_name_get(const X509 *cert, char out[65], struct err *e)
-{
-	const X509_NAME *subject = X509_get_subject_name(cert);
-	int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
-	unsigned char *text = NULL;
-	int len, rc = 0;
-
-	if (at < 0 || X509_NAME_get_index_by_NID(subject, NID_commonName, at) >= 0)
-		return err_set(e, ERR_MALFORMED, "it has not exactly one common name (CN)");
-	len = ASN1_STRING_to_UTF8(
-		&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
-	if (len < 0)
-		return libcrypto_err(e, ERR_MALFORMED, "its common name");
-	if (len > NAME_BYTES)
-		rc = err_set(e, ERR_LIMIT, "its common name is longer than %d bytes", NAME_BYTES);
-	else if (memchr(text, 0, (size_t)len))
-		rc = err_set(e, ERR_MALFORMED, "its common name has a zero byte in it");
-	else
-		memcpy(out, text, (size_t)len);
-	if (rc == 0)
-		out[len] = 0;
-	OPENSSL_free(text);
-	return rc;
-}
-
-static int
-time_get(const ASN1_TIME *t, int64_t *out_s, struct err *e)
-{
-	struct tm tm = {0};
-
-	if (ASN1_TIME_to_tm(t, &tm) != 1)
-		return libcrypto_err(e, ERR_MALFORMED, "its dates");
-	*out_s = (int64_t)timegm(&tm);
-	return 0;
-}
-
-int
-x509_info(struct span cert_pem, struct x509_info *out, struct err *e)
-{
-	AUTO_CERT X509 *cert = NULL;
-	struct x509_info info = {0};
-
-	if (cert_read(cert_pem, &cert, e) < 0)
-		return -1;
-	if (serial_get(cert, info.serial, e) < 0 || common_name_get(cert, info.name, e) < 0 ||
-		time_get(X509_get0_notBefore(cert), &info.from_s, e) < 0 ||
-		time_get(X509_get0_notAfter(cert), &info.until_s, e) < 0)
-		return err_context(e, "the certificate");
-	*out = info;
-	return 0;
-}
-
-static int
-crl_read(struct span pem, X509_CRL **out, struct err *e)
-{
-	AUTO_BIO BIO *in = libcrypto_bio(pem);
-	X509_CRL *crl = in ? PEM_read_bio_X509_CRL(in, NULL, no_passphrase, NULL) : NULL;
-
-	if (!crl)
-		return libcrypto_err(e, ERR_MALFORMED, "reading a CRL in PEM");
-	*out = crl;
-	return 0;
-}
-
-static int
-dates_get(const ASN1_TIME *from, const ASN1_TIME *until, struct x509_dates *out, struct err *e)
-{
-	struct x509_dates d;
-
-	if (!until)
-		return err_set(e, ERR_MALFORMED, "it does not say when it ends");
-	if (time_get(from, &d.from_s, e) < 0 || time_get(until, &d.until_s, e) < 0)
-		return -1;
-	*out = d;
-	return 0;
-}
-
-int
-x509_cert_dates(struct span cert_pem, struct x509_dates *out, struct err *e)
-{
-	AUTO_CERT X509 *cert = NULL;
-
-	if (cert_read(cert_pem, &cert, e) < 0)
-		return -1;
-	return dates_get(X509_get0_notBefore(cert), X509_get0_notAfter(cert), out, e);
-}
-
-int
-x509_crl_dates(struct span crl_pem, struct x509_dates *out, struct err *e)
-{
-	AUTO_CRL X509_CRL *crl = NULL;
-
-	if (crl_read(crl_pem, &crl, e) < 0)
-		return -1;
-	return dates_get(X509_CRL_get0_lastUpdate(crl), X509_CRL_get0_nextUpdate(crl), out, e);
-}
-
-int
-x509_check_issuer(struct span ca_cert_pem, struct span cert_pem, struct err *e)
-{
-	AUTO_CERT X509 *ca = NULL, *cert = NULL;
-
-	if (cert_read(ca_cert_pem, &ca, e) < 0 || cert_read(cert_pem, &cert, e) < 0)
-		return -1;
-	if (X509_verify(cert, X509_get0_pubkey(ca)) != 1)
-		return libcrypto_err(e, ERR_UNTRUSTED, "the CA did not sign it");
-	return 0;
-}
-
-int
-x509_check_crl_issuer(struct span ca_cert_pem, struct span crl_pem, struct err *e)
-{
-	AUTO_CERT X509 *ca = NULL;
-	AUTO_CRL X509_CRL *crl = NULL;
-
-	if (cert_read(ca_cert_pem, &ca, e) < 0 || crl_read(crl_pem, &crl, e) < 0)
-		return -1;
-	if (X509_CRL_verify(crl, X509_get0_pubkey(ca)) != 1)
-		return libcrypto_err(e, ERR_UNTRUSTED, "the CA did not sign it");
-	return 0;
 }
 
 /* A serial number of 1 to 20 bytes in hexadecimal. */

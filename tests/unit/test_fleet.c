@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -205,6 +206,48 @@ a_file_of_a_newer_program_or_of_no_database_is_refused(void **state)
 	remove_db();
 }
 
+static void
+a_census_counts_boxes_by_the_certificate_that_lasts_longest(void **state)
+{
+	AUTO_FLEET struct fleet *f = fleet(), *reader = NULL;
+	struct fleet_census c;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(fleet_census(f, 1000, 2000, &c, &e), 0);
+	assert_true(c.boxes == 0 && c.revoked == 0 && c.earliest_s == 0 && !c.earliest[0]);
+	assert_int_equal(add(f, "gw-1", "0a", &e), 0);
+	assert_int_equal(add(f, "gw-2", "0b", &e), 0);
+	assert_int_equal(fleet_revoke(f, "gw-1", 1000, &e), 0);
+	/* It comes back; what was revoked does not count for it. */
+	assert_int_equal(add(f, "gw-1", "0c", &e), 0);
+	assert_int_equal(add(f, "gw-3", "0d", &e), 0);
+	assert_int_equal(fleet_revoke(f, "gw-3", 1000, &e), 0);
+	assert_int_equal(fleet_census(f, 1000, 4999, &c, &e), 0);
+	assert_true(c.boxes == 2 && c.revoked == 1 && c.due == 0 && c.expired == 0);
+	assert_int_equal(c.earliest_s, 5000);
+	assert_string_equal(c.earliest, "gw-1");
+	assert_int_equal(fleet_census(f, 1000, 5000, &c, &e), 0);
+	assert_true(c.due == 2 && c.expired == 0);
+	assert_int_equal(fleet_census(f, 5000, 9000, &c, &e), 0);
+	assert_true(c.due == 2 && c.expired == 2);
+
+	/* A reader beside a writer, and one alone, see the same. */
+	assert_int_equal(fleet_open_read(&w, &reader, &e), 0);
+	assert_int_equal(fleet_census(reader, 1000, 2000, &c, &e), 0);
+	assert_int_equal(c.boxes, 2);
+	assert_int_equal(fleet_revoke(reader, "gw-2", 1000, &e), -1);
+	fleet_close(&reader);
+	fleet_close(&f);
+	assert_int_equal(fleet_open_read(&w, &reader, &e), 0);
+	assert_int_equal(fleet_census(reader, 1000, 2000, &c, &e), 0);
+	assert_int_equal(c.boxes, 2);
+	fleet_close(&reader);
+	remove_db();
+	assert_int_equal(fleet_open_read(&w, &reader, &e), -1);
+	assert_int_equal(e.errnum, ENOENT);
+}
+
 int
 main(void)
 {
@@ -213,6 +256,7 @@ main(void)
 		cmocka_unit_test(a_name_that_is_taken_is_refused_and_changes_nothing),
 		cmocka_unit_test(a_revoked_box_comes_back_while_its_old_certificate_stays_revoked),
 		cmocka_unit_test(crl_numbers_rise),
+		cmocka_unit_test(a_census_counts_boxes_by_the_certificate_that_lasts_longest),
 		cmocka_unit_test(two_programs_may_have_it_open),
 		cmocka_unit_test(a_file_of_a_newer_program_or_of_no_database_is_refused),
 	};

@@ -465,6 +465,29 @@ a_signer_whose_halves_differ_is_refused(void **state)
 	assert_int_equal(out.len, 64);
 }
 
+static void
+whether_a_key_has_a_passphrase_is_told_without_it(void **state)
+{
+	AUTO_SECKEY struct seckey *k = NULL;
+	bool encrypted = false;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(seckey_new(&k, &e), 0);
+	assert_int_equal(seckey_save(k, key_path, "secret", &e), 0);
+	assert_int_equal(seckey_is_encrypted(key_path, &encrypted, &e), 0);
+	assert_true(encrypted);
+	assert_int_equal(unlink(key_path), 0);
+	assert_int_equal(seckey_save(k, key_path, NULL, &e), 0);
+	assert_int_equal(seckey_is_encrypted(key_path, &encrypted, &e), 0);
+	assert_false(encrypted);
+	assert_int_equal(chmod(key_path, 0644), 0);
+	assert_int_equal(seckey_is_encrypted(key_path, &encrypted, &e), -1);
+	assert_int_equal(e.class, ERR_REFUSED);
+	assert_int_equal(seckey_is_encrypted(file_path, &encrypted, &e), -1);
+	assert_int_equal(e.class, ERR_MALFORMED);
+}
+
 int
 main(void)
 {
@@ -472,6 +495,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		test(a_saved_key_is_read_back),
 		test(two_new_keys_differ),
+		test(whether_a_key_has_a_passphrase_is_told_without_it),
 		test(a_key_file_is_never_written_over),
 		test(a_wrong_passphrase_is_refused_and_nobody_home_is_said),
 		test(a_key_that_others_may_read_is_refused),
