@@ -93,3 +93,18 @@ effective_is_fresh(const struct effective *t, const struct state *s, const struc
 {
 	return now->trusted || s->floor_version > t->first_version;
 }
+
+bool
+effective_is_unknown(const struct effective *t, const struct state *s, const struct clocks *now,
+	const json_t *root)
+{
+	const char *text;
+	int64_t expires_s;
+
+	if (now->trusted)
+		return false;
+	if (s->floor_s == 0)
+		return true;
+	return json_get_string(root, "expires", CLOCK_TEXT_MAX, &text, NULL) == 0 &&
+	       clock_parse(text, &expires_s, NULL) == 0 && effective_now_s(t, s, now) >= expires_s;
+}

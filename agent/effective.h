@@ -43,6 +43,12 @@ bool effective_check_keys(
 bool effective_take(struct effective *t, struct state *s, const json_t *timestamp,
 	const struct digest *timestamp_keys, const struct clocks *now);
 
+/* Whether the time is as good as unknown: there is no trusted clock, and no floor either, or one
+ * past the date at which the trusted root expires. Either somebody with a timestamp key has vouched
+ * for such a time, or the box has slept that long: all it can do is fetch a newer root. */
+bool effective_is_unknown(const struct effective *t, const struct state *s,
+	const struct clocks *now, const json_t *root);
+
 /* Whether it is known that metadata is no replay from before this start: by a trusted clock, or
  * because a newer timestamp than the last one known has been seen since. */
 bool effective_is_fresh(const struct effective *t, const struct state *s, const struct clocks *now);

@@ -190,27 +190,43 @@ refresh_at(struct poller *p, int64_t tls_s, int64_t now_s, struct err *e)
 	return tuf_refresh(p->tuf, &f, now_s, e);
 }
 
-/* Refreshes, with a second try where the time floor was what stood in the way: it went with its
- * keys, or it lies past the server's certificate (a stolen timestamp key can vouch for any year;
- * the metadata's own signatures, not TLS, are what the box trusts). */
+static bool
+is_bad_certificate(const struct err *e)
+{
+	return e->class == ERR_NETWORK && e->errnum == NET_BAD_CERTIFICATE;
+}
+
+/* Refreshes, with further tries where the time floor may be what stands in the way of TLS (a stolen
+ * timestamp key can vouch for any year; the metadata's own signatures, not TLS, are what the box
+ * trusts): by the wall clock, and where that is wrong too and the time is as good as unknown, by
+ * none. */
+static int
+refresh_by_floor(struct poller *p, const struct clocks *now, struct err *e)
+{
+	int64_t now_s = effective_now_s(&p->time, p->state, now);
+	int rc = refresh_at(p, now_s, now_s, e);
+
+	if (rc < 0 && is_bad_certificate(e) && now_s != now->wall_s)
+		rc = refresh_at(p, now->wall_s, now_s, e);
+	if (rc < 0 && is_bad_certificate(e) &&
+		effective_is_unknown(&p->time, p->state, now, tuf_document(p->tuf, "root")))
+		rc = refresh_at(p, NET_ANY_TIME, now_s, e);
+	return rc;
+}
+
+/* The same, and once more where the floor has gone with its keys meanwhile. */
 static int
 refresh(struct poller *p, struct err *e)
 {
 	struct clocks now = clocks_read(p->conf->trust_clock);
-	int64_t now_s = effective_now_s(&p->time, p->state, &now);
 	struct digest keys;
 	bool dropped;
-	int rc = refresh_at(p, now_s, now_s, e);
+	int rc = refresh_by_floor(p, &now, e);
 
-	if (rc < 0 && e->class == ERR_NETWORK && e->errnum == NET_BAD_CERTIFICATE &&
-		now_s != now.wall_s)
-		rc = refresh_at(p, now.wall_s, now_s, e);
 	keys = tuf_timestamp_keys(p->tuf);
 	dropped = effective_check_keys(&p->time, p->state, &keys);
-	if (rc < 0 && dropped) {
-		now_s = effective_now_s(&p->time, p->state, &now);
-		rc = refresh_at(p, now_s, now_s, e);
-	}
+	if (rc < 0 && dropped)
+		rc = refresh_by_floor(p, &now, e);
 	if (rc == 0) {
 		const json_t *timestamp = tuf_document(p->tuf, "timestamp");
 

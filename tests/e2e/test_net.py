@@ -15,6 +15,7 @@ from email.utils import formatdate
 BUILD = os.environ["SLUICE_BUILD"]
 DATA = bytes(range(256)) * 4096  # 1 MiB
 DAY_S = 86400
+ANY_TIME = 2**63 - 1
 
 
 def sha(data):
@@ -503,6 +504,15 @@ class NetTest(unittest.TestCase):
             self.assert_err(probe.get("plain"), "network", 1, "certificate")
             self.assertEqual(probe.ask("time", int(time.time())), "ok")
             self.assert_ok(probe.get("plain"), b"hello")
+
+    def test_who_does_not_know_the_time_takes_certificates_of_any_date(self):
+        probe = self.probe(self.server(), now_s=1)
+        self.assert_err(probe.get("plain"), "network", 1, "certificate")
+        self.assertEqual(probe.ask("time", ANY_TIME), "ok")
+        self.assert_ok(probe.get("plain"), b"hello")
+        # But none that a stranger has issued.
+        stranger = self.probe(self.server(), ca="stranger.pem", now_s=ANY_TIME)
+        self.assert_err(stranger.get("plain"), "network", 1, "certificate")
 
     def test_old_tls_is_refused(self):
         old = self.server(versions=(ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1))

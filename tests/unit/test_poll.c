@@ -1,0 +1,328 @@
+/* Polling, with the network and the clocks played here: net_*(), time() and adjtimex() below stand
+ * in for the real ones. */
+#include "tests/unit/repo_fixture.h"
+
+#include <sys/timex.h>
+#include <time.h>
+
+#include "agent/effective.h"
+#include "agent/net.h"
+#include "agent/poll.h"
+#include "common/base/file.h"
+#include "tests/unit/folder.h"
+
+enum { DAY_S = 86400, NO_CLOCK_S = 5 };
+#define POISON_S 4070908800 /* 2099-01-01 */
+#define POISON "2099-01-01T00:00:00Z"
+
+struct scene {
+	struct repo *repo;
+	struct conf conf;
+	struct state *state;
+	struct poller *poller;
+	void *folder;
+};
+
+/* What the world is like. */
+static struct repo *served;
+static int64_t wall_s, judged_at_s, certificate_from_s, certificate_to_s;
+static bool any_time_was_asked;
+
+time_t
+time(time_t *out)
+{
+	if (out)
+		*out = (time_t)wall_s;
+	return (time_t)wall_s;
+}
+
+int
+adjtimex(struct timex *t)
+{
+	t->status = STA_UNSYNC;
+	return TIME_ERROR;
+}
+
+int
+net_set_time(struct net *n, int64_t now_s, struct err *e)
+{
+	(void)n;
+	(void)e;
+	judged_at_s = now_s;
+	return 0;
+}
+
+int
+net_fetch(struct net *n, const struct net_request *r, struct buf *out, struct net_reply *reply,
+	const struct keep_going *keep_going, struct err *e)
+{
+	(void)n;
+	(void)keep_going;
+	*reply = (struct net_reply){.retry_after_s = -1, .status = 200};
+	any_time_was_asked |= judged_at_s == NET_ANY_TIME;
+	if (judged_at_s != NET_ANY_TIME &&
+		(judged_at_s < certificate_from_s || judged_at_s > certificate_to_s)) {
+		(void)err_set(e, ERR_NETWORK, "the certificate is of another time");
+		e->errnum = NET_BAD_CERTIFICATE;
+		return -1;
+	}
+	return repo_fetch(served, &served->metadata, r->path, r->max, out, e);
+}
+
+int
+net_open(struct net *n, const struct net_request *r, struct net_transfer **out, struct err *e)
+{
+	(void)n;
+	(void)r;
+	(void)out;
+	return err_set(e, ERR_NETWORK, "not played here");
+}
+
+bool
+net_ready(struct net_transfer *t)
+{
+	(void)t;
+	return false;
+}
+
+ssize_t
+net_read(struct net_transfer *t, void *data, size_t len, const struct keep_going *keep_going,
+	struct err *e)
+{
+	(void)t;
+	(void)data;
+	(void)len;
+	(void)keep_going;
+	return err_set(e, ERR_NETWORK, "not played here");
+}
+
+const struct net_reply *
+net_reply_of(const struct net_transfer *t)
+{
+	(void)t;
+	return NULL;
+}
+
+void
+net_close(struct net_transfer **t)
+{
+	*t = NULL;
+}
+
+/* The next timestamp, vouching for this day. */
+static void
+sign_at(struct repo *r, const char *signed_at)
+{
+	json_object_set_new(repo_body(r, "timestamp"), "signed_at", json_string(signed_at));
+	repo_bump(r, "timestamp");
+}
+
+/* A process that starts. */
+static void
+start(struct scene *x)
+{
+	struct err e = ERR_INIT;
+
+	poller_free(&x->poller);
+	if (state_load(x->conf.state_dir, x->state, &e) < 0 ||
+		poller_new(&x->conf, NULL, x->state, &x->poller, &e) < 0)
+		fail_msg("%s", e.text);
+}
+
+static int
+scene_set(void **state)
+{
+	struct scene *x = calloc(1, sizeof(*x));
+	const struct repo_file *root;
+	struct err e = ERR_INIT;
+
+	assert_non_null(x);
+	assert_int_equal(folder_enter(&x->folder), 0);
+	assert_int_equal(dir_make("metadata", 0700, &e), 0);
+	x->repo = served = repo_new();
+	root = repo_file(&x->repo->store, "root");
+	assert_int_equal(folder_put("metadata/root.json", root->data, root->len), 0);
+	x->conf = (struct conf){
+		.state_dir = x->folder, .plan = (char *)(uintptr_t) "rollouts/stable.json"};
+	x->state = calloc(1, sizeof(*x->state));
+	assert_non_null(x->state);
+	wall_s = REPO_NOW_S;
+	certificate_from_s = REPO_NOW_S - 30 * DAY_S;
+	certificate_to_s = REPO_NOW_S + 60 * DAY_S;
+	any_time_was_asked = false;
+	sign_at(x->repo, "2027-01-15T08:00:00Z"); /* REPO_NOW_S */
+	start(x);
+	*state = x;
+	return 0;
+}
+
+static int
+scene_clear(void **state)
+{
+	struct scene *x = *state;
+	void *folder = x->folder;
+
+	poller_free(&x->poller);
+	repo_free(x->repo);
+	free(x->state);
+	free(x);
+	return folder_leave(&folder);
+}
+
+static enum err_class
+poll_once(struct scene *x)
+{
+	const struct world *w;
+	struct err e = ERR_INIT;
+
+	return poller_poll(x->poller, NULL, &w, &e) < 0 ? e.class : ERR_NONE;
+}
+
+/* Somebody has the timestamp key, and the box hears him. */
+static void
+poison(struct scene *x)
+{
+	assert_int_equal(poll_once(x), ERR_NONE);
+	repo_expire(x->repo, "timestamp", "2100-01-01T00:00:00Z");
+	repo_set_version(x->repo, "timestamp", 100);
+	sign_at(x->repo, POISON);
+	assert_int_equal(poll_once(x), ERR_NONE);
+	assert_int_equal(x->state->floor_s, POISON_S);
+	assert_true(poller_now_s(x->poller) >= POISON_S);
+	assert_int_not_equal(poll_once(x), ERR_NONE);
+}
+
+/* What the holders of root do about it. */
+static void
+replace_keys(struct scene *x)
+{
+	repo_set_keys(x->repo, "timestamp", KEYS(4), 1);
+	repo_bump(x->repo, "root");
+	repo_expire(x->repo, "timestamp", "2027-01-16T08:00:00Z");
+	repo_set_version(x->repo, "timestamp", 3);
+	sign_at(x->repo, "2027-01-15T08:00:00Z");
+}
+
+static void
+assert_recovered(struct scene *x)
+{
+	assert_int_equal(x->state->floor_s, REPO_NOW_S);
+	assert_in_range(poller_now_s(x->poller), REPO_NOW_S, REPO_NOW_S + DAY_S);
+	assert_int_equal(poll_once(x), ERR_NONE);
+	start(x);
+	assert_int_equal(x->state->floor_s, REPO_NOW_S);
+	assert_int_equal(poll_once(x), ERR_NONE);
+}
+
+static void
+a_poisoned_floor_goes_with_its_keys_while_it_runs(void **state)
+{
+	struct scene *x = *state;
+
+	poison(x);
+	replace_keys(x);
+	assert_int_equal(poll_once(x), ERR_NONE);
+	assert_recovered(x);
+	/* Its wall clock is right, though nobody vouches for it. */
+	assert_false(any_time_was_asked);
+}
+
+static void
+a_poisoned_floor_goes_with_its_keys_after_a_start(void **state)
+{
+	struct scene *x = *state;
+
+	poison(x);
+	start(x);
+	assert_int_equal(x->state->floor_s, POISON_S);
+	assert_int_not_equal(poll_once(x), ERR_NONE);
+	replace_keys(x);
+	start(x);
+	assert_int_equal(poll_once(x), ERR_NONE);
+	assert_recovered(x);
+}
+
+/* The power goes when the new root is kept and the floor is not dropped yet. */
+static void
+a_poisoned_floor_goes_when_the_new_root_came_before(void **state)
+{
+	struct scene *x = *state;
+	AUTO_BUF struct buf poisoned = BUF_INIT(1 << 20);
+	struct err e = ERR_INIT;
+
+	poison(x);
+	replace_keys(x);
+	assert_int_equal(file_read("state.json", &poisoned, &e), 0);
+	assert_int_equal(poll_once(x), ERR_NONE);
+	assert_int_equal(folder_put("state.json", poisoned.data, poisoned.len), 0);
+	start(x);
+	assert_int_equal(x->state->floor_s, POISON_S);
+	assert_int_equal(poll_once(x), ERR_NONE);
+	assert_recovered(x);
+}
+
+static void
+a_box_without_a_clock_recovers_too(void **state)
+{
+	struct scene *x = *state;
+
+	for (int restarted = 0; restarted < 2; restarted++) {
+		wall_s = NO_CLOCK_S;
+		poison(x);
+		if (restarted)
+			start(x);
+		replace_keys(x);
+		assert_int_equal(poll_once(x), ERR_NONE);
+		assert_recovered(x);
+		assert_true(any_time_was_asked);
+		(void)scene_clear(state);
+		(void)scene_set(state);
+		x = *state;
+	}
+}
+
+static void
+a_poisoned_floor_stays_as_long_as_its_keys_do(void **state)
+{
+	struct scene *x = *state;
+
+	poison(x);
+	repo_bump(x->repo, "root");
+	assert_int_equal(poll_once(x), ERR_EXPIRED);
+	start(x);
+	assert_int_equal(poll_once(x), ERR_EXPIRED);
+	assert_int_equal(x->state->floor_s, POISON_S);
+}
+
+static void
+where_the_time_is_known_certificates_of_another_time_are_refused(void **state)
+{
+	struct scene *x = *state;
+
+	assert_int_equal(poll_once(x), ERR_NONE);
+	wall_s = NO_CLOCK_S;
+	start(x);
+	certificate_to_s = REPO_NOW_S - DAY_S;
+	assert_int_equal(poll_once(x), ERR_NETWORK);
+	x->conf.trust_clock = true;
+	x->state->floor_s = 0;
+	assert_int_equal(poll_once(x), ERR_NETWORK);
+	assert_false(any_time_was_asked);
+}
+
+#define IN_SCENE(f) cmocka_unit_test_setup_teardown(f, scene_set, scene_clear)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		IN_SCENE(a_poisoned_floor_goes_with_its_keys_while_it_runs),
+		IN_SCENE(a_poisoned_floor_goes_with_its_keys_after_a_start),
+		IN_SCENE(a_poisoned_floor_goes_when_the_new_root_came_before),
+		IN_SCENE(a_box_without_a_clock_recovers_too),
+		IN_SCENE(a_poisoned_floor_stays_as_long_as_its_keys_do),
+		IN_SCENE(where_the_time_is_known_certificates_of_another_time_are_refused),
+	};
+
+	return cmocka_run_group_tests_name("poll", tests, NULL, NULL);
+}
