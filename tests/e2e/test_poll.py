@@ -138,6 +138,21 @@ class Poll(unittest.TestCase):
         numbers = [int(p.rsplit("/", 1)[1].split(".")[0]) for p in puts]
         self.assertEqual(numbers, sorted(numbers))
 
+    def reports_put(self):
+        with open(self.workspace.path("nginx", "access.log"), encoding="utf-8") as f:
+            return f.read().count('"PUT ')
+
+    def test_reports_wait_as_long_as_their_server_asks(self):
+        self.box.set({"intervals": {"retry_max": "60s"}})
+        self.set_server('set $busy $request_method$uri;\n'
+                        'if ($busy ~ ^PUT) { return 503; }\n'
+                        'add_header Retry-After 8 always;')
+        self.start()
+        wait_until(self.reports_put, 20, "a report is offered")
+        time.sleep(6)  # some ten polls
+        self.assertEqual(self.reports_put(), 1)
+        wait_until(lambda: self.reports_put() > 1, 30, "it is offered again")
+
     def test_an_untrusted_clock_wants_a_newer_timestamp_before_anything_starts(self):
         self.box.set({"box": {"trust_clock": "no"}})
         self.roll_out()

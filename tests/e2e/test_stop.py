@@ -67,6 +67,36 @@ class Stop(FleetCase):
         self.assertEqual(box.env()["primary"], box.first_side)
         self.assert_runs(box, OLD, other_side_boots=False)
 
+    def local_update(self, box):
+        """A person installs 2.0.0 from a file while the daemon runs, and does not reboot yet."""
+        metadata = self.workspace.path("site", "metadata")
+        wait_until(lambda: box.agent("install", self.bundles[NEW], "--metadata", metadata,
+                                     "--no-reboot", check=None).returncode == 0, 20, "installed")
+        box.wait_for_phase("activated")
+
+    def test_a_stop_cancels_a_local_update_that_waits_for_its_reboot(self):
+        box = self.box()
+        self.local_update(box)
+        self.roll_out()
+        self.settle()
+        self.assertEqual(box.phase(), "activated")
+        self.workspace.stop("stable", reason="smoke in lyon")
+        report = self.wait_for_outcome(box, "stopped")
+        self.assertEqual(report["source"], "local")
+        self.assertEqual(box.env()["primary"], box.first_side)
+        self.assert_runs(box, OLD, other_side_boots=False)
+
+    def test_nothing_else_starts_while_a_local_update_waits_for_its_reboot(self):
+        box = self.box()
+        self.local_update(box)
+        self.pack("3.0.0")
+        self.roll_out("3.0.0")
+        self.settle(4)
+        self.assertEqual(box.status()["pending"]["release"]["version"], NEW)
+        self.assertEqual(box.env()["primary"], box.other_side())
+        self.assertEqual([r for r in self.workspace.reports(box.name)
+                          if r["state"] == "starting"], [])
+
     def test_a_stop_sends_an_unconfirmed_box_back(self):
         box = self.box(start=False)
         box.script("health.d/10-slow",
