@@ -10,6 +10,7 @@
 #include "common/limits.h"
 #include "signer/draft.h"
 #include "signer/place.h"
+#include "signer/standing.h"
 
 void
 incoming_free(struct incoming *in)
@@ -331,6 +332,9 @@ judge_targets(struct incoming *in, struct incoming_role *r, const struct role_ke
 	}
 	if (check_version(r, version, now_s))
 		take_content(in, r, published);
+	if (r->state == INCOMING_ACCEPTED && in->targets &&
+		standing_check(in->site, in->targets, published, r->document, &r->why) < 0)
+		refuse(r);
 	return 0;
 }
 

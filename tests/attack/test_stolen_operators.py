@@ -79,6 +79,27 @@ class GateKey(Theft):
         self.workspace.resume(stop, "stable")
         self.assert_would_update()
 
+    def test_it_takes_no_stop_back_past_the_publisher(self):
+        """Or boxes that had not heard of it never would. Once it is lifted, it may go."""
+        stop = self.workspace.stop("stable")
+        self.forger.look()
+        without = self.with_gate(open=[CANARY, ALL], stops=[])
+        gone = self.forger.next("gates")
+        del gone["targets"]["gates/stable.json"]
+        nonsense = self.forger.next("gates")
+        nonsense["targets"]["gates/stable.json"] = self.forger.serve_target(
+            "gates/stable.json", b"{}")
+        for gates in (without, gone, nonsense):
+            self.workspace.sign_by_hand("gates", gates)
+            done = self.workspace.publish(check=1)
+            self.assertIn(f"it takes stop {stop} of gates/stable.json back", done.stderr)
+        os.unlink(self.workspace.path("incoming", "gates.json"))
+        self.assert_decides(f"held: stopped by gates/stable.json .stop {stop}")
+        self.workspace.resume(stop)
+        self.workspace.sign_by_hand("gates", without)
+        self.workspace.publish()
+        self.assert_would_update()
+
     def test_it_shuts_every_gate_by_taking_them_away(self):
         gates = self.forger.next("gates")
         gates["targets"] = {}
