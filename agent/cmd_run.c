@@ -32,8 +32,9 @@ const struct command command_run = {
 	"usage: sluice-agent [-c FILE] run\n\n"
 	"Polls the site of agent.conf, takes the updates that its plan, gate and release\n"
 	"signatures allow, confirms them from the new system or goes back, and reports.\n"
-	"Runs until SIGTERM, which ends it at a safe point: what is written so far counts.\n"
-	"SIGHUP polls now. Logs to standard error.\n\n"
+	"Runs until SIGTERM, which ends it at a safe point: what is written so far\n"
+	"counts. SIGHUP polls now. Logs to standard error.\n\n"
+	"Example:\n"
 	"  sluice-agent run\n"
 	"  systemctl reload sluice-agent      # polls now\n",
 	run,
@@ -43,8 +44,9 @@ const struct command command_check = {
 	"check",
 	"ask once whether there is an update, and say why or why not",
 	"usage: sluice-agent [-c FILE] check\n\n"
-	"Polls once and prints the decision with its reason. Installs nothing. Exits 1 when\n"
-	"the site cannot be reached or what it says is not as it should be.\n\n"
+	"Polls once and prints the decision with its reason. Installs nothing. Exits 1\n"
+	"when the site cannot be reached or what it says is not as it should be.\n\n"
+	"Example:\n"
 	"  $ sluice-agent check\n"
 	"  held: wave everyone of gateway-2.4.0 is not open yet\n",
 	check,

@@ -19,27 +19,27 @@ enum { TEXT_MAX = 64 * 1024, PUBLISHED_MAX = 1000000 };
 
 static const char help[] =
 	"usage: sluice box add NAME [--tags k=v,...] [--compatible C] [--plan PLAN]\n"
-	"                           [--csr FILE] [--out DIR] [--etc DIR] [--state DIR] [-w DIR]\n"
+	"           [--csr FILE] [--out DIR] [--etc DIR] [--state DIR] [-w DIR]\n"
 	"       sluice box revoke NAME [-w DIR]\n"
 	"\n"
-	"add makes what a box starts with, in boxes/NAME/: its certificate (CN = NAME) and key,\n"
-	"the key that signs its reports, the fleet's CA, root.json, and an agent.conf to edit.\n"
+	"add makes what a box starts with, in boxes/NAME/: its certificate (CN = NAME)\n"
+	"and key, the key that signs its reports, the fleet's CA, root.json, and\n"
+	"agent.conf.\n"
 	"\n"
 	"  --tags k=v,...     what plans choose boxes by\n"
 	"  --compatible C     its class of hardware\n"
 	"  --plan PLAN        the plan it follows; stable when not said\n"
-	"  --csr FILE         a signing request from the box, whose key then never leaves it;\n"
-	"                     only its key is taken, the name is NAME\n"
+	"  --csr FILE         a signing request from the box, whose key then never leaves\n"
+	"                     it; only its key is taken, the name is NAME\n"
 	"  --out DIR          where to make the folder; boxes/NAME when not said\n"
-	"  --etc DIR          where the files will be on the box; /etc/sluice when not said\n"
-	"  --state DIR        the agent's own folder there; /var/lib/sluice when not said\n"
+	"  --etc DIR          where the files will be on the box (/etc/sluice)\n"
+	"  --state DIR        the agent's own folder there (/var/lib/sluice)\n"
 	"\n"
-	"revoke puts the box's certificates on the CRL (tls/crl.pem). The web server has to read\n"
-	"it again: see `reload` in workspace.yaml.\n"
+	"revoke puts the box's certificates on the CRL (tls/crl.pem). The web server has\n"
+	"to read it again: see `reload` in workspace.yaml.\n"
 	"\n"
-	"Examples:\n"
-	"  sluice box add gw-000001 --compatible acme-gw3 --tags site=lyon,ring=early\n"
-	"  sluice box revoke gw-000001\n";
+	"example: sluice box add gw-000001 --compatible acme-gw3 --tags site=lyon\n"
+	"         sluice box revoke gw-000001\n";
 
 struct box_options {
 	const char *workspace, *tags, *compatible, *plan, *csr, *out, *etc, *state;

@@ -12,23 +12,23 @@
 
 static const char help[] =
 	"usage: sluice gate show [PLAN] [-w DIR]\n"
-	"       sluice gate open PLAN WAVE --key K [--no-publish] [-w DIR]\n"
+	"       sluice gate open PLAN WAVE {--key K | --draft} [--sign-with CMD]\n"
+	"           [--role ROLE] [--no-publish] [-w DIR]\n"
 	"\n"
-	"A gate says how far a plan's waves are open. It names one version of the plan by its\n"
-	"SHA-256: for a plan that has changed it is shut until its first wave is opened again.\n"
+	"A gate says how far a plan's waves are open. It names one version of the plan\n"
+	"by its SHA-256: for a plan that has changed it is shut until its first wave is\n"
+	"opened again. show prints every gate, or that of PLAN (stable for\n"
+	"rollouts/stable.json). open opens the next wave, for all boxes in it, and\n"
+	"publishes that. Waves open in their order.\n"
 	"\n"
-	"show prints every gate, or that of PLAN (stable for rollouts/stable.json).\n"
-	"open opens the next wave, for all boxes in it, and publishes that. Waves open in their\n"
-	"order.\n"
-	"\n"
-	"  --key K            the secret key to sign with, of the gates role\n"
+	"  --key K            a key of the gates role\n"
+	"  --sign-with CMD    K is a .pub and CMD signs (`sluice metadata sign --help`)\n"
+	"  --draft            the keys are elsewhere: see `sluice metadata`\n"
 	"  --role ROLE        a role other than the first that may speak for this gate\n"
 	"  --no-publish       leave it in incoming/ for the publisher\n"
 	"  --passphrase-file F, --passphrase-fd N    where the key's passphrase is\n"
 	"\n"
-	"Example:\n"
-	"  sluice gate open stable canary --key keys/gates.key\n"
-	"  sluice gate show stable\n";
+	"example: sluice gate open stable canary --key keys/gates.key\n";
 
 static int
 options_read(int argc, char **argv, struct signing *o, struct err *e)

@@ -32,7 +32,7 @@ static const char help[] =
 	"  workspace.yaml     settings, each with a word about it\n"
 	"  keys/              for your keys; only *.pub belong into a repository\n"
 	"  manifests/         bundle recipes and rollout plans, with a sample of each\n"
-	"  tls/               the fleet's certificate authority and the server's certificate\n"
+	"  tls/               the fleet's certificate authority, the server's certificate\n"
 	"  nginx/             a web server's configuration for this site\n"
 	"  incoming/ site/    signed metadata that waits, and what is published\n"
 	"  spool/ fleet.db    reports as they come in, and the boxes\n"

@@ -68,7 +68,7 @@ static const char sign_help[] =
 	"                    PEM) of one in a token, TPM, HSM or cloud key service\n"
 	"  --sign-with CMD   CMD (run without a shell) reads the exact bytes on standard\n"
 	"                    input and prints the signature: raw, hexadecimal or base64;\n"
-	"                    Ed25519 64 bytes, ECDSA DER or r and s, RSA PSS with SHA-256.\n"
+	"                    Ed25519 64 bytes, ECDSA DER or r and s, RSA PSS, SHA-256.\n"
 	"                    It may ask for a PIN. What does not verify is never used.\n"
 	"                    Every command that takes --key takes it.\n"
 	"  --yes             do not ask\n"

@@ -11,19 +11,19 @@
 static const char help[] =
 	"usage: sluice publish [-w DIR] [--passphrase-file F | --passphrase-fd N]\n"
 	"\n"
-	"Takes what waits in incoming/ into site/: checks every role's threshold, version and\n"
-	"targets, signs snapshot and timestamp with the online keys of workspace.yaml, writes all\n"
-	"that is immutable first and timestamp.json last, and runs the push command for each.\n"
-	"A role that lacks signatures stays in incoming/; the rest is published without it.\n"
-	"Renews the CRL in the second half of its life.\n"
-	"Run it hourly (from a timer) to keep the timestamp fresh, and again after any\n"
-	"interruption: until its end readers see the old site.\n"
+	"Takes what waits in incoming/ into site/: checks every role's threshold,\n"
+	"version and targets, signs snapshot and timestamp with the online keys of\n"
+	"workspace.yaml, writes all that is immutable first and timestamp.json last, and\n"
+	"runs the push command for each. A role that lacks signatures stays in\n"
+	"incoming/; the rest is published without it. Renews the CRL in the second half\n"
+	"of its life. Run it hourly (from a timer) to keep the timestamp fresh, and\n"
+	"again after any interruption: until its end readers see the old site.\n"
 	"\n"
-	"  -w DIR               the workspace (else $SLUICE_WORKSPACE, else the one around here)\n"
+	"  -w DIR               the workspace (else $SLUICE_WORKSPACE, else around here)\n"
 	"  --passphrase-file F  for online keys that have a passphrase\n"
 	"  --passphrase-fd N\n"
 	"\n"
-	"example:  sluice publish -w /srv/fleet\n";
+	"example: sluice publish -w /srv/fleet\n";
 
 /* An expired CRL locks every box out, so whoever keeps the timestamp fresh keeps it fresh, too. */
 static int

@@ -11,19 +11,23 @@
 #include "signer/signing.h"
 
 static const char help[] =
-	"usage: sluice release FILE --key K [--role releases] [-w DIR] [--no-publish]\n"
+	"usage: sluice release FILE {--key K | --draft} [--role releases] [-w DIR]\n"
+	"           [--sign-with CMD] [--no-publish]\n"
 	"           [--passphrase-file F | --passphrase-fd N]\n"
 	"\n"
-	"Lists a bundle in the role's metadata, as bundles/NAME-VERSION.ota: from then on it may\n"
-	"run on boxes, once a rollout names it and a gate lets it. Every byte of the file is\n"
-	"checked against its manifest first. A bundle of the same name and version is replaced,\n"
-	"and the gates of its rollouts are shut until somebody opens them for the new one.\n"
+	"Lists a bundle in the role's metadata, as bundles/NAME-VERSION.ota: from then\n"
+	"on it may run on boxes, once a rollout names it and a gate lets it. Every byte\n"
+	"of the file is checked against its manifest first. A bundle of the same name\n"
+	"and version is replaced, and the gates of its rollouts are shut until somebody\n"
+	"opens them for the new one.\n"
 	"\n"
-	"  --key K         a key of the role\n"
-	"  --role ROLE     where several roles release bundles (releases)\n"
-	"  --no-publish    leave it in incoming/ although the online keys are here\n"
+	"  --key K            a key of the role\n"
+	"  --sign-with CMD    K is a .pub and CMD signs (`sluice metadata sign --help`)\n"
+	"  --draft            the keys are elsewhere: see `sluice metadata`\n"
+	"  --role ROLE        where several roles release bundles (releases)\n"
+	"  --no-publish       leave it in incoming/ although the online keys are here\n"
 	"\n"
-	"example:  sluice release gateway-2.4.0.ota --key keys/releases.key\n";
+	"example: sluice release gateway-2.4.0.ota --key keys/releases.key\n";
 
 static int
 list_bundle(const struct bundle_file *b, json_t **custom, struct err *e)

@@ -12,22 +12,23 @@
 #include "signer/workspace.h"
 
 static const char help[] =
-	"usage: sluice resume ID [PLAN | --all] --key K [--yes] [--no-publish] [-w DIR]\n"
+	"usage: sluice resume ID [PLAN | --all] --key K [--sign-with CMD] [--role ROLE]\n"
+	"           [--yes] [--no-publish] [-w DIR]\n"
 	"\n"
-	"Lifts one stop by its id, which `sluice gate show` tells. The signature is that of the\n"
-	"rollouts role that owns the plan; a stop of every box is lifted by the role that may\n"
-	"speak for rollouts/all.json. Waves stay as open as they were.\n"
+	"Lifts one stop by its id, which `sluice gate show` tells. The signature is that\n"
+	"of the rollouts role that owns the plan; a stop of every box is lifted by the\n"
+	"role that may speak for rollouts/all.json. Waves stay as open as they were.\n"
 	"\n"
-	"  PLAN, --all        whose stop it is, where boxes report one that no gate shows: they\n"
-	"                     stay stopped though who held a gates key took it out again\n"
-	"  --key K            the secret key to sign with, of the rollouts role\n"
+	"  PLAN, --all        whose stop it is, where boxes report one that no gate has:\n"
+	"                     they stay stopped though a gates key took it out again\n"
+	"  --key K            a key of the rollouts role\n"
+	"  --sign-with CMD    K is a .pub and CMD signs (`sluice metadata sign --help`)\n"
 	"  --role ROLE        a role other than the first that may speak for the plan\n"
 	"  --yes              do not ask\n"
 	"  --no-publish       leave it in incoming/ for the publisher\n"
 	"  --passphrase-file F, --passphrase-fd N    where the key's passphrase is\n"
 	"\n"
-	"Example:\n"
-	"  sluice resume 5f0c44a6d7b34a14b6f1d06b0c1fbe3f --key keys/rollouts.key\n";
+	"example: sluice resume 5f0c44a6d7b34a14b6f1d06b0c1fbe3f --key keys/rollouts.key\n";
 
 /* Looking for the gate that has a stop. */
 struct search {

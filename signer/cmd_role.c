@@ -10,6 +10,7 @@
 #include "common/limits.h"
 #include "common/tuf/document.h"
 #include "common/tuf/path.h"
+#include "signer/ceremony.h"
 #include "signer/command.h"
 #include "signer/metadata.h"
 #include "signer/publish.h"
@@ -26,9 +27,9 @@ static const char help[] =
 	"           [--sign-with CMD] [-w DIR] [--no-publish]\n"
 	"           [--passphrase-file F | --passphrase-fd N]\n"
 	"\n"
-	"Says in targets.json who speaks for which paths. A client asks the roles in their\n"
-	"order; the first whose pattern covers a path has the last word on it: so narrow\n"
-	"scopes come before general ones.\n"
+	"Says in targets.json who speaks for which paths. A client asks the roles in\n"
+	"their order; the first whose pattern covers a path has the last word on it: so\n"
+	"narrow scopes come before general ones.\n"
 	"\n"
 	"  --member K.pub   a public key of the role; several times\n"
 	"  --threshold N    how many members must sign\n"
@@ -394,7 +395,7 @@ role_remove(int argc, char **argv, struct err *e)
 }
 
 static void
-print_role(const char *name, const json_t *role)
+print_role(const char *name, const json_t *role, const struct keyring *names)
 {
 	const json_t *item;
 	size_t i;
@@ -407,7 +408,9 @@ print_role(const char *name, const json_t *role)
 	}
 	(void)printf("\n");
 	json_array_foreach (json_object_get(role, "keyids"), i, item) {
-		(void)printf("%-20s   key %.16s\n", "", text_of(item));
+		const char *known = keyring_name(names, text_of(item));
+
+		(void)printf("%-20s   key %.16s  %s\n", "", text_of(item), known ? known : "");
 	}
 }
 
@@ -419,20 +422,22 @@ role_list(int argc, char **argv, struct err *e)
 	struct role_options o = {.signing = SIGNING_INIT};
 	AUTO_WORKSPACE struct workspace w = {0};
 	AUTO_METADATA struct metadata root = {0}, targets = {0};
+	AUTO_KEYRING struct keyring names = {0};
 	const json_t *role;
 	json_t *keys, *roles;
 	size_t i;
 
 	if (parse_options(argc, argv, known, false, &o, e) < 0 ||
 		workspace_open(o.signing.workspace, &w, e) < 0 ||
-		metadata_load(&w, "root", &root, e) < 0 ||
+		ceremony_names(&w, &names, e) < 0 || metadata_load(&w, "root", &root, e) < 0 ||
 		metadata_load(&w, "targets", &targets, e) < 0 ||
 		delegations_of(&targets, &keys, &roles, e) < 0)
 		return -1;
 	for (i = 0; i < ARRAY_LEN(top); i++)
-		print_role(top[i], json_object_get(json_object_get(root.body, "roles"), top[i]));
+		print_role(top[i], json_object_get(json_object_get(root.body, "roles"), top[i]),
+			&names);
 	json_array_foreach (roles, i, role) {
-		print_role(name_of(role), role);
+		print_role(name_of(role), role, &names);
 	}
 	return 0;
 }

@@ -16,25 +16,25 @@ enum { SHOWN_MAX = 160 };
 
 static const char help[] =
 	"usage: sluice rollout check FILE\n"
-	"       sluice rollout publish FILE --key K [--role ROLE] [--yes] [--no-publish] [-w DIR]\n"
+	"       sluice rollout publish FILE {--key K | --draft} [--role ROLE] [--yes]\n"
+	"           [--sign-with CMD] [--no-publish] [-w DIR]\n"
 	"\n"
-	"check reads a plan (YAML) and prints what boxes would read. Complaints name the line and\n"
-	"column.\n"
+	"check reads a plan (YAML) and prints what boxes would read. Complaints name the\n"
+	"line and column. publish binds the plan to its released bundle by length and\n"
+	"SHA-256, shows what changes, signs it and publishes it. Its gate is shut then:\n"
+	"open the first wave with `sluice gate open`.\n"
 	"\n"
-	"publish binds the plan to its released bundle by length and SHA-256, shows what changes,\n"
-	"signs it with a key of the rollouts role and publishes it. Its gate is shut then: open\n"
-	"the first wave with `sluice gate open`.\n"
-	"\n"
-	"  --key K            the secret key to sign with\n"
+	"  --key K            a key of the rollouts role\n"
+	"  --sign-with CMD    K is a .pub and CMD signs (`sluice metadata sign --help`)\n"
+	"  --draft            the keys are elsewhere: see `sluice metadata`\n"
 	"  --role ROLE        a role other than the first that may speak for this plan\n"
 	"  --yes              do not ask\n"
 	"  --no-publish       leave it in incoming/ for the publisher\n"
 	"  --passphrase-file F, --passphrase-fd N    where the key's passphrase is\n"
 	"\n"
-	"Example:\n"
-	"  sluice rollout check manifests/rollouts/stable.yaml\n"
-	"  sluice rollout publish manifests/rollouts/stable.yaml --key keys/rollouts.key\n"
-	"  sluice gate open stable canary --key keys/gates.key\n";
+	"example: sluice rollout check manifests/rollouts/stable.yaml\n"
+	"         sluice rollout publish manifests/rollouts/stable.yaml \\\n"
+	"             --key keys/rollouts.key\n";
 
 static int
 options_read(int argc, char **argv, struct signing *o, const char **file, struct err *e)

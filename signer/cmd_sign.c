@@ -63,7 +63,8 @@ sign_run(int argc, char **argv, struct err *e)
 const struct command cmd_sign = {
 	.name = "sign",
 	.summary = "add a signature to a bundle",
-	.help = "usage: sluice sign FILE --key KEY [--passphrase-file F | --passphrase-fd N]\n"
+	.help = "usage: sluice sign FILE --key KEY [--sign-with CMD]\n"
+		"           [--passphrase-file F | --passphrase-fd N]\n"
 		"\n"
 		"Adds KEY's signature to the bundle's manifest, in place of an older one by the\n"
 		"same key. The members are checked against the manifest first. Each of several\n"
@@ -71,6 +72,8 @@ const struct command cmd_sign = {
 		"them signed as the role's threshold says. FILE is replaced in one step.\n"
 		"\n"
 		"  --key KEY            a secret key file (sluice key new, or minisign -G)\n"
+		"  --sign-with CMD      KEY is a .pub and CMD makes the signature: see\n"
+		"                       `sluice metadata sign --help`\n"
 		"  --passphrase-file F  the passphrase is the one line of F\n"
 		"  --passphrase-fd N    the passphrase is the next line of descriptor N;\n"
 		"                       without either it is asked on the terminal\n"

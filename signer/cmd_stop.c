@@ -13,23 +13,24 @@
 #include "signer/workspace.h"
 
 static const char help[] =
-	"usage: sluice stop PLAN --reason TEXT --key K [--yes] [--no-publish] [-w DIR]\n"
-	"       sluice stop --all --reason TEXT --key K [--yes] [--no-publish] [-w DIR]\n"
+	"usage: sluice stop {PLAN | --all} --reason TEXT --key K [--sign-with CMD]\n"
+	"           [--role ROLE] [--yes] [--no-publish] [-w DIR]\n"
 	"\n"
-	"Shuts the gate on every box of a plan, or on every box there is, and publishes that at\n"
-	"once. Boxes that have not started do not start; those downloading stop at the next\n"
-	"chunk; those installed do not reboot into it; those not confirmed go back. Confirmed\n"
-	"boxes stay. Boxes remember a stop until `sluice resume ID`.\n"
+	"Shuts the gate on every box of a plan, or on every box there is, and publishes\n"
+	"that at once. Boxes that have not started do not start; those downloading stop\n"
+	"at the next chunk; those installed do not reboot into it; those not confirmed\n"
+	"go back. Confirmed boxes stay. Boxes remember a stop until `sluice resume ID`.\n"
 	"\n"
 	"  --reason TEXT      what people will read on the box and in reports\n"
-	"  --key K            the secret key to sign with, of the gates role\n"
+	"  --key K            a key of the gates role\n"
+	"  --sign-with CMD    K is a .pub and CMD signs (`sluice metadata sign --help`)\n"
 	"  --role ROLE        a role other than the first that may speak for this gate\n"
 	"  --yes              do not ask\n"
 	"  --no-publish       leave it in incoming/ for the publisher\n"
 	"  --passphrase-file F, --passphrase-fd N    where the key's passphrase is\n"
 	"\n"
-	"Example:\n"
-	"  sluice stop stable --reason \"boxes in Lyon do not come back\" --key keys/gates.key\n";
+	"example: sluice stop stable --reason \"boxes in Lyon do not come back\" \\\n"
+	"             --key keys/gates.key\n";
 
 struct stop_options {
 	struct signing signing;

@@ -1,0 +1,46 @@
+"""Every command's --help fits a screen of 80 columns and 24 lines, and has an example."""
+import re
+import unittest
+
+from fleet import Programs, run
+
+
+class Help(unittest.TestCase):
+    def pages(self, program):
+        """Yields (command line, page): the program's, each command's, each verb's of its own."""
+        top = run([program, "--help"]).stdout
+        yield (program,), top
+        commands = re.findall(r"^  ([a-z]+) +[a-z]", top, re.M)
+        self.assertGreater(len(commands), 6)
+        for command in commands:
+            page = run([program, command, "--help"]).stdout
+            yield (program, command), page
+            for verb in sorted(set(re.findall(rf"sluice {command} ([a-z]+)\b", page))):
+                own = run([program, command, verb, "--help"]).stdout
+                if own != page:
+                    yield (program, command, verb), own
+
+    def test_every_page_fits_a_screen_and_has_an_example(self):
+        seen = []
+        for program in (Programs().sluice, Programs().agent):
+            for words, page in self.pages(program):
+                seen.append(" ".join(words[1:]))
+                with self.subTest(command=words):
+                    lines = page.rstrip("\n").split("\n")
+                    self.assertLessEqual(max(map(len, lines)), 80, max(lines, key=len))
+                    self.assertLessEqual(len(lines), 24)
+                    self.assertRegex(page, r"(?m)^usage: sluice")
+                    if len(words) > 1:
+                        self.assertRegex(page, r"(?mi)^examples?:")
+        for command in ("root rotate", "key revoke", "metadata sign", "run", "boot"):
+            self.assertIn(command, seen)
+
+    def test_what_is_wrong_names_the_way_on(self):
+        sluice = Programs().sluice
+        for words in (("root",), ("root", "turn"), ("metadata",), ("key",), ("role", "x")):
+            done = run([sluice, *words], check=2)
+            self.assertIn("--help", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
