@@ -165,11 +165,10 @@ static bool
 read_local(struct span file, struct digest *release)
 {
 	AUTO_HEAD struct head h = HEAD_INIT;
-	const char *dir = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
 	struct role_keys role = fuzz_role();
 	struct err e = ERR_INIT;
 
-	if (head_verify_local(fuzz_file(0, file), "local.ota", dir, &role, &h, &e) < 0) {
+	if (head_verify_local(fuzz_file(0, file), "local.ota", fuzz_folder(), &role, &h, &e) < 0) {
 		fuzz_check_err(&e);
 		return false;
 	}

@@ -1,6 +1,7 @@
 #include "tests/fuzz/harness.h"
 
 #include <errno.h>
+#include <ftw.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -136,6 +137,34 @@ fuzz_file_path(size_t number, struct span bytes)
 {
 	(void)fuzz_file(number, bytes);
 	return files[number].path;
+}
+
+static char folder[64];
+
+static int
+folder_remove_one(const char *path, const struct stat *st, int flag, struct FTW *walk)
+{
+	(void)st;
+	(void)flag;
+	(void)walk;
+	return remove(path);
+}
+
+static void
+folder_remove(void)
+{
+	(void)nftw(folder, folder_remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+const char *
+fuzz_folder(void)
+{
+	if (folder[0])
+		return folder;
+	(void)snprintf(folder, sizeof(folder), "%s/sluice-fuzz.XXXXXX",
+		access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+	MUST(mkdtemp(folder) && atexit(folder_remove) == 0);
+	return folder;
 }
 
 char *

@@ -47,6 +47,9 @@ int fuzz_file(size_t number, struct span bytes);
 /* Its path, for what takes no descriptor. */
 const char *fuzz_file_path(size_t number, struct span bytes);
 
+/* A folder of this process, in memory where there is such a place; it goes at the end. */
+const char *fuzz_folder(void);
+
 /* A copy in memory of exactly its size and a zero byte, for what takes a C string. Freed by the
  * caller. What is behind the first zero byte of the input does not count. */
 char *fuzz_text(struct span bytes);
