@@ -29,8 +29,7 @@ box_open(const char *conf_path, struct box *out, struct err *e)
 {
 	AUTO_BOX struct box b = BOX_INIT;
 
-	if (conf_load(conf_path, &b.conf, e) < 0 || boot_backend_find(&b.conf, &b.boot, e) < 0 ||
-		dir_make(b.conf.state_dir, 0700, e) < 0)
+	if (conf_load(conf_path, &b.conf, e) < 0 || boot_backend_find(&b.conf, &b.boot, e) < 0)
 		return -1;
 	b.state = malloc(sizeof(*b.state));
 	if (!b.state)
@@ -46,7 +45,8 @@ box_lock(struct box *b, struct err *e)
 {
 	AUTO_CLOSE int lock = -1;
 
-	if (state_lock(b->conf.state_dir, &lock, e) < 0 ||
+	if (dir_make(b->conf.state_dir, 0700, e) < 0 ||
+		state_lock(b->conf.state_dir, &lock, e) < 0 ||
 		state_load(b->conf.state_dir, b->state, e) < 0)
 		return -1;
 	b->lock = take_fd(&lock);

@@ -20,11 +20,11 @@ struct box {
 void box_close(struct box *b);
 #define AUTO_BOX CLEANUP(box_close)
 
-/* Reads the configuration and the state, without the lock: for looking. */
+/* Reads the configuration and the state, without the lock: for looking. Changes nothing. */
 int box_open(const char *conf_path, struct box *out, struct err *e);
 
-/* Takes the lock and reads the state anew: before anything is changed. ERR_REFUSED when another
- * agent is at work. */
+/* Takes the lock (making the state folder where there is none) and reads the state anew: before
+ * anything is changed. ERR_REFUSED when another agent is at work. */
 int box_lock(struct box *b, struct err *e);
 void box_unlock(struct box *b);
 

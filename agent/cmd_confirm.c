@@ -60,7 +60,7 @@ run(const char *conf_path, int argc, char **argv, struct err *e)
 
 const struct command command_confirm = {
 	.name = "confirm",
-	.summary = "checks the new system and keeps it",
+	.summary = "check the new system and keep it",
 	.help = "usage: sluice-agent [-c FILE] confirm\n\n"
 		"For an update from a file, after the new system has started: runs the health\n"
 		"checks, compares what runs with what was signed where agent.conf says\n"

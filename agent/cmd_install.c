@@ -177,7 +177,7 @@ run(const char *conf_path, int argc, char **argv, struct err *e)
 
 const struct command command_install = {
 	.name = "install",
-	.summary = "installs a bundle from a file into the other side",
+	.summary = "install a bundle from a file into the other side",
 	.help = "usage: sluice-agent [-c FILE] install BUNDLE [--metadata DIR] [--no-reboot]\n\n"
 		"Checks that BUNDLE is signed by those who may release for this box, that it is\n"
 		"for this kind of box and not too old, writes it into the side that is not in\n"

@@ -88,7 +88,7 @@ run(const char *conf_path, int argc, char **argv, struct err *e)
 
 const struct command command_rollback = {
 	.name = "rollback",
-	.summary = "goes back to the other side",
+	.summary = "go back to the other side",
 	.help = "usage: sluice-agent [-c FILE] rollback [--trees] [--no-reboot]\n\n"
 		"Cancels an update that was installed and not started yet; leaves one that has\n"
 		"started and is not confirmed; or, with none under way, goes back to the release\n"

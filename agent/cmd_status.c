@@ -66,7 +66,7 @@ run_boot(const char *conf_path, int argc, char **argv, struct err *e)
 
 const struct command command_status = {
 	.name = "status",
-	.summary = "shows what runs, what is under way and what came of the last update",
+	.summary = "show what runs, what is under way and what came of the last update",
 	.help = "usage: sluice-agent [-c FILE] status [--json]\n\n"
 		"Shows both sides and what is on them, an update that is under way, the rollback\n"
 		"floor, stops that are in force, and how the last update ended. Changes "
@@ -78,7 +78,7 @@ const struct command command_status = {
 
 const struct command command_boot = {
 	.name = "boot",
-	.summary = "shows what the bootloader will do (boot show)",
+	.summary = "show what the bootloader will do (boot show)",
 	.help = "usage: sluice-agent [-c FILE] boot show [--json]\n\n"
 		"Shows which side runs, which boots next, and for each whether it is bootable,\n"
 		"confirmed, or on trial with how many tries left. Changes nothing.\n\n"

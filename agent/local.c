@@ -1,5 +1,6 @@
 #include "agent/local.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -94,12 +95,24 @@ targets_take(struct tuf_client *client, const char *dir, struct err *e)
 }
 
 int
+local_trust_open(const struct tuf_store *store, struct tuf_client **out, struct err *e)
+{
+	if (tuf_open(store, out, e) == 0)
+		return 0;
+	if (e && e->errnum == ENOENT)
+		return err_context(e,
+			"this box trusts nobody yet (it is given the root.json that `sluice box "
+			"add` makes)");
+	return -1;
+}
+
+int
 local_releases(const struct tuf_store *store, const char *dir, struct tuf_client **client,
 	struct role_keys *out, struct err *e)
 {
 	AUTO_TUF struct tuf_client *c = NULL;
 
-	if (tuf_open(store, &c, e) < 0)
+	if (local_trust_open(store, &c, e) < 0)
 		return -1;
 	if (dir && (roots_take(c, dir, e) < 0 || targets_take(c, dir, e) < 0))
 		return -1;

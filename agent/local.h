@@ -11,6 +11,9 @@
 /* The folder of the box's trusted metadata, in its state folder. out holds PATH_MAX. */
 int local_metadata_dir(const struct conf *c, char *out, struct err *e);
 
+/* tuf_open(), and where there is no root yet, what to do about it. */
+int local_trust_open(const struct tuf_store *store, struct tuf_client **out, struct err *e);
+
 /* The role "releases" under the newest targets.json known to the box. dir (or NULL) is a folder
  * that came along: its N.root.json files and its newest targets.json are taken first, by TUF's
  * version rules only, for nothing from a stick can be newer than it says. store and out live as

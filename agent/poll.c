@@ -7,6 +7,7 @@
 
 #include "agent/decide.h"
 #include "agent/effective.h"
+#include "agent/local.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/num.h"
@@ -129,7 +130,7 @@ poller_new(const struct conf *c, struct net *n, struct state *s, struct poller *
 		return -1;
 	gate_path_of(c->plan, p->gate_path);
 	p->store = tuf_store_dir(p->metadata_dir);
-	if (tuf_open(&p->store, &p->tuf, e) < 0)
+	if (local_trust_open(&p->store, &p->tuf, e) < 0)
 		return -1;
 	*out = TAKE_PTR(p);
 	return 0;

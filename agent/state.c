@@ -293,11 +293,23 @@ state_path(const char *dir, char out[PATH_MAX], struct err *e)
 	return path_join(out, PATH_MAX, dir, "state.json", e);
 }
 
-int
-state_load(const char *dir, struct state *out, struct err *e)
+static int
+state_read(const char *path, struct state *out, struct err *e)
 {
 	AUTO_BUF struct buf text = BUF_INIT(STATE_BYTES_MAX);
 	AUTO_JSON json_t *root = NULL;
+
+	if (file_read(path, &text, e) < 0 || json_parse(buf_span(&text), path, &root, e) < 0)
+		return -1;
+	if (read_state(root, out, e) == 0)
+		return 0;
+	e->class = ERR_MALFORMED;
+	return err_context(e, "%s", path);
+}
+
+int
+state_load(const char *dir, struct state *out, struct err *e)
+{
 	AUTO_FREE struct state *s = calloc(1, sizeof(*s));
 	char path[PATH_MAX];
 
@@ -305,19 +317,11 @@ state_load(const char *dir, struct state *out, struct err *e)
 		return err_sys(e, ENOMEM, "reading the state");
 	if (state_path(dir, path, e) < 0)
 		return -1;
-	if (!file_exists(path)) {
-		s->next_seq = 1;
-		*out = *s;
-		return 0;
-	}
-	if (file_read(path, &text, e) < 0)
-		return -1;
-	if (json_parse(buf_span(&text), path, &root, e) < 0)
-		return -1;
-	if (read_state(root, s, e) < 0) {
-		e->class = ERR_MALFORMED;
-		return err_context(e, "%s", path);
-	}
+	s->next_seq = 1;
+	if (file_exists(path) && state_read(path, s, e) < 0)
+		return err_context(e,
+			"what this box remembers is damaged (put back a copy; without the file it "
+			"forgets its rollback floor, its stops and what has failed)");
 	*out = *s;
 	return 0;
 }

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -226,10 +227,12 @@ class Walk(LocalInstall):
         self.assertIn("agent.conf:3: ", self.agent("status", code=2))
 
     def test_every_help_fits_a_screen_and_has_an_example(self):
-        for name in ("install", "status", "confirm", "rollback", "boot"):
+        for name in ("run", "check", "install", "status", "confirm", "rollback", "boot"):
             said = self.agent(name, "--help")
             self.assertLessEqual(len(said.splitlines()), 24)
-            self.assertIn("Example:", said)
+            self.assertLessEqual(max(map(len, said.splitlines())), 80)
+            self.assertIn("sluice-agent " + name, said.split("\n\n", 1)[1])
+        self.assertLessEqual(max(map(len, self.agent("--help").splitlines())), 80)
 
 
 class Refusals(LocalInstall):
@@ -387,6 +390,92 @@ class GoingBack(LocalInstall):
         self.update(self.v2)
         self.assertIn("takes 2 and above", self.agent("rollback", code=1))
         self.assertEqual(self.boot()["primary"], "A")
+
+
+class Broken(LocalInstall):
+    """A box that is not as it should be: each command says so, and changes nothing."""
+    COMMANDS = (("check",), ("status",), ("confirm",), ("rollback",), ("boot", "show"))
+
+    def kept(self):
+        found = {}
+        for top, _, names in os.walk(self.box):
+            for name in names:
+                with open(os.path.join(top, name), "rb") as f:
+                    found[os.path.join(top, name)] = f.read()
+        return found
+
+    def assert_all_fail(self, word, code=1):
+        before = self.kept()
+        for args in self.COMMANDS + (("run",), ("install", self.v1)):
+            with self.subTest(args):
+                self.assertIn(word, self.agent(*args, code=code))
+        self.assertEqual(self.kept(), before)
+
+    def test_without_a_configuration(self):
+        os.remove(f"{self.box}/agent.conf")
+        self.assert_all_fail("-c FILE names another one")
+
+    def test_with_a_state_that_is_damaged(self):
+        self.install(self.v1, "--no-reboot")
+        self.write("state/state.json", '{"format": 1')
+        self.assert_all_fail("what this box remembers is damaged")
+
+    def test_without_a_trusted_root(self):
+        os.remove(f"{self.box}/state/metadata/root.json")
+        self.assertIn("this box trusts nobody yet", self.install(self.v1, code=1))
+        self.assert_untouched()
+
+    def test_looking_makes_no_state(self):
+        shutil.rmtree(f"{self.box}/state")
+        before = self.kept()
+        self.agent("status")
+        self.agent("boot", "show")
+        self.assertEqual(self.kept(), before)
+        self.assertFalse(os.path.exists(f"{self.box}/state"))
+
+    def test_a_slot_that_is_not_there(self):
+        os.remove(f"{self.box}/rootfs.b")
+        said = self.install(self.v1, code=1)
+        self.assertIn("rootfs", said)
+        self.assertIn("No such file", said)
+        self.assertEqual(self.boot()["primary"], "A")
+        self.assertIsNone(self.status()["pending"])
+
+    def full(self, room, *args):
+        """A command that can write no file past `room` bytes: as on a disk that is full."""
+        def limit():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+
+        done = subprocess.run([AGENT, "-c", f"{self.box}/agent.conf", *args], capture_output=True,
+                              text=True, timeout=DEADLINE_S, check=False, preexec_fn=limit)
+        self.assertEqual(done.returncode, 1, f"{args}: {done.stdout}{done.stderr}")
+        self.assertIn("File too large", done.stderr)
+
+    def test_nothing_is_changed_on_a_disk_that_is_full(self):
+        self.update(self.v1)
+        before = self.kept()
+        self.full(0, "install", self.v2)
+        self.assertEqual(self.kept(), before)
+        self.install(self.v2, "--no-reboot")
+        before = self.kept()
+        self.full(0, "rollback")
+        self.assertEqual(self.kept(), before)
+        self.power()
+        self.full(0, "confirm")
+        self.assertFalse(self.boot()["sides"]["A"]["confirmed"])
+        self.agent("confirm")
+        self.assertEqual(self.status()["running"]["A"]["version"], "2.0.0")
+
+    def test_a_disk_that_fills_up_half_way_leaves_the_running_side(self):
+        self.update(self.v1)
+        self.full(300_000, "install", self.v2)
+        self.assertEqual(self.boot()["primary"], "B")
+        self.assertFalse(self.boot()["sides"]["A"]["bootable"])
+        self.assertIsNone(self.status()["pending"])
+        self.assertIn("boot B", self.power())
+        self.update(self.v2)
+        self.assertEqual(self.status()["running"]["A"]["version"], "2.0.0")
 
 
 class Interrupted(LocalInstall):

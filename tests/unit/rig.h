@@ -99,6 +99,7 @@ rig_make(struct rig *r, const char *folder, const char *slots)
 	if (box_open("agent.conf", &r->box, &e) < 0)
 		fail_msg("%s", e.text);
 	r->c = &r->box.conf;
+	assert_int_equal(dir_make(r->c->state_dir, 0700, &e), 0);
 	r->s = r->box.state;
 	r->boot = r->box.boot;
 	rig_key(r);
