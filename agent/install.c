@@ -258,6 +258,21 @@ image_install(const struct job *j, const struct slot_class *class, const struct 
 	return engine_check(&g, e) < 0 ? err_context(e, "slot %s", slot.name) : 0;
 }
 
+/* A tree that was written and is not what its list says: the storage's fault, and tried again, but
+ * where every chunk is right and only the list calls a file something else. */
+static int
+tree_blame(const char *path, const struct tree_list *list, const struct engine *g,
+	const struct err *why, struct err *e)
+{
+	if (why->class != ERR_UNTRUSTED)
+		return err_set(
+			e, ERR_SYSTEM, "it reads back other than it was written: %s", why->text);
+	if (tree_check_chunks(path, list, g, e) < 0)
+		return -1;
+	return err_set(e, ERR_MALFORMED,
+		"the bundle contradicts itself: its chunks are all right, but %s", why->text);
+}
+
 static int
 tree_install(const struct job *j, const struct slot_class *class, size_t payload,
 	const struct engine *g, struct err *e)
@@ -280,9 +295,10 @@ tree_install(const struct job *j, const struct slot_class *class, size_t payload
 	if (tree_new_path(path, new_path, e) < 0 || tree_build(path, &list, g, e) < 0 ||
 		tree_check(new_path, &list, j->keep_going, &same, &why, e) < 0)
 		return -1;
-	if (!same)
-		return err_set(e, ERR_SYSTEM, "slot %s %s reads back other than it was written: %s",
-			class->name, side_name(j->target), why.text);
+	if (!same) {
+		(void)tree_blame(path, &list, g, &why, e);
+		return err_context(e, "slot %s %s", class->name, side_name(j->target));
+	}
 	return tree_swap_in(path, e);
 }
 

@@ -80,6 +80,13 @@ order_fetch_head(const struct order *o, const struct conf *c, struct net *n,
 			fd, name, o->listing.head_length, &o->listing.head_sha256, &head, e) < 0)
 		return -1;
 	(void)take_fd(&fd);
+	/* What its manifest does not account for has no place in a bundle, fetched or not. */
+	if (head.layout.total_size != o->bundle_length)
+		return err_set(e, ERR_MALFORMED,
+			"%s %s: its manifest makes %llu bytes of it, and it is listed with %llu",
+			o->listing.name, o->listing.version,
+			(unsigned long long)head.layout.total_size,
+			(unsigned long long)o->bundle_length);
 	if (!digest_equal(&head.release.manifest, &o->listing.manifest_sha256))
 		return err_set(e, ERR_UNTRUSTED,
 			"%s %s: its manifest is not the one that signed metadata lists",

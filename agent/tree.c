@@ -357,6 +357,24 @@ tree_build(const char *path, const struct tree_list *list, const struct engine *
 }
 
 int
+tree_check_chunks(
+	const char *path, const struct tree_list *list, const struct engine *g, struct err *e)
+{
+	CLEANUP(tree_place_close) struct tree_place *tree = NULL;
+	AUTO_CLOSE int root = -1;
+	char new_path[PATH_MAX];
+	struct engine own = *g;
+	struct place place;
+
+	if (tree_new_path(path, new_path, e) < 0 || tree_folder_open(new_path, &root, e) < 0 ||
+		tree_place_open(root, list, &tree, e) < 0)
+		return -1;
+	place = tree_place_of(tree);
+	own.place = &place;
+	return engine_check(&own, e);
+}
+
+int
 tree_swap_in(const char *path, struct err *e)
 {
 	char new_path[PATH_MAX];

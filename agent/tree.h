@@ -27,12 +27,18 @@ struct tree_list {
 /* Whether the folder path holds exactly what the list says: names, types, modes, owners, times,
  * extended attributes, links, and every byte of every file, read past the cache. Attributes of the
  * security modules that label by themselves are passed over unless listed. Where it does not, why
- * says what differs first. A missing folder is a difference. */
+ * says what differs first, as ERR_UNTRUSTED where that is a file's bytes. A missing folder is a
+ * difference. */
 int tree_check(const char *path, const struct tree_list *list, const struct keep_going *keep_going,
 	bool *same, struct err *why, struct err *e);
 
 /* Makes PATH.new hold the list, by g (whose place is filled in here), synced. Not yet checked. */
 int tree_build(
+	const char *path, const struct tree_list *list, const struct engine *g, struct err *e);
+
+/* Reads PATH.new's chunks back by g's index: where they are right and the list says otherwise, the
+ * bundle contradicts itself. ERR_SYSTEM where they are not. */
+int tree_check_chunks(
 	const char *path, const struct tree_list *list, const struct engine *g, struct err *e);
 
 /* Puts PATH.new where path is; what was at path is removed first, for nothing boots from it now. A

@@ -79,7 +79,11 @@ file_check(struct check *c, const struct tree_entry *t, const struct stat *st, s
 	if (beneath_open(c->root, t->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, &fd, e) < 0 ||
 		content_digest(c, fd, t, &now, e) < 0)
 		return -1;
-	return digest_equal(&now, &t->sha256) ? 0 : differs(c, t, "its content differs");
+	if (digest_equal(&now, &t->sha256))
+		return 0;
+	(void)differs(c, t, "its content differs");
+	c->why->class = ERR_UNTRUSTED;
+	return 0;
 }
 
 static int
