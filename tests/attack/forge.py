@@ -176,12 +176,15 @@ class Forger:
         """How a bundle's bytes are listed beside length and digest, lies of its own included."""
         head = head_of(data)
         size = int(head[124:135], 8)
-        signed = json.loads(head[BLOCK:BLOCK + size])["signed"]
-        identity = canonical(signed).encode()
+        try:
+            signed = json.loads(head[BLOCK:BLOCK + size])["signed"]
+        except ValueError:
+            signed = {}
+        identity, index = canonical(signed).encode(), signed.get("rollback_index")
         return {"head": {"length": len(head), "sha256": sha256(head)},
                 "manifest": {"length": len(identity), "sha256": sha256(identity)},
-                "name": signed.get("name", "gateway"), "version": signed.get("version", "9"),
-                "rollback_index": signed.get("rollback_index", 1)}
+                "name": "gateway", "version": "9.0.0",
+                "rollback_index": index if isinstance(index, int) and index >= 0 else 5}
 
     def release(self, data, path="bundles/evil-9.0.0.ota", **custom):
         """The next releases metadata with one bundle more."""
@@ -258,14 +261,11 @@ def members_of(data):
 
 def head_of(data):
     """Everything before the first member that is neither manifest, index nor list of files."""
-    at = 0
-    while data[at:at + 1] != b"\0":
-        h = data[at:at + BLOCK]
-        name = h[:100].rstrip(b"\0")
-        if name.endswith((b".data", b".hints")):
+    for at in range(0, len(data), BLOCK):
+        if data[at + 257:at + 262] == b"ustar" and \
+                data[at:at + 100].rstrip(b"\0").endswith((b".data", b".hints")):
             return data[:at]
-        at += BLOCK + int(h[124:135], 8) + -int(h[124:135], 8) % BLOCK
-    return data[:at]
+    return data
 
 
 class Index:
@@ -294,6 +294,7 @@ class Bundle:
         self.manifest_size = 0  # at least; blanks make up for the rest
         self.signed = self.envelope["signed"]
         self.parts = dict(members[1:])
+        self.names = list(self.parts)
 
     @property
     def payload(self):
@@ -317,6 +318,10 @@ class Bundle:
     def put_index(self, index, payload="rootfs"):
         self.put(payload + ".index", index.packed())
 
+    def files(self, payload):
+        """The list of a tree's files, a dictionary a line."""
+        return [json.loads(line) for line in self.parts[payload + ".files"].splitlines()]
+
     def seal(self, *keys):
         self.envelope["signatures"] = [key.signature(self.signed) for key in keys]
         return self
@@ -326,11 +331,22 @@ class Bundle:
         names = [m["name"] for p in self.signed["payloads"] for m in p["members"]]
         return sorted(names, key=lambda name: MEMBER_ROLES.index(name.rsplit(".", 1)[1]))
 
-    def pieces(self):
+    def pieces(self, names=None):
         """[header, content] of every member, in their order: to be tampered with."""
         manifest = json.dumps(self.envelope).encode().ljust(self.manifest_size)
-        parts = [("manifest.json", manifest)] + [(n, self.parts[n]) for n in self.order()]
+        parts = [("manifest.json", manifest)] + [(n, self.parts[n])
+                                                 for n in names or self.order()]
         return [[header(name, len(data)), data] for name, data in parts]
+
+    def tar_as_was(self):
+        """With the members that it came with, whatever the manifest says now."""
+        return self.tar(self.pieces(self.names))
+
+    def drop(self, name):
+        """Takes a member out."""
+        for p in self.signed["payloads"]:
+            p["members"] = [m for m in p["members"] if m["name"] != name]
+        del self.parts[name]
 
     def tar(self, pieces=None, tail=bytes(2 * BLOCK)):
         return b"".join(bytes(h) + padded(data) for h, data in pieces or self.pieces()) + tail

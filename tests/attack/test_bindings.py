@@ -258,7 +258,7 @@ class Gates(Siege):
 
     def test_a_stop_holds_a_stick_too(self):
         stop = self.stop()
-        self.refuse_from_stick(self.bytes_of(), f"this box was stopped .stop {stop}")
+        self.refuse_from_stick(self.bytes_of(), f"stop has to be lifted first.*{stop}")
         self.forger.publish(self.resumed("rollouts/stable.json", stop))
         self.assert_updates()
 

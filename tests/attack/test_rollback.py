@@ -146,7 +146,7 @@ class Firmware(Siege):
 
     def test_an_index_below_the_floor_is_refused_by_a_plan(self):
         self.forger.roll_out(self.older())
-        self.assert_decides("failed: gateway 2.0.0 has rollback index 4.* none below 5")
+        self.assert_decides("failed: gateway 9.0.0 has rollback index 4.* none below 5")
         self.assert_mends()
 
     def test_an_index_that_only_the_listing_raises_is_refused(self):

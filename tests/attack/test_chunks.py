@@ -1,0 +1,245 @@
+"""Indexes and chunks that lie, validly signed; what reaches a decompressor or a disk in between."""
+import hashlib
+import os
+import unittest
+import zlib
+
+from fleet import run
+from siege import NEW, OLD, Siege
+
+CHUNK = 65536
+
+
+def digest(data):
+    return hashlib.sha256(data).digest()
+
+
+class Indexes(Siege):
+    """The index does not describe what a payload can be: nothing is written."""
+
+    def lying(self, change, *more):
+        """A bundle whose index each of these has changed."""
+        bundle = self.new_bundle()
+        index = bundle.index()
+        for each in (change, *more):
+            each(index)
+        bundle.signed["version"] = "9.0.0"
+        bundle.put_index(index)
+        return bundle.seal(self.release_key).tar()
+
+    def refuse(self, why, *changes, other_side=False):
+        """All are refused from a stick; the last one over HTTPS, too."""
+        for change in changes[:-1]:
+            self.refuse_from_stick(self.lying(change), why, other_side)
+        self.assert_harmless(self.lying(changes[-1]), why, "malformed", other_side)
+
+    def first(self, index, raw):
+        """The first entry whose chunk is stored raw, or as a stream."""
+        return next(e for e in index.entries if e[3] and (e[2] == e[3]) == raw)
+
+    def test_an_index_of_another_kind_is_refused(self):
+        self.refuse("rootfs.index", lambda i: setattr(i, "version", 2),
+                    lambda i: setattr(i, "chunk", 2 ** 31), lambda i: setattr(i, "chunk", 0),
+                    lambda i: setattr(i, "magic", b"SLUICEIY"))
+
+    def test_a_count_that_its_bytes_do_not_hold_is_refused(self):
+        """Declared counts are compared before anything is allocated for them."""
+        self.refuse("entries do not fill its", *(
+            lambda i, n=n: setattr(i, "count", n)
+            for n in (0, 1, 2 ** 32 + 11, 2 ** 60, 2 ** 63, 2 ** 64 - 1)))
+
+    def test_a_plain_size_other_than_the_manifests_is_refused(self):
+        self.refuse("rootfs.index", *(
+            lambda i, n=n: setattr(i, "plain", n)
+            for n in (0, 1, 2 ** 32 + self.SIZE, 2 ** 63, 2 ** 64 - 1)))
+
+    def test_chunks_that_are_less_than_the_payload_are_refused(self):
+        self.refuse("its chunks are not the whole payload|short chunk in the middle",
+                    lambda i: i.entries.pop())
+
+    def test_chunks_that_are_more_than_the_payload_are_refused(self):
+        self.refuse("bytes past the payload's end|stored bytes past the end",
+                    lambda i: i.entries.append(i.entries[-1]),
+                    lambda i: i.entries.append([bytes(32), bytes(32), 1, 0]))
+
+    def test_a_run_of_zeros_that_goes_past_the_payload_is_refused(self):
+        """4 294 967 295 chunks are 256 TiB; times 65536 they are 0 where 32 bits count."""
+        def longer(index):
+            run_of = next(e for e in index.entries if e[3] == 0)
+            run_of[2] = 2 ** 32 - 1
+
+        self.refuse("bytes past the payload's end", longer)
+
+    def test_a_run_of_zeros_with_a_digest_is_refused(self):
+        def with_digest(index):
+            next(e for e in index.entries if e[3] == 0)[0] = digest(bytes(CHUNK))
+
+        self.refuse("a run of zeros with a digest", with_digest)
+
+    def test_a_chunk_that_overlaps_the_next_ones_bytes_is_refused(self):
+        """Stored bytes stand back to back; one that takes more leaves too few for the last."""
+        self.refuse("stored bytes past the end of the data|two digests|in .* stored ones",
+                    lambda i: self.first(i, False).__setitem__(3, CHUNK - 1))
+
+    def test_a_chunk_larger_than_any_is_refused(self):
+        self.refuse("plain bytes in .* stored ones", *(
+            lambda i, n=n: self.first(i, False).__setitem__(2, n)
+            for n in (CHUNK + 1, 2 ** 31, 2 ** 32 - 1)))
+
+    def test_a_chunk_with_more_stored_than_plain_bytes_is_refused(self):
+        self.refuse("plain bytes in .* stored ones", *(
+            lambda i, n=n: self.first(i, True).__setitem__(3, n)
+            for n in (CHUNK + 1, 2 ** 31, 2 ** 32 - 1)))
+
+    def test_a_chunk_of_no_bytes_is_refused(self):
+        self.refuse("stands for no bytes", lambda i: self.first(i, False).__setitem__(2, 0))
+
+    def test_a_short_chunk_in_the_middle_is_refused(self):
+        self.refuse("a short chunk in the middle",
+                    lambda i: i.entries[0].__setitem__(slice(2, 4), [CHUNK - 1, CHUNK - 1]))
+
+    def test_a_chunk_without_a_digest_is_refused(self):
+        self.refuse("a chunk without a digest",
+                    lambda i: self.first(i, False).__setitem__(0, bytes(32)),
+                    lambda i: self.first(i, False).__setitem__(1, bytes(32)))
+
+    def test_a_raw_chunk_with_two_digests_is_refused(self):
+        self.refuse("a raw chunk with two digests",
+                    lambda i: self.first(i, True).__setitem__(0, digest(b"")))
+
+    def test_an_index_that_the_manifest_does_not_vouch_for_is_refused(self):
+        """Signed with the release key, but for one bit of the index."""
+        bundle = self.new_bundle()
+        bundle.signed["version"] = "9.0.0"
+        index = bytearray(bundle.parts["rootfs.index"])
+        index[40] ^= 1
+        bundle.parts["rootfs.index"] = bytes(index)
+        self.assert_harmless(bundle.seal(self.release_key).tar(),
+                             "rootfs.index is not what the manifest says", "untrusted")
+
+
+class Chunks(Siege):
+    """Stored bytes that are not what the index says, or plain ones that are not: what was written
+    of the other side before stays unbootable, and the running side as it is."""
+
+    def with_chunk(self, stored, stored_digest=None, plain_digest=None):
+        """The first stream of a chunk that the box lacks becomes that, and its digest is right."""
+        bundle = self.new_bundle()
+        bundle.signed["version"] = "9.0.0"
+        index, data, at = bundle.index(), bundle.parts["rootfs.data"], 0
+        known = {entry[0] for entry in self.new_bundle(OLD).index().entries}
+        for entry in index.entries:
+            if 0 < entry[3] < entry[2] and entry[0] not in known:
+                break
+            at += entry[3]
+        old = entry[3]
+        plain = zlib.decompress(data[at:at + old])
+        if callable(stored):
+            stored = stored(plain)
+        entry[1] = stored_digest or digest(stored)
+        entry[0] = plain_digest or entry[0]
+        entry[3] = len(stored)
+        bundle.put("rootfs.data", data[:at] + stored + data[at + old:])
+        bundle.put_index(index)
+        return bundle.seal(self.release_key).tar()
+
+    def refuse(self, why, kind, stored, **digests):
+        self.assert_harmless(self.with_chunk(stored, **digests), why, kind, other_side=False)
+
+    def test_a_bomb_is_cut_off_at_its_chunk(self):
+        """60 KiB that inflate to 60 MiB: nothing past the 64 KiB is ever made."""
+        bomb = zlib.compress(bytes(60 << 20), 9)
+        self.assertLess(len(bomb), CHUNK)
+        self.refuse("a chunk's stream is damaged, or of another size", "malformed", bomb)
+
+    def test_a_stream_that_is_one_byte_too_long_is_refused(self):
+        self.refuse("a chunk's stream is damaged, or of another size", "malformed",
+                    lambda plain: zlib.compress(plain + b"x"))
+
+    def test_a_stream_that_is_short_is_refused(self):
+        self.refuse("a chunk's stream is 1 bytes short", "malformed",
+                    lambda plain: zlib.compress(plain[:-1]))
+
+    def test_bytes_behind_a_stream_are_refused(self):
+        self.refuse("4 bytes stand behind a chunk's stream", "malformed",
+                    lambda plain: zlib.compress(plain) + b"evil")
+
+    def test_a_stream_that_asks_for_a_dictionary_is_refused(self):
+        def with_dictionary(plain):
+            deflater = zlib.compressobj(zdict=b"evil" * 9)
+            return deflater.compress(plain) + deflater.flush()
+
+        self.refuse("a chunk's stream asks for a dictionary", "malformed", with_dictionary)
+
+    def test_a_stream_of_another_kind_is_refused(self):
+        raw = zlib.compressobj(wbits=-15)
+        gzip = zlib.compressobj(wbits=31)
+        for stored in (b"\0" * 40, raw.compress(bytes(CHUNK)) + raw.flush(), b"\x78\x9c"):
+            self.refuse_from_stick(self.with_chunk(stored), "a chunk's stream is damaged",
+                                   other_side=False)
+        self.refuse("a chunk's stream is damaged", "malformed",
+                    gzip.compress(bytes(CHUNK)) + gzip.flush())
+
+    def test_plain_bytes_other_than_their_digest_are_refused(self):
+        self.refuse("a chunk's plain bytes are not those of the index", "untrusted",
+                    lambda plain: zlib.compress(plain[:-1] + b"x"))
+
+    def test_stored_bytes_other_than_their_digest_reach_no_decompressor(self):
+        """A stream that would come out right, but for the digest of its bytes."""
+        self.refuse("a chunk's stored bytes are not those of the index", "untrusted",
+                    lambda plain: zlib.compress(plain, 1), stored_digest=digest(b"other"))
+
+    def test_data_changed_on_the_server_is_refused(self):
+        """Who has only the web server, and the last chunk that the box fetches."""
+        path = self.workspace.target_file(f"bundles/gateway-{NEW}.ota")
+        with open(path, "r+b") as f:
+            f.seek(-2 * CHUNK, os.SEEK_END)
+            f.write(bytes(CHUNK))
+        self.start_agent()
+        report = self.wait_for_report(lambda r: r["outcome"] == "failed", "data is refused")
+        self.assertRegex(report["detail"], "a chunk's stored bytes are not those of the index")
+        self.assertEqual(report["class"], "untrusted")
+        self.assert_untouched(other_side=False)
+        self.assert_recovers()
+
+    def test_data_changed_on_the_stick_is_refused(self):
+        data = bytearray(self.bytes_of())
+        data[-2 * CHUNK:-CHUNK] = bytes(CHUNK)
+        self.refuse_from_stick(bytes(data), "a chunk's stored bytes are not those of the index",
+                               other_side=False)
+        self.assert_recovers()
+
+    def test_data_that_ends_early_on_the_server_installs_nothing(self):
+        path = self.workspace.target_file(f"bundles/gateway-{NEW}.ota")
+        with open(path, "r+b") as f:
+            f.truncate(os.path.getsize(path) - CHUNK)
+        self.start_agent()
+        self.wait_for_report(lambda r: r["class"] in ("network", "untrusted"), "it is reported")
+        self.assert_untouched(other_side=False)
+        self.assert_recovers()
+
+    def test_an_image_that_is_not_its_own_digest_is_not_kept(self):
+        """Each chunk is right and the whole is not what the manifest says: it runs once, is not
+        confirmed, and its boot is undone."""
+        bundle = self.new_bundle()
+        bundle.signed["version"] = "9.0.0"
+        bundle.payload["sha256"] = hashlib.sha256(b"another").hexdigest()
+        with open(os.path.join(self.folder, "stick.ota"), "wb") as f:
+            f.write(bundle.seal(self.release_key).tar())
+        slots, env, _ = self.rest
+        power = [self.box.programs.tool("power"), "--dir", self.box.dir, "--once"]
+        self.box.agent("install", f.name, "--no-reboot", "--metadata",
+                       self.workspace.path("site", "metadata"))
+        run(power)
+        self.assertNotEqual(self.box.booted(), env["booted"])
+        said = self.box.agent("confirm", check=1).stderr
+        self.assertIn("what runs is not what was signed and installed", said)
+        self.box.agent("rollback", "--no-reboot")
+        run(power)
+        self.assertEqual(self.box.booted(), env["booted"])
+        self.assertEqual(self.box.slot_digests()[env["booted"]], slots[env["booted"]])
+        self.assert_recovers()
+
+
+if __name__ == "__main__":
+    unittest.main()
