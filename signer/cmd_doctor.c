@@ -13,7 +13,8 @@
 enum { OPT_WITHIN = 1, OPT_JSON, REPORT_BYTES = 16 * 1024 * 1024 };
 
 static const char help[] =
-	"usage: sluice doctor [--within TIME] [--json] [--key K [--sign-with CMD]] [-w DIR]\n"
+	"usage: sluice doctor [--within TIME] [--json] [-w DIR]\n"
+	"           [--key K [--sign-with CMD] [--passphrase-file F | --passphrase-fd N]]\n"
 	"\n"
 	"Examines a workspace and changes nothing in it: what expires when, who can do what,\n"
 	"what each stolen key or host is good for, whether the site is what boxes believe,\n"
@@ -27,7 +28,6 @@ static const char help[] =
 	"  --within TIME      30d if left out\n"
 	"  --json             everything, for programs\n"
 	"  --key K            a gates key to try the stop with, if all have passphrases\n"
-	"  --passphrase-file F, --passphrase-fd N    where passphrases are\n"
 	"\n"
 	"example:  sluice doctor -w /srv/fleet --within 14d\n";
 

@@ -2,11 +2,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "common/base/cleanup.h"
 #include "common/base/file.h"
+#include "common/crypto/random.h"
 
 enum { COPY_STEP = 1024 * 1024 };
 
@@ -74,4 +77,41 @@ copy_is(const char *path, uint64_t length, const struct digest *sha256, bool *is
 		return -1;
 	*is = digest_equal(&found, sha256);
 	return 0;
+}
+
+/* The same where it may go away meanwhile. */
+static int
+is_still(const char *path, uint64_t length, const struct digest *sha256, bool *is, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	*is = false;
+	if (copy_is(path, length, sha256, is, &why) == 0 || why.errnum == ENOENT)
+		return 0;
+	return err_set(e, why.class, "%s", why.text);
+}
+
+/* Looking first and removing then would remove what came in between: a stop, say. So it is taken
+ * away, looked at, and put back. The name is one that sweep() knows. */
+int
+copy_remove_if(const char *path, uint64_t length, const struct digest *sha256, struct err *e)
+{
+	char taken[PATH_MAX], tag[17];
+	bool is;
+
+	if (is_still(path, length, sha256, &is, e) < 0)
+		return -1;
+	if (!is)
+		return 0;
+	random_hex(8, tag);
+	if ((size_t)snprintf(taken, sizeof(taken), "%s.%s.part", path, tag) >= sizeof(taken))
+		return err_set(e, ERR_LIMIT, "the path %s is too long", path);
+	if (rename(path, taken) < 0)
+		return errno == ENOENT ? 0 : err_sys(e, errno, "renaming %s", path);
+	/* Where there is something newer by now, that counts. */
+	if (is_still(taken, length, sha256, &is, NULL) < 0 || !is) {
+		if (link(taken, path) < 0 && errno != EEXIST)
+			return err_sys(e, errno, "putting %s back", path);
+	}
+	return file_remove(taken, e);
 }

@@ -18,4 +18,8 @@ int copy_hashed(int fd, const char *name, const char *path, uint64_t *length, st
 int copy_is(
 	const char *path, uint64_t length, const struct digest *sha256, bool *is, struct err *e);
 
+/* Removes path if it is that, and leaves it alone if not, whoever puts something else there at the
+ * same moment. For an instant there is nothing at path. */
+int copy_remove_if(const char *path, uint64_t length, const struct digest *sha256, struct err *e);
+
 #endif

@@ -74,11 +74,11 @@ role_expiry(struct doctor *d, const struct doctor_role *r, struct err *e)
 		x.remedy = "sluice publish, every hour from a timer";
 	} else if (r->power == POWER_GATES) {
 		x.life_s = d->w->gates_life_s;
-		x.remedy = "sluice gate open PLAN WAVE of a wave that is open signs it anew";
+		x.remedy = "sluice metadata renew ROLE --key K, or any change of a gate";
 	} else if (r->power == POWER_ROOT) {
-		x.remedy = "sluice root rotate, with the keys of root";
+		x.remedy = "sluice metadata renew root --key K..., or sluice root rotate";
 	} else {
-		x.remedy = "let its keys sign the next version";
+		x.remedy = "sluice metadata renew ROLE --key K...";
 	}
 	return expiry_add(d, &x, e);
 }

@@ -206,7 +206,7 @@ stolen_print(const struct doctor *d)
 		width = len > width && len <= NAMES_WIDTH_MAX ? len : width;
 	}
 	if (i > 0)
-		(void)printf("\nWhoever steals ... could:\n");
+		(void)printf("\nWhoever steals ... could, until `sluice key revoke`:\n");
 	json_array_foreach (stolen, i, row) {
 		if (is_told_before(stolen, i))
 			continue;

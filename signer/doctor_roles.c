@@ -194,7 +194,7 @@ role_read(struct doctor *d, struct doctor_role *r, const struct role_keys *keys,
 		return doctor_problem(d, DOCTOR_BAD, "restore site/ from where it is served", e,
 			"the site fails verification: role %s: %s", r->name, why.text);
 	if (r->version > 0 && !r->document)
-		return doctor_problem(d, DOCTOR_BAD, "let its present keys sign it", e,
+		return doctor_problem(d, DOCTOR_BAD, "sluice metadata renew ROLE --key K...", e,
 			"role %s, version %" PRIu64
 			", is not signed by its present keys: boxes refuse what it says",
 			r->name, r->version);

@@ -8,6 +8,7 @@
 
 #include "common/base/file.h"
 #include "common/limits.h"
+#include "signer/copy.h"
 #include "signer/draft.h"
 #include "signer/place.h"
 #include "signer/standing.h"
@@ -443,16 +444,16 @@ incoming_judge(struct incoming *in, int64_t now_s, struct err *e)
 int
 incoming_clear(const struct incoming *in, const struct incoming_role *r, struct err *e)
 {
-	AUTO_BUF struct buf now = BUF_INIT(TUF_TARGETS_BYTES_MAX);
+	struct digest sha256 = digest_of(buf_span(&r->bytes));
+	bool same;
 
-	if (file_read_regular(r->path, &now, e) < 0)
-		return -1;
-	if (!span_equal(buf_span(&now), buf_span(&r->bytes)))
+	/* Another publisher may be clearing, too. */
+	if (copy_is(r->path, r->bytes.len, &sha256, &same, NULL) < 0 || !same)
 		return 0;
 	if (strcmp(r->role, "root") != 0 && r->document &&
 		place_clear(in->workspace, r->document, e) < 0)
 		return -1;
 	if (r->document && draft_forget(in->workspace, r->role, r->document->version, e) < 0)
 		return -1;
-	return file_remove(r->path, e);
+	return copy_remove_if(r->path, r->bytes.len, &sha256, e);
 }

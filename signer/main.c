@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <locale.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -84,6 +85,15 @@ verb_missing(const struct command *c, struct err *e)
 	return err_set(e, ERR_USAGE, "say what: %s; see `sluice %s --help`", words, c->name);
 }
 
+/* What was printed has to have got somewhere: a full disk is no success. */
+static int
+output_end(struct err *e)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	return err_sys(e, errno, "writing to standard output");
+}
+
 static int
 command_run(const struct command *c, int argc, char **argv)
 {
@@ -93,13 +103,13 @@ command_run(const struct command *c, int argc, char **argv)
 
 	if (wants_help(argc, argv)) {
 		(void)printf("%s\n%s\n", v && v->help ? v->help : c->help, exit_codes);
-		return EXIT_OK;
-	}
-	if (v)
+		rc = 0;
+	} else if (v) {
 		rc = v->run(argc - 1, argv + 1, &e);
-	else
+	} else {
 		rc = c->verbs ? verb_missing(c, &e) : c->run(argc, argv, &e);
-	if (rc == 0)
+	}
+	if (rc == 0 && output_end(&e) == 0)
 		return EXIT_OK;
 	(void)fprintf(stderr, "sluice %s: %s\n", c->name, e.text);
 	return e.class == ERR_USAGE ? EXIT_USAGE : EXIT_FAILED;

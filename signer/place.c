@@ -173,12 +173,10 @@ place_clear(const struct workspace *w, const struct document *d, struct err *e)
 		char staged[PATH_MAX];
 		struct digest sha256;
 		uint64_t length;
-		bool is;
 
 		if (staged_path(w, path, staged, e) < 0 ||
 			listed_target(entry, &length, &sha256, e) < 0 ||
-			copy_is(staged, length, &sha256, &is, e) < 0 ||
-			(is && file_remove(staged, e) < 0))
+			copy_remove_if(staged, length, &sha256, e) < 0)
 			return -1;
 	}
 	return 0;

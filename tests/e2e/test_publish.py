@@ -430,6 +430,48 @@ class Publisher(Workspace):
             self.assertTrue(os.path.exists(self.path(name)), name)
         self.assertTrue(os.path.islink(linked) and os.path.isdir(folder))
 
+    def test_what_another_signed_at_the_moment_of_clearing_stays(self):
+        """The publisher finds what it has published in incoming/ and takes it away: a stop that is
+        signed at that very moment must not go with it."""
+        self.stage()
+        trace = ["strace", "-f", "-qq", "-o", self.path("trace"), "-e", "trace=rename"]
+        self.sluice("publish", prefix=trace)
+        with open(self.path("trace"), encoding="utf-8") as f:
+            renames = [line for line in f if "rename(" in line]
+        taken, = (i for i, line in enumerate(renames, 1)
+                  if 'incoming/releases.json", "' in line and ".part" in line)
+        # Again, with that rename delayed for so long that the other one is first.
+        self.stage(content=b"next", version=2)
+        with open(self.path("incoming/releases.json"), "rb") as f:
+            waiting = f.read()
+        argv = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=rename", "-e",
+                f"inject=rename:delay_enter=3000000:when={taken}", SLUICE, "publish", "-w",
+                self.dir]
+        with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                              env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0")) as publisher:
+            for _ in range(600):
+                if self.walk()["releases"]["version"] == 2:
+                    break
+                time.sleep(0.05)
+            time.sleep(1)
+            with open(self.path("incoming/x"), "wb") as f:
+                f.write(waiting + b"\n")
+            os.rename(self.path("incoming/x"), self.path("incoming/releases.json"))
+            publisher.communicate(timeout=60)
+        self.assertEqual(publisher.returncode, 0)
+        with open(self.path("incoming/releases.json"), "rb") as f:
+            self.assertEqual(f.read(), waiting + b"\n")
+        self.assertEqual([n for n in os.listdir(self.path("incoming")) if ".part" in n], [])
+
+    def test_what_could_not_be_printed_is_an_error(self):
+        for argv in (("role", "list"), ("doctor", "--json"), ("publish",), ("role", "--help")):
+            with open("/dev/full", "wb") as full:
+                done = subprocess.run([SLUICE, *argv, *([] if "--help" in argv else
+                                                        ["-w", self.dir])], stdout=full,
+                                      stderr=subprocess.PIPE, check=False, timeout=60)
+            self.assertEqual(done.returncode, 1, argv)
+            self.assertIn(b"No space left", done.stderr)
+
     def test_a_snapshot_is_renewed_in_the_second_half_of_its_life(self):
         with open(self.path("workspace.yaml"), encoding="utf-8") as f:
             settings = f.read()
