@@ -299,19 +299,22 @@ static void
 take_content(const struct incoming *in, struct incoming_role *r, const struct document *published)
 {
 	struct bulk_look look = {in, r};
+	int rc = 0;
 
-	if (strcmp(r->role, "targets") != 0 &&
-		place_each_new(r->document, published, look_for_bulk, &look, &r->why) < 0) {
-		refuse(r);
-	} else if (r->bulk) {
+	if (strcmp(r->role, "targets") != 0)
+		rc = place_each_new(r->document, published, look_for_bulk, &look, &r->why);
+	if (rc == 0 && r->bulk) {
 		(void)err_set(
 			&r->why, ERR_REFUSED, "its content is large and has not been copied yet");
 		r->state = INCOMING_DEFERRED;
-	} else if (place_targets(in->workspace, in->site, r->document, published, &r->why) < 0) {
-		refuse(r);
-	} else {
-		r->state = INCOMING_ACCEPTED;
+		return;
 	}
+	if (rc == 0)
+		rc = place_targets(in->workspace, in->site, r->document, published, &r->why);
+	if (rc < 0)
+		refuse(r);
+	else
+		r->state = INCOMING_ACCEPTED;
 }
 
 /* A targets role by its keys. */

@@ -76,10 +76,12 @@ print_roles(const json_t *body)
 	const char *name;
 	size_t i;
 
-	json_object_foreach (json_object_get(body, "roles"), name, role)
+	json_object_foreach (json_object_get(body, "roles"), name, role) {
 		print_role(name, role);
-	json_array_foreach (delegated, i, role)
+	}
+	json_array_foreach (delegated, i, role) {
 		print_role(text_of(role, "name"), role);
+	}
 }
 
 static void
