@@ -3,6 +3,7 @@ import os
 import unittest
 
 from fleet.case import NEW, OLD, FleetCase
+from fleet.workspace import clock_preload
 from fleet.process import wait_until
 
 # Checks get no word on which system they run in: they look at it, as a real one would.
@@ -80,6 +81,24 @@ class Trial(FleetCase):
         self.settle(4)
         self.assert_runs(box, OLD, other_side_boots=False)
         self.assertEqual(self.workspace.outcomes(box.name), ["reverted"])
+
+    def test_without_a_clock_a_timestamp_of_this_boot_starts_and_confirms(self):
+        box = self.box(start=False)
+        self.roll_out()
+        box.agent("check")
+        box.environ = clock_preload(self.folder, 0)  # of which nobody says that it was set
+        box.set({"box": {"trust_clock": "no"}})
+        box.start()
+        self.wait_for_log(box, "no newer timestamp was seen since the start")
+        self.settle(2)
+        self.assertEqual(len(box.boots()), 1)
+        self.workspace.publish()
+        box.wait_for_boots(2)
+        self.wait_for_log(box, "not confirmed yet: the clock is not trusted")
+        self.assertFalse(box.runs(self.images[NEW]))
+        self.workspace.publish()
+        self.wait_for_outcome(box, "ok")
+        self.assert_runs(box, NEW)
 
     def test_a_new_system_that_cannot_read_its_certificates_goes_back(self):
         box = self.box(start=False)
