@@ -114,6 +114,25 @@ a_raised_threshold_holds_for_the_root_that_raises_it(void **state)
 }
 
 static void
+a_threshold_raised_among_the_same_keys_holds_at_once(void **state)
+{
+	struct repo *r = *state;
+
+	repo_set_keys(r, "root", KEYS(0, 4), 1);
+	repo_bump(r, "root");
+	assert_int_equal(repo_refresh(r), ERR_NONE);
+	repo_set_keys(r, "root", KEYS(0, 4), 2);
+	memcpy(repo_role(r, "root")->keys, KEYS(4), sizeof(int[2]));
+	repo_bump(r, "root");
+	assert_int_equal(repo_refresh(r), ERR_UNTRUSTED);
+	assert_int_equal(repo_stored(r, "root"), 2);
+	memcpy(repo_role(r, "root")->keys, KEYS(4, 0), sizeof(int[3]));
+	repo_write(r, "root");
+	assert_int_equal(repo_refresh(r), ERR_NONE);
+	assert_int_equal(repo_stored(r, "root"), 3);
+}
+
+static void
 one_key_listed_twice_does_not_make_two_signatures(void **state)
 {
 	struct repo *r = *state;
@@ -177,6 +196,19 @@ intermediate_roots_may_be_expired_but_not_the_last(void **state)
 	assert_int_equal(repo_stored(r, "root"), 2);
 	assert_int_equal(repo_stored(r, "timestamp"), 0);
 	json_object_set_new(repo_body(r, "root"), "expires", json_string(REPO_EXPIRES));
+	repo_bump(r, "root");
+	assert_int_equal(repo_refresh(r), ERR_NONE);
+	assert_int_equal(repo_stored(r, "root"), 3);
+}
+
+static void
+an_expired_root_is_passed_on_the_way_to_a_newer_one(void **state)
+{
+	struct repo *r = *state;
+
+	repo_expire(r, "root", PAST);
+	repo_bump(r, "root");
+	repo_expire(r, "root", REPO_EXPIRES);
 	repo_bump(r, "root");
 	assert_int_equal(repo_refresh(r), ERR_NONE);
 	assert_int_equal(repo_stored(r, "root"), 3);
@@ -382,11 +414,13 @@ main(void)
 		repo_test(a_root_signed_by_old_keys_only_is_refused),
 		repo_test(a_root_signed_by_both_thresholds_is_taken),
 		repo_test(a_raised_threshold_holds_for_the_root_that_raises_it),
+		repo_test(a_threshold_raised_among_the_same_keys_holds_at_once),
 		repo_test(one_key_listed_twice_does_not_make_two_signatures),
 		repo_test(a_key_under_a_wrong_id_counts_for_nothing),
 		repo_test(a_root_that_skips_a_version_is_refused),
 		repo_test(the_same_root_again_is_refused),
 		repo_test(intermediate_roots_may_be_expired_but_not_the_last),
+		repo_test(an_expired_root_is_passed_on_the_way_to_a_newer_one),
 		repo_test(a_root_expires_at_its_second),
 		repo_test(no_answer_for_the_next_root_is_not_the_end_of_the_chain),
 		repo_test(new_timestamp_keys_undo_a_fast_forward),

@@ -84,6 +84,23 @@ a_target_of_other_bytes_is_refused(void **state)
 }
 
 static void
+a_target_of_another_length_than_listed_is_refused(void **state)
+{
+	struct repo *r = *state;
+	json_t *entry;
+
+	repo_target(r, "targets", "x.json", "{\"a\": 1}");
+	entry = json_object_get(json_object_get(repo_body(r, "targets"), "targets"), "x.json");
+	/* Its digest is right. */
+	json_object_set_new(entry, "length", json_integer(9));
+	repo_release(r, "targets");
+	assert_int_equal(fetch(r, "x.json", 100), ERR_UNTRUSTED);
+	json_object_set_new(entry, "length", json_integer(8));
+	repo_release(r, "targets");
+	assert_int_equal(fetch(r, "x.json", 100), ERR_NONE);
+}
+
+static void
 a_target_over_the_limit_is_not_fetched(void **state)
 {
 	struct repo *r = *state;
@@ -147,7 +164,9 @@ a_target_without_a_known_digest_is_refused(void **state)
 	repo_target(r, "targets", "x.json", "{}");
 	json_object_set_new(entry_of(r, "x.json"), "hashes", json_pack("{s:s}", "unknown", "00"));
 	repo_release(r, "targets");
+	r->targets_asked = 0;
 	assert_int_equal(fetch(r, "x.json", 100), ERR_UNTRUSTED);
+	assert_int_equal(r->targets_asked, 0);
 	json_object_set_new(entry_of(r, "x.json"), "hashes", json_pack("{s:s}", "sha256", ""));
 	repo_release(r, "targets");
 	assert_int_equal(fetch(r, "x.json", 100), ERR_MALFORMED);
@@ -315,6 +334,7 @@ main(void)
 		repo_test(a_target_has_its_plain_name_without_consistent_snapshots),
 		repo_test(names_of_targets_are_quoted_but_for_their_slashes),
 		repo_test(a_target_of_other_bytes_is_refused),
+		repo_test(a_target_of_another_length_than_listed_is_refused),
 		repo_test(a_target_over_the_limit_is_not_fetched),
 		repo_test(every_digest_listed_is_checked),
 		repo_test(sha512_alone_will_do),
