@@ -9,6 +9,7 @@
 #   make bench            figures beside peers'
 #   make conformance SUITE=DIR
 #                         the official TUF conformance suite, from where you have it
+#   make mutants          breaks each check in turn, and looks whether its test fails
 #   make install          DESTDIR and PREFIX are honoured
 #
 # Variables: VARIANT=release|asan|fuzz|cov  CC=gcc|clang-14  WERROR=1  DEPS=skip  V=1
@@ -92,7 +93,7 @@ CONFORMANCE_SRC := $(sort $(wildcard tests/conformance/*.c))
 
 .DELETE_ON_ERROR:
 .PHONY: all deps demo test asan unit tools fuzz fuzzers lint bench install clean format \
-	conformance conformance-client
+	conformance conformance-client mutants
 
 all: build/sluice build/sluice-agent
 
@@ -188,6 +189,10 @@ demo: deps
 bench: deps
 	@$(MAKE) --no-print-directory all tools conformance-client
 	$(PYTHON) tests/bench/run --build $(B)
+
+mutants: deps
+	@$(MAKE) --no-print-directory all unit tools conformance-client
+	$(PYTHON) tests/mutants/run --build $(B) $(ONLY)
 
 C_FILES := $(sort $(wildcard common/*.h common/*/*.[ch] signer/*.[ch] agent/*.[ch] tests/*/*.[ch]))
 lint: deps
