@@ -1,4 +1,6 @@
 """A gate opens one plan and one bundle, bit for bit: whatever takes their place finds it shut."""
+import hashlib
+import os
 import shutil
 import unittest
 
@@ -41,6 +43,29 @@ class Binding(FleetCase):
         self.assertEqual(self.workspace.metadata("releases")["signed"]["version"],
                          releases["version"])
         shutil.copyfile(other, self.workspace.target_file(named))
+        box.start()
+        self.settle()
+        self.assert_runs(box, OLD)
+        self.assertRegex(box.agent("check").stdout, "(?i)held|bundle")
+
+    def test_another_digest_listed_for_the_same_head_under_an_open_gate_is_not_installed(self):
+        """The plan names the whole file. A listing of other bytes is not made good by a head that
+        is the right one."""
+        box = self.box(start=False)
+        self.roll_out()
+        releases = self.workspace.metadata("releases")["signed"]
+        named = f"bundles/gateway-{NEW}.ota"
+        with open(self.bundles[NEW], "rb") as f:
+            other = f.read() + bytes(512)
+        releases["targets"][named]["length"] = len(other)
+        releases["targets"][named]["hashes"]["sha256"] = hashlib.sha256(other).hexdigest()
+        releases["version"] += 1
+        self.workspace.sign_by_hand("releases", releases)
+        folder = self.workspace.path("incoming", "targets", "bundles")
+        os.makedirs(folder, exist_ok=True)
+        with open(os.path.join(folder, os.path.basename(named)), "wb") as f:
+            f.write(other)
+        self.workspace.publish()
         box.start()
         self.settle()
         self.assert_runs(box, OLD)

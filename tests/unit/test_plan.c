@@ -79,7 +79,7 @@ a_plan_with_one_thing_wrong_is_refused_by_name(void **state)
 		{"\"format\":1,", "", "format"},
 		{"\"version\":3", "\"version\":0", "version"},
 		{"\"version\":3", "\"version\":-1", "version"},
-		{"\"version\":3", "\"version\":3.0", "version"},
+		{"\"version\":3", "\"version\":\"3\"", "version"},
 		{"\"version\":3", "\"version\":9007199254740993", "version"},
 		{"\"version\":3", "\"version\":3,\"colour\":1", "colour"},
 		{"\"rollout\":\"gateway-2.4.0\"", "\"rollout\":\"\"", "rollout"},
