@@ -170,11 +170,10 @@ parse(const json_t *j, struct request *out, struct err *e)
 		return -1;
 	if (!name_is_plain(role))
 		return err_set(e, ERR_MALFORMED, "'%s' cannot be a role's name", role);
-	(void)snprintf(r.role, sizeof(r.role), "%s", role);
-	r.document = json_incref(document);
-	r.roots = json_incref(roots);
-	*out = r;
-	r = (struct request){0};
+	*out = (struct request){.document = json_incref(document), .roots = json_incref(roots)};
+	out->authority = TAKE_PTR(r.authority);
+	out->current = TAKE_PTR(r.current);
+	(void)snprintf(out->role, sizeof(out->role), "%s", role);
 	return 0;
 }
 

@@ -81,7 +81,7 @@ revocation_read(const char *word, const char *heir_path, const struct metadata *
 	if (strcmp(r.keyid, r.heir_id) == 0)
 		return err_set(e, ERR_USAGE, "--replace-by names the key that is to go");
 	*out = r;
-	r = (struct revocation){0};
+	out->heir = TAKE_PTR(r.heir);
 	return 0;
 }
 

@@ -229,9 +229,10 @@ root_lines(struct summary *s, const json_t *before, const json_t *after)
 	const char *name;
 	json_t *role;
 
-	json_object_foreach (json_object_get(after, "roles"), name, role)
+	json_object_foreach (json_object_get(after, "roles"), name, role) {
 		role_lines(s, name, json_object_get(was, name), old_keys, role,
 			json_object_get(after, "keys"));
+	}
 	json_object_foreach (json_object_get(before, "roles"), name, role) {
 		if (!json_object_get(json_object_get(after, "roles"), name))
 			role_lines(s, name, role, old_keys, NULL, NULL);
@@ -282,8 +283,9 @@ order_line(struct summary *s, const char *lead, const json_t *roles)
 	size_t i;
 
 	say(s, "%s", lead);
-	json_array_foreach (roles, i, each)
+	json_array_foreach (roles, i, each) {
 		say(s, "%s%s", i ? ", " : "", shown(text_of(each, "name"), word));
+	}
 	say(s, "\n");
 }
 
@@ -300,9 +302,10 @@ delegation_lines(struct summary *s, const json_t *before, const json_t *after)
 	if (!old && !new)
 		return;
 	say(s, "delegations, of which the first that covers a path has the last word:\n");
-	json_array_foreach (is, i, each)
+	json_array_foreach (is, i, each) {
 		role_lines(s, text_of(each, "name"), find_role(was, text_of(each, "name")),
 			json_object_get(old, "keys"), each, json_object_get(new, "keys"));
+	}
 	json_array_foreach (was, i, each) {
 		if (!find_role(is, text_of(each, "name")))
 			role_lines(s, text_of(each, "name"), each, json_object_get(old, "keys"),
@@ -351,8 +354,9 @@ target_line(struct summary *s, const char *mark, const char *path, const json_t 
 	say(s, "  %s %s:", mark, shown(path, word));
 	say(s, " %" JSON_INTEGER_FORMAT " bytes",
 		json_integer_value(json_object_get(entry, "length")));
-	json_object_foreach (json_object_get(entry, "hashes"), algorithm, hash)
+	json_object_foreach (json_object_get(entry, "hashes"), algorithm, hash) {
 		say(s, ", %s %s", shown(algorithm, name), shown(json_string_value(hash), word));
+	}
 	custom_words(s, entry);
 	say(s, "\n");
 }
