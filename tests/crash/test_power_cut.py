@@ -6,11 +6,14 @@ cut could have left it in (model.py says which), and of each state is asserted:
 - the bootloader finds a side to boot, and every side that it may boot holds a whole image;
 - `status` reads the state, and no side holds anything else than it says;
 - the next run converges: the update is installed and confirmed in the end, the rollback floor up;
-- nothing that was acknowledged (exit 0) is taken back.
+- nothing that was acknowledged (exit 0) is taken back;
+- how the last update ended is in the spool, whole, or remembered until it is.
 
 Then, for each fsync that the agent made: played as if it had not been made, at least one state must
 break one of these, in this scenario or in another one where the agent makes it at the same place.
 """
+import glob
+import json
 import os
 import re
 import shutil
@@ -104,8 +107,22 @@ class Scenes(unittest.TestCase):
         """The version that a side holds whole, or None."""
         return next((v for v, image in self.images.items() if self.box.holds(side, image)), None)
 
+    def told(self, version):
+        """Whether how an update ended is in the spool, or is remembered until it is."""
+        with open(self.box.path("state", "state.json"), encoding="utf-8") as f:
+            ended = json.load(f)["ended"]
+        found = {ended["update"]["release"]["version"]} if ended else set()
+        for path in glob.glob(self.box.path("state", "spool", "*.json")):
+            try:
+                with open(path, encoding="utf-8") as f:
+                    bundle = json.load(f)["signed"]["bundle"]
+            except ValueError as e:
+                raise Broken(f"a report is torn: {e}") from e
+            found.add(bundle.removesuffix(".ota").rpartition("-")[2])
+        return version in found
+
     def look(self):
-        """What may boot is whole, and what `status` says is so."""
+        """What may boot is whole, what `status` says is so, and no outcome is lost."""
         env = self.box.env()
         for side in "AB":
             if side.lower() + "_bootable" not in env:
@@ -115,6 +132,9 @@ class Scenes(unittest.TestCase):
         for side, release in self.status()["running"].items():
             if release and release["version"] != self.held(side):
                 raise Broken(f"side {side} is said to hold {release['version']}, and does not")
+
+        if not self.told(OLD):
+            raise Broken(f"nobody will be told what became of {OLD}")
 
     def status(self):
         self.agent("status", "--json")
