@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "agent/pace.h"
 #include "common/base/file.h"
 #include "common/base/process.h"
 
@@ -75,7 +76,8 @@ int
 box_facts(const struct box *b, struct facts *out, struct err *e)
 {
 	struct facts f = {.box = {b->conf.id, b->conf.compatible, b->conf.tags, ""},
-		.inconclusive_max = b->conf.inconclusive_max};
+		.inconclusive_max = b->conf.inconclusive_max,
+		.put_off_max_s = pace_spaced_max_s(&b->conf)};
 	enum side side;
 
 	if (box_running(b, &f.running[0], e) < 0)

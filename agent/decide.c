@@ -273,7 +273,8 @@ rule_failed(const struct world *w, const struct state *s, const struct facts *f,
 			"would try it again",
 			w->listing.name, w->listing.version, (unsigned long long)past->tries,
 			past->reason);
-	return f->now_s < past->not_before_s &&
+	/* What lies further off was reckoned by a clock that was wrong then, or is now. */
+	return f->now_s < past->not_before_s && past->not_before_s - f->now_s <= f->put_off_max_s &&
 	       say(d, VERDICT_HELD, "%s %s ended inconclusive (%.500s) and is tried again after %s",
 		       w->listing.name, w->listing.version, past->reason,
 		       clock_format(past->not_before_s, when));

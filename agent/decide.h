@@ -19,6 +19,7 @@ struct facts {
 	int64_t now_s; /* effective time */
 	bool fresh;    /* effective_is_fresh() */
 	uint64_t inconclusive_max;
+	int64_t put_off_max_s; /* pace_spaced_max_s(): no try was ever put off for longer */
 };
 
 enum verdict {

@@ -33,3 +33,9 @@ pace_spaced_s(const struct conf *c, uint64_t tries)
 		wait_s = num_min(wait_s * 2, c->retry_max_s);
 	return (int64_t)(wait_s + random_below(wait_s + 1));
 }
+
+int64_t
+pace_spaced_max_s(const struct conf *c)
+{
+	return 2 * (int64_t)c->retry_max_s;
+}

@@ -24,4 +24,7 @@ int64_t pace_retry_ms(struct pace *p, const struct conf *c, int64_t retry_after_
  * up to retry_max_s, and up to as much again at random. */
 int64_t pace_spaced_s(const struct conf *c, uint64_t tries);
 
+/* The most that pace_spaced_s ever gives. */
+int64_t pace_spaced_max_s(const struct conf *c);
+
 #endif

@@ -232,6 +232,9 @@ refresh(struct poller *p, struct err *e)
 		const json_t *timestamp = tuf_document(p->tuf, "timestamp");
 
 		dropped |= effective_take(&p->time, p->state, timestamp, &keys, &now);
+		/* Whatever else is fetched, and where reports go, is judged by what is known now.
+		 */
+		rc = net_set_time(p->net, effective_now_s(&p->time, p->state, &now), e);
 	}
 	if (dropped && state_save(p->conf->state_dir, p->state, rc == 0 ? e : NULL) < 0)
 		return -1;

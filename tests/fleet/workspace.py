@@ -10,7 +10,8 @@ from fleet.process import Programs, run
 ROLES = {"releases": "bundles/*", "rollouts": "rollouts/*", "gates": "gates/*"}
 KEYS = ("root", "targets", "snapshot", "timestamp", "releases", "rollouts", "gates")
 
-CLOCK = """#include <stdlib.h>
+CLOCK = """#include <stdio.h>
+#include <stdlib.h>
 #include <sys/time.h>
 #include <sys/timex.h>
 #include <time.h>
@@ -21,9 +22,15 @@ int adjtimex(struct timex *t)
 }
 time_t time(time_t *out)
 {
+	char text[32] = "0";
+	const char *path = getenv("SLUICE_TEST_CLOCK");
+	FILE *f = fopen(path, "re");
 	struct timeval now;
+	if (!f || !fgets(text, sizeof(text), f))
+		abort();
+	fclose(f);
 	gettimeofday(&now, NULL);
-	now.tv_sec += atol(getenv("SLUICE_TEST_CLOCK_S"));
+	now.tv_sec += atol(text);
 	if (out)
 		*out = now.tv_sec;
 	return now.tv_sec;
@@ -31,13 +38,18 @@ time_t time(time_t *out)
 """
 
 
-def clock_preload(folder, offset_s):
+def clock_preload(folder, offset_s, name="clock"):
     """The environment of a program whose time() is wrong by so many seconds, and whose kernel says
-    that nobody has set the clock."""
+    that nobody has set the clock. Called again with the same name it sets the clocks of those that
+    run."""
     library = os.path.join(folder, "clock.so")
     if not os.path.exists(library):
         run(["gcc", "-shared", "-fPIC", "-o", library, "-x", "c", "-"], input=CLOCK)
-    return {"LD_PRELOAD": library, "SLUICE_TEST_CLOCK_S": str(offset_s),
+    path = os.path.join(folder, name)
+    with open(path + ".new", "w", encoding="ascii") as f:
+        f.write(f"{offset_s}\n")
+    os.rename(path + ".new", path)
+    return {"LD_PRELOAD": library, "SLUICE_TEST_CLOCK": path,
             "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
 
 

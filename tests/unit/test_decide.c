@@ -77,7 +77,8 @@ scene_set(void **state)
 		.running = {&c->running, NULL},
 		.now_s = 1000,
 		.fresh = true,
-		.inconclusive_max = 3};
+		.inconclusive_max = 3,
+		.put_off_max_s = 7200};
 	*state = c;
 	return 0;
 }
@@ -407,6 +408,12 @@ an_inconclusive_release_is_tried_again_a_bounded_number_of_times(void **state)
 
 	state_remember_failed(c->s, &f);
 	assert_verdict(c, VERDICT_HELD, "tried again after");
+	/* By a clock that was wrong. */
+	f.not_before_s = c->f.now_s + c->f.put_off_max_s + 1;
+	state_remember_failed(c->s, &f);
+	assert_verdict(c, VERDICT_UPDATE, "");
+	f.not_before_s = 1001;
+	state_remember_failed(c->s, &f);
 	c->f.now_s = 1001;
 	assert_verdict(c, VERDICT_UPDATE, "");
 	f.tries = 3;

@@ -74,6 +74,14 @@ a_server_is_heeded_up_to_the_limit(void **state)
 	}
 }
 
+static void
+tries_are_put_off_no_further_than_the_limit(void **state)
+{
+	(void)state;
+	for (uint64_t tries = 1; tries < 100; tries++)
+		assert_in_range(pace_spaced_s(&conf, tries), 1, pace_spaced_max_s(&conf));
+}
+
 int
 main(void)
 {
@@ -82,6 +90,7 @@ main(void)
 		cmocka_unit_test(retries_back_off_to_their_limit),
 		cmocka_unit_test(a_box_that_polls_often_retries_as_often),
 		cmocka_unit_test(a_server_is_heeded_up_to_the_limit),
+		cmocka_unit_test(tries_are_put_off_no_further_than_the_limit),
 	};
 
 	return cmocka_run_group_tests_name("pace", tests, NULL, NULL);
