@@ -136,8 +136,10 @@ def check_lengths(paths):
         if not is_text(path):
             continue
         lines = lines_of(path)
-        if len(lines) - 1 > FILE_LINES_MAX:
-            yield f"{path}: {len(lines) - 1} lines; {FILE_LINES_MAX} are the most"
+        # What stands in a table is looked up, not read.
+        rows = sum(line.startswith("| ") for line in lines) if path.endswith(".md") else 0
+        if len(lines) - 1 - rows > FILE_LINES_MAX:
+            yield f"{path}: {len(lines) - 1 - rows} lines; {FILE_LINES_MAX} are the most"
         for number, line in enumerate(lines, 1):
             if line != line.rstrip():
                 yield f"{path}:{number}: blanks at the end of the line"
