@@ -1,4 +1,4 @@
-"""README.md here says of each test which attack it is: both ways, and nothing left out."""
+"""README.md here, with METADATA.md, says of each test which attack it is; nothing is left out."""
 import ast
 import glob
 import os
@@ -99,8 +99,12 @@ class Table:
 
 
 def page():
-    with open(os.path.join(HERE, "README.md"), encoding="utf-8") as f:
-        return f.read()
+    """README.md, and the rows that have a page of their own."""
+    text = ""
+    for name in ("README.md", "METADATA.md"):
+        with open(os.path.join(HERE, name), encoding="utf-8") as f:
+            text += f.read()
+    return text
 
 
 class ThePage(unittest.TestCase):
