@@ -112,29 +112,46 @@ scalars_stay_the_text_that_was_written(void **state)
 	assert_int_equal(bp, 250);
 }
 
-/* fy_token_get_text() lost 2 KiB for every such text. */
+/* fy_token_get_text() lost 4 KiB for every such text. */
 static void
-a_text_of_many_pieces_is_read_and_given_back(void **state)
+a_text_of_many_apostrophes_costs_no_memory(void **state)
 {
-	char quoted[128] = "'", expected[128] = "";
-	const char *text = NULL;
+	char text[128] = "'";
 	size_t before = 0;
 
 	(void)state;
-	for (int i = 0; i < 30; i++) {
-		(void)strcat(quoted, "a''");
-		(void)strcat(expected, "a'");
-	}
-	(void)strcat(quoted, "'\n");
+	for (int i = 0; i < 40; i++)
+		(void)strcat(text, "''");
+	(void)strcat(text, "'\n");
 	for (int i = 0; i < 100; i++) {
-		AUTO_YAML struct yaml *y = parsed(quoted);
+		AUTO_YAML struct yaml *y = NULL;
+		struct err e = ERR_INIT;
 
-		assert_int_equal(yaml_text(y, yaml_root(y), 64, &text, NULL), 0);
-		assert_string_equal(text, expected);
+		(void)yaml_parse(span_str(text), "t.yaml", &y, &e);
 		if (i == 0)
 			before = mallinfo2().uordblks;
 	}
 	assert_true(mallinfo2().uordblks < before + 65536);
+}
+
+/* Each was taken for another text. */
+static void
+texts_that_the_library_misreads_are_refused(void **state)
+{
+	AUTO_YAML struct yaml *y = parsed("a: 'it''s'\nb: \"x\\\n  y\"\nc: >\n  d\n  e\n");
+	const char *text = NULL;
+
+	(void)state;
+	assert_int_equal(yaml_text(y, yaml_get(yaml_root(y), "a"), 64, &text, NULL), 0);
+	assert_string_equal(text, "it's");
+	assert_int_equal(yaml_text(y, yaml_get(yaml_root(y), "b"), 64, &text, NULL), 0);
+	assert_string_equal(text, "xy");
+	assert_int_equal(yaml_text(y, yaml_get(yaml_root(y), "c"), 64, &text, NULL), 0);
+	assert_string_equal(text, "d e\n");
+	refuses("a: 'x''''y'\n", "t.yaml:1:", "apostrophes");
+	refuses("a: 'x''\n  y'\n", "t.yaml:1:", "apostrophes");
+	refuses("a: \"x\\\\\\\n  y\"\n", "t.yaml:1:", "backslashes");
+	refuses("a: >\n  x\n\n   y\n", "t.yaml:2:", "folded");
 }
 
 static void
@@ -386,7 +403,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_document_is_read_with_its_order),
 		cmocka_unit_test(scalars_stay_the_text_that_was_written),
-		cmocka_unit_test(a_text_of_many_pieces_is_read_and_given_back),
+		cmocka_unit_test(a_text_of_many_apostrophes_costs_no_memory),
+		cmocka_unit_test(texts_that_the_library_misreads_are_refused),
 		cmocka_unit_test(a_wrong_value_is_named_by_its_place),
 		cmocka_unit_test(an_unknown_key_is_refused_with_the_nearest_known_one),
 		cmocka_unit_test(lines_may_end_as_on_windows),
