@@ -16,6 +16,9 @@
 #include "signer/publish.h"
 #include "signer/scope.h"
 
+/* Two of the publisher's hours. */
+#define OLD_S ((int64_t)2 * 3600)
+
 /* Who would publish. */
 struct hands {
 	const struct doctor_key *snapshot, *timestamp;
@@ -374,6 +377,23 @@ look(struct rehearsal *r, const char *key, struct err *e)
 	return judge(r, independent, e);
 }
 
+/* Versions only rise: what is published on an old copy of the site, no box takes. */
+static int
+check_age(struct doctor *d, struct err *e)
+{
+	const char *text =
+		json_string_value(json_object_get(d->site.timestamp->verified.body, "signed_at"));
+	char span[DOCTOR_SPAN_MAX];
+	int64_t signed_at_s;
+
+	if (!text || clock_parse(text, &signed_at_s, NULL) < 0 || d->now_s - signed_at_s < OLD_S)
+		return 0;
+	return doctor_problem(d, DOCTOR_WARNING,
+		"sluice publish every hour; on a second publisher, fetch site/ before a stop", e,
+		"this copy of the site is %s old; boxes refuse a stop on one older than theirs",
+		doctor_span(d->now_s - signed_at_s, span));
+}
+
 int
 doctor_look_at_stop(struct doctor *d, struct signing *o, struct err *e)
 {
@@ -384,7 +404,7 @@ doctor_look_at_stop(struct doctor *d, struct signing *o, struct err *e)
 
 	if (!d->site_is_open)
 		return 0;
-	if (look(&r, o->key, e) < 0)
+	if (check_age(d, e) < 0 || look(&r, o->key, e) < 0)
 		return -1;
 	if (strcmp(json_string_value(json_object_get(stop, "from_this_host")), "fails") == 0)
 		return doctor_problem(d, DOCTOR_BAD, "see below what is missing", e,

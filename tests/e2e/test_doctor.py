@@ -421,6 +421,26 @@ class Stop(Case):
         self.ws.clock_s = 3 * 86400
         self.assertEqual(self.stop(check=1)["with_a_publisher_dead"], "proved")
 
+    def test_an_old_copy_of_the_site_is_told(self):
+        self.ws.clock_s = 3600
+        self.assertEqual(self.problems(), [])
+        self.ws.clock_s = 5 * 3600
+        self.assertEqual([p.split(";")[0] for p in self.problems()],
+                         ["this copy of the site is 5 h old"])
+
+    def test_a_rotation_of_root_makes_room_for_a_second_publisher(self):
+        ws = Workspace(tempfile.mkdtemp(dir=base), 8443)
+        os.rmdir(ws.dir)
+        self.ws = ws.init().ceremony()
+        for name in ("snapshot-b", "timestamp-b"):
+            key_new(ws, name)
+        ws.sluice("root", "rotate", "--snapshot", ws.path("keys/snapshot.pub"), "--snapshot",
+                  ws.path("keys/snapshot-b.pub"), "--timestamp", ws.path("keys/timestamp.pub"),
+                  "--timestamp", ws.path("keys/timestamp-b.pub"), "--key", ws.key("root"), "--yes")
+        stop = self.stop()
+        self.assertEqual(stop["with_a_publisher_dead"], "proved")
+        self.assertIn("snapshot-b and timestamp-b", stop["how"])
+
     def test_one_key_for_each_role_is_not_enough(self):
         ws = Workspace(tempfile.mkdtemp(dir=base), 8443)
         os.rmdir(ws.dir)
