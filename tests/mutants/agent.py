@@ -154,6 +154,10 @@ MUTANTS = [
     Mutant("what is confirmed need not run", CONFIRM,
            "if (current != p->target)", "if (0)",
            "test_confirm", "healthy_system_is_confirmed"),
+    Mutant("a confirmation needs no newer timestamp", "agent/trial.c",
+           "if (!poller_is_fresh(t->poller))", "if (0)",
+           "e2e/test_trial", "test_without_a_clock_a_timestamp_of_this_boot_starts_and_confirms"),
+
     Mutant("a bundle with other bytes than planned is taken", POLL,
            "if (!found || t.length != w->plan.bundle_length ||\n"
            "\t\t!digest_equal(&t.sha256, &w->plan.bundle_sha256))", "if (!found)",

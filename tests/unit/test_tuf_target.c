@@ -87,17 +87,23 @@ static void
 a_target_of_another_length_than_listed_is_refused(void **state)
 {
 	struct repo *r = *state;
-	json_t *entry;
+	AUTO_TUF struct tuf_client *c = repo_client(r);
+	AUTO_TARGET struct tuf_target t = {0};
+	AUTO_BUF struct buf out = BUF_INIT(100);
+	struct err e = ERR_INIT;
+	bool found;
 
 	repo_target(r, "targets", "x.json", "{\"a\": 1}");
-	entry = json_object_get(json_object_get(repo_body(r, "targets"), "targets"), "x.json");
+	repo_release(r, "targets");
+	assert_int_equal(tuf_refresh(c, &r->fetcher, REPO_NOW_S, &e), 0);
+	assert_int_equal(tuf_find(c, &r->fetcher, "x.json", REPO_NOW_S, &found, &t, &e), 0);
 	/* Its digest is right. */
-	json_object_set_new(entry, "length", json_integer(9));
-	repo_release(r, "targets");
-	assert_int_equal(fetch(r, "x.json", 100), ERR_UNTRUSTED);
-	json_object_set_new(entry, "length", json_integer(8));
-	repo_release(r, "targets");
-	assert_int_equal(fetch(r, "x.json", 100), ERR_NONE);
+	t.length++;
+	assert_int_equal(tuf_fetch_bytes(c, &r->fetcher, &t, &out, &e), -1);
+	assert_int_equal(e.class, ERR_UNTRUSTED);
+	assert_int_equal(out.len, 0);
+	t.length--;
+	assert_int_equal(tuf_fetch_bytes(c, &r->fetcher, &t, &out, &e), 0);
 }
 
 static void
