@@ -219,6 +219,45 @@ class WatchHost(Theft):
         self.forger.publish(rollouts, self.with_gate(open=[CANARY, ALL], stops=[stop]))
         self.assert_installs()
 
+    def test_the_commands_that_people_have_end_it(self):
+        """The same, typed: on another host, with the site as it was before the theft."""
+        self.forger.docs["gates"]["version"] += 1000
+        self.forger.publish(self.with_gate(open=[CANARY, ALL]),
+                            snapshot=lambda signed: signed.update(version=10 ** 6),
+                            timestamp=lambda signed: signed.update(version=10 ** 6))
+        self.assertRegex(self.check(), UPDATES)
+        self.put_back("site")
+        run, key = self.workspace.sluice, self.workspace.key
+        new = {role: self.workspace.new_key(role + "-new")
+               for role in ("snapshot", "timestamp", "gates")}
+        self.change_settings("snapshot.key", "snapshot-new.key", "timestamp.key",
+                             "timestamp-new.key")
+        run("root", "rotate", "--snapshot", new["snapshot"], "--timestamp", new["timestamp"],
+            "--key", key("root"), "--yes")
+        run("key", "revoke", self.workspace.path("keys", "gates.pub"), "--replace-by",
+            self.workspace.path("keys", "gates-new.pub"), "--key", key("targets"), "--yes")
+        run("stop", "stable", "--reason", "thieves", "--key", new["gates"], "--yes")
+        stop, = self.workspace.stop_ids()
+        self.assert_decides(f"held: stopped by gates/stable.json .stop {stop}")
+        self.workspace.resume(stop)
+        self.open_waves(new["gates"])
+        self.assert_installs()
+
+    def change_settings(self, *words):
+        """Replaces words of workspace.yaml, in pairs, for this test."""
+        path = self.workspace.path("workspace.yaml")
+        with open(path, encoding="utf-8") as f:
+            was = text = f.read()
+        for old, new in zip(words[::2], words[1::2]):
+            self.assertIn(old, text)
+            text = text.replace(old, new)
+
+        def write(text):
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(text)
+        write(text)
+        self.addCleanup(write, was)
+
     def test_it_installs_nothing_that_others_did_not_sign(self):
         """All three keys at once, over a bundle, a plan and a role of its own."""
         key = self.stranger()
