@@ -72,7 +72,7 @@ class StolenBox(Siege):
         true = self.true_report()
         self.assertTrue(is_signed_by(self.workspace, true, "gw-000001"))
         key = Key(self.workspace.path("boxes", "gw-000002", "report.key"))
-        lie = {**true["signed"], "outcome": "ok", "state": "confirmed"}
+        lie = {**true["signed"], "outcome": "ok", "detail": "all is well, says a thief"}
         forged = json.loads(sealed(lie, key))
         self.assertFalse(is_signed_by(self.workspace, forged, "gw-000001"))
         forged["signatures"] = [{**forged["signatures"][0],
