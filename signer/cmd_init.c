@@ -34,6 +34,7 @@ static const char help[] =
 	"  manifests/         bundle recipes and rollout plans, with a sample of each\n"
 	"  tls/               the fleet's certificate authority, the server's certificate\n"
 	"  nginx/             a web server's configuration for this site\n"
+	"  drafts/            next versions of metadata of our own making, to be signed\n"
 	"  incoming/ site/    signed metadata that waits, and what is published\n"
 	"  spool/ fleet.db    reports as they come in, and the boxes\n"
 	"\n"

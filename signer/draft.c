@@ -54,24 +54,14 @@ draft_write(const struct workspace *w, const char *role, json_t *body, struct er
 }
 
 int
-draft_remove(const struct workspace *w, const char *role, struct err *e)
+draft_forget(const struct workspace *w, const char *role, const json_t *body, struct err *e)
 {
+	AUTO_JSON json_t *draft = NULL;
 	char path[PATH_MAX];
 
 	if (draft_path(w, role, path, e) < 0)
 		return -1;
-	return file_exists(path) ? file_remove(path, e) : 0;
-}
-
-int
-draft_forget(const struct workspace *w, const char *role, uint64_t version, struct err *e)
-{
-	AUTO_JSON json_t *body = NULL;
-	uint64_t drafted;
-
-	if (draft_read(w, role, &body, NULL) < 0 || !body ||
-		json_get_uint(body, "version", 0, INT64_MAX, &drafted, NULL) < 0 ||
-		drafted > version)
+	if (draft_read(w, role, &draft, NULL) < 0 || !draft || !json_equal(draft, body))
 		return 0;
-	return draft_remove(w, role, e);
+	return file_remove(path, e);
 }

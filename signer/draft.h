@@ -18,11 +18,8 @@ int draft_read(const struct workspace *w, const char *role, json_t **body, struc
 /* Replaces it, durably. */
 int draft_write(const struct workspace *w, const char *role, json_t *body, struct err *e);
 
-/* Removes a draft of this version or an older one. One that cannot be read stays, for its owner to
- * look at. */
-int draft_forget(const struct workspace *w, const char *role, uint64_t version, struct err *e);
-
-/* Removes it. */
-int draft_remove(const struct workspace *w, const char *role, struct err *e);
+/* Removes the draft of what is published now: body. Another one stays, for its owner to look at:
+ * metadata_load says that it comes too late. */
+int draft_forget(const struct workspace *w, const char *role, const json_t *body, struct err *e);
 
 #endif

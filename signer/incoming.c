@@ -456,7 +456,7 @@ incoming_clear(const struct incoming *in, const struct incoming_role *r, struct 
 	if (strcmp(r->role, "root") != 0 && r->document &&
 		place_clear(in->workspace, r->document, e) < 0)
 		return -1;
-	if (r->document && draft_forget(in->workspace, r->role, r->document->version, e) < 0)
+	if (r->document && draft_forget(in->workspace, r->role, r->document->verified.body, e) < 0)
 		return -1;
 	return copy_remove_if(r->path, r->bytes.len, &sha256, e);
 }

@@ -133,6 +133,7 @@ const char sample_gitignore[] = "# Secrets, and what is only of this host. Keep 
 				"*.key\n"
 				"/fleet.db*\n"
 				"/boxes/\n"
+				"/drafts/\n"
 				"/incoming/\n"
 				"/site/\n"
 				"/spool/\n"

@@ -319,6 +319,18 @@ class Targets(Machines):
         self.merge("ben")
         self.assertEqual(self.walk()["releases"]["version"], 1)
 
+    def test_a_stop_overtakes_a_draft_which_then_comes_too_late(self):
+        self.role_add("gates", member="other")
+        signed = {"_type": "targets", "spec_version": "1.0.34", "version": 1,
+                  "expires": "2099-01-01T00:00:00Z", "targets": {}}
+        os.makedirs(self.path("drafts"), exist_ok=True)
+        with open(self.path("drafts/gates.json"), "w", encoding="utf-8") as f:
+            json.dump({"signed": signed, "signatures": []}, f)
+        self.sluice("stop", "--all", "--reason", "smoke", "--key", self.key("other"), "--yes")
+        self.assertIn("gates/all.json", self.walk()["gates"]["targets"])
+        done = self.stage("gates", code=1)
+        self.assertRegex(done.stderr, r"drafts/gates\.json has version 1, .* remove it")
+
     def put_release(self):
         """A next version that another tool has made, unsigned."""
         os.makedirs(self.path("incoming/targets/bundles"), exist_ok=True)
