@@ -70,6 +70,17 @@ class Rotation(Machines):
         self.assertEqual(len(site["targets"]["delegations"]["roles"]), 1)
         self.assertEqual(os.listdir(self.path("drafts")), [])
 
+    def test_keys_of_a_root_that_waits_go_on_from_what_is_in_force(self):
+        """Not from an empty list, though it was former keys that signed it."""
+        self.rotate("--targets", self.key("targets2", "pub"))
+        os.unlink(self.path("drafts/targets.json"))
+        self.sluice("role", "add", "gates", "--member", self.key("other", "pub"), "--threshold",
+                    "1", "--key", self.key("targets2"))
+        site = self.walk()
+        self.assertEqual(site["root"]["version"], 2)
+        self.assertEqual([r["name"] for r in site["targets"]["delegations"]["roles"]],
+                         ["releases", "gates"])
+
     def test_a_targets_json_that_cannot_follow_holds_the_root_back(self):
         """Signed by the right keys, but refused after the root: boxes would accept nothing."""
         self.rotate("--targets", self.key("targets2"), "--no-publish")
