@@ -81,7 +81,7 @@ UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(UNIT_SRC))
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BIN := $(patsubst %.c,$(B)/%,$(FUZZ_SRC))
 FUZZ_OBJ := $(call obj,tests/fuzz/harness.c $(if $(filter fuzz,$(VARIANT)),,tests/fuzz/replay.c))
-FUZZ_JSON := $(foreach t,client head metadata plan report state tree,$(B)/tests/fuzz/fuzz_$(t))
+FUZZ_JSON := $(foreach t,client files head metadata plan report request state tree,$(B)/tests/fuzz/fuzz_$(t))
 FUZZ_LD = $(if $(filter fuzz,$(VARIANT)),-fsanitize=fuzzer) $(foreach f,$(FUZZ_WRAP),-Wl,--wrap=$(f))
 # What a target plays itself: a process, or a network.
 $(B)/tests/fuzz/fuzz_net: FUZZ_WRAP := fork socketpair kill waitpid

@@ -182,7 +182,7 @@ LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned in
 	if (p.count == 0)
 		return LLVMFuzzerMutate(data, size, max_size);
 	change_one(&p);
-	text = json_dumps(j, JSON_COMPACT);
+	text = json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS);
 	end = start + (size_t)where.position;
 	len = text ? strlen(text) : 0;
 	if (!text || start + len + (size - end) > max_size)
