@@ -1,7 +1,9 @@
 """Yesterday's metadata and firmware, versions driven up, things taken apart and put together anew,
 and what has expired."""
 import copy
+import json
 import os
+import time
 import unittest
 
 from forge import DELEGATED, sealed
@@ -376,6 +378,21 @@ class Expired(Siege):
 
     def test_expired_gates_hold_and_recover(self):
         self.hold_expired("gates")
+
+    def test_releases_that_expire_while_a_box_waits_hold_it(self):
+        """Nothing new has come since: what a box remembers of a site ends with its date, too."""
+        gate = {**self.forger.target("gates/stable.json"), "open": []}
+        gates = self.forger.next("gates")
+        gates["targets"]["gates/stable.json"] = self.forger.serve_target(
+            "gates/stable.json", json.dumps(gate).encode())
+        soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 8))
+        self.forger.publish(gates, {**self.forger.next("releases"), "expires": soon})
+        self.start_agent()
+        self.wait_for_report(lambda r: "is not open yet" in r["detail"], "held by its gate")
+        report = self.wait_for_report(lambda r: r["class"] == "expired", "releases expired")
+        self.assertRegex(report["detail"], "releases metadata, version .* expired at 20")
+        self.assert_untouched()
+        self.assert_mends()
 
     def test_an_expired_snapshot_holds_and_recovers(self):
         self.hold_expired("snapshot")

@@ -181,7 +181,7 @@ MUTANTS = [
     Mutant("a world that expired still stands", POLL,
            "p->world_root == version_of(p, \"root\") && now_s < p->world_until_s;",
            "p->world_root == version_of(p, \"root\");",
-           "attack/test_rollback", "test_expired_releases_hold_and_recover"),
+           "attack/test_rollback", "test_releases_that_expire_while_a_box_waits_hold_it"),
     Mutant("redirects are followed", "agent/http.c",
            "SET(CURLOPT_FOLLOWLOCATION, 0L)", "SET(CURLOPT_FOLLOWLOCATION, 1L)",
            "e2e/test_net", "test_redirects_are_not_followed"),
