@@ -11,6 +11,7 @@ import time
 import unittest
 
 from fleet import wait_until
+from fleet.workspace import clock_preload
 from siege import OLD, Siege
 from spool import is_signed_by, spooled
 
@@ -113,12 +114,15 @@ class NetworkChild(Siege):
     def test_it_hides_what_is_new_until_the_timestamp_expires(self):
         """A stop, say: that is availability, and what the expiry of the timestamp bounds."""
         self.forger.publish(timestamp=lambda signed: signed.update(expires=time.strftime(
-            "%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 6))))
+            "%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 600))))
         old = shutil.copy(self.forger.metadata_path("timestamp.json"), self.folder)
         self.box.script("inhibit.d/10-wait", "exit 1\n")
         self.workspace.stop("stable")
         self.possess("says_nothing_is_new", OLD_TIMESTAMP=old)
         self.wait_for_log("updating: gateway 2.0.0")
+        self.end_agent()
+        self.possess("says_nothing_is_new", OLD_TIMESTAMP=old,
+                     **clock_preload(self.folder, 1200))
         self.wait_for_log("timestamp metadata, version")
         self.assertRegex(self.box.log(), "timestamp metadata, version .* expired at")
         self.assert_no_harm()

@@ -2,6 +2,7 @@
 import copy
 import secrets
 
+from fleet.workspace import clock_preload
 from forge import Key, canonical
 from siege import Siege
 
@@ -82,6 +83,15 @@ class Theft(Siege):
         signed["targets"].update(targets)
         self.forger.publish_as(role, signed)
         self.assert_decides(decision)
+
+    def assert_expires(self, why, after_s):
+        """So much later the box stays as it is, for this reason."""
+        self.box.environ = clock_preload(self.folder, after_s)
+        try:
+            self.assertRegex(self.check(1), why)
+            self.assert_untouched()
+        finally:
+            self.box.environ = {}
 
     def assert_would_update(self):
         self.assertRegex(self.check(), UPDATES)
