@@ -1,5 +1,6 @@
 """The network child against a server that does what no server should (agent/net.h)."""
 import hashlib
+import http.server
 import os
 import shutil
 import signal
@@ -363,12 +364,26 @@ class NetTest(unittest.TestCase):
         self.assertEqual(len(server.requests), 2)
 
     def test_only_https_is_spoken(self):
-        server = self.server()
-        for scheme in ("http", "file", "ftp"):
-            probe = Probe(f"{scheme}://127.0.0.1:{server.port}/", self.folder)
-            self.assert_err(probe.get("plain"), "network")
-            probe.close()
-        self.assertEqual(server.requests, [])
+        asked = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            """It would speak http, if anybody asked."""
+
+            def do_GET(self):
+                asked.append(self.path)
+                self.send_response(200)
+                self.send_header("Content-Length", "5")
+                self.end_headers()
+                self.wfile.write(b"plain")
+
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            for scheme in ("http", "file", "ftp"):
+                probe = Probe(f"{scheme}://127.0.0.1:{server.server_address[1]}/", self.folder)
+                self.assert_err(probe.get("plain"), "network")
+                probe.close()
+            server.shutdown()
+        self.assertEqual(asked, [])
 
     def test_paths_cannot_leave_their_base(self):
         server, probe = self.pair()
