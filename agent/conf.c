@@ -19,6 +19,7 @@ enum value_kind {
 	VALUE_PATH,	/* char *, absolute */
 	VALUE_PLAN,	/* char *, rollouts/NAME.json */
 	VALUE_URL,	/* char *, ends in '/' */
+	VALUE_URLS,	/* char *, several of them with blanks between */
 	VALUE_DURATION, /* uint64_t, seconds */
 	VALUE_COUNT,	/* uint64_t */
 	VALUE_BOOL,	/* bool; no, where it is not said */
@@ -58,6 +59,7 @@ static const struct key KEYS[] = {
 	TEXT("box", "report_key", VALUE_PATH, report_key),
 	TEXT("box", "trust_clock", VALUE_BOOL, trust_clock),
 	TEXT("site", "url", VALUE_URL, site_url),
+	TEXT("site", "mirrors", VALUE_URLS, mirrors),
 	TEXT("site", "report_url", VALUE_URL, report_url),
 	TEXT("site", "ca", VALUE_PATH, tls_ca),
 	TEXT("site", "cert", VALUE_PATH, tls_cert),
@@ -163,7 +165,7 @@ plan_set(char **field, const char *value, struct err *e)
 }
 
 static int
-url_set(char **field, const char *value, struct err *e)
+url_check(const char *value, struct err *e)
 {
 	size_t scheme = strncmp(value, "https://", 8) == 0  ? 8
 			: strncmp(value, "http://", 7) == 0 ? 7
@@ -173,7 +175,23 @@ url_set(char **field, const char *value, struct err *e)
 		value[strlen(value) - 1] != '/' || value[scheme] == 0)
 		return err_set(e, ERR_USAGE,
 			"\"%s\" is not a base URL: https://HOST/ with a / at its end", value);
-	return text_set(field, value, e);
+	return 0;
+}
+
+static int
+urls_check(const char *value, struct err *e)
+{
+	AUTO_FREE char *words = strdup(value);
+	char *rest = NULL;
+
+	if (!words)
+		return err_sys(e, ENOMEM, "reading agent.conf");
+	for (char *word = strtok_r(words, " \t", &rest); word;
+		word = strtok_r(NULL, " \t", &rest)) {
+		if (url_check(word, e) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 static int
@@ -201,7 +219,9 @@ value_set(struct conf *c, const struct key *k, const char *value, struct err *e)
 	case VALUE_PLAN:
 		return plan_set(field, value, e);
 	case VALUE_URL:
-		return url_set(field, value, e);
+		return url_check(value, e) < 0 ? -1 : text_set(field, value, e);
+	case VALUE_URLS:
+		return urls_check(value, e) < 0 ? -1 : text_set(field, value, e);
 	case VALUE_DURATION:
 		if (num_parse_duration(value, k->max, &n, e) < 0)
 			return -1;

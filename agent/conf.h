@@ -32,6 +32,7 @@ struct conf {
 	json_t *tags;	  /* object of strings */
 	char *state_dir;  /* ours alone, 0700: state, metadata, spool */
 	char *site_url;	  /* ends in '/'; or NULL: a box that only installs from files */
+	char *mirrors;	  /* more of them with the same content, blanks between; or NULL */
 	char *report_url; /* ends in '/'; or NULL */
 	char *tls_ca, *tls_cert, *tls_key; /* cert and key may be NULL */
 	char *report_key;		   /* minisign secret key, not encrypted; or NULL */

@@ -126,6 +126,8 @@ site_check(const struct rules *r)
 {
 	const struct conf *c = r->c;
 
+	if (c->mirrors && !c->site_url)
+		return section_error(r, "site", "mirrors needs url, which is asked first");
 	if (c->site_url && !c->plan)
 		return section_error(r, "box", "plan is missing: [site] url needs it");
 	if (!c->tls_cert != !c->tls_key)

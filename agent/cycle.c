@@ -452,6 +452,9 @@ look_for_update(struct cycle *cy)
 	retry_after_s =
 		rc < 0 ? poller_retry_after_s(cy->poller) : net_range_retry_after_s(cy->net);
 	log_warning("%s", e.text);
+	/* A mirror may have good metadata and bad bundles. */
+	if (rc == 0 && (e.class == ERR_NETWORK || e.class == ERR_UNTRUSTED))
+		(void)net_next_site(cy->net);
 	if (rc < 0 && e.class != ERR_NETWORK && e.class != ERR_SYSTEM)
 		say(cy, BOX_HELD, OUTCOME_NONE, NULL, &e, NULL);
 	return pace_retry_ms(&cy->pace, c, retry_after_s);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "agent/http.h"
+#include "agent/site.h"
 #include "agent/wire.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -32,6 +33,7 @@ struct net {
 	const struct conf *conf;
 	int socket; /* -1: there is no child */
 	pid_t pid;
+	size_t site; /* which is asked: 0 for url, then the mirrors */
 	int64_t now_s;
 	uint32_t last_id;
 	bool ready;
@@ -249,15 +251,16 @@ net_pump(struct net *n, int wait_ms)
 	}
 }
 
-static void __attribute__((noreturn)) child_main(int socket, const struct conf *c, int64_t now_s)
+static void __attribute__((noreturn)) child_main(int socket, const struct net *n)
 {
-	struct http_setup setup = {.site_url = c->site_url,
+	const struct conf *c = n->conf;
+	struct http_setup setup = {.site_url = site_url(c, n->site),
 		.report_url = c->report_url,
 		.ca = c->tls_ca,
 		.cert = c->tls_cert,
 		.key = c->tls_key,
 		.stall_s = c->stall_s,
-		.now_s = now_s};
+		.now_s = n->now_s};
 	sigset_t none;
 
 	/* It lives as long as its socket: signals to the process group are for the parent. */
@@ -283,7 +286,7 @@ net_launch(struct net *n, struct err *e)
 		return err_sys(e, errno, "making a socket pair");
 	n->pid = fork();
 	if (n->pid == 0)
-		child_main(pair[1], n->conf, n->now_s);
+		child_main(pair[1], n);
 	(void)close(pair[1]);
 	if (n->pid < 0) {
 		(void)close(pair[0]);
@@ -353,6 +356,26 @@ net_stop(struct net **n)
 	net_kill(*n, &why);
 	free(*n);
 	*n = NULL;
+}
+
+size_t
+net_sites(const struct net *n)
+{
+	return site_count(n->conf);
+}
+
+bool
+net_next_site(struct net *n)
+{
+	size_t count = site_count(n->conf);
+	struct err why;
+
+	if (count < 2)
+		return false;
+	n->site = (n->site + 1) % count;
+	(void)err_set(&why, ERR_NETWORK, "another of the site's servers is asked");
+	net_kill(n, &why);
+	return true;
 }
 
 int

@@ -33,6 +33,13 @@ int net_set_time(struct net *n, int64_t now_s, struct err *e);
 /* What e->errnum says of an ERR_NETWORK beside HTTP statuses, which start at 100. */
 enum { NET_BAD_CERTIFICATE = 1 };
 
+/* Asks the next of the site's servers from now on, [site] url and mirrors in turn; every open
+ * transfer fails. False when there is but one, and nothing happens. */
+bool net_next_site(struct net *n);
+
+/* How many there are. */
+size_t net_sites(const struct net *n);
+
 enum net_base { NET_METADATA, NET_TARGETS, NET_REPORTS };
 
 struct net_request {

@@ -419,17 +419,13 @@ world_stands(const struct poller *p, int64_t now_s)
 	       p->world_root == version_of(p, "root") && now_s < p->world_until_s;
 }
 
-int
-poller_poll(struct poller *p, const struct keep_going *keep_going, const struct world **out,
-	struct err *e)
+static int
+poll_site(struct poller *p, const struct world **out, struct err *e)
 {
 	AUTO_WORLD struct world *w = NULL;
 	const char *role;
 	int64_t now_s;
 
-	p->keep_going = keep_going;
-	p->retry_after_s = -1;
-	net_close(&p->asked);
 	if (refresh(p, e) < 0)
 		return -1;
 	now_s = poller_now_s(p);
@@ -447,6 +443,35 @@ poller_poll(struct poller *p, const struct keep_going *keep_going, const struct 
 	}
 	timestamp_keep(p);
 	*out = p->world;
+	return 0;
+}
+
+/* Whether another server of the site may do better. */
+static bool
+is_of_the_site(const struct err *e)
+{
+	return e->class == ERR_NETWORK || e->class == ERR_UNTRUSTED || e->class == ERR_MALFORMED ||
+	       e->class == ERR_LIMIT || e->class == ERR_EXPIRED;
+}
+
+int
+poller_poll(struct poller *p, const struct keep_going *keep_going, const struct world **out,
+	struct err *e)
+{
+	size_t left = net_sites(p->net);
+
+	p->keep_going = keep_going;
+	p->retry_after_s = -1;
+	net_close(&p->asked);
+	while (poll_site(p, out, e) < 0) {
+		struct err stop;
+
+		if (--left == 0 || !is_of_the_site(e) || keep_going_ask(keep_going, &stop) < 0 ||
+			!net_next_site(p->net))
+			return -1;
+		log_warning("asking a mirror: %s", e->text);
+		p->etag[0] = 0;
+	}
 	return 0;
 }
 

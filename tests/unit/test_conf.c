@@ -191,6 +191,9 @@ missing_words_are_refused_with_their_section(void **state)
 	assert_refused_with("[site]\nurl=https://h/\n", "1", "plan is missing");
 	assert_refused_with("[site]\ncert=/c\n", "12", "need each other");
 	assert_refused_with("[site]\nreport_url=https://h/\n", "12", "report_key");
+	assert_refused_with("[site]\nmirrors=https://h/\n", "12", "mirrors needs url");
+	assert_refused_with(
+		"[site]\nurl=https://h/\nmirrors=https://a/ https://b\n", "14", "base URL");
 	assert_refused("[box]\nid=x\ncompatible=y\nstate_dir=/s\n"
 		       "[slot r]\ntype=file\na=/a\nb=/b\n",
 		"8", "backend is missing");

@@ -43,6 +43,21 @@ adjtimex(struct timex *t)
 	return TIME_ERROR;
 }
 
+/* There is one server. */
+size_t
+net_sites(const struct net *n)
+{
+	(void)n;
+	return 1;
+}
+
+bool
+net_next_site(struct net *n)
+{
+	(void)n;
+	return false;
+}
+
 int
 net_set_time(struct net *n, int64_t now_s, struct err *e)
 {

@@ -1,0 +1,14 @@
+/* The servers of a site, all with the same content: [site] url, and then mirrors. */
+#ifndef SLUICE_AGENT_SITE_H
+#define SLUICE_AGENT_SITE_H
+
+#include "agent/conf.h"
+
+/* How many there are; 1 for a box without a site, too. */
+size_t site_count(const struct conf *c);
+
+/* The base URL of one of them, from 0; NULL without a site, or without memory. What it returns for
+ * a mirror is the caller's to free, and lives as long as the network child, which asks once. */
+const char *site_url(const struct conf *c, size_t number);
+
+#endif
