@@ -275,7 +275,7 @@ token_text(const struct yaml *y, struct fy_token *t, struct buf *out, struct err
 static bool
 span_has(struct span bytes, const char *what)
 {
-	return memmem(bytes.data, bytes.len, what, strlen(what)) != NULL;
+	return bytes.len > 0 && memmem(bytes.data, bytes.len, what, strlen(what)) != NULL;
 }
 
 /* Refuses what libfyaml 0.7.12 reads otherwise than YAML says: it makes an apostrophe too many of

@@ -138,7 +138,8 @@ a_text_of_many_apostrophes_costs_no_memory(void **state)
 static void
 texts_that_the_library_misreads_are_refused(void **state)
 {
-	AUTO_YAML struct yaml *y = parsed("a: 'it''s'\nb: \"x\\\n  y\"\nc: >\n  d\n  e\n");
+	AUTO_YAML struct yaml *y =
+		parsed("a: 'it''s'\nb: \"x\\\n  y\"\nc: >\n  d\n  e\nempty: >\n");
 	const char *text = NULL;
 
 	(void)state;
@@ -148,6 +149,8 @@ texts_that_the_library_misreads_are_refused(void **state)
 	assert_string_equal(text, "xy");
 	assert_int_equal(yaml_text(y, yaml_get(yaml_root(y), "c"), 64, &text, NULL), 0);
 	assert_string_equal(text, "d e\n");
+	assert_int_equal(yaml_text(y, yaml_get(yaml_root(y), "empty"), 64, &text, NULL), 0);
+	assert_string_equal(text, "");
 	refuses("a: 'x''''y'\n", "t.yaml:1:", "apostrophes");
 	refuses("a: 'x''\n  y'\n", "t.yaml:1:", "apostrophes");
 	refuses("a: \"x\\\\\\\n  y\"\n", "t.yaml:1:", "backslashes");
