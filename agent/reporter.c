@@ -124,6 +124,7 @@ reporter_tell_end(struct reporter *reporter, int64_t at_s)
 	if (spool_add_once(&b->conf, b->state, r, &d->seq, &e) < 0) {
 		log_error("report: %s", e.text);
 	} else {
+		reporter->last = event_digest(r);
 		*d = (struct ended){0};
 		if (state_save(b->conf.state_dir, b->state, &e) < 0)
 			log_error("%s", e.text);

@@ -157,6 +157,27 @@ no_power_cut_loses_or_doubles_an_outcome(void **state)
 	}
 }
 
+/* Else nobody would miss a box that falls silent in its second try. */
+static void
+a_try_after_one_that_failed_is_told_anew(void **state)
+{
+	CLEANUP(rig_free) struct rig r;
+	struct reporter reporter = {.box = &r.box};
+	struct pending update = {.release = {.known = true, .name = "gateway", .version = "2.0"}};
+	struct event starting = {.state = BOX_STARTING, .update = &update, .detail = ""};
+
+	rig_in_doubt(&r, *state);
+	give_reports(&r);
+	for (uint64_t i = 0; i < 3; i++) {
+		reporter_say(&reporter, &starting, NOW_S);
+		reporter_say(&reporter, &starting, NOW_S);
+		assert_int_equal(r.s->next_seq, 2 * i + 2);
+		state_end(r.s, &update, OUTCOME_FAILED, ERR_UNTRUSTED, "wrong bytes");
+		reporter_tell_end(&reporter, NOW_S);
+		assert_int_equal(r.s->next_seq, 2 * i + 3);
+	}
+}
+
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, folder_enter_memory, folder_leave)
 
 int
@@ -168,6 +189,7 @@ main(void)
 		IN_FOLDER(who_reaches_it_condemns_the_release),
 		IN_FOLDER(nothing_is_told_in_doubt_and_then_once),
 		IN_FOLDER(no_power_cut_loses_or_doubles_an_outcome),
+		IN_FOLDER(a_try_after_one_that_failed_is_told_anew),
 	};
 
 	return cmocka_run_group_tests_name("doubt", tests, NULL, NULL);
