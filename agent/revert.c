@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "agent/pace.h"
+#include "common/base/clock.h"
 #include "common/base/num.h"
 
 static void
@@ -45,9 +47,20 @@ revert_begin(const struct conf *c, const struct boot_backend *boot, struct state
 	return boot_for(boot, p->tree_only)->go_back(c, side_other(p->target), e);
 }
 
+/* What was in doubt is put off once that is over (doubt.h). The time is not known better here. */
+static void
+put_off(const struct conf *c, struct state *s, const struct failed *past)
+{
+	struct failed f = *past;
+	int64_t wall_s = clock_wall_s();
+
+	f.not_before_s = (wall_s > s->floor_s ? wall_s : s->floor_s) + pace_spaced_s(c, f.tries);
+	state_remember_failed(s, &f);
+}
+
 /* What the fleet is told. Of what was cancelled only the last result says why. */
 static void
-end(struct state *s)
+end(const struct conf *c, struct state *s)
 {
 	const struct pending was = s->pending;
 	enum err_class class = was.unreached  ? ERR_NETWORK
@@ -61,6 +74,8 @@ end(struct state *s)
 		state_end(s, &was, OUTCOME_INCONCLUSIVE, class, f->reason);
 	else
 		state_end(s, &was, OUTCOME_REVERTED, ERR_REFUSED, f->reason);
+	if (f && f->inconclusive && !was.in_doubt)
+		put_off(c, s, f);
 }
 
 int
@@ -73,7 +88,7 @@ revert_finish(const struct conf *c, const struct boot_backend *boot, struct stat
 		return -1;
 	if (current != old)
 		return 0;
-	end(s);
+	end(c, s);
 	return state_save(c->state_dir, s, e);
 }
 

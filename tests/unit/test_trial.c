@@ -1,9 +1,11 @@
 #include "tests/unit/rig.h"
 
 #include "agent/doubt.h"
+#include "agent/pace.h"
 #include "agent/revert.h"
 #include "agent/settle.h"
 #include "agent/trial.h"
+#include "common/base/clock.h"
 
 /* A box that has booted into a new system, which came from a file or over the network. */
 struct scene {
@@ -170,6 +172,11 @@ a_slot_that_cannot_be_read_condemns_nothing(void **state)
 	assert_int_equal(x->rig.s->ended.outcome, OUTCOME_INCONCLUSIVE);
 	assert_int_equal(x->rig.s->ended.class, ERR_SYSTEM);
 	assert_false(x->rig.s->ended.in_doubt);
+	/* Nor is it tried again at once. */
+	f = state_failed(x->rig.s, &x->rig.s->ended.update.release.manifest);
+	assert_non_null(f);
+	assert_in_range(f->not_before_s, clock_wall_s() + (int64_t)x->rig.c->poll_s - 60,
+		clock_wall_s() + pace_spaced_max_s(x->rig.c));
 }
 
 static void
