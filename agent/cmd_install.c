@@ -169,7 +169,7 @@ run(const char *conf_path, int argc, char **argv, struct err *e)
 	(void)signal(SIGINT, on_signal);
 	(void)signal(SIGTERM, on_signal);
 	if (box_lock(&b, e) < 0 || settle(&b.conf, b.boot, b.state, &before, e) < 0 ||
-		file_open_read(o.file, &fd, e) < 0 || verify(&b, &o, fd, &h, e) < 0 ||
+		file_open_regular(o.file, &fd, e) < 0 || verify(&b, &o, fd, &h, e) < 0 ||
 		install(&b, &h, fd, e) < 0)
 		return -1;
 	return finish(&b, &o, e);

@@ -34,7 +34,7 @@ roots_take(struct tuf_client *client, const char *dir, struct err *e)
 			return err_set(e, ERR_LIMIT, "the path %.64s... is too long", dir);
 		if (!file_exists(path))
 			return 0;
-		if (file_read(path, &text, e) < 0)
+		if (file_read_regular(path, &text, e) < 0)
 			return -1;
 		if (tuf_take_root(client, buf_span(&text), e) < 0)
 			return err_context(e, "%s", path);
@@ -89,7 +89,8 @@ targets_take(struct tuf_client *client, const char *dir, struct err *e)
 		return -1;
 	if (!newest.found)
 		return 0;
-	if (path_join(path, sizeof(path), dir, newest.name, e) < 0 || file_read(path, &text, e) < 0)
+	if (path_join(path, sizeof(path), dir, newest.name, e) < 0 ||
+		file_read_regular(path, &text, e) < 0)
 		return -1;
 	return tuf_take_targets(client, buf_span(&text), e) < 0 ? err_context(e, "%s", path) : 0;
 }

@@ -268,6 +268,17 @@ class Refusals(LocalInstall):
             self.assertIn("targets.json", said)
         self.assert_untouched()
 
+    def test_what_is_no_file_holds_up_nobody(self):
+        """A pipe has no end, and whoever waits for it holds the box's lock meanwhile."""
+        os.mkfifo(f"{self.box}/pipe.ota")
+        self.refused(f"{self.box}/pipe.ota", "not a regular file")
+        for name in ("1000.targets.json", "2.root.json"):
+            with tempfile.TemporaryDirectory() as top:
+                os.mkfifo(f"{top}/{name}")
+                said = self.agent("install", self.v1, "--metadata", top, code=1)
+            self.assertIn(f"{name} is not a regular file", said)
+        self.assert_untouched()
+
     def test_a_truncated_bundle(self):
         with open(self.v1, "rb") as f:
             whole = f.read()
