@@ -20,7 +20,7 @@ int spool_add_once(
 	const struct conf *c, struct state *s, struct report *r, uint64_t *seq, struct err *e);
 
 /* PUTs what is kept, oldest first, and deletes what was taken; stops at the first that was not.
- * One that the server refuses for what it is (400, 413) is deleted too, and logged. One that cannot
+ * One that the server refuses for what it is (413) is deleted too, and logged. One that cannot
  * be read, or is no report of this box's, is set aside as spool/damaged (one at a time is kept): it
  * holds up no other. *reply is of the last request; retry_after_s is -1 where none was made. */
 int spool_send(const struct conf *c, struct net *n, const struct keep_going *keep_going,
