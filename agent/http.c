@@ -93,6 +93,13 @@ job_header(const struct job *j, const char *name)
 										     : NULL;
 }
 
+/* What dates in answers are held against. */
+static int64_t
+date_now_s(const struct child *c)
+{
+	return c->now_s < 0 ? -c->now_s : c->now_s;
+}
+
 /* Tells the parent how the server answered, once. */
 static void
 job_say_answer(struct job *j)
@@ -105,7 +112,7 @@ job_say_answer(struct job *j)
 		return;
 	j->answered = true;
 	m.status = (uint32_t)status;
-	m.retry_after_s = header_retry_after_s(job_header(j, "Retry-After"), j->child->now_s);
+	m.retry_after_s = header_retry_after_s(job_header(j, "Retry-After"), date_now_s(j->child));
 	if (etag && strlen(etag) <= WIRE_ETAG_MAX &&
 		header_tag_is_safe(job_header(j, "Date"), job_header(j, "Last-Modified"))) {
 		m.etag = span_str(etag);
@@ -305,6 +312,7 @@ job_set_trust(struct job *j)
 {
 	CURL *easy = j->easy;
 	struct child *c = j->child;
+	long lenient = tls_is_lenient(c->now_s);
 
 	return SET(CURLOPT_PROTOCOLS_STR, "https") && SET(CURLOPT_REDIR_PROTOCOLS_STR, "https") &&
 	       SET(CURLOPT_FOLLOWLOCATION, 0L) && SET(CURLOPT_SSL_VERIFYPEER, 1L) &&
@@ -315,6 +323,8 @@ job_set_trust(struct job *j)
 	       option_blob(easy, CURLOPT_SSLCERT_BLOB, &c->cert) &&
 	       option_blob(easy, CURLOPT_SSLKEY_BLOB, &c->key) &&
 	       SET(CURLOPT_SSL_CTX_FUNCTION, on_tls) && SET(CURLOPT_SSL_CTX_DATA, j) &&
+	       SET(CURLOPT_FORBID_REUSE, lenient) &&
+	       SET(CURLOPT_SSL_SESSIONID_CACHE, 1L - lenient) &&
 	       SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) &&
 	       SET(CURLOPT_SHARE, c->share);
 }

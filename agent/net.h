@@ -19,16 +19,17 @@
 struct net;
 
 /* Starts the child (fork, socketpair). now_s is the effective time that certificates are judged
- * at; net_set_time changes it (NET_ANY_TIME: of any date). Should be called before any descriptor
- * or secret is opened that the child has no business with: it closes the descriptors, but the
- * memory was forked. c is borrowed. ERR_USAGE when agent.conf names no server, the child's error
- * when it cannot read the certificates. */
+ * at; net_set_time changes it (NET_ANY_TIME, NET_SINCE: tls.h). Should be called before any
+ * descriptor or secret is opened that the child has no business with: it closes the descriptors,
+ * but the memory was forked. c is borrowed. ERR_USAGE when agent.conf names no server, the child's
+ * error when it cannot read the certificates. */
 int net_start(const struct conf *c, int64_t now_s, struct net **out, struct err *e);
 void net_stop(struct net **n);
 #define AUTO_NET CLEANUP(net_stop)
 int net_set_time(struct net *n, int64_t now_s, struct err *e);
 
 #define NET_ANY_TIME TLS_ANY_TIME
+#define NET_SINCE(s) TLS_SINCE(s)
 
 /* What e->errnum says of an ERR_NETWORK beside HTTP statuses, which start at 100. */
 enum { NET_BAD_CERTIFICATE = 1 };

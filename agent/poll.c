@@ -199,8 +199,9 @@ is_bad_certificate(const struct err *e)
 
 /* Refreshes, with further tries where the time floor may be what stands in the way of TLS (a stolen
  * timestamp key can vouch for any year; the metadata's own signatures, not TLS, are what the box
- * trusts): by the wall clock, and where that is wrong too and the time is as good as unknown, by
- * none. */
+ * trusts): by the wall clock, and where that is wrong too, and nobody vouches for it, with the
+ * floor as the earliest that it can be: the server's certificate may be newer than all that the box
+ * knew when it was switched off. By no time at all only where it is as good as unknown. */
 static int
 refresh_by_floor(struct poller *p, const struct clocks *now, struct err *e)
 {
@@ -209,9 +210,12 @@ refresh_by_floor(struct poller *p, const struct clocks *now, struct err *e)
 
 	if (rc < 0 && is_bad_certificate(e) && now_s != now->wall_s)
 		rc = refresh_at(p, now->wall_s, now_s, e);
-	if (rc < 0 && is_bad_certificate(e) &&
-		effective_is_unknown(&p->time, p->state, now, tuf_document(p->tuf, "root")))
-		rc = refresh_at(p, NET_ANY_TIME, now_s, e);
+	if (rc < 0 && is_bad_certificate(e) && !now->trusted)
+		rc = refresh_at(p,
+			effective_is_unknown(&p->time, p->state, now, tuf_document(p->tuf, "root"))
+				? NET_ANY_TIME
+				: NET_SINCE(now_s),
+			now_s, e);
 	return rc;
 }
 
@@ -222,7 +226,7 @@ refresh(struct poller *p, struct err *e)
 	struct clocks now = clocks_read(p->conf->trust_clock);
 	struct digest keys;
 	bool dropped;
-	int rc = refresh_by_floor(p, &now, e);
+	int rc = refresh_by_floor(p, &now, e), known;
 
 	keys = tuf_timestamp_keys(p->tuf);
 	dropped = effective_check_keys(&p->time, p->state, &keys);
@@ -232,10 +236,11 @@ refresh(struct poller *p, struct err *e)
 		const json_t *timestamp = tuf_document(p->tuf, "timestamp");
 
 		dropped |= effective_take(&p->time, p->state, timestamp, &keys, &now);
-		/* Whatever else is fetched, and where reports go, is judged by what is known now.
-		 */
-		rc = net_set_time(p->net, effective_now_s(&p->time, p->state, &now), e);
 	}
+	/* Whatever else is fetched, and where reports go, is judged by what is known now. */
+	known = net_set_time(p->net, effective_now_s(&p->time, p->state, &now), rc == 0 ? e : NULL);
+	if (rc == 0)
+		rc = known;
 	if (dropped && state_save(p->conf->state_dir, p->state, rc == 0 ? e : NULL) < 0)
 		return -1;
 	return rc;

@@ -97,7 +97,7 @@ values_hold(const struct wire_message *m)
 {
 	switch (m->type) {
 	case WIRE_TIME:
-		return m->now_s >= 0;
+		return m->now_s != INT64_MIN;
 	case WIRE_REQUEST:
 		return m->base < BASES && !(m->has_range && m->put) &&
 		       (m->has_range ? m->len > 0 && m->len <= INT64_MAX &&
@@ -193,7 +193,7 @@ message_of(const struct raw *r, struct wire_message *m)
 	switch (m->type) {
 	case WIRE_TIME:
 		m->now_s = (int64_t)r->number[0];
-		return r->number[0] <= INT64_MAX;
+		return true;
 	case WIRE_REQUEST:
 		m->base = r->base;
 		m->has_range = r->flags & FLAG_RANGE;

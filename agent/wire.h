@@ -23,7 +23,7 @@ enum {
 
 enum wire_type {
 	/* To the child. */
-	WIRE_TIME = 1, /* now_s: the time that certificates are judged at from now on */
+	WIRE_TIME = 1, /* now_s: the time that certificates are judged at from now on (tls.h) */
 	WIRE_REQUEST,  /* id, base, has_range, put, offset, len, deadline_ms, credit, text, etag,
 			  body */
 	WIRE_CREDIT,   /* id, credit: so many bytes more may be sent */

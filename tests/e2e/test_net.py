@@ -529,6 +529,27 @@ class NetTest(unittest.TestCase):
         stranger = self.probe(self.server(), ca="stranger.pem", now_s=ANY_TIME)
         self.assert_err(stranger.get("plain"), "network", 1, "certificate")
 
+    def test_who_knows_a_time_since_which_takes_certificates_of_a_later_date(self):
+        server = self.server()
+        probe = self.probe(server, now_s=1)
+        self.assertEqual(probe.ask("since", int(time.time()) - 3650 * DAY_S), "ok")
+        self.assert_ok(probe.get("plain"), b"hello")
+        # But none that had ended by then, and none that a stranger has issued.
+        self.assertEqual(probe.ask("since", int(time.time()) + 3650 * DAY_S), "ok")
+        self.assert_err(probe.get("plain"), "network", 1, "certificate")
+        stranger = self.probe(server, ca="stranger.pem", now_s=1)
+        self.assertEqual(stranger.ask("since", 1), "ok")
+        self.assert_err(stranger.get("plain"), "network", 1, "certificate")
+
+    def test_a_connection_made_without_the_time_does_not_outlive_that(self):
+        for lenient in (("time", ANY_TIME), ("since", 1)):
+            server = self.server()
+            probe = self.probe(server, now_s=1)
+            self.assertEqual(probe.ask(*lenient), "ok")
+            self.assert_ok(probe.get("plain"), b"hello")
+            self.assertEqual(probe.ask("time", int(time.time()) - 3650 * DAY_S), "ok")
+            self.assert_err(probe.get("plain"), "network", 1, "certificate")
+
     def test_old_tls_is_refused(self):
         old = self.server(versions=(ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1))
         self.assert_err(self.probe(old).get("plain"), "network")

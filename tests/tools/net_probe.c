@@ -9,6 +9,7 @@
  *   leave PATH OFFSET LEN NAP_MS                     opens a range, takes a little, waits, closes
  *   refuse PATH OFFSET LEN ASKS                      keep_going says no when asked ASKS times
  *   time NOW_S
+ *   since S                                          the time is S or later
  *   child                                            the process id of the network child
  *
  * Each line is answered by one: "ok STATUS BYTES SHA256 ETAG RETRY_AFTER" or "err CLASS ERRNUM
@@ -175,6 +176,12 @@ run(struct probe *p, struct err *e)
 		return do_put(p, e);
 	if (strcmp(word, "time") == 0) {
 		if (net_set_time(p->net, (int64_t)number(p, 1), e) < 0)
+			return -1;
+		(void)puts("ok");
+		return 0;
+	}
+	if (strcmp(word, "since") == 0) {
+		if (net_set_time(p->net, NET_SINCE((int64_t)number(p, 1)), e) < 0)
 			return -1;
 		(void)puts("ok");
 		return 0;

@@ -27,6 +27,7 @@ struct scene {
 static struct repo *served;
 static int64_t wall_s, judged_at_s, certificate_from_s, certificate_to_s;
 static bool any_time_was_asked;
+static int fetches_failing; /* so many more that find a connection and get nothing */
 
 time_t
 time(time_t *out)
@@ -67,6 +68,16 @@ net_set_time(struct net *n, int64_t now_s, struct err *e)
 	return 0;
 }
 
+static bool
+certificate_holds(void)
+{
+	if (judged_at_s == NET_ANY_TIME)
+		return true;
+	if (judged_at_s < 0)
+		return judged_at_s == NET_SINCE(-judged_at_s) && -judged_at_s <= certificate_to_s;
+	return judged_at_s >= certificate_from_s && judged_at_s <= certificate_to_s;
+}
+
 int
 net_fetch(struct net *n, const struct net_request *r, struct buf *out, struct net_reply *reply,
 	const struct keep_going *keep_going, struct err *e)
@@ -75,12 +86,13 @@ net_fetch(struct net *n, const struct net_request *r, struct buf *out, struct ne
 	(void)keep_going;
 	*reply = (struct net_reply){.retry_after_s = -1, .status = 200};
 	any_time_was_asked |= judged_at_s == NET_ANY_TIME;
-	if (judged_at_s != NET_ANY_TIME &&
-		(judged_at_s < certificate_from_s || judged_at_s > certificate_to_s)) {
+	if (!certificate_holds()) {
 		(void)err_set(e, ERR_NETWORK, "the certificate is of another time");
 		e->errnum = NET_BAD_CERTIFICATE;
 		return -1;
 	}
+	if (fetches_failing > 0 && fetches_failing--)
+		return err_set(e, ERR_NETWORK, "no answer");
 	return repo_fetch(served, &served->metadata, r->path, r->max, out, e);
 }
 
@@ -165,6 +177,7 @@ scene_set(void **state)
 	certificate_from_s = REPO_NOW_S - 30 * DAY_S;
 	certificate_to_s = REPO_NOW_S + 60 * DAY_S;
 	any_time_was_asked = false;
+	fetches_failing = 0;
 	sign_at(x->repo, "2027-01-15T08:00:00Z"); /* REPO_NOW_S */
 	start(x);
 	*state = x;
@@ -325,6 +338,41 @@ where_the_time_is_known_certificates_of_another_time_are_refused(void **state)
 	assert_false(any_time_was_asked);
 }
 
+/* It lay on a shelf for half a year, and the server has a new certificate. */
+static void
+a_box_without_a_clock_that_slept_past_a_new_certificate_connects(void **state)
+{
+	struct scene *x = *state;
+	int64_t later_s = REPO_NOW_S + 180 * DAY_S;
+
+	wall_s = NO_CLOCK_S;
+	assert_int_equal(poll_once(x), ERR_NONE); /* without a floor, by no time at all */
+	any_time_was_asked = false;
+	certificate_from_s = later_s - 30 * DAY_S;
+	certificate_to_s = later_s + 60 * DAY_S;
+	repo_expire(x->repo, "timestamp", "2027-07-15T08:00:00Z");
+	sign_at(x->repo, "2027-07-14T08:00:00Z"); /* later_s */
+	start(x);
+	assert_int_equal(poll_once(x), ERR_NONE);
+	assert_int_equal(x->state->floor_s, later_s);
+	assert_false(any_time_was_asked);
+	/* And from here on certificates are judged as ever. */
+	assert_in_range(judged_at_s, later_s, later_s + DAY_S);
+}
+
+static void
+a_try_that_fails_leaves_no_leniency_behind(void **state)
+{
+	struct scene *x = *state;
+
+	wall_s = NO_CLOCK_S;
+	start(x);
+	fetches_failing = 1;
+	assert_int_equal(poll_once(x), ERR_NETWORK);
+	assert_true(any_time_was_asked);
+	assert_int_equal(judged_at_s, NO_CLOCK_S);
+}
+
 #define IN_SCENE(f) cmocka_unit_test_setup_teardown(f, scene_set, scene_clear)
 
 int
@@ -337,6 +385,8 @@ main(void)
 		IN_SCENE(a_box_without_a_clock_recovers_too),
 		IN_SCENE(a_poisoned_floor_stays_as_long_as_its_keys_do),
 		IN_SCENE(where_the_time_is_known_certificates_of_another_time_are_refused),
+		IN_SCENE(a_box_without_a_clock_that_slept_past_a_new_certificate_connects),
+		IN_SCENE(a_try_that_fails_leaves_no_leniency_behind),
 	};
 
 	return cmocka_run_group_tests_name("poll", tests, NULL, NULL);

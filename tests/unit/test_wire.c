@@ -83,6 +83,7 @@ static const struct sample {
 				 .retry_after_s = -1,
 				 .text = {(const uint8_t *)"busy", 4}}},
 	{WIRE_TO_PARENT, {.type = WIRE_END, .id = 0, .class = ERR_SYSTEM, .retry_after_s = -1}},
+	{WIRE_TO_CHILD, {.type = WIRE_TIME, .now_s = -1795359600, .retry_after_s = -1}},
 };
 
 static struct buf
@@ -208,6 +209,7 @@ messages_that_break_the_rules_are_not_sent(void **state)
 	m = samples[5].m, m.body.len = WIRE_DATA_MAX + 1, assert_not_encoded(m);
 	m = samples[6].m, m.class = ERR_UNTRUSTED, assert_not_encoded(m);
 	m = samples[0].m, m.id = 1, assert_not_encoded(m);
+	m = samples[0].m, m.now_s = INT64_MIN, assert_not_encoded(m);
 	m = (struct wire_message){.type = 0}, assert_not_encoded(m);
 	m = (struct wire_message){.type = WIRE_END + 1}, assert_not_encoded(m);
 }
