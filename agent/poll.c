@@ -35,6 +35,7 @@ struct poller {
 	struct tuf_store store;
 	struct tuf_client *tuf;
 	const struct keep_going *keep_going; /* of the poll that runs */
+	bool lenient;			     /* the last refresh needed NET_ANY_TIME or NET_SINCE */
 	int64_t retry_after_s;
 
 	/* timestamp.json as it came last and was good, and as it is being judged. */
@@ -186,6 +187,7 @@ refresh_at(struct poller *p, int64_t tls_s, int64_t now_s, struct err *e)
 	struct tuf_fetcher f = poller_fetcher(p);
 
 	p->timestamp_came = false;
+	p->lenient = tls_is_lenient(tls_s);
 	if (net_set_time(p->net, tls_s, e) < 0)
 		return -1;
 	return tuf_refresh(p->tuf, &f, now_s, e);
@@ -219,6 +221,16 @@ refresh_by_floor(struct poller *p, const struct clocks *now, struct err *e)
 	return rc;
 }
 
+/* Whatever else is fetched, and where reports go, is judged by what is known now. That may still be
+ * before the server's certificate begins. */
+static int
+judge_by_now(const struct poller *p, bool reached, const struct clocks *now, struct err *e)
+{
+	int64_t now_s = effective_now_s(&p->time, p->state, now);
+
+	return net_set_time(p->net, reached && p->lenient ? NET_SINCE(now_s) : now_s, e);
+}
+
 /* The same, and once more where the floor has gone with its keys meanwhile. */
 static int
 refresh(struct poller *p, struct err *e)
@@ -237,8 +249,7 @@ refresh(struct poller *p, struct err *e)
 
 		dropped |= effective_take(&p->time, p->state, timestamp, &keys, &now);
 	}
-	/* Whatever else is fetched, and where reports go, is judged by what is known now. */
-	known = net_set_time(p->net, effective_now_s(&p->time, p->state, &now), rc == 0 ? e : NULL);
+	known = judge_by_now(p, rc == 0, &now, rc == 0 ? e : NULL);
 	if (rc == 0)
 		rc = known;
 	if (dropped && state_save(p->conf->state_dir, p->state, rc == 0 ? e : NULL) < 0)

@@ -80,6 +80,18 @@ class Impostor(AttackCase):
     def test_a_certificate_of_the_future_is_refused(self):
         self.assert_refused(self.make_certificate(clock_s=3 * DAY_S), "not yet valid")
 
+    def test_a_box_that_slept_past_a_new_certificate_connects(self):
+        """It has no clock, and the last day that it knows of lies before the certificate's first:
+        for all it knows it is later than that. It knows what had ended by then."""
+        box = self.box(start=False)
+        self.roll_out()
+        self.check(box)  # in good times
+        self.set_clock(box, 5 * 60 - int(time.time()))
+        self.server.show(*self.make_certificate(clock_s=3 * DAY_S))
+        self.assertIn("no newer timestamp was seen", self.check(box))
+        self.server.show(*self.make_certificate(clock_s=-3 * DAY_S))
+        self.assertIn("certificate has expired", self.check(box, 1))
+
     def test_a_wrong_host_name_is_refused(self):
         self.assert_refused(self.make_certificate(name="IP:127.0.0.2,DNS:localhost"),
                             "does not match|no alternative certificate subject name")
