@@ -39,6 +39,7 @@ extern const struct command cmd_sign;
 extern const struct command cmd_verify;
 extern const struct command cmd_show;
 extern const struct command cmd_rollout;
+extern const struct command cmd_simulate;
 extern const struct command cmd_gate;
 extern const struct command cmd_stop;
 extern const struct command cmd_resume;

@@ -22,6 +22,7 @@ static const struct command *const commands[] = {
 	&cmd_show,
 	&cmd_release,
 	&cmd_rollout,
+	&cmd_simulate,
 	&cmd_gate,
 	&cmd_stop,
 	&cmd_resume,
@@ -35,7 +36,7 @@ static const char exit_codes[] = "Exit codes: 0 done, 1 failed, 2 usage.";
 static void
 usage(FILE *to)
 {
-	(void)fprintf(to, "sluice: signs and rolls out updates for fleets of Linux boxes\n\n"
+	(void)fprintf(to, "sluice: signs and rolls out updates for fleets of Linux boxes\n"
 			  "usage: sluice COMMAND [OPTIONS]\n\n");
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		(void)fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);

@@ -486,15 +486,14 @@ rollout_load(const char *path, struct rollout *out, struct err *e)
 
 /* What a box will do with these bytes. */
 static int
-read_back(const struct rollout *r, struct span bytes, struct err *e)
+read_back(const struct rollout *r, struct span bytes, struct plan *out, struct err *e)
 {
 	AUTO_VERIFIED struct verified v = {0};
-	AUTO_PLAN struct plan p = {0};
 	struct digest sha256 = digest_of(bytes);
 
 	if (verified_by_digest(bytes, r->path, bytes.len, &sha256, &v, e) < 0)
 		return -1;
-	return plan_parse(&v, &p, e);
+	return plan_parse(&v, out, e);
 }
 
 /* The plan's "bundle", for this bundle. NULL without memory. */
@@ -514,11 +513,23 @@ rollout_bind(const struct rollout *r, uint64_t version, const struct rollout_bun
 {
 	AUTO_JSON json_t *doc = json_deep_copy(r->doc);
 	AUTO_BUF struct buf bytes = BUF_INIT(PLAN_BYTES_MAX);
+	AUTO_PLAN struct plan plan = {0};
 
 	if (!doc || json_object_set_new(doc, "version", json_integer((json_int_t)version)) < 0 ||
 		json_object_set_new(doc, "bundle", bundle_json(r, bundle)) < 0)
 		return err_sys(e, ENOMEM, "%s", r->path);
-	if (json_canonical(doc, &bytes, e) < 0 || read_back(r, buf_span(&bytes), e) < 0)
+	if (json_canonical(doc, &bytes, e) < 0 || read_back(r, buf_span(&bytes), &plan, e) < 0)
 		return err_context(e, "%s", r->path);
 	return buf_append(out, bytes.data, bytes.len, e);
+}
+
+int
+rollout_plan(const struct rollout *r, struct plan *out, struct err *e)
+{
+	static const struct rollout_bundle nothing = {.length = 1, .head_length = 1};
+	AUTO_BUF struct buf bytes = BUF_INIT(PLAN_BYTES_MAX);
+
+	if (rollout_bind(r, 1, &nothing, &bytes, e) < 0)
+		return -1;
+	return read_back(r, buf_span(&bytes), out, e);
 }
