@@ -210,6 +210,22 @@ only_a_resume_of_its_own_scope_lifts_a_stop(void **state)
 	assert_verdict(c, VERDICT_UPDATE, "");
 }
 
+/* Else whoever signs a plan's gate could take the id of a stop of everything, and keep it out. */
+static void
+one_id_in_two_gates_is_two_stops(void **state)
+{
+	struct scene *c = *state;
+
+	add_stop(&c->w->gate, ID_1);
+	assert_true(decide_stops(c->w, c->s));
+	add_stop(&c->w->all, ID_1);
+	assert_true(decide_stops(c->w, c->s));
+	assert_int_equal(c->s->stop_count, 2);
+	c->w->plan_resumes = json_pack("[s]", ID_1);
+	assert_true(decide_stops(c->w, c->s));
+	assert_verdict(c, VERDICT_HELD, "gates/all.json");
+}
+
 static void
 a_stop_of_another_plan_is_kept_and_not_obeyed(void **state)
 {
@@ -287,6 +303,8 @@ a_replaced_plan_ends_what_runs(void **state)
 	struct scene *c = *state;
 
 	c->s->pending.plan_version = 2;
+	assert_goes_on(c, "replaced");
+	c->s->pending.plan_version = 4;
 	assert_goes_on(c, "replaced");
 	c->s->pending.plan_version = 3;
 	(void)strcpy(c->s->pending.rollout, "gateway-2.3.9");
@@ -408,6 +426,9 @@ an_inconclusive_release_is_tried_again_a_bounded_number_of_times(void **state)
 
 	state_remember_failed(c->s, &f);
 	assert_verdict(c, VERDICT_HELD, "tried again after");
+	f.not_before_s = c->f.now_s + c->f.put_off_max_s;
+	state_remember_failed(c->s, &f);
+	assert_verdict(c, VERDICT_HELD, "tried again after");
 	/* By a clock that was wrong. */
 	f.not_before_s = c->f.now_s + c->f.put_off_max_s + 1;
 	state_remember_failed(c->s, &f);
@@ -475,6 +496,7 @@ main(void)
 		IN_SCENE(a_stop_beats_a_gate_that_does_not_bind),
 		IN_SCENE(a_stop_stays_when_the_world_forgets_it),
 		IN_SCENE(only_a_resume_of_its_own_scope_lifts_a_stop),
+		IN_SCENE(one_id_in_two_gates_is_two_stops),
 		IN_SCENE(a_stop_of_another_plan_is_kept_and_not_obeyed),
 		IN_SCENE(more_stops_than_fit_still_stop),
 		IN_SCENE(stops_of_plans_no_longer_followed_leave_room),

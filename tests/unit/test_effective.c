@@ -145,6 +145,43 @@ a_floor_goes_with_the_keys_that_vouched_for_it(void **state)
 }
 
 static void
+new_keys_count_their_versions_anew(void **state)
+{
+	AUTO_FREE struct state *s = state_new();
+	struct clocks now = {.wall_s = 12, .boot_ms = 5000};
+	struct effective t = effective_start(s, &now);
+
+	(void)state;
+	/* Nothing is known that could go. */
+	assert_false(effective_check_keys(&t, s, &new_keys));
+	assert_true(take(&t, s, 900, SIGNED_S, &old_keys, &now));
+	t = effective_start(s, &now);
+	assert_true(take(&t, s, 1, SIGNED_S, &new_keys, &now));
+	assert_true(effective_is_fresh(&t, s, &now));
+}
+
+static void
+the_time_is_unknown_from_the_second_in_which_root_expires(void **state)
+{
+	AUTO_FREE struct state *s = state_new();
+	struct clocks now = {.wall_s = 12, .boot_ms = 5000};
+	struct effective t = effective_start(s, &now);
+	char text[CLOCK_TEXT_MAX];
+	AUTO_JSON json_t *root =
+		json_pack("{s:s}", "expires", clock_format(SIGNED_S + HOUR_S, text));
+
+	(void)state;
+	assert_true(effective_is_unknown(&t, s, &now, root));
+	assert_true(take(&t, s, 1, SIGNED_S, &old_keys, &now));
+	now.wall_s = SIGNED_S + HOUR_S - 1;
+	assert_false(effective_is_unknown(&t, s, &now, root));
+	now.wall_s++;
+	assert_true(effective_is_unknown(&t, s, &now, root));
+	now.trusted = true;
+	assert_false(effective_is_unknown(&t, s, &now, root));
+}
+
+static void
 a_timestamp_without_a_date_of_ours_gives_no_floor(void **state)
 {
 	AUTO_FREE struct state *s = state_new();
@@ -200,6 +237,8 @@ main(void)
 		cmocka_unit_test(a_floor_that_another_process_took_is_not_aged_by_our_uptime),
 		cmocka_unit_test(only_a_newer_timestamp_makes_an_untrusted_clock_fresh),
 		cmocka_unit_test(a_floor_goes_with_the_keys_that_vouched_for_it),
+		cmocka_unit_test(new_keys_count_their_versions_anew),
+		cmocka_unit_test(the_time_is_unknown_from_the_second_in_which_root_expires),
 		cmocka_unit_test(a_timestamp_without_a_date_of_ours_gives_no_floor),
 		cmocka_unit_test(a_floor_never_sinks_and_time_goes_on),
 	};
