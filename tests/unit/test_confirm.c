@@ -291,6 +291,66 @@ cut_off_activation_is_cleaned(void **state)
 	assert_int_equal(rig_env(&r).primary, SIDE_A);
 }
 
+/* The state says so already, and the bootloader still boots the old side. */
+static void
+activation_that_never_reached_the_bootloader_is_cleaned(void **state)
+{
+	CLEANUP(rig_free) struct rig r;
+	struct boot_env env;
+	struct err e = ERR_INIT;
+
+	rig_activated(&r, *state);
+	env = rig_env(&r);
+	env.primary = SIDE_A;
+	assert_int_equal(boot_env_save(r.c->boot_file, &env, &e), 0);
+	(void)settled(&r, SETTLED_CLEANED);
+	assert_int_equal(r.s->failed_count, 0);
+}
+
+static void
+every_slot_is_read_before_confirming(void **state)
+{
+	CLEANUP(made_free) struct made rootfs, kernel;
+	struct rig_bundle b = {.version = "2.0", .count = 2, .made = {&rootfs, &kernel}};
+	CLEANUP(rig_free) struct rig r;
+	struct err e = ERR_INIT;
+
+	rig_make(&r, *state,
+		"[slot rootfs]\ntype = file\na = @/a.img\nb = @/b.img\nread_only = yes\n"
+		"[slot kernel]\ntype = file\na = @/a.krn\nb = @/b.krn\nread_only = yes\n"
+		"[health]\ndir = @/health.d\n");
+	rig_slot("a.img");
+	rig_slot("b.img");
+	rig_slot("a.krn");
+	rig_slot("b.krn");
+	assert_int_equal(mkdir("health.d", 0755), 0);
+	made_image(&rootfs, "rootfs", "rootfs", span_of(image, IMAGE_BYTES));
+	made_image(&kernel, "kernel", "kernel", span_of(image, CHUNK_BYTES));
+	rig_write(&r, &b, "x.ota");
+	if (rig_install(&r, "x.ota", NULL, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(install_activate(r.c, r.boot, r.s, &e), 0);
+	rig_power_on(&r, "boot-1");
+	assert_int_equal(check(&r, &e), 0);
+	rig_file("b.krn", "another kernel");
+	assert_int_equal(truncate("b.krn", RIG_SLOT_BYTES), 0);
+	assert_int_equal(check(&r, &e), -1);
+	assert_int_equal(e.class, ERR_UNTRUSTED);
+}
+
+static void
+nothing_is_confirmed_where_nothing_was_activated(void **state)
+{
+	CLEANUP(rig_free) struct rig r;
+	struct err e = ERR_INIT;
+
+	rig_activated(&r, *state);
+	r.s->pending = (struct pending){0};
+	assert_int_equal(check(&r, &e), -1);
+	assert_int_equal(e.class, ERR_REFUSED);
+	assert_non_null(strstr(e.text, "no update waits"));
+}
+
 static void
 inconclusive_tries_are_counted_and_not_held_against_it(void **state)
 {
@@ -401,6 +461,9 @@ deadline_starts_with_the_first_sight_of_each_boot(void **state)
 	assert_int_equal(r.s->pending.boots, 1);
 	assert_false(confirm_is_overdue(r.c, r.s));
 	assert_true(confirm_left_ms(r.c, r.s) <= 900 * 1000);
+	r.s->pending.deadline_s = 60;
+	assert_true(confirm_left_ms(r.c, r.s) <= 60 * 1000);
+	r.s->pending.deadline_s = 0;
 	(void)settled(&r, SETTLED_UNCONFIRMED);
 	assert_int_equal(r.s->pending.boots, 1);
 	r.s->pending.first_seen_boot_ms = clock_boot_ms() - 900 * 1000;
@@ -515,6 +578,9 @@ main(void)
 		IN_FOLDER(cut_off_revert_is_completed),
 		IN_FOLDER(cut_off_confirm_is_completed),
 		IN_FOLDER(cut_off_activation_is_cleaned),
+		IN_FOLDER(activation_that_never_reached_the_bootloader_is_cleaned),
+		IN_FOLDER(nothing_is_confirmed_where_nothing_was_activated),
+		IN_FOLDER(every_slot_is_read_before_confirming),
 		IN_FOLDER(inconclusive_tries_are_counted_and_not_held_against_it),
 		IN_FOLDER(stop_before_the_reboot_cancels_and_condemns_nothing),
 		IN_FOLDER(stop_after_an_inconclusive_try_is_told_as_a_stop),

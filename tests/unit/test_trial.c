@@ -7,6 +7,64 @@
 #include "agent/trial.h"
 #include "common/base/clock.h"
 
+/* The server is played here: what polling gives, poll by poll, the last one for good. */
+enum answered { GOOD_WORLD, SHUT_WORLD, STALE };
+static enum answered answers[2];
+static size_t polls;
+static bool fresh;
+static struct world *shut, *good;
+
+int
+poller_poll(struct poller *p, const struct keep_going *keep_going, const struct world **out,
+	struct err *e)
+{
+	enum answered now = answers[polls > 0];
+
+	(void)p;
+	(void)keep_going;
+	polls++;
+	if (now == STALE)
+		return err_set(e, ERR_EXPIRED, "snapshot metadata expired");
+	*out = now == SHUT_WORLD ? shut : good;
+	return 0;
+}
+
+enum answer
+poller_ask_changed(struct poller *p, struct err *e)
+{
+	(void)p;
+	(void)e;
+	return ANSWER_CHANGED;
+}
+
+bool
+poller_is_fresh(const struct poller *p)
+{
+	(void)p;
+	return fresh;
+}
+
+const char *
+poller_gate_path(const struct poller *p)
+{
+	(void)p;
+	return "gates/stable.json";
+}
+
+int64_t
+poller_now_s(const struct poller *p)
+{
+	(void)p;
+	return 0;
+}
+
+int64_t
+poller_retry_after_s(const struct poller *p)
+{
+	(void)p;
+	return -1;
+}
+
 /* A box that has booted into a new system, which came from a file or over the network. */
 struct scene {
 	struct rig rig;
@@ -62,6 +120,8 @@ scene_clear(void **state)
 	void *folder = x->folder;
 
 	rig_free(&x->rig);
+	world_free(&shut);
+	world_free(&good);
 	free(x);
 	return folder_leave(&folder);
 }
@@ -287,6 +347,105 @@ nobody_waits_for_a_server_past_the_deadline(void **state)
 	assert_int_equal(e.class, ERR_STOPPED);
 }
 
+/* It came over the network, by a plan that is open, and there is a server to ask. */
+static void
+from_network(struct scene *x, enum answered first, enum answered then)
+{
+	static int there;
+
+	x->rig.s->pending.local = false;
+	x->trial.poller = x->lookout.poller = (struct poller *)&there;
+	answers[0] = first;
+	answers[1] = then;
+	polls = 0;
+	fresh = true;
+	shut = world_new("rollouts/stable.json");
+	good = world_new("rollouts/stable.json");
+	assert_true(shut && good);
+	good->has_all = good->has_plan = good->has_bundle = good->has_gate = true;
+	good->listing.manifest_sha256 = x->rig.s->pending.release.manifest;
+	good->gate.has_plan = true;
+	good->gate.open_count = 1;
+	x->rig.c->stop_poll_s = 3600;
+}
+
+static void
+assert_cancelled(struct scene *x)
+{
+	assert_round(x, TRIAL_GIVEN_UP, "missing is shut");
+	assert_true(revert_needs_reboot(x->rig.s));
+	assert_null(state_failed(x->rig.s, &x->rig.s->pending.release.manifest));
+}
+
+static void
+a_healthy_system_under_an_open_gate_is_confirmed(void **state)
+{
+	struct scene *x = *state;
+
+	from_network(x, GOOD_WORLD, GOOD_WORLD);
+	fresh = false;
+	assert_round(x, TRIAL_GOES_ON, "clock is not trusted");
+	fresh = true;
+	assert_round(x, TRIAL_CONFIRMED, "");
+}
+
+static void
+a_stop_takes_a_healthy_system_back_at_once(void **state)
+{
+	struct scene *x = *state;
+
+	from_network(x, SHUT_WORLD, SHUT_WORLD);
+	assert_cancelled(x);
+}
+
+static void
+a_stop_comes_before_what_is_wrong_with_the_system(void **state)
+{
+	struct scene *x = *state;
+	AUTO_CLOSE int fd = open("b", O_RDWR | O_CLOEXEC);
+
+	from_network(x, SHUT_WORLD, SHUT_WORLD);
+	assert_int_equal(pwrite(fd, "X", 1, 100), 1);
+	assert_cancelled(x);
+}
+
+static void
+a_stop_is_asked_for_once_more_before_confirming(void **state)
+{
+	struct scene *x = *state;
+
+	from_network(x, GOOD_WORLD, SHUT_WORLD);
+	assert_cancelled(x);
+	assert_int_equal(polls, 2);
+}
+
+/* The check never ends by itself. */
+static void
+a_stop_ends_the_checks(void **state)
+{
+	struct scene *x = *state;
+
+	from_network(x, GOOD_WORLD, SHUT_WORLD);
+	rig_file("health.d/10-slow", "#!/bin/sh\nexec sleep 600\n");
+	x->rig.c->stop_poll_s = 0;
+	assert_cancelled(x);
+}
+
+static void
+metadata_that_is_not_fresh_condemns_nothing(void **state)
+{
+	struct scene *x = *state;
+	const struct failed *f;
+
+	from_network(x, STALE, STALE);
+	assert_round(x, TRIAL_GOES_ON, "expired");
+	make_overdue(x);
+	assert_round(x, TRIAL_GIVEN_UP, "expired");
+	f = state_failed(x->rig.s, &x->rig.s->pending.release.manifest);
+	assert_non_null(f);
+	assert_true(f->inconclusive);
+}
+
 #define IN_SCENE(f) cmocka_unit_test_setup_teardown(f, scene_set, scene_clear)
 
 int
@@ -306,6 +465,12 @@ main(void)
 		IN_SCENE(the_end_of_the_agent_decides_nothing),
 		IN_SCENE(nobody_waits_for_a_server_past_the_deadline),
 		IN_SCENE(rounds_come_less_often_and_not_after_the_deadline),
+		IN_SCENE(a_healthy_system_under_an_open_gate_is_confirmed),
+		IN_SCENE(a_stop_takes_a_healthy_system_back_at_once),
+		IN_SCENE(a_stop_comes_before_what_is_wrong_with_the_system),
+		IN_SCENE(a_stop_is_asked_for_once_more_before_confirming),
+		IN_SCENE(a_stop_ends_the_checks),
+		IN_SCENE(metadata_that_is_not_fresh_condemns_nothing),
 	};
 
 	return cmocka_run_group_tests_name("trial", tests, NULL, NULL);
