@@ -252,9 +252,6 @@ MUTANTS = [
     Mutant("a gate that cannot be read is none", POLL,
            "if (first.class != ERR_NONE) {", "if (0) {",
            "test_poll", "a_gate_that_cannot_be_read_is_no_world"),
-    Mutant("TLS goes on by the time before", POLL,
-           "rc = net_set_time(p->net, effective_now_s(&p->time, p->state, &now), e);", "rc = 0;",
-           "test_poll", "the_time_that_came_is_the_time_for_tls"),
 
     Mutant("a new system is not asked to stop", "agent/trial.c",
            "if (lookout_ask(t->lookout, &t->box->state->pending, &keep_going, e) < 0)", "if (0)",

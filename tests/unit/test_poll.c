@@ -612,17 +612,6 @@ a_gate_that_cannot_be_read_is_no_world(void **state)
 	assert_int_equal(poll_once(x), ERR_MALFORMED);
 }
 
-/* Targets and reports go by what timestamp.json has just vouched for. */
-static void
-the_time_that_came_is_the_time_for_tls(void **state)
-{
-	struct scene *x = *state;
-
-	wall_s = NO_CLOCK_S;
-	assert_int_equal(poll_once(x), ERR_NONE);
-	assert_in_range(judged_at_s, REPO_NOW_S, REPO_NOW_S + DAY_S);
-}
-
 #define IN_SCENE(f) cmocka_unit_test_setup_teardown(f, scene_set, scene_clear)
 
 int
@@ -646,7 +635,6 @@ main(void)
 		IN_SCENE(a_stop_counts_without_a_plan_and_is_kept_at_once),
 		IN_SCENE(a_stop_that_was_lifted_stays_so_where_plans_cannot_be_read),
 		IN_SCENE(a_gate_that_cannot_be_read_is_no_world),
-		IN_SCENE(the_time_that_came_is_the_time_for_tls),
 	};
 
 	return cmocka_run_group_tests_name("poll", tests, NULL, NULL);
