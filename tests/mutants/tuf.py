@@ -283,4 +283,21 @@ MUTANTS = [
     Mutant("what is remembered is not verified by new keys", MEMORY,
            "if (document_check(*slot, keys, &why) == 0)", "if (1)",
            "test_tuf_search", "a_cached_role_falls_when_its_key_is_taken_away"),
+
+    # Edges.
+    Mutant("a forbidden root is a failure", CLIENT,
+           "(e->errnum == 404 || e->errnum == 403)", "e->errnum == 404",
+           "test_tuf_root", "a_next_root_that_is_forbidden_is_the_end_of_the_chain"),
+    Mutant("an older version than listed is taken", CLIENT,
+           "if (d->version != listed->version)", "if (d->version > listed->version)",
+           "test_tuf_snapshot", "a_snapshot_of_another_version_than_listed_is_refused"),
+    Mutant("the expiry of root is not remembered", CLIENT,
+           "client_note_expiry(c, c->root);", "",
+           "test_tuf_refresh", "the_earliest_expiry_counts_every_top_level_role"),
+    Mutant("the expiry of timestamp is not remembered", CLIENT,
+           "client_note_expiry(c, c->timestamp);", "",
+           "test_tuf_refresh", "the_earliest_expiry_counts_every_top_level_role"),
+    Mutant("the expiry of targets is not remembered", CLIENT,
+           "client_note_expiry(c, c->targets);", "",
+           "test_tuf_refresh", "the_earliest_expiry_counts_every_top_level_role"),
 ]

@@ -320,6 +320,27 @@ the_earliest_expiry_is_known(void **state)
 }
 
 static void
+the_earliest_expiry_counts_every_top_level_role(void **state)
+{
+	struct repo *r = *state;
+	AUTO_TUF struct tuf_client *c = repo_client(r);
+	static const char *const roles[] = {"targets", "snapshot", "timestamp", "root"};
+	static const char *const days[] = {"2027-05-01T00:00:00Z", "2027-04-01T00:00:00Z",
+		"2027-03-01T00:00:00Z", "2027-02-01T00:00:00Z"};
+	struct err e = ERR_INIT;
+	const char *role;
+
+	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
+		repo_expire(r, roles[i], days[i]);
+		repo_bump(r, "root");
+		repo_release(r, "targets");
+		assert_int_equal(tuf_refresh(c, &r->fetcher, REPO_NOW_S, &e), 0);
+		(void)tuf_expires_s(c, &role);
+		assert_string_equal(role, roles[i]);
+	}
+}
+
+static void
 malformed_fields_are_refused(void **state)
 {
 	static const struct {
@@ -432,6 +453,7 @@ main(void)
 		repo_test(a_refresh_may_be_interrupted_anywhere),
 		repo_test(new_targets_keys_void_targets_signed_by_old_ones),
 		repo_test(the_earliest_expiry_is_known),
+		repo_test(the_earliest_expiry_counts_every_top_level_role),
 		repo_test(malformed_fields_are_refused),
 		repo_test(
 			every_prefix_and_flipped_byte_of_a_timestamp_is_refused_or_means_the_same),

@@ -238,6 +238,26 @@ no_answer_for_the_next_root_is_not_the_end_of_the_chain(void **state)
 	assert_int_equal(repo_refresh(r), ERR_NONE);
 }
 
+/* Stores of objects say so of what is not there. */
+static int
+metadata_403(void *arg, const char *path, uint64_t max, struct buf *out, struct err *e)
+{
+	int rc = repo_metadata(arg, path, max, out, e);
+
+	if (rc < 0 && e->errnum == 404)
+		e->errnum = 403;
+	return rc;
+}
+
+static void
+a_next_root_that_is_forbidden_is_the_end_of_the_chain(void **state)
+{
+	struct repo *r = *state;
+
+	r->fetcher.metadata = metadata_403;
+	assert_int_equal(repo_refresh(r), ERR_NONE);
+}
+
 static void
 new_timestamp_keys_undo_a_fast_forward(void **state)
 {
@@ -423,6 +443,7 @@ main(void)
 		repo_test(an_expired_root_is_passed_on_the_way_to_a_newer_one),
 		repo_test(a_root_expires_at_its_second),
 		repo_test(no_answer_for_the_next_root_is_not_the_end_of_the_chain),
+		repo_test(a_next_root_that_is_forbidden_is_the_end_of_the_chain),
 		repo_test(new_timestamp_keys_undo_a_fast_forward),
 		repo_test(taking_one_of_two_timestamp_keys_away_undoes_a_fast_forward_too),
 		repo_test(one_more_timestamp_key_keeps_the_rollback_check),

@@ -48,6 +48,10 @@ a_snapshot_of_another_version_than_listed_is_refused(void **state)
 	repo_bump(r, "timestamp");
 	assert_int_equal(repo_refresh(r), ERR_UNTRUSTED);
 	assert_int_equal(repo_stored(r, "snapshot"), 0);
+	repo_set_version(r, "snapshot", 1);
+	repo_serve(r, "2.snapshot.json", repo_body(r, "snapshot"), KEYS(2));
+	assert_int_equal(repo_refresh(r), ERR_UNTRUSTED);
+	assert_int_equal(repo_stored(r, "snapshot"), 0);
 }
 
 static void
