@@ -71,6 +71,8 @@ text_read(const char *path, char *out, struct err *e)
 		return -1;
 	if (fstat(fd, &st) < 0)
 		return err_sys(e, errno, "looking at %s", path);
+	if (S_ISDIR(st.st_mode))
+		return err_set(e, ERR_USAGE, "%s is a folder, not a key file", path);
 	if (st.st_mode & (S_IRWXG | S_IRWXO))
 		return err_set(e, ERR_REFUSED,
 			"%s can be read or written by others (mode %03o); run `chmod 600 %s`", path,

@@ -172,6 +172,25 @@ a_key_that_others_may_read_is_refused(void **state)
 	}
 }
 
+static void
+a_folder_is_no_key_and_nobody_is_told_to_chmod_it(void **state)
+{
+	AUTO_SECKEY struct seckey *k = NULL;
+	struct err e = ERR_INIT;
+	static const mode_t modes[] = {0755, 0700};
+
+	(void)state;
+	(void)unlink(key_path);
+	assert_int_equal(mkdir(key_path, 0700), 0);
+	for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
+		assert_int_equal(chmod(key_path, modes[i]), 0);
+		assert_int_equal(seckey_load(key_path, NULL, NULL, &k, &e), -1);
+		assert_null(strstr(e.text, "chmod"));
+		assert_non_null(strstr(e.text, "is a folder"));
+	}
+	assert_int_equal(rmdir(key_path), 0);
+}
+
 /* The record of a new key, for tests that change it: encrypted is only marked so. */
 static void
 write_record(const struct minisign_record *r)
@@ -498,6 +517,7 @@ main(void)
 		test(whether_a_key_has_a_passphrase_is_told_without_it),
 		test(a_key_file_is_never_written_over),
 		test(a_wrong_passphrase_is_refused_and_nobody_home_is_said),
+		test(a_folder_is_no_key_and_nobody_is_told_to_chmod_it),
 		test(a_key_that_others_may_read_is_refused),
 		test(kdf_limits_over_minisigns_own_are_refused_before_asking),
 		test(a_key_in_the_clear_has_its_checksum_and_zeros_will_do),
