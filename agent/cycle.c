@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/box.h"
+#include "agent/courier.h"
 #include "agent/decide.h"
 #include "agent/doubt.h"
 #include "agent/head.h"
@@ -19,7 +20,6 @@
 #include "agent/revert.h"
 #include "agent/settle.h"
 #include "agent/signals.h"
-#include "agent/spool.h"
 #include "agent/trial.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -36,8 +36,8 @@ struct cycle {
 	struct lookout lookout;
 	struct reporter reporter;
 	struct trial trial;
-	struct pace pace, report_pace;
-	int64_t reports_not_before_ms;	    /* by the boot clock */
+	struct courier courier;
+	struct pace pace;
 	char reason[REPORT_DETAIL_MAX + 1]; /* of the last decision not to update */
 	bool started;			    /* the wait before the first poll is over */
 };
@@ -65,24 +65,13 @@ say(struct cycle *cy, enum box_state state, enum outcome outcome, const struct p
 		&cy->reporter, &(struct event){state, outcome, update, why, detail}, now_s(cy));
 }
 
-/* Reports go out when they can: the next cycle tries again, and less often while their server says
- * no. */
 static void
 send_reports(struct cycle *cy)
 {
 	struct keep_going keep_going = trial_keep_going(&cy->trial);
-	struct net_reply reply;
-	struct err e;
 
-	if (!cy->net || clock_boot_ms() < cy->reports_not_before_ms)
-		return;
-	if (spool_send(&cy->box.conf, cy->net, &keep_going, &reply, &e) == 0) {
-		cy->report_pace.failures = 0;
-		return;
-	}
-	log_warning("reports wait: %s", e.text);
-	cy->reports_not_before_ms = clock_boot_ms() + pace_retry_ms(&cy->report_pace, &cy->box.conf,
-							      reply.retry_after_s);
+	if (cy->net)
+		courier_send(&cy->courier, &cy->box.conf, cy->net, &keep_going);
 }
 
 static void
@@ -373,7 +362,6 @@ try_new_system(struct cycle *cy)
 		log_warning("not confirmed yet: %s", e.text);
 		return trial_wait_ms(&cy->trial);
 	}
-	cy->trial.rounds = 0;
 	if (end == TRIAL_CONFIRMED) {
 		log_notice("%s %s: confirmed", was.release.name, was.release.version);
 		return pace_next_ms(&cy->pace, &cy->box.conf);
@@ -476,19 +464,6 @@ cycle_connect(struct cycle *cy, struct err *e)
 	return 0;
 }
 
-/* Whether a new system runs that has to be confirmed or left, with a network or without. */
-static bool
-is_on_trial(const struct box *b)
-{
-	const struct pending *p = &b->state->pending;
-	enum side current;
-	struct err e;
-
-	return (p->phase == PHASE_ACTIVATED || p->phase == PHASE_REVERTING) &&
-	       boot_for(b->boot, p->tree_only)->current(&b->conf, &current, &e) == 0 &&
-	       current == p->target;
-}
-
 /* Looks at where the box stands, and takes the next step from there. */
 static int64_t
 cycle_once(struct cycle *cy)
@@ -505,6 +480,8 @@ cycle_once(struct cycle *cy)
 		return pace_retry_ms(&cy->pace, &b->conf, -1);
 	}
 	tell_end(cy);
+	if (s.what != SETTLED_UNCONFIRMED)
+		cy->trial.rounds = 0;
 	switch (s.what) {
 	case SETTLED_INSTALLED:
 		return wait_for_reboot(cy);
@@ -543,7 +520,7 @@ cycle_run(const char *conf_path, struct err *e)
 	/* The network child comes before the lock, the state's descriptors and the report key. A
 	 * new system that cannot even start it must not keep the box by that. */
 	if (cycle_open(conf_path, &cy, e) < 0 ||
-		(cycle_connect(&cy, e) < 0 && !is_on_trial(&cy.box)))
+		(cycle_connect(&cy, e) < 0 && !trial_is_on(&cy.box)))
 		return -1;
 	log_notice("%s follows %s at %s", cy.box.conf.id,
 		cy.box.conf.plan ? cy.box.conf.plan : "no plan",

@@ -67,7 +67,7 @@ ask_patience(void *arg, struct err *e)
 }
 
 static bool
-has_what_was_lacking(const struct box *b, struct poller *poller, const struct patience *p)
+reaches_server(struct poller *poller, const struct patience *p)
 {
 	struct keep_going keep_going = {ask_patience, (void *)(uintptr_t)p};
 	const struct world *w;
@@ -79,7 +79,7 @@ has_what_was_lacking(const struct box *b, struct poller *poller, const struct pa
 		log_warning("%s", e.text);
 		return false;
 	}
-	return b->state->ended.class == ERR_NETWORK || poller_is_fresh(poller);
+	return true;
 }
 
 int
@@ -92,7 +92,7 @@ doubt_poll(const struct box *b, struct poller *poller, const struct keep_going *
 
 	if (begin(b, &began, e) < 0)
 		return -1;
-	reached = !began && has_what_was_lacking(b, poller, &patience);
+	reached = !began && reaches_server(poller, &patience);
 	if (!reached && (keep_going_ask(until_term, &term) < 0 || left_ms(b) > 0)) {
 		*wait_ms = next_ms(b, poller ? poller_retry_after_s(poller) : -1);
 		return 0;

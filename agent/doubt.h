@@ -1,8 +1,10 @@
-/* A release that was left for lack of network or freshness: was it the release, or the world?
+/* A release that was left because no server ever answered it: was it the release, or the world?
  *
  * The old system finds out: if it reaches the server promptly, the new one should have, and the
  * release is held to have failed. If it does not, nothing is known, and the release is tried again
- * later, a bounded number of times. */
+ * later, a bounded number of times. Any answer at all, a refusal as well, shows that the new
+ * system's network works: of that, and of metadata that is not fresh, there is no doubt, and it is
+ * inconclusive at once. */
 #ifndef SLUICE_AGENT_DOUBT_H
 #define SLUICE_AGENT_DOUBT_H
 
@@ -19,8 +21,7 @@ bool doubt_is_open(const struct state *s);
 
 /* One try; *wait_ms is when to call it again, at random as all polls are. The time of [health]
  * prompt runs in each boot from the first call in it, which does not poll yet. poller may be NULL.
- * Ends it, and saves that, when the server was reached (and what it says is fresh, where that was
- * what the new system lacked) or the time is over. */
+ * Ends it, and saves that, when the server was reached or the time is over. */
 int doubt_poll(const struct box *b, struct poller *poller, const struct keep_going *until_term,
 	int64_t *wait_ms, struct err *e);
 

@@ -71,6 +71,16 @@ header_retry_after_s(const char *text, int64_t now_s)
 }
 
 bool
+header_tag_fits(const char *tag, size_t max)
+{
+	if (!tag || strlen(tag) > max)
+		return false;
+	while (*tag >= 0x20 && *tag <= 0x7e)
+		tag++;
+	return *tag == 0;
+}
+
+bool
 header_tag_is_safe(const char *date, const char *last_modified)
 {
 	int64_t date_s, changed_s;

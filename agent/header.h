@@ -3,6 +3,7 @@
 #define SLUICE_AGENT_HEADER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Whether a Content-Range (or NULL) is "bytes FIRST-LAST/..." for exactly these len bytes. */
@@ -11,6 +12,9 @@ bool header_range_fits(const char *text, uint64_t offset, uint64_t len);
 /* Retry-After, seconds or a date, in seconds from now_s: at most NET_RETRY_AFTER_MAX_S; -1 where
  * text is NULL, in the past or neither. */
 int64_t header_retry_after_s(const char *text, int64_t now_s);
+
+/* Whether an entity tag (or NULL) has at most max bytes, and printable ASCII only. */
+bool header_tag_fits(const char *tag, size_t max);
 
 /* Whether an entity tag of an answer can be told from that of a later change. Servers make tags of
  * the size and the second of the last change (nginx does), so a file that was changed in the second

@@ -113,14 +113,9 @@ job_say_answer(struct job *j)
 	j->answered = true;
 	m.status = (uint32_t)status;
 	m.retry_after_s = header_retry_after_s(job_header(j, "Retry-After"), date_now_s(j->child));
-	if (etag && strlen(etag) <= WIRE_ETAG_MAX &&
-		header_tag_is_safe(job_header(j, "Date"), job_header(j, "Last-Modified"))) {
+	if (header_tag_fits(etag, WIRE_ETAG_MAX) &&
+		header_tag_is_safe(job_header(j, "Date"), job_header(j, "Last-Modified")))
 		m.etag = span_str(etag);
-		for (size_t i = 0; i < m.etag.len; i++) {
-			if (m.etag.data[i] < 0x20 || m.etag.data[i] > 0x7e)
-				m.etag.len = 0;
-		}
-	}
 	child_say(j->child, &m);
 }
 
@@ -444,6 +439,7 @@ child_begin(struct child *c, const struct wire_message *m)
 static int
 job_judge(struct job *j, CURLcode code, struct err *e)
 {
+	curl_off_t agreed_us = 0;
 	long status = job_status(j);
 
 	if (j->err.class != ERR_NONE) {
@@ -460,7 +456,10 @@ job_judge(struct job *j, CURLcode code, struct err *e)
 	if (code != CURLE_OK) {
 		(void)err_set(e, ERR_NETWORK, "%s: %s", j->path,
 			j->curl_text[0] ? j->curl_text : curl_easy_strerror(code));
-		e->errnum = code == CURLE_PEER_FAILED_VERIFICATION ? NET_BAD_CERTIFICATE : 0;
+		(void)curl_easy_getinfo(j->easy, CURLINFO_APPCONNECT_TIME_T, &agreed_us);
+		e->errnum = code == CURLE_PEER_FAILED_VERIFICATION ? NET_BAD_CERTIFICATE
+			    : agreed_us > 0			   ? NET_SILENT_SERVER
+								   : 0;
 		return -1;
 	}
 	if (j->has_range && status != 304)

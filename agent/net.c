@@ -2,16 +2,11 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent/http.h"
+#include "agent/net_child.h"
 #include "agent/site.h"
 #include "agent/wire.h"
 #include "common/base/clock.h"
@@ -23,7 +18,7 @@ enum { HTTP_TOO_MANY = 429, HTTP_UNAVAILABLE = 503 };
 
 /* The child keeps deadlines and the stall limit itself; a child that does not is given this much
  * longer. */
-enum { GRACE_MS = 15 * 1000, START_MS = 20 * 1000, SEND_MS = 20 * 1000, ASK_MS = 500 };
+enum { GRACE_MS = 15 * 1000, START_MS = 20 * 1000, ASK_MS = 500 };
 
 /* What is taken in one go: a child that never falls silent must not keep its parent from looking
  * at the clock and at signals. */
@@ -39,7 +34,7 @@ struct net {
 	bool ready;
 	bool worked;	/* one child or another was ready once */
 	struct err why; /* why the child is gone */
-	uint64_t received;
+	uint64_t received, answers;
 	int64_t range_retry_after_s;
 	struct net_transfer *open[NET_REQUESTS_MAX];
 	uint8_t packet[WIRE_BYTES_MAX];
@@ -82,9 +77,7 @@ net_kill(struct net *n, const struct err *why)
 	n->socket = -1;
 	n->ready = false;
 	n->why = *why;
-	(void)kill(n->pid, SIGKILL);
-	while (waitpid(n->pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	net_child_end(n->pid);
 	for (size_t i = 0; i < NET_REQUESTS_MAX; i++) {
 		if (n->open[i])
 			transfer_fail(n->open[i], why);
@@ -150,6 +143,7 @@ transfer_answer(struct net_transfer *t, const struct wire_message *m, struct err
 	if (t->reply.status != 0)
 		return err_set(e, ERR_MALFORMED, "a second answer to one request");
 	t->reply.status = (long)m->status;
+	t->net->answers++;
 	t->reply.retry_after_s =
 		m->retry_after_s > NET_RETRY_AFTER_MAX_S ? NET_RETRY_AFTER_MAX_S : m->retry_after_s;
 	if (t->has_range && (m->status == HTTP_TOO_MANY || m->status == HTTP_UNAVAILABLE))
@@ -191,6 +185,8 @@ transfer_end(struct net_transfer *t, const struct wire_message *m, struct err *e
 	if (m->class == ERR_NONE)
 		return 0;
 	end_error(m, &t->err);
+	if (m->errnum == NET_SILENT_SERVER)
+		t->net->answers++;
 	/* Where no range is asked for, the server may have more than is taken. Nothing else that a
 	 * child says is wrong is held against what it was to fetch. */
 	if (m->class != ERR_SYSTEM && (m->class != ERR_LIMIT || t->has_range))
@@ -251,52 +247,6 @@ net_pump(struct net *n, int wait_ms)
 	}
 }
 
-static void __attribute__((noreturn)) child_main(int socket, const struct net *n)
-{
-	const struct conf *c = n->conf;
-	struct http_setup setup = {.site_url = site_url(c, n->site),
-		.report_url = c->report_url,
-		.ca = c->tls_ca,
-		.cert = c->tls_cert,
-		.key = c->tls_key,
-		.stall_s = c->stall_s,
-		.now_s = n->now_s};
-	sigset_t none;
-
-	/* It lives as long as its socket: signals to the process group are for the parent. */
-	(void)signal(SIGTERM, SIG_IGN);
-	(void)signal(SIGINT, SIG_IGN);
-	(void)signal(SIGHUP, SIG_IGN);
-	(void)signal(SIGPIPE, SIG_IGN);
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	(void)prctl(PR_SET_NAME, "sluice-net");
-	if (dup2(socket, 3) < 0 || close_range(4, ~0U, 0) < 0)
-		_exit(1);
-	http_run(3, &setup);
-}
-
-static int
-net_launch(struct net *n, struct err *e)
-{
-	struct timeval patience = {.tv_sec = SEND_MS / 1000};
-	int pair[2];
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return err_sys(e, errno, "making a socket pair");
-	n->pid = fork();
-	if (n->pid == 0)
-		child_main(pair[1], n);
-	(void)close(pair[1]);
-	if (n->pid < 0) {
-		(void)close(pair[0]);
-		return err_sys(e, errno, "starting the network process");
-	}
-	n->socket = pair[0];
-	(void)setsockopt(n->socket, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-	return 0;
-}
-
 /* Makes sure that there is a child, and that it works. */
 static int
 net_revive(struct net *n, struct err *e)
@@ -307,7 +257,7 @@ net_revive(struct net *n, struct err *e)
 		net_pump(n, 0);
 	if (n->socket >= 0)
 		return 0;
-	if (net_launch(n, e) < 0)
+	if (net_child_start(n->conf, n->site, n->now_s, &n->pid, &n->socket, e) < 0)
 		return -1;
 	while (n->socket >= 0 && !n->ready && clock_boot_ms() < until_ms)
 		net_pump(n, ASK_MS);
@@ -579,6 +529,12 @@ net_fetch(struct net *n, const struct net_request *r, struct buf *out, struct ne
 	if (got < 0)
 		out->len = before;
 	return got < 0 ? -1 : 0;
+}
+
+uint64_t
+net_answers(const struct net *n)
+{
+	return n->answers;
 }
 
 uint64_t

@@ -32,7 +32,11 @@ int net_set_time(struct net *n, int64_t now_s, struct err *e);
 #define NET_SINCE(s) TLS_SINCE(s)
 
 /* What e->errnum says of an ERR_NETWORK beside HTTP statuses, which start at 100. */
-enum { NET_BAD_CERTIFICATE = 1 };
+enum {
+	NET_BAD_CERTIFICATE = 1,
+	NET_SILENT_SERVER, /* TLS was agreed on, and no answer came */
+	NET_TOO_LATE,	   /* keep_going says that the time for an answer is over (trial.h) */
+};
 
 /* Asks the next of the site's servers from now on, [site] url and mirrors in turn; every open
  * transfer fails. False when there is but one, and nothing happens. */
@@ -104,6 +108,10 @@ int64_t net_range_retry_after_s(const struct net *n);
 
 /* The child's process id, or -1 while there is none. For memory figures and tests. */
 pid_t net_pid(const struct net *n);
+
+/* How many answers came, of any status, and handshakes after which none did: more than before means
+ * that a server was reached meanwhile. */
+uint64_t net_answers(const struct net *n);
 
 /* All bytes that the child took and sent, TLS and headers not counted. */
 uint64_t net_bytes_received(const struct net *n);

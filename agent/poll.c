@@ -175,6 +175,12 @@ poller_gate_path(const struct poller *p)
 	return p->gate_path;
 }
 
+uint64_t
+poller_answers(const struct poller *p)
+{
+	return net_answers(p->net);
+}
+
 int64_t
 poller_retry_after_s(const struct poller *p)
 {

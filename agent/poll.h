@@ -34,6 +34,9 @@ int poller_poll(struct poller *p, const struct keep_going *keep_going, const str
 /* The gate of the plan that this box follows; "" without one. */
 const char *poller_gate_path(const struct poller *p);
 
+/* How often a server answered so far (net_answers). */
+uint64_t poller_answers(const struct poller *p);
+
 /* What the server asked for when the last poll failed with 429 or 503; -1: nothing. */
 int64_t poller_retry_after_s(const struct poller *p);
 

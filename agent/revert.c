@@ -39,8 +39,9 @@ revert_begin(const struct conf *c, const struct boot_backend *boot, struct state
 		p->release.name, p->release.version, why);
 	s->pending.phase = PHASE_REVERTING;
 	s->pending.cancelled = how == REVERT_CANCEL || how == REVERT_BY_HAND;
-	s->pending.in_doubt = how == REVERT_UNREACHED || how == REVERT_STALE;
 	s->pending.unreached = how == REVERT_UNREACHED;
+	s->pending.in_doubt = how == REVERT_UNREACHED && !p->answered;
+	s->pending.stale = how == REVERT_STALE;
 	/* First what is remembered: with only the switch done, nobody would know why. */
 	if (state_save(c->state_dir, s, e) < 0)
 		return -1;
@@ -63,9 +64,7 @@ static void
 end(const struct conf *c, struct state *s)
 {
 	const struct pending was = s->pending;
-	enum err_class class = was.unreached  ? ERR_NETWORK
-			       : was.in_doubt ? ERR_EXPIRED
-					      : ERR_SYSTEM;
+	enum err_class class = was.unreached ? ERR_NETWORK : was.stale ? ERR_EXPIRED : ERR_SYSTEM;
 	const struct failed *f = was.cancelled ? NULL : state_failed(s, &was.release.manifest);
 
 	if (!f)
@@ -74,8 +73,12 @@ end(const struct conf *c, struct state *s)
 		state_end(s, &was, OUTCOME_INCONCLUSIVE, class, f->reason);
 	else
 		state_end(s, &was, OUTCOME_REVERTED, ERR_REFUSED, f->reason);
-	if (f && f->inconclusive && !was.in_doubt)
+	if (f && f->inconclusive && !s->ended.in_doubt) {
+		(void)snprintf(s->last_result, sizeof(s->last_result),
+			"%s %s: inconclusive: %.768s", was.release.name, was.release.version,
+			f->reason);
 		put_off(c, s, f);
+	}
 }
 
 int

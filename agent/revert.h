@@ -10,9 +10,10 @@
 /* What is remembered of the release that is given up. */
 enum revert {
 	REVERT_CONDEMN,	  /* it failed here: not tried again until a plan says a higher attempt */
-	REVERT_UNREACHED, /* for lack of network: counted, and held against it if the old system
-			   * then reaches the server promptly (doubt.h) */
-	REVERT_STALE,	  /* for lack of freshness: likewise, if the old system then finds it */
+	REVERT_UNREACHED, /* for lack of network: counted, and held against it only if no server
+			   * ever answered it and the old system then reaches one promptly
+			   * (doubt.h) */
+	REVERT_STALE,	  /* for lack of freshness: counted, not held against it */
 	REVERT_INCONCLUSIVE, /* for what is this box's own fault: counted, not held against it */
 	REVERT_CANCEL,	     /* a stop or a withdrawal: nothing */
 	REVERT_BY_HAND, /* a person said no before it started: not tried again, as if it had failed,

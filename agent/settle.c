@@ -107,6 +107,9 @@ reverting(struct scene *x, struct err *e)
 		return -1;
 	if (p->phase == PHASE_REVERTING)
 		x->out->what = SETTLED_GOING_BACK;
+	else if (x->s->ended.outcome == OUTCOME_INCONCLUSIVE && !x->s->ended.in_doubt)
+		(void)snprintf(x->out->detail, sizeof(x->out->detail), "inconclusive: %.768s",
+			x->s->ended.detail);
 	return 0;
 }
 

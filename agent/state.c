@@ -147,6 +147,8 @@ read_pending(const json_t *j, struct pending *out, struct err *e)
 		return -1;
 	out->in_doubt = json_is_true(json_object_get(j, "in_doubt"));
 	out->unreached = json_is_true(json_object_get(j, "unreached"));
+	out->answered = json_is_true(json_object_get(j, "answered"));
+	out->stale = json_is_true(json_object_get(j, "stale"));
 	if (out->phase != PHASE_NONE && !out->release.known)
 		return err_set(e, ERR_MALFORMED, "an update under way without its release");
 	return 0;
@@ -362,14 +364,15 @@ static json_t *
 pending_json(const struct pending *p)
 {
 	return json_pack("{s:s, s:s, s:b, s:o, s:b, s:s, s:s, s:I, s:I, s:I, s:s, s:I, s:s, s:I, "
-			 "s:b, s:b, s:b}",
+			 "s:b, s:b, s:b, s:b, s:b}",
 		"phase", PHASE_NAMES[p->phase], "target", side_name(p->target), "tree_only",
 		(int)p->tree_only, "release", release_json(&p->release), "local", (int)p->local,
 		"rollout", p->rollout, "wave", p->wave, "plan_version", (json_int_t)p->plan_version,
 		"attempt", (json_int_t)p->attempt, "deadline_s", (json_int_t)p->deadline_s,
 		"boot_id", p->boot_id, "first_seen_boot_ms", (json_int_t)p->first_seen_boot_ms,
 		"seen_boot_id", p->seen_boot_id, "boots", (json_int_t)p->boots, "cancelled",
-		(int)p->cancelled, "in_doubt", (int)p->in_doubt, "unreached", (int)p->unreached);
+		(int)p->cancelled, "in_doubt", (int)p->in_doubt, "unreached", (int)p->unreached,
+		"answered", (int)p->answered, "stale", (int)p->stale);
 }
 
 static json_t *
@@ -504,7 +507,8 @@ state_end(struct state *s, const struct pending *update, enum outcome outcome, e
 	struct ended d = {.outcome = outcome, .class = class, .update = *update};
 
 	(void)snprintf(d.detail, sizeof(d.detail), "%s", detail);
-	d.in_doubt = outcome == OUTCOME_INCONCLUSIVE && update->in_doubt;
+	/* Other agents doubted what was only stale, too. */
+	d.in_doubt = outcome == OUTCOME_INCONCLUSIVE && update->in_doubt && update->unreached;
 	s->ended = d;
 	s->pending = (struct pending){0};
 }

@@ -48,9 +48,11 @@ struct pending {
 	int64_t first_seen_boot_ms; /* boot clock when this boot of it was first seen; 0: not yet */
 	char seen_boot_id[BOOT_ID_MAX + 1]; /* which boot that was */
 	uint64_t boots;			    /* how many boots of it were seen */
+	bool answered;			    /* a server answered the new system in its trial */
 	bool cancelled; /* PHASE_REVERTING: by a stop or a withdrawal, and held against nobody */
-	bool in_doubt;	/* PHASE_REVERTING: for lack of freshness or network only (doubt.h), */
-	bool unreached; /* and of network: no server answered */
+	bool unreached; /* PHASE_REVERTING: for lack of network, */
+	bool in_doubt;	/* and no server ever answered (doubt.h) */
+	bool stale;	/* PHASE_REVERTING: for lack of freshness */
 };
 
 /* How an update ended, until its report is in the spool: written together with the end itself, so

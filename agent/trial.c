@@ -16,9 +16,11 @@ ask_deadline(void *arg, struct err *e)
 
 	if (until_term.ask(until_term.arg, e) < 0)
 		return -1;
-	if (confirm_is_overdue(&t->box->conf, t->box->state))
-		return err_set(e, ERR_NETWORK, "no answer before the deadline");
-	return 0;
+	if (!confirm_is_overdue(&t->box->conf, t->box->state))
+		return 0;
+	(void)err_set(e, ERR_NETWORK, "no answer before the deadline");
+	e->errnum = NET_TOO_LATE;
+	return -1;
 }
 
 struct keep_going
@@ -27,10 +29,8 @@ trial_keep_going(struct trial *t)
 	return (struct keep_going){ask_deadline, t};
 }
 
-/* Fresh metadata, fetched from the new system, and nothing in it that speaks against this update.
- */
 static int
-check_world(struct trial *t, struct err *e)
+ask_world(struct trial *t, struct err *e)
 {
 	struct keep_going keep_going = trial_keep_going(t);
 
@@ -45,6 +45,38 @@ check_world(struct trial *t, struct err *e)
 			"the clock is not trusted, and no newer timestamp was seen since the "
 			"start");
 	return 0;
+}
+
+/* A server that answers, whatever it says, shows that the new system's network works. That has to
+ * outlive the way back; what cannot be saved now is saved with it. */
+static void
+note_answer(struct trial *t)
+{
+	struct pending *p = &t->box->state->pending;
+	struct err e;
+
+	if (p->answered || !t->poller || poller_answers(t->poller) == t->answers)
+		return;
+	p->answered = true;
+	if (state_save(t->box->conf.state_dir, t->box->state, &e) < 0)
+		log_warning("%s", e.text);
+}
+
+/* Fresh metadata, fetched from the new system, and nothing in it that speaks against this update.
+ * That the deadline cut a poll off hides no reason that was known before. */
+static int
+check_world(struct trial *t, struct err *e)
+{
+	int rc = ask_world(t, e);
+
+	note_answer(t);
+	if (rc == 0)
+		t->why = ERR_INIT;
+	else if (e->class != ERR_NETWORK || e->errnum != NET_TOO_LATE)
+		t->why = *e;
+	else if (t->why.class != ERR_NONE)
+		*e = t->why;
+	return rc;
 }
 
 /* Going back is for the same reason, told apart only in what is remembered. */
@@ -138,7 +170,10 @@ trial_round(struct trial *t, enum trial_end *end, struct err *e)
 	int rc;
 
 	*end = TRIAL_GOES_ON;
-	t->rounds++;
+	if (t->rounds++ == 0) {
+		t->why = ERR_INIT;
+		t->answers = t->poller ? poller_answers(t->poller) : 0;
+	}
 	lookout_start(t->lookout, &b->state->pending, b->conf.stop_poll_s);
 	rc = look(t, &judge, e);
 	if (*t->lookout->ending)
@@ -149,6 +184,18 @@ trial_round(struct trial *t, enum trial_end *end, struct err *e)
 		return -1;
 	*end = TRIAL_CONFIRMED;
 	return 0;
+}
+
+bool
+trial_is_on(const struct box *b)
+{
+	const struct pending *p = &b->state->pending;
+	enum side current;
+	struct err e;
+
+	return (p->phase == PHASE_ACTIVATED || p->phase == PHASE_REVERTING) &&
+	       boot_for(b->boot, p->tree_only)->current(&b->conf, &current, &e) == 0 &&
+	       current == p->target;
 }
 
 int64_t

@@ -19,8 +19,10 @@ struct trial {
 	struct box *box;
 	struct poller *poller; /* NULL: a box without a server */
 	struct lookout *lookout;
-	unsigned rounds;     /* that went by without an end */
+	unsigned rounds;     /* that went by without an end; 0 starts a trial anew */
 	struct digest right; /* the release whose slots were found to be right in this boot */
+	uint64_t answers;    /* of servers, before the first round */
+	struct err why;	     /* what last spoke against confirming, but for the deadline */
 };
 
 /* One round. *e says why it goes on or was given up. -1: neither could be done (or SIGTERM). */
@@ -29,6 +31,9 @@ int trial_round(struct trial *t, enum trial_end *end, struct err *e);
 /* Fails past the deadline of the trial that runs, if one does, and for SIGTERM: for whatever waits
  * for a server meanwhile. */
 struct keep_going trial_keep_going(struct trial *t);
+
+/* Whether a new system runs that has to be confirmed or left, with a network or without. */
+bool trial_is_on(const struct box *b);
 
 /* How long to wait before the next. */
 int64_t trial_wait_ms(const struct trial *t);

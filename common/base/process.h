@@ -17,9 +17,7 @@ struct process {
 		*output; /* where its standard output goes, up to output->max; NULL: our stderr */
 	int64_t timeout_ms; /* then its whole process group is killed */
 	/* Asked all the while, or NULL. When it says no, the group gets SIGTERM, and SIGKILL what
-	 * is left of it once the program itself has ended (a shell does at once: one whose commands
-	 * need their time traps it) or PROCESS_GRACE_MS are over; the answer's error is the result.
-	 */
+	 * is left of it after PROCESS_GRACE_MS; the answer's error is the result. */
 	const struct keep_going *keep_going;
 	/* It stays in our process group, so that it may ask a person at our terminal (the kernel
 	 * stops whoever reads there from another group). After timeout_ms it alone is killed. */

@@ -1,5 +1,6 @@
 """The first boot of a new system: unhealthy, cut off, or just fine."""
 import os
+import shutil
 import unittest
 
 from fleet.case import NEW, OLD, FleetCase
@@ -81,6 +82,31 @@ class Trial(FleetCase):
         self.settle(4)
         self.assert_runs(box, OLD, other_side_boots=False)
         self.assertEqual(self.workspace.outcomes(box.name), ["reverted"])
+
+    def outage_of_ours(self, directives):
+        """Ours while the new system is on trial, and over as soon as the box goes back."""
+        box = self.box(start=False)
+        self.roll_out(deadline="4s")
+        good, bad, now = (self.workspace.path("nginx", name)
+                          for name in ("good.conf", "bad.conf", "sluice.conf"))
+        shutil.copy(now, good)
+        self.nginx.set(directives)
+        shutil.copy(now, bad)
+        shutil.copy(good, now)
+        box.script("can-boot", f'[ "$1" = {box.other_side()} ] && cp {bad} {now} || '
+                   f'cp {good} {now}\nkill -HUP {self.nginx.process.pid}\nsleep 0.5\n')
+        box.start()
+        report = self.wait_for_outcome(box, "inconclusive", timeout_s=60)
+        self.assertTrue(box.status()["failed"][0]["inconclusive"])
+        self.assertNotIn("reverted", self.workspace.outcomes(box.name))
+        return report
+
+    def test_a_server_that_refuses_the_new_system_condemns_nothing(self):
+        report = self.outage_of_ours("return 503;")
+        self.assertIn("503", report["detail"])
+
+    def test_a_server_that_shakes_hands_and_hangs_up_condemns_nothing(self):
+        self.outage_of_ours("return 444;")
 
     def test_without_a_clock_a_timestamp_of_this_boot_starts_and_confirms(self):
         box = self.box(start=False)

@@ -71,6 +71,20 @@ who_reaches_no_server_in_time_knows_nothing(void **state)
 	assert_int_equal(f->tries, 1);
 }
 
+/* An agent of another version may have gone back for that, and doubted it. */
+static void
+of_what_was_only_stale_there_is_no_doubt(void **state)
+{
+	CLEANUP(rig_free) struct rig r;
+	struct pending was;
+
+	rig_in_doubt(&r, *state);
+	was = r.s->ended.update;
+	was.unreached = false;
+	state_end(r.s, &was, OUTCOME_INCONCLUSIVE, ERR_EXPIRED, "expired");
+	assert_false(doubt_is_open(r.s));
+}
+
 static void
 the_time_runs_in_each_boot_anew(void **state)
 {
@@ -185,6 +199,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_FOLDER(who_reaches_no_server_in_time_knows_nothing),
+		IN_FOLDER(of_what_was_only_stale_there_is_no_doubt),
 		IN_FOLDER(the_time_runs_in_each_boot_anew),
 		IN_FOLDER(who_reaches_it_condemns_the_release),
 		IN_FOLDER(nothing_is_told_in_doubt_and_then_once),

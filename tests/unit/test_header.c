@@ -66,12 +66,25 @@ a_tag_made_in_the_second_of_the_change_is_not_safe(void **state)
 	assert_true(header_tag_is_safe(at, "yesterday"));
 }
 
+static void
+a_tag_is_short_and_printable(void **state)
+{
+	(void)state;
+	assert_true(header_tag_fits("\"a b~\"", 6));
+	assert_false(header_tag_fits("\"a b~\"", 5));
+	assert_false(header_tag_fits("a\x1f", 6));
+	assert_false(header_tag_fits("a\x7f", 6));
+	assert_false(header_tag_fits("\xe9", 6));
+	assert_false(header_tag_fits(NULL, 6));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(content_range_is_exactly_what_was_asked),
 		cmocka_unit_test(retry_after_is_seconds_or_a_date_and_capped),
+		cmocka_unit_test(a_tag_is_short_and_printable),
 		cmocka_unit_test(a_tag_made_in_the_second_of_the_change_is_not_safe),
 	};
 

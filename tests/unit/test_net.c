@@ -74,6 +74,15 @@ act(int socket, const char *name, const struct wire_message *m)
 		(void)send(socket, "\xff\xff\xff\xff", 4, 0);
 	if (strcmp(name, "fails in strange words") == 0)
 		end(socket, id, ERR_NETWORK, "line\nbreak \x1b[31m \xff");
+	if (strcmp(name, "only agrees on TLS") == 0)
+		tell(socket, (struct wire_message){.type = WIRE_END,
+				     .id = id,
+				     .class = ERR_NETWORK,
+				     .errnum = NET_SILENT_SERVER});
+	if (strcmp(name, "is refused") == 0) {
+		answer(socket, id, 503);
+		end(socket, id, ERR_NETWORK, "the server answered 503");
+	}
 	if (strcmp(name, "passes an error off as success") == 0) {
 		answer(socket, id, 404);
 		end(socket, id, ERR_NONE, "");
@@ -290,6 +299,30 @@ a_failure_is_told_in_printable_words(void **state)
 }
 
 static void
+whatever_a_server_says_is_an_answer(void **state)
+{
+	static const struct {
+		const char *name;
+		uint64_t answers;
+	} all[] = {{"is honest", 1}, {"is refused", 1}, {"only agrees on TLS", 1},
+		{"fails in strange words", 0}, {"dies", 0}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+		AUTO_BUF struct buf out = BUF_INIT(100);
+		AUTO_NET struct net *n = NULL;
+		struct conf c;
+		struct err e = ERR_INIT;
+
+		n = start(&c, all[i].name);
+		assert_int_equal(net_answers(n), 0);
+		(void)net_fetch(n, &range, &out, NULL, NULL, &e);
+		if (net_answers(n) != all[i].answers)
+			fail_msg("a child that %s", all[i].name);
+	}
+}
+
+static void
 a_child_that_cannot_start_says_why(void **state)
 {
 	struct conf c = {.site_url = (char *)(uintptr_t) "cannot start",
@@ -414,6 +447,7 @@ main(void)
 		cmocka_unit_test(a_file_over_its_limit_is_refused_by_the_parent_too),
 		cmocka_unit_test(messages_for_nobody_are_passed_over),
 		cmocka_unit_test(a_failure_is_told_in_printable_words),
+		cmocka_unit_test(whatever_a_server_says_is_an_answer),
 		cmocka_unit_test(a_child_that_cannot_start_says_why),
 		cmocka_unit_test(a_child_cannot_blame_what_it_fetches),
 		cmocka_unit_test(a_child_that_cannot_start_again_is_a_network_error),

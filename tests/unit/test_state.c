@@ -41,9 +41,11 @@ state_fill(struct state *s)
 		.first_seen_boot_ms = 77,
 		.seen_boot_id = "two",
 		.boots = 2,
+		.answered = true,
 		.cancelled = true,
+		.unreached = true,
 		.in_doubt = true,
-		.unreached = true};
+		.stale = true};
 	s->ended = (struct ended){.outcome = OUTCOME_INCONCLUSIVE,
 		.class = ERR_NETWORK,
 		.update = s->pending,

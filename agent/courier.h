@@ -1,0 +1,23 @@
+/* Takes the reports of the spool to their server, at its pace. */
+#ifndef SLUICE_AGENT_COURIER_H
+#define SLUICE_AGENT_COURIER_H
+
+#include <stdint.h>
+
+#include "agent/conf.h"
+#include "agent/net.h"
+#include "agent/pace.h"
+#include "common/base/keep_going.h"
+
+/* All zero at first. */
+struct courier {
+	struct pace pace;
+	int64_t not_before_ms; /* by the boot clock */
+};
+
+/* Reports go out when they can: what does not waits for another call, and less often while their
+ * server says no. keep_going as in net.h. */
+void courier_send(struct courier *c, const struct conf *conf, struct net *n,
+	const struct keep_going *keep_going);
+
+#endif
