@@ -232,6 +232,7 @@ refresh(struct tuf_client *c, const struct tuf_fetcher *f)
 		fuzz_check_err(&e);
 		return false;
 	}
+	fuzz_deep();
 	for (size_t i = 0; i < 4; i++)
 		MUST(tuf_document(c, roles[i]));
 	MUST(tuf_expires_s(c, &role) > now_s && role[0]);

@@ -29,6 +29,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct err e = ERR_INIT;
 
 	if (conf_load(path, &c, &e) == 0) {
+		fuzz_deep();
 		check_conf(&c);
 	} else {
 		fuzz_check_err(&e);

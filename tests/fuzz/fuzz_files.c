@@ -105,6 +105,8 @@ read_list(struct span text, const struct payload *p, bool *whole)
 		fuzz_check_err(&e);
 	else
 		MUST(w.bytes == p->size && w.at == text.len);
+	if (!more && w.count > 0)
+		fuzz_deep();
 	return w.count;
 }
 
@@ -139,6 +141,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	p.members[MEMBER_FILES] = (struct member){true, size, p.digest};
 	count = read_list(text, &p, &whole);
 	MUST(read_list(text, &p, &again) == count && again == whole);
+	if (whole) {
+		p.size++;
+		(void)read_list(text, &p, &again);
+		MUST(!again);
+		p.size--;
+	}
 	if (whole && p.size > 0) {
 		p.size--;
 		(void)read_list(text, &p, &again);

@@ -231,6 +231,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (read_local(buf_span(&file), &local)) {
 		MUST(read_target(span_of(file.data, head), &target));
 		MUST(digest_equal(&local, &target));
+		fuzz_deep();
 		read_host(buf_span(&file));
 	} else {
 		(void)read_target(span_of(file.data, head), &target);

@@ -16,6 +16,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	/* One text fits one range at most, and there is only one way to say it up to the total. */
 	if (header_range_fits(first, offset, len)) {
+		fuzz_deep();
 		MUST(len > 0 && offset <= UINT64_MAX - len);
 		MUST(!header_range_fits(first, offset + 1, len));
 		MUST(!header_range_fits(first, offset, len + 1));

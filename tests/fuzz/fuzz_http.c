@@ -2,10 +2,11 @@
  * libcurl as the child sets it up, but without TLS. What the child says to its parent follows the
  * rules of wire.h all the same.
  *
- * Input: how to ask (a byte: 1 range, 2 PUT, 4 If-None-Match, and a count of requests in bits 4 and
- * 5), 2 bytes offset, 2 bytes length; then what the server says on each connection, separated by
- * lines of "%%". curl_easy_setopt() and _exit() are replaced (see Makefile): the one hands out one
- * end of a socket pair with the answer in it, the other must not be called. */
+ * Input: how to ask (a byte: 1 range, 2 PUT, 4 If-None-Match, a count of requests in bits 4 and 5,
+ * 64 for 40 000 bytes more behind each answer), 2 bytes offset, 2 bytes length; then what the
+ * server says on each connection, separated by lines of "%%". curl_easy_setopt() and _exit() are
+ * replaced (see Makefile), and so is connect(): a connection is one end of a socket pair with the
+ * answer in it, and _exit() must not be called. */
 #include <curl/curl.h>
 #include <errno.h>
 #include <poll.h>
@@ -23,12 +24,22 @@
 
 #undef curl_easy_setopt
 
-enum { RANGE = 1, PUT = 2, CONDITIONAL = 4, CONNECTIONS_MAX = 8, PATIENCE_MS = 15000 };
+enum {
+	RANGE = 1,
+	PUT = 2,
+	CONDITIONAL = 4,
+	MORE = 64,
+	MORE_BYTES = 40000,
+	CONNECTIONS_MAX = 8,
+	PATIENCE_MS = 15000,
+	GRANT_MS = 3
+};
 
 /* The server, in the child's thread; the lock is for the input, which the main thread changes. */
 static struct {
 	pthread_mutex_t lock;
 	struct span says;
+	bool more;
 	int ends[CONNECTIONS_MAX]; /* its ends of the connections of this input */
 	size_t count;
 } server = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -47,6 +58,7 @@ __wrap__exit(int status)
 static curl_socket_t
 on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
+	static const uint8_t more[MORE_BYTES];
 	struct span part;
 	int pair[2];
 
@@ -61,19 +73,23 @@ on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 		return CURL_SOCKET_BAD;
 	}
 	(void)send(pair[1], part.data, part.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (server.more)
+		(void)send(pair[1], more, sizeof(more), MSG_DONTWAIT | MSG_NOSIGNAL);
 	(void)shutdown(pair[1], SHUT_WR);
 	server.ends[server.count++] = pair[1];
 	(void)pthread_mutex_unlock(&server.lock);
 	return pair[0];
 }
 
-static int
-on_opened(void *arg, curl_socket_t socket, curlsocktype purpose)
+/* Stands before the C library's for libcurl, too: what on_open gives is connected already. (The
+ * answer CURL_SOCKOPT_ALREADY_CONNECTED would say so, but libcurl 7.88 does not listen to it.) */
+int
+connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t len)
 {
-	(void)arg;
-	(void)socket;
-	(void)purpose;
-	return CURL_SOCKOPT_ALREADY_CONNECTED;
+	(void)fd;
+	(void)address;
+	(void)len;
+	return 0;
 }
 
 CURLcode
@@ -92,10 +108,8 @@ __wrap_curl_easy_setopt(CURL *easy, CURLoption option, ...)
 	else
 		rc = __real_curl_easy_setopt(easy, option, va_arg(args, void *));
 	va_end(args);
-	if (option == CURLOPT_URL) {
+	if (option == CURLOPT_URL)
 		(void)__real_curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
-		(void)__real_curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_opened);
-	}
 	return rc;
 }
 
@@ -112,16 +126,16 @@ child_main(void *arg)
 }
 
 /* Waits for the child to say something, whatever signals come. */
-static void
-wait_for_child(int socket)
+static bool
+child_speaks(int socket, int wait_ms)
 {
 	struct pollfd fd = {.fd = socket, .events = POLLIN};
 	int n;
 
 	do
-		n = poll(&fd, 1, PATIENCE_MS);
+		n = poll(&fd, 1, wait_ms);
 	while (n < 0 && errno == EINTR);
-	MUST(n == 1);
+	return n == 1;
 }
 
 /* One child for all inputs: it has no way to end but its process. */
@@ -140,11 +154,14 @@ child_socket(void)
 	(void)signal(SIGPIPE, SIG_IGN);
 	MUST(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
 	MUST(pthread_create(&thread, NULL, child_main, &pair[1]) == 0);
-	wait_for_child(pair[0]);
+	MUST(child_speaks(pair[0], PATIENCE_MS));
 	MUST(wire_receive(pair[0], WIRE_TO_PARENT, packet, &m, &got, &e) == 0 && got);
 	MUST(m.type == WIRE_READY);
 	return pair[0];
 }
+
+/* All that the server says, whatever is left of it. */
+static struct span input;
 
 /* One request, from the parent's side. */
 struct exchange {
@@ -164,19 +181,24 @@ say(int socket, const struct wire_message *m)
 }
 
 static void
-hear_data(struct exchange *x, int socket, const struct wire_message *m)
+hear_data(struct exchange *x, const struct wire_message *m)
 {
 	MUST(x->status == 200 || x->status == 206);
 	MUST(!x->request->put && m->body.len <= x->credit);
 	x->credit -= m->body.len;
 	x->taken += m->body.len;
 	MUST(x->taken <= x->request->len);
-	if (x->credit < WIRE_DATA_MAX) {
-		say(socket, &(struct wire_message){.type = WIRE_CREDIT,
-				    .id = x->request->id,
-				    .credit = WIRE_DATA_MAX});
-		x->credit += WIRE_DATA_MAX;
-	}
+}
+
+/* A 206 counts only when it says that it is the range that was asked for. */
+static bool
+range_was_said(const struct wire_message *r)
+{
+	char text[64];
+
+	(void)snprintf(text, sizeof(text), "bytes %llu-%llu/", (unsigned long long)r->offset,
+		(unsigned long long)(r->offset + r->len - 1));
+	return memmem(input.data, input.len, text, strlen(text)) != NULL;
 }
 
 static void
@@ -189,14 +211,16 @@ hear_end(struct exchange *x, const struct wire_message *m)
 		MUST(m->text.len > 0);
 		return;
 	}
+	fuzz_deep();
 	MUST(x->status >= 200 && x->status < 400);
+	MUST(!r->has_range || x->status != 206 || range_was_said(r));
 	MUST(x->status != 304 || r->etag.len > 0);
 	MUST(!r->put || x->status < 300);
 	MUST(!r->has_range || x->status == 304 || x->taken == r->len);
 }
 
 static void
-hear(struct exchange *x, int socket, const struct wire_message *m)
+hear(struct exchange *x, const struct wire_message *m)
 {
 	MUST(m->id == x->request->id);
 	switch (m->type) {
@@ -205,12 +229,21 @@ hear(struct exchange *x, int socket, const struct wire_message *m)
 		x->status = m->status;
 		break;
 	case WIRE_DATA:
-		hear_data(x, socket, m);
+		hear_data(x, m);
 		break;
 	default:
 		MUST(m->type == WIRE_END);
 		hear_end(x, m);
 	}
+}
+
+/* Only when the child has been silent for a while: it has to wait for this. */
+static void
+grant(struct exchange *x, int socket)
+{
+	say(socket, &(struct wire_message){
+			    .type = WIRE_CREDIT, .id = x->request->id, .credit = WIRE_DATA_MAX});
+	x->credit += WIRE_DATA_MAX;
 }
 
 static void
@@ -226,20 +259,23 @@ ask(const struct wire_message *request)
 		struct wire_message m;
 		bool got = false;
 
-		wait_for_child(socket);
+		if (x.credit < WIRE_DATA_MAX && !child_speaks(socket, GRANT_MS))
+			grant(&x, socket);
+		MUST(child_speaks(socket, PATIENCE_MS));
 		MUST(wire_receive(socket, WIRE_TO_PARENT, packet, &m, &got, &e) == 0);
 		if (got)
-			hear(&x, socket, &m);
+			hear(&x, &m);
 	}
 }
 
 static void
-server_set(struct span says)
+server_set(struct span says, bool more)
 {
 	(void)pthread_mutex_lock(&server.lock);
 	while (server.count > 0)
 		(void)close(server.ends[--server.count]);
 	server.says = says;
+	server.more = more;
 	(void)pthread_mutex_unlock(&server.lock);
 }
 
@@ -264,11 +300,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)child_socket();
 	if (m.has_range)
 		m.offset = place & 0xffff;
-	server_set(in);
+	input = in;
+	server_set(in, how & MORE);
 	for (int i = (how >> 4) % 4; i >= 0; i--) {
 		m.id = ++id ? id : ++id;
 		ask(&m);
 	}
-	server_set(span_of(NULL, 0));
+	server_set(span_of(NULL, 0), false);
 	return 0;
 }

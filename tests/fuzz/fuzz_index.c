@@ -20,6 +20,14 @@ payload_of(struct span index, enum payload_kind kind)
 	return p;
 }
 
+static bool
+all_zero(const struct digest *d)
+{
+	static const struct digest zero;
+
+	return digest_equal(d, &zero);
+}
+
 /* From the first entry to the last; every entry that is given out is written as it was read. */
 static int
 walk(struct index_reader *r, const struct payload *p, struct span index)
@@ -43,10 +51,13 @@ walk(struct index_reader *r, const struct payload *p, struct span index)
 		plain += c.size;
 		stored += c.stored_size;
 		MUST(c.size > 0 && plain <= p->size && stored <= p->members[MEMBER_DATA].size);
+		MUST(c.store != CHUNK_ZERO_RUN || (all_zero(&c.plain) && all_zero(&c.stored)));
+		MUST(c.store != CHUNK_RAW || digest_equal(&c.plain, &c.stored));
 		MUST(c.store == CHUNK_ZERO_RUN || (c.size <= CHUNK_BYTES && c.stored_size > 0));
 		index_put_entry(entry, &c);
 		MUST(memcmp(entry, was, sizeof(entry)) == 0);
 	}
+	fuzz_deep();
 	MUST(n == index_entries(r) && plain == p->size && stored == p->members[MEMBER_DATA].size);
 	return 0;
 }

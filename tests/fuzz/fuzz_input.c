@@ -71,6 +71,8 @@ tarball(struct span bytes)
 		return;
 	}
 	MUST(fstat(t.spool, &st) == 0);
+	if (t.count > 0)
+		fuzz_deep();
 	for (size_t i = 0; i < t.count; i++) {
 		check_item(&t, i);
 		MUST(t.items[i]->offset + t.items[i]->size <= (uint64_t)st.st_size ||

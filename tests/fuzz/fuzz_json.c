@@ -48,6 +48,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		MUST(!j && strncmp(e.text, "input: byte ", 12) == 0);
 		return 0;
 	}
+	fuzz_deep();
 	check_canonical(j);
 	check_pretty(j);
 	return 0;

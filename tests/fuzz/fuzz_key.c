@@ -46,6 +46,7 @@ key_made(const json_t *key)
 	MUST(pubkey_parse(key, &k, &e) == 0 && pubkey_equal(k, k));
 	MUST(pubkey_id(key, id, &e) == 0 && pubkey_id(key, again, &e) == 0);
 	MUST(strcmp(id, again) == 0);
+	fuzz_deep();
 }
 
 static void

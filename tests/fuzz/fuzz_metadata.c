@@ -51,6 +51,7 @@ read_as(struct span bytes, enum document_type type)
 		return false;
 	}
 	MUST(d->type == type && d->length == bytes.len);
+	fuzz_deep();
 	ask(d);
 	return true;
 }

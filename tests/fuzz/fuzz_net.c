@@ -232,6 +232,7 @@ parent_read(struct asked *a)
 	if (n > 0) {
 		a->got += (uint64_t)n;
 		MUST(a->got <= a->max);
+		fuzz_deep();
 	} else if (n == 0) {
 		MUST(net_reply_of(a->transfer)->status < 400);
 		MUST(!a->has_range || a->got == a->max);

@@ -11,6 +11,7 @@ check_report(const struct report *r, const json_t *body)
 	AUTO_JSON json_t *built = NULL;
 	struct err e = ERR_INIT;
 
+	fuzz_deep();
 	MUST(report_build(r, &built, &e) == 0);
 	/* Times have more than one spelling. */
 	MUST(json_object_set(built, "at", json_object_get(body, "at")) == 0);

@@ -67,6 +67,7 @@ summarise(const struct change *c)
 		fuzz_check_err(&e);
 		return;
 	}
+	fuzz_deep();
 	MUST(first.len > 0);
 	check_printable(buf_str(&first), first.len);
 	MUST(summary_write(c, good, &names, now_s, &second, &e) == 0);

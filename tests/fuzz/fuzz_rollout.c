@@ -30,6 +30,7 @@ compile_plan(struct span text)
 		MUST(!r.doc);
 		return;
 	}
+	fuzz_deep();
 	bundle.sha256 = bundle.head_sha256 = digest_of(span_str("bundle"));
 	MUST(rollout_bind(&r, 1, &bundle, &first, &e) == 0);
 	MUST(rollout_bind(&r, 1, &bundle, &second, &e) == 0);

@@ -50,6 +50,7 @@ state(struct span text)
 		fuzz_check_err(&e);
 		return;
 	}
+	fuzz_deep();
 	MUST(s.failed_count <= FAILED_MAX && s.stop_count <= STOPS_MAX);
 	MUST(phase_name(s.pending.phase)[0]);
 	MUST(state_save(fuzz_folder(), &s, &e) == 0);

@@ -217,6 +217,7 @@ build(const char *path, const char *fresh, const struct made *m)
 		fuzz_check_err(&e);
 		return;
 	}
+	fuzz_deep();
 	MUST(tree_check(fresh, &list, NULL, &same, &why, &e) == 0);
 	if (!same)
 		(void)fprintf(stderr, "%s\n", why.text);

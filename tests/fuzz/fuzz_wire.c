@@ -30,6 +30,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			continue;
 		}
 		taken++;
+		fuzz_deep();
 		check_message(&m, packet);
 	}
 	MUST(taken <= 1);

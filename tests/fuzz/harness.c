@@ -17,6 +17,20 @@ must_have(const char *file, int line, const char *what)
 	abort();
 }
 
+static uint64_t deep;
+
+void
+fuzz_deep(void)
+{
+	deep++;
+}
+
+uint64_t
+fuzz_deep_count(void)
+{
+	return deep;
+}
+
 /* Seed, then public key. The seeds are 0x50 to 0x53, 32 times: nobody's secrets. */
 static const char *const key_pairs[FUZZ_KEYS] = {
 	"5050505050505050505050505050505050505050505050505050505050505050"

@@ -27,6 +27,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 	} while (0)
 void must_have(const char *file, int line, const char *what) __attribute__((noreturn));
 
+/* Called where an input was accepted: a corpus of which nothing gets there tests nothing, and the
+ * driver of make test says how often it was. */
+void fuzz_deep(void);
+uint64_t fuzz_deep_count(void);
+
 /* The keys that seal inputs: always the same, so that a corpus can name them. */
 enum { FUZZ_KEYS = 4 };
 const struct signer *fuzz_signer(size_t i);

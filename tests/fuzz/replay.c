@@ -1,7 +1,8 @@
 /* The driver of a fuzz target where there is no libFuzzer: every file of a corpus as it is, and
  * then changed a number of times, always in the same ways.
  *
- *     fuzz_NAME [-c CHANGES] FILE|FOLDER...        prints how many inputs it ran
+ *     fuzz_NAME [-c CHANGES] FILE|FOLDER...        prints how many inputs it ran,
+ *                                                    and how often one was accepted
  */
 #include <dirent.h>
 #include <errno.h>
@@ -179,6 +180,7 @@ main(int argc, char **argv)
 	if (rc < 0)
 		(void)fprintf(stderr, "replay: %s\n", e.text);
 	else
-		(void)printf("%llu inputs\n", (unsigned long long)r.inputs);
+		(void)printf("%llu inputs, %llu deep\n", (unsigned long long)r.inputs,
+			(unsigned long long)fuzz_deep_count());
 	return rc < 0;
 }

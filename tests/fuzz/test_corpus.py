@@ -25,14 +25,15 @@ def corpus(target):
 
 
 def replay(target, *args):
-    """Runs a target's driver in a folder of its own, and returns how many inputs it took."""
+    """Runs a target's driver in a folder of its own: (inputs, how often one was accepted)."""
     with tempfile.TemporaryDirectory(prefix="sluice-fuzz-") as folder:
         done = subprocess.run([os.path.join(BUILD, "tests/fuzz", f"fuzz_{target}"), *args],
                               cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               errors="replace", timeout=TIMEOUT_S)
     if done.returncode != 0:
         raise AssertionError(f"{target} ended with {done.returncode}\n{done.stderr[-4000:]}")
-    return int(re.fullmatch(r"(\d+) inputs\n", done.stdout).group(1))
+    found = re.fullmatch(r"(\d+) inputs, (\d+) deep\n", done.stdout)
+    return int(found.group(1)), int(found.group(2))
 
 
 class Corpora(unittest.TestCase):
@@ -52,8 +53,9 @@ class Corpora(unittest.TestCase):
 def replays(target):
     def test(self):
         files = len(os.listdir(corpus(target)))
-        self.assertEqual(replay(target, "-c", str(CHANGES), corpus(target)),
-                         files * (CHANGES + 1))
+        inputs, deep = replay(target, "-c", str(CHANGES), corpus(target))
+        self.assertEqual(inputs, files * (CHANGES + 1))
+        self.assertGreater(deep, 0, "nothing in the corpus is accepted any more")
     return test
 
 
