@@ -462,6 +462,9 @@ job_judge(struct job *j, CURLcode code, struct err *e)
 								   : 0;
 		return -1;
 	}
+	/* libcurl lets some lines pass that only begin like HTTP. */
+	if (!j->answered)
+		return err_set(e, ERR_NETWORK, "%s: what the server answered is no HTTP", j->path);
 	if (j->has_range && status != 304)
 		return err_set(e, ERR_NETWORK, "%s: the answer ended after %llu of %llu bytes",
 			j->path, (unsigned long long)j->taken, (unsigned long long)j->len);

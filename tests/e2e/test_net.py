@@ -124,6 +124,10 @@ class Server:
         return self.reply(tls, 200, b"young", ETag='"y1"', Date=formatdate(now, usegmt=True),
                           Last_Modified=formatdate(now - 2 * ("old" in path), usegmt=True))
 
+    def do_half_status(self, tls, *_):
+        tls.sendall(b"HTTP/200 OK\r\n\r\n")
+        return False
+
     def do_data(self, tls, _method, _path, headers):
         if "range" not in headers:
             return self.reply(tls, 200, DATA)
@@ -336,6 +340,13 @@ class NetTest(unittest.TestCase):
         self.assert_err(probe.ask("range", "cut", 0, 500000), "network")
         self.assert_err(probe.get("garbage"), "network")
         self.assert_ok(probe.get("plain"), b"hello")
+
+    def test_an_answer_that_only_begins_like_http_is_an_error_and_the_child_lives_on(self):
+        _, probe = self.pair()
+        child = probe.child()
+        self.assert_err(probe.get("half-status"), "network", 0, "no HTTP")
+        self.assert_err(probe.ask("put", "half-status", "{}"), "network", 0, "no HTTP")
+        self.assertEqual(probe.child(), child)
 
     def test_a_stalled_transfer_fails_after_the_stall_limit(self):
         _, probe = self.pair(stall_s=2)
