@@ -166,8 +166,7 @@ job_say_data(struct job *j, const uint8_t *data, size_t len)
 	}
 }
 
-/* The body of an error or a redirect: read to its end while it is short, so that the connection can
- * be used again, and cut off where it is long. */
+/* The body of an error or a redirect: read where it is short, so that the connection lasts. */
 static size_t
 job_ignore(struct job *j, size_t len)
 {
@@ -462,8 +461,7 @@ job_judge(struct job *j, CURLcode code, struct err *e)
 								   : 0;
 		return -1;
 	}
-	/* libcurl lets some lines pass that only begin like HTTP. */
-	if (!j->answered)
+	if (!j->answered) /* libcurl ends well on lines that only begin like HTTP */
 		return err_set(e, ERR_NETWORK, "%s: what the server answered is no HTTP", j->path);
 	if (j->has_range && status != 304)
 		return err_set(e, ERR_NETWORK, "%s: the answer ended after %llu of %llu bytes",
