@@ -8,6 +8,7 @@
 #include "signer/command.h"
 #include "signer/metadata.h"
 #include "signer/roster.h"
+#include "signer/site.h"
 
 static const char help[] =
 	"usage: sluice root init ...      begin a fleet's trust\n"
@@ -118,6 +119,22 @@ make_first(const struct roster *r, struct metadata *out, struct err *e)
 	return roster_apply(r, body, e) < 0 ? -1 : metadata_first_root(body, out, e);
 }
 
+/* Boxes may trust what lies there: a first root over it would cut them off for good. */
+static int
+refuse_headless(const struct workspace *w, struct err *e)
+{
+	AUTO_SITE struct site s = {0};
+
+	if (site_open(w, &s, e) < 0)
+		return -1;
+	if (!site_is_headless(&s))
+		return 0;
+	return err_set(e, ERR_REFUSED,
+		"%s has a root, but timestamp.json is missing: restore site/ from where it is "
+		"served; only where no box was ever given that root, empty the folder and begin",
+		s.metadata);
+}
+
 /* A root that exists is changed, not made anew: boxes follow it from version to version. */
 static int
 refuse_second(const struct workspace *w, struct err *e)
@@ -135,7 +152,9 @@ refuse_second(const struct workspace *w, struct err *e)
 					     "begin anew remove root.json and targets.json from "
 					     "drafts/ and incoming/",
 					     w->dir);
-	return none.class == ERR_USAGE ? 0 : err_set(e, none.class, "%s", none.text);
+	if (none.class != ERR_USAGE)
+		return err_set(e, none.class, "%s", none.text);
+	return refuse_headless(w, e);
 }
 
 static int

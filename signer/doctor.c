@@ -43,7 +43,11 @@ doctor_open(const struct workspace *w, uint64_t within_s, struct doctor *out, st
 		"problems", "expiries", "roles", "stolen", "stop", "site");
 	if (!d.keys || !d.roles || !d.report)
 		return err_sys(e, ENOMEM, "doctor");
-	if (site_open(w, &d.site, &why) == 0) {
+	if (site_open(w, &d.site, &why) == 0 && site_is_headless(&d.site))
+		(void)err_set(&why, ERR_UNTRUSTED,
+			"%s/timestamp.json is missing, though there is a root beside it",
+			d.site.metadata);
+	if (why.text[0] == '\0') {
 		if (!d.site.root)
 			return err_set(e, ERR_REFUSED,
 				"nothing is published in %s yet; begin with `sluice root init`",

@@ -336,7 +336,8 @@ load(const struct workspace *w, const char *role, enum newest where, struct meta
 	}
 	if (!m.root)
 		return err_set(e, ERR_USAGE,
-			"this workspace has no root yet; begin with `sluice root init`");
+			"this workspace has no root yet; begin with `sluice root init`, or restore "
+			"site/ from where it is served");
 	if (newest_is_root(&m) && newest_find_authority(m.body, &m, e) < 0)
 		return -1;
 	*out = m;

@@ -99,6 +99,14 @@ site_open(const struct workspace *w, struct site *out, struct err *e)
 	return 0;
 }
 
+bool
+site_is_headless(const struct site *s)
+{
+	char path[PATH_MAX];
+
+	return !s->root && site_metadata_path(s, "root", 1, path, NULL) == 0 && file_exists(path);
+}
+
 static enum document_type
 type_of(const char *role)
 {

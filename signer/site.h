@@ -4,6 +4,7 @@
 #define SLUICE_SIGNER_SITE_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/base/buf.h"
@@ -24,6 +25,10 @@ void site_close(struct site *s);
 /* Reads the newest root that timestamp.json is signed under, the timestamp and its snapshot; checks
  * signatures and digests, not expiry. ERR_UNTRUSTED when the folder is not what was published. */
 int site_open(const struct workspace *w, struct site *out, struct err *e);
+
+/* Whether files of a first publication lie here although no timestamp.json leads to them: it was
+ * interrupted, or what is served has lost its timestamp.json. Not a place to begin a fleet in. */
+bool site_is_headless(const struct site *s);
 
 /* Reads the published version of a role ("root", "targets" or a delegated one) whose keys are
  * these, appending its bytes to out where that is not NULL. *version is 0 and *d untouched where

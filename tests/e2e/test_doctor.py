@@ -292,6 +292,24 @@ class Site(Case):
             f.truncate(100)
         self.assertIn("the site fails verification", self.bad()[0])
 
+    def test_a_lost_timestamp_is_no_beginning(self):
+        os.unlink(self.ws.path("site/metadata/timestamp.json"))
+        said = self.bad()
+        self.assertIn("timestamp.json is missing", said[0])
+        self.assertNotIn("root init", " ".join(said))
+
+    def test_no_second_trust_begins_where_the_timestamp_was_lost(self):
+        os.unlink(self.ws.path("site/metadata/timestamp.json"))
+        with open(self.ws.path("site/metadata/1.root.json"), "rb") as f:
+            before = f.read()
+        key_new(self.ws, "other")
+        keys = [word for role in ("root", "targets", "snapshot", "timestamp")
+                for word in ("--" + role, self.ws.key("other"))]
+        said = self.ws.sluice("root", "init", *keys, "--threshold", 1, check=1).stderr
+        self.assertIn("restore site/", said)
+        with open(self.ws.path("site/metadata/1.root.json"), "rb") as f:
+            self.assertEqual(f.read(), before)
+
     def test_a_root_that_boxes_come_by_is_found_missing(self):
         os.rename(self.ws.path("site/metadata/1.root.json"), self.ws.path("elsewhere"))
         self.assertIn("the site fails verification", self.bad()[0])
