@@ -137,6 +137,9 @@ crl_expiry(struct doctor *d, struct err *e)
 	if (pem_read(d, "tls/crl.pem", &pem, &there, e) < 0 ||
 		pem_read(d, "tls/ca.crt", &ca, &has_ca, e) < 0)
 		return -1;
+	if (!there && has_ca)
+		return doctor_problem(d, DOCTOR_BAD, "run `sluice publish`, which makes a new one",
+			e, "tls/crl.pem is missing: the web server does not start without it");
 	if (!there)
 		return 0;
 	if (x509_crl_dates(buf_span(&pem), &dates, &why) < 0 ||

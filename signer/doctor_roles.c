@@ -96,15 +96,19 @@ key_file(void *arg, const char *name, struct err *e)
 {
 	const struct key_folder *f = arg;
 	AUTO_JSON json_t *public = NULL;
+	AUTO_CLOSE int regular = -1; /* a pipe would keep us waiting for good */
 	char path[PATH_MAX], id[DIGEST_HEX_SIZE], stem[NAME_MAX + 1];
 	struct err why = ERR_INIT;
 
+	if (!ends_with(name, ".key") && !ends_with(name, ".pub"))
+		return 0;
 	if (path_join(path, sizeof(path), f->dir, name, e) < 0)
 		return -1;
+	if (file_open_regular(path, &regular, &why) < 0)
+		return doctor_problem(
+			f->d, DOCTOR_WARNING, "put it in order or take it away", e, "%s", why.text);
 	if (ends_with(name, ".key"))
 		return secret_add(f->d, path, false, e);
-	if (!ends_with(name, ".pub"))
-		return 0;
 	if (pubkey_file_load(path, &public, &why) < 0 || pubkey_id(public, id, &why) < 0)
 		return doctor_problem(
 			f->d, DOCTOR_WARNING, "put it in order or take it away", e, "%s", why.text);

@@ -244,6 +244,17 @@ class Expiry(Case):
             f.write("nothing")
         self.assertTrue(self.bad()[0].startswith("tls/crl.pem"))
 
+    def test_a_crl_that_is_gone_is_found(self):
+        os.remove(self.ws.path("tls/crl.pem"))
+        self.assertTrue(self.bad()[0].startswith("tls/crl.pem is missing"))
+        self.ws.sluice("publish")
+        self.doctor()
+
+    def test_a_pipe_among_the_keys_holds_up_nobody(self):
+        for name in ("pipe.key", "pipe.pub"):
+            os.mkfifo(self.ws.path("keys", name))
+        self.assertIn("is not a regular file", self.doctor().stdout)
+
     def test_the_boxes_certificate_that_runs_out_first_is_named(self):
         self.replace("workspace.yaml", "box_certificate: 730d", "box_certificate: 20d")
         self.ws.sluice("box", "add", "gw-2")
