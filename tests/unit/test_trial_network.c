@@ -1,0 +1,126 @@
+#include "tests/unit/trial_scene.h"
+
+/* An update over the network, and this is what polls come to. */
+static void
+serve(struct scene *x, bool answers_polls, enum err_class class, const char *text)
+{
+	world_free(&shut);
+	world_free(&good);
+	memset(&server, 0, sizeof(server));
+	server.answers = 100; /* to the system before */
+	server.answers_polls = answers_polls;
+	(void)err_set(&server.says, class, "%s", text);
+	from_network(x, FAILING, FAILING);
+}
+
+/* Back in the old system, with this much of it told at once. */
+static void
+assert_inconclusive_at_once(struct scene *x, enum err_class class)
+{
+	scene_boot(x, "boot-2", SETTLED_REVERTED);
+	assert_int_equal(x->rig.s->ended.outcome, OUTCOME_INCONCLUSIVE);
+	assert_int_equal(x->rig.s->ended.class, class);
+	assert_false(doubt_is_open(x->rig.s));
+	assert_non_null(strstr(x->rig.s->last_result, ": inconclusive: "));
+	assert_non_null(strstr(x->settlement.detail, "inconclusive: "));
+	assert_true(state_failed(x->rig.s, &x->rig.s->ended.update.release.manifest)->inconclusive);
+}
+
+static void
+who_was_never_answered_is_in_doubt(void **state)
+{
+	struct scene *x = *state;
+
+	serve(x, false, ERR_NETWORK, "connection refused");
+	assert_round(x, TRIAL_GOES_ON, "connection refused");
+	make_overdue(x);
+	assert_round(x, TRIAL_GIVEN_UP, "connection refused");
+	scene_boot(x, "boot-2", SETTLED_REVERTED);
+	assert_true(doubt_is_open(x->rig.s));
+}
+
+static void
+who_was_refused_by_the_server_has_a_network(void **state)
+{
+	struct scene *x = *state;
+
+	serve(x, true, ERR_NETWORK, "the server answered 503");
+	assert_round(x, TRIAL_GOES_ON, "503");
+	make_overdue(x);
+	assert_round(x, TRIAL_GIVEN_UP, "503");
+	assert_inconclusive_at_once(x, ERR_NETWORK);
+}
+
+/* One answer is enough, though the agent or the box starts anew after it. */
+static void
+an_answer_is_remembered_across_restarts(void **state)
+{
+	struct scene *x = *state;
+
+	serve(x, true, ERR_NETWORK, "the server answered 503");
+	assert_round(x, TRIAL_GOES_ON, "503");
+	scene_boot(x, "boot-1", SETTLED_UNCONFIRMED);
+	assert_true(x->rig.s->pending.answered);
+	x->trial.box = &x->rig.box;
+	x->trial.rounds = 0;
+	serve(x, false, ERR_NETWORK, "connection refused");
+	make_overdue(x);
+	assert_round(x, TRIAL_GIVEN_UP, "no answer before the deadline");
+	assert_inconclusive_at_once(x, ERR_NETWORK);
+}
+
+static void
+stale_metadata_leaves_no_doubt(void **state)
+{
+	struct scene *x = *state;
+
+	serve(x, false, ERR_EXPIRED, "timestamp.json has expired");
+	make_overdue(x);
+	server.answers_polls = true;
+	assert_round(x, TRIAL_GIVEN_UP, "has expired");
+	assert_inconclusive_at_once(x, ERR_EXPIRED);
+}
+
+static void
+the_deadline_hides_no_reason(void **state)
+{
+	struct scene *x = *state;
+
+	serve(x, true, ERR_EXPIRED, "timestamp.json has expired");
+	assert_round(x, TRIAL_GOES_ON, "has expired");
+	server.answers_polls = false;
+	make_overdue(x);
+	assert_round(x, TRIAL_GIVEN_UP, "has expired");
+	assert_inconclusive_at_once(x, ERR_EXPIRED);
+	assert_string_equal(
+		state_failed(x->rig.s, &x->rig.s->ended.update.release.manifest)->reason,
+		"timestamp.json has expired");
+}
+
+static void
+a_trial_knows_no_reason_of_the_one_before(void **state)
+{
+	struct scene *x = *state;
+
+	serve(x, true, ERR_EXPIRED, "timestamp.json has expired");
+	assert_round(x, TRIAL_GOES_ON, "has expired");
+	server.answers_polls = false;
+	x->trial.rounds = 0;
+	make_overdue(x);
+	assert_round(x, TRIAL_GIVEN_UP, "no answer before the deadline");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		IN_SCENE(who_was_never_answered_is_in_doubt),
+		IN_SCENE(who_was_refused_by_the_server_has_a_network),
+		IN_SCENE(an_answer_is_remembered_across_restarts),
+		IN_SCENE(stale_metadata_leaves_no_doubt),
+		IN_SCENE(the_deadline_hides_no_reason),
+		IN_SCENE(a_trial_knows_no_reason_of_the_one_before),
+	};
+
+	return cmocka_run_group_tests_name("trial_network", tests, NULL, NULL);
+}
