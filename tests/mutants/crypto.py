@@ -108,4 +108,12 @@ MUTANTS = [
            "if (s->expected.len < len || memcmp(s->expected.data, text, len) != 0)",
            "if (s->expected.len < len)",
            "test_json", "a_canonical_form_is_recognised_where_it_stands"),
+
+    Mutant("a signature may be of any length", ENVELOPE,
+           "digits / 2 > sizeof(raw) ||", "",
+           "test_envelope", "strange_signatures_are_passed_over"),
+    Mutant("what has no signatures is an envelope", ENVELOPE,
+           "if (!json_is_object(body) || "
+           '!json_is_array(json_object_get(root, "signatures")))', "if (!json_is_object(body))",
+           "test_envelope", "a_document_named_by_digest_is_checked_before_it_is_parsed"),
 ]

@@ -229,8 +229,11 @@ strange_signatures_are_passed_over(void **state)
 	AUTO_JSON json_t *root = sample();
 	json_t *signatures = json_object_get(root, "signatures");
 	static const char *const sigs[] = {"", "0", "zz", "00", "abc"};
-	AUTO_FREE char *endless = calloc(1, 2 * SIGNATURE_BYTES_MAX + 3);
+	/* So long that it would run over the whole stack, were it decoded. */
+	enum { ENDLESS = 1 << 19 };
+	AUTO_FREE char *endless = calloc(1, ENDLESS + 1);
 
+	assert_non_null(endless);
 	memset(endless, 'a', 2 * SIGNATURE_BYTES_MAX + 2);
 	(void)json_object_set_new(f->keys, "odd",
 		json_pack("{s:s,s:s,s:{s:s}}", "keytype", "moon", "scheme", "moon", "keyval",
@@ -245,6 +248,9 @@ strange_signatures_are_passed_over(void **state)
 		signatures, json_pack("{s:s,s:s}", "keyid", f->signer[2].keyid, "sig", endless));
 	assert_int_equal(verdict(root, &f->role), 0);
 	f->role.threshold = 3;
+	assert_int_equal(verdict(root, &f->role), ERR_UNTRUSTED);
+	memset(endless, 'a', ENDLESS);
+	(void)json_object_set_new(json_array_get(signatures, 3), "sig", json_string(endless));
 	assert_int_equal(verdict(root, &f->role), ERR_UNTRUSTED);
 	for (size_t i = 0; i < ARRAY_LEN(sigs); i++) {
 		(void)json_object_set_new(
@@ -398,9 +404,10 @@ static void
 a_document_named_by_digest_is_checked_before_it_is_parsed(void **state)
 {
 	static const char plain[] = "{\"a\":1}", broken[] = "{\"a\":",
-			  wrapped[] = "{\"signed\":{\"a\":1},\"signatures\":[]}", list[] = "[1]";
+			  wrapped[] = "{\"signed\":{\"a\":1},\"signatures\":[]}", list[] = "[1]",
+			  half[] = "{\"signed\":{\"a\":1}}";
 	struct digest d = digest_of(span_str(plain));
-	AUTO_VERIFIED struct verified v = {0}, w = {0};
+	AUTO_VERIFIED struct verified v = {0}, w = {0}, x = {0};
 	struct verified none = {0};
 	struct err e = ERR_INIT;
 
@@ -425,6 +432,11 @@ a_document_named_by_digest_is_checked_before_it_is_parsed(void **state)
 		verified_by_digest(span_str(wrapped), "wrapped", sizeof(wrapped) - 1, &d, &w, &e),
 		0);
 	assert_int_equal(json_integer_value(json_object_get(w.body, "a")), 1);
+	/* What has no signatures is no envelope, and all of it counts. */
+	d = digest_of(span_str(half));
+	assert_int_equal(
+		verified_by_digest(span_str(half), "half", sizeof(half) - 1, &d, &x, &e), 0);
+	assert_ptr_equal(x.body, x.root);
 }
 
 /* Runs a Python program on a JSON document; returns what it printed. */
