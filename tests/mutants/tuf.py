@@ -303,8 +303,8 @@ MUTANTS = [
 
     # What stands behind other checks.
     Mutant("a recovery forgets nothing that is in memory", CLIENT,
-           ''
-           'document_free(&c->targets);\n\tdocument_free(&c->snapshot);\n\tdocument_free(&c->timestamp);\n\treturn 0;',
+           'document_free(&c->targets);\n\tdocument_free(&c->snapshot);\n\t'
+           'document_free(&c->timestamp);\n\treturn 0;',
            'return 0;',
            "test_tuf_edges", "a_running_client_recovers_from_a_fast_forward"),
     Mutant("a recovery forgets no timestamp in memory", CLIENT,
@@ -316,8 +316,8 @@ MUTANTS = [
            'document_free(&c->timestamp);\n\treturn 0;',
            "test_tuf_edges", "a_running_client_recovers_from_a_fast_forward"),
     Mutant("a recovery forgets no targets in memory", CLIENT,
-           ''
-           'document_free(&c->targets);\n\tdocument_free(&c->snapshot);\n\tdocument_free(&c->timestamp);\n\treturn 0;',
+           'document_free(&c->targets);\n\tdocument_free(&c->snapshot);\n\t'
+           'document_free(&c->timestamp);\n\treturn 0;',
            'document_free(&c->snapshot);\n\tdocument_free(&c->timestamp);\n\treturn 0;',
            "test_tuf_edges", "a_running_client_recovers_from_a_fast_forward"),
     Mutant("a known snapshot is good in the second in which it expires", CLIENT,
