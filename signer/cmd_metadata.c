@@ -250,17 +250,8 @@ show(int argc, char **argv, struct err *e)
 static int
 check_signer(const struct change *c, const struct signer *s, struct err *e)
 {
-	const struct role_keys *roles[] = {&c->keys, &c->former};
-
-	for (int i = 0; i < 2; i++) {
-		const json_t *id;
-		size_t k;
-
-		json_array_foreach (roles[i]->keyids, k, id) {
-			if (json_is_string(id) && strcmp(json_string_value(id), s->keyid) == 0)
-				return 0;
-		}
-	}
+	if (json_has_text(c->keys.keyids, s->keyid) || json_has_text(c->former.keyids, s->keyid))
+		return 0;
 	return err_set(e, ERR_REFUSED, "the key %.16s is not one of those that may sign %s.json",
 		s->keyid, c->role);
 }

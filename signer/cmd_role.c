@@ -193,11 +193,9 @@ add_members(const struct role_options *o, json_t *keys, json_t *keyids, struct e
 
 		if (pubkey_file_load(o->members[i], &key, e) < 0 || pubkey_id(key, id, e) < 0)
 			return -1;
-		for (size_t k = 0; k < json_array_size(keyids); k++) {
-			if (strcmp(text_of(json_array_get(keyids, k)), id) == 0)
-				return err_set(e, ERR_USAGE, "%s is given twice: a key counts once",
-					o->members[i]);
-		}
+		if (json_has_text(keyids, id))
+			return err_set(e, ERR_USAGE, "%s is given twice: a key counts once",
+				o->members[i]);
 		if (json_object_set(keys, id, key) < 0 ||
 			json_array_append_new(keyids, json_string(id)) < 0)
 			return err_sys(e, ENOMEM, "targets metadata");

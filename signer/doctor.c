@@ -135,19 +135,6 @@ doctor_key_name(const struct doctor *d, const char *id, char *out)
 	return out;
 }
 
-bool
-doctor_role_has(const struct doctor_role *r, const char *id)
-{
-	const json_t *each;
-	size_t i;
-
-	json_array_foreach (r->keyids, i, each) {
-		if (json_is_string(each) && strcmp(json_string_value(each), id) == 0)
-			return true;
-	}
-	return false;
-}
-
 const char *
 doctor_span(int64_t seconds, char out[DOCTOR_SPAN_MAX])
 {

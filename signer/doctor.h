@@ -78,9 +78,6 @@ const struct doctor_key *doctor_key_find(const struct doctor *d, const char *id)
 /* Its name, or the beginning of its id where nothing here is of it. out holds NAME_MAX + 1. */
 const char *doctor_key_name(const struct doctor *d, const char *id, char *out);
 
-/* Whether it is one of a role's keys. */
-bool doctor_role_has(const struct doctor_role *r, const char *id);
-
 /* "6 days", "23 h": out holds DOCTOR_SPAN_MAX. */
 enum { DOCTOR_SPAN_MAX = 32 };
 const char *doctor_span(int64_t seconds, char out[DOCTOR_SPAN_MAX]);

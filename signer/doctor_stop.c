@@ -102,7 +102,8 @@ find_signers(struct rehearsal *r, const char *given)
 		const struct doctor_key *k = &r->d->keys[i];
 
 		if (r->signer_count < r->gates->threshold && can_open(r, k) &&
-			doctor_role_has(r->gates, k->id) && (!given || strcmp(given, k->path) != 0))
+			json_has_text(r->gates->keyids, k->id) &&
+			(!given || strcmp(given, k->path) != 0))
 			r->signers[r->signer_count++] = k->path;
 	}
 }
@@ -114,7 +115,7 @@ hand(const struct rehearsal *r, const struct doctor_role *role, bool own)
 	for (size_t i = 0; i < r->d->key_count; i++) {
 		const struct doctor_key *k = &r->d->keys[i];
 
-		if (k->online == own && doctor_role_has(role, k->id) && can_open(r, k))
+		if (k->online == own && json_has_text(role->keyids, k->id) && can_open(r, k))
 			return k;
 	}
 	return NULL;

@@ -147,7 +147,7 @@ roles_of(const struct doctor *d, const char *id, unsigned *powers, char out[TEXT
 	out[0] = '\0';
 	*powers = 0;
 	for (size_t i = 0; i < d->role_count; i++) {
-		if (!doctor_role_has(&d->roles[i], id))
+		if (!json_has_text(d->roles[i].keyids, id))
 			continue;
 		if (len < TEXT_MAX)
 			len += (size_t)snprintf(out + len, TEXT_MAX - len, "%s%s",

@@ -174,17 +174,13 @@ strands_online(const struct incoming *in, struct document *root, const char *rol
 	const char *mine =
 		strcmp(role, "snapshot") == 0 ? in->online_snapshot : in->online_timestamp;
 	struct role_keys keys;
-	const json_t *id;
-	size_t i;
 
 	if (!in->root || !mine)
 		return false;
 	if (document_root_role(root, role, &keys, why) < 0)
 		return true;
-	json_array_foreach (keys.keyids, i, id) {
-		if (strcmp(json_string_value(id), mine) == 0)
-			return false;
-	}
+	if (json_has_text(keys.keyids, mine))
+		return false;
 	(void)err_set(why, ERR_REFUSED,
 		"its %s key is not the one that workspace.yaml names under `online`; put the path "
 		"of the new secret key there and run `sluice publish`",

@@ -160,19 +160,6 @@ renew(const struct workspace *w, struct metadata *m, struct err *e)
 	return 0;
 }
 
-static bool
-is_member(const struct role_keys *keys, const struct signer *s)
-{
-	const json_t *id;
-	size_t i;
-
-	json_array_foreach (keys->keyids, i, id) {
-		if (json_is_string(id) && strcmp(json_string_value(id), s->keyid) == 0)
-			return true;
-	}
-	return false;
-}
-
 int
 metadata_check_signer(const struct metadata *m, const struct signer *s, struct err *e)
 {
@@ -182,7 +169,8 @@ metadata_check_signer(const struct metadata *m, const struct signer *s, struct e
 		return 0;
 	if (metadata_keys(m, &keys, e) < 0)
 		return -1;
-	if (is_member(&keys, s) || (metadata_former_keys(m, &former) && is_member(&former, s)))
+	if (json_has_text(keys.keyids, s->keyid) ||
+		(metadata_former_keys(m, &former) && json_has_text(former.keyids, s->keyid)))
 		return 0;
 	return err_set(e, ERR_REFUSED,
 		"the key %.16s is not one of the role %s; `sluice role list` shows which are",

@@ -449,19 +449,6 @@ request_check(const struct request *r, const char *root_path, struct change *out
 	return 0;
 }
 
-static bool
-is_member(const struct role_keys *role, const char *keyid)
-{
-	const json_t *id;
-	size_t i;
-
-	json_array_foreach (role->keyids, i, id) {
-		if (json_is_string(id) && strcmp(json_string_value(id), keyid) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* The key that this id stands for in the roles that may sign. */
 static int
 find_key(const struct change *c, const char *keyid, struct pubkey **out, struct err *e)
@@ -469,9 +456,9 @@ find_key(const struct change *c, const char *keyid, struct pubkey **out, struct 
 	const json_t *key = NULL;
 	char id[DIGEST_HEX_SIZE];
 
-	if (is_member(&c->keys, keyid))
+	if (json_has_text(c->keys.keyids, keyid))
 		key = json_object_get(c->keys.keys, keyid);
-	else if (c->former.threshold && is_member(&c->former, keyid))
+	else if (c->former.threshold && json_has_text(c->former.keyids, keyid))
 		key = json_object_get(c->former.keys, keyid);
 	if (!key)
 		return err_set(e, ERR_UNTRUSTED,
@@ -538,7 +525,7 @@ is_repeated(const struct role_keys *role, const json_t *ids, size_t at, const st
 		const char *id = json_string_value(json_array_get(ids, i));
 		AUTO_PUBKEY struct pubkey *other = NULL;
 
-		if (is_member(role, id) &&
+		if (json_has_text(role->keyids, id) &&
 			pubkey_parse(json_object_get(role->keys, id), &other, NULL) == 0 &&
 			pubkey_equal(key, other))
 			return true;
@@ -555,7 +542,7 @@ request_count(const struct role_keys *role, const json_t *good)
 		const char *id = json_string_value(json_array_get(good, i));
 		AUTO_PUBKEY struct pubkey *key = NULL;
 
-		count += is_member(role, id) &&
+		count += json_has_text(role->keyids, id) &&
 			 pubkey_parse(json_object_get(role->keys, id), &key, NULL) == 0 &&
 			 !is_repeated(role, good, i, key);
 	}

@@ -93,12 +93,10 @@ add_keys(const struct holders *h, const char *role, json_t *keys, json_t *keyids
 
 		if (pubkey_id(h->key[i], id, e) < 0)
 			return -1;
-		for (size_t k = 0; k < json_array_size(keyids); k++) {
-			if (strcmp(json_string_value(json_array_get(keyids, k)), id) == 0)
-				return err_set(e, ERR_USAGE,
-					"%s is given twice for the role %s: it counts once",
-					h->path[i], role);
-		}
+		if (json_has_text(keyids, id))
+			return err_set(e, ERR_USAGE,
+				"%s is given twice for the role %s: it counts once", h->path[i],
+				role);
 		if (json_object_set(keys, id, h->key[i]) < 0 ||
 			json_array_append_new(keyids, json_string(id)) < 0)
 			return err_sys(e, ENOMEM, "root metadata");
@@ -146,19 +144,6 @@ roster_apply(const struct roster *r, json_t *body, struct err *e)
 	return 0;
 }
 
-static bool
-is_named(const json_t *role, const char *id)
-{
-	const json_t *keyid;
-	size_t i;
-
-	json_array_foreach (json_object_get(role, "keyids"), i, keyid) {
-		if (json_is_string(keyid) && strcmp(json_string_value(keyid), id) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* roles: an object in a root, an array in delegations. */
 static bool
 is_used(const json_t *roles, const char *id)
@@ -168,11 +153,11 @@ is_used(const json_t *roles, const char *id)
 	size_t i;
 
 	json_array_foreach (roles, i, role) {
-		if (is_named(role, id))
+		if (json_has_text(json_object_get(role, "keyids"), id))
 			return true;
 	}
 	json_object_foreach ((json_t *)(uintptr_t)roles, name, role) {
-		if (is_named(role, id))
+		if (json_has_text(json_object_get(role, "keyids"), id))
 			return true;
 	}
 	return false;

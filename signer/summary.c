@@ -68,19 +68,6 @@ text_of(const json_t *object, const char *key)
 	return json_is_string(value) ? json_string_value(value) : NULL;
 }
 
-static bool
-has_text(const json_t *list, const char *text)
-{
-	const json_t *each;
-	size_t i;
-
-	json_array_foreach (list, i, each) {
-		if (json_is_string(each) && strcmp(json_string_value(each), text) == 0)
-			return true;
-	}
-	return false;
-}
-
 static void
 key_line(struct summary *s, const char *mark, const char *id, const json_t *keys)
 {
@@ -103,13 +90,13 @@ key_lines(struct summary *s, const json_t *before, const json_t *old_keys, const
 	size_t i;
 
 	json_array_foreach (is, i, id) {
-		bool comes = before && !has_text(was, json_string_value(id));
+		bool comes = before && !json_has_text(was, json_string_value(id));
 
 		key_line(s, comes ? "+" : " ", json_string_value(id), keys);
 		s->changes += comes;
 	}
 	json_array_foreach (was, i, id) {
-		if (after && has_text(is, json_string_value(id)))
+		if (after && json_has_text(is, json_string_value(id)))
 			continue;
 		key_line(s, "-", json_string_value(id), old_keys);
 		s->changes++;
@@ -175,14 +162,14 @@ path_lines(struct summary *s, const json_t *before, const json_t *after)
 		size_t i;
 
 		json_array_foreach (is, i, each) {
-			bool comes = before && !has_text(was, json_string_value(each));
+			bool comes = before && !json_has_text(was, json_string_value(each));
 
 			say(s, "    %s %s %s\n", comes ? "+" : " ", what,
 				shown(json_string_value(each), word));
 			s->changes += comes;
 		}
 		json_array_foreach (was, i, each) {
-			if (has_text(is, json_string_value(each)))
+			if (json_has_text(is, json_string_value(each)))
 				continue;
 			say(s, "    - %s %s\n", what, shown(json_string_value(each), word));
 			s->changes++;
@@ -423,7 +410,7 @@ signer_lines(struct summary *s, const struct role_keys *role, const char *whose,
 	say(s, "needs %" PRIu64 " of %zu keys of %s: %" PRIu64 " signed so far\n", role->threshold,
 		json_array_size(role->keyids), whose, count);
 	json_array_foreach (role->keyids, i, id) {
-		if (has_text(good, json_string_value(id)))
+		if (json_has_text(good, json_string_value(id)))
 			key_line(s, "*", json_string_value(id), role->keys);
 	}
 }

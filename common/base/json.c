@@ -324,6 +324,19 @@ json_get_array(const json_t *object, const char *key, size_t max, json_t **out, 
 	return 0;
 }
 
+bool
+json_has_text(const json_t *list, const char *text)
+{
+	const json_t *each;
+	size_t i;
+
+	json_array_foreach (list, i, each) {
+		if (text && json_is_string(each) && strcmp(json_string_value(each), text) == 0)
+			return true;
+	}
+	return false;
+}
+
 int
 json_only(const json_t *object, const char *const *known, struct err *e)
 {

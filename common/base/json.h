@@ -45,6 +45,9 @@ int json_get_bool(const json_t *object, const char *key, bool *out, struct err *
 int json_get_object(const json_t *object, const char *key, json_t **out, struct err *e);
 int json_get_array(const json_t *object, const char *key, size_t max, json_t **out, struct err *e);
 
+/* Whether a list has an element that is this text. What is no list has none, nor is NULL in any. */
+bool json_has_text(const json_t *list, const char *text);
+
 /* Refuses members of object whose keys are not in the NULL-terminated list known: for our own
  * formats, where an unknown word is refused. ERR_MALFORMED naming the key, or where object is none.
  */

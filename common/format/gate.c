@@ -209,14 +209,5 @@ gate_is_open(const struct gate *g, const char *wave)
 bool
 stop_is_lifted(const char *id, const json_t *resumes)
 {
-	const json_t *value;
-	size_t i;
-
-	json_array_foreach (resumes, i, value) {
-		const char *lifted = json_string_value(value);
-
-		if (lifted && strcmp(lifted, id) == 0)
-			return true;
-	}
-	return false;
+	return json_has_text(resumes, id);
 }

@@ -317,19 +317,6 @@ plan_free(struct plan *p)
 }
 
 static bool
-list_has(const json_t *list, const char *text)
-{
-	const json_t *value;
-	size_t i;
-
-	json_array_foreach (list, i, value) {
-		if (strcmp(json_string_value(value), text) == 0)
-			return true;
-	}
-	return false;
-}
-
-static bool
 match_satisfied(const json_t *match, const json_t *tags)
 {
 	const json_t *values;
@@ -338,7 +325,7 @@ match_satisfied(const json_t *match, const json_t *tags)
 	json_object_foreach ((json_t *)(uintptr_t)match, tag, values) {
 		const char *has = json_string_value(json_object_get(tags, tag));
 
-		if (!has || !list_has(values, has))
+		if (!has || !json_has_text(values, has))
 			return false;
 	}
 	return true;
@@ -359,9 +346,9 @@ plan_membership(const struct plan *p, const struct box_facts *box, size_t *wave)
 {
 	uint32_t bucket;
 
-	if (list_has(p->exclude, box->id))
+	if (json_has_text(p->exclude, box->id))
 		return MEMBER_EXCLUDED;
-	if (!list_has(p->compatible, box->compatible))
+	if (!json_has_text(p->compatible, box->compatible))
 		return MEMBER_NOT_COMPATIBLE;
 	if (!match_satisfied(p->match, box->tags))
 		return MEMBER_NOT_MATCHED;
@@ -371,7 +358,7 @@ plan_membership(const struct plan *p, const struct box_facts *box, size_t *wave)
 	for (size_t i = 0; i < p->wave_count; i++) {
 		const struct wave *w = &p->waves[i];
 
-		if (w->has_percent ? bucket < w->percent_bp : list_has(w->boxes, box->id)) {
+		if (w->has_percent ? bucket < w->percent_bp : json_has_text(w->boxes, box->id)) {
 			*wave = i;
 			return MEMBER_OF_WAVE;
 		}

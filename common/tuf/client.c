@@ -68,20 +68,15 @@ keys_revoked(const struct tuf_client *c, const struct document *next, const char
 	bool *revoked, struct err *e)
 {
 	struct role_keys before, after;
-	const json_t *id, *kept;
-	size_t i, k;
+	const json_t *id;
+	size_t i;
 
 	if (document_root_role(c->root, role, &before, e) < 0 ||
 		document_root_role(next, role, &after, e) < 0)
 		return -1;
 	*revoked = false;
-	json_array_foreach (before.keyids, i, id) {
-		bool found = false;
-
-		json_array_foreach (after.keyids, k, kept)
-			found = found || json_equal(id, kept);
-		*revoked = *revoked || !found;
-	}
+	json_array_foreach (before.keyids, i, id)
+		*revoked = *revoked || !json_has_text(after.keyids, json_string_value(id));
 	return 0;
 }
 

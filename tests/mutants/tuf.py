@@ -57,12 +57,12 @@ MUTANTS = [
            "if (!timestamp && !snapshot)", "if (!timestamp)",
            "test_tuf_root", "new_snapshot_keys_undo_a_fast_forward_of_targets"),
     Mutant("a key that is added drops the versions", CLIENT,
-           "*revoked = *revoked || !found;",
-           "*revoked = *revoked || !found || "
-           "json_array_size(before.keyids) != json_array_size(after.keyids);",
+           "*revoked = *revoked || !json",
+           "*revoked = *revoked || json_array_size(before.keyids) != "
+           "json_array_size(after.keyids) || !json",
            "test_tuf_root", "one_more_timestamp_key_keeps_the_rollback_check"),
     Mutant("only the last key of a role counts as revoked", CLIENT,
-           "*revoked = *revoked || !found;", "*revoked = !found;",
+           "*revoked = *revoked || !json", "*revoked = !json",
            "test_tuf_root", "taking_one_of_two_timestamp_keys_away_undoes_a_fast_forward_too"),
     Mutant("versions are dropped after the new root is saved", CLIENT,
            'forget_versions(c, next, e) < 0 || '

@@ -348,6 +348,25 @@ an_unknown_word_is_refused_by_name(void **state)
 	assert_int_equal(e.class, ERR_MALFORMED);
 }
 
+static void
+a_list_has_the_texts_that_are_its_elements(void **state)
+{
+	AUTO_JSON json_t *list = parsed("[1,null,\"one\",[\"deep\"],{\"key\":\"value\"},\"two\"]");
+	AUTO_JSON json_t *object = parsed("{\"one\":\"one\"}");
+
+	(void)state;
+	assert_true(json_has_text(list, "one"));
+	assert_true(json_has_text(list, "two"));
+	assert_false(json_has_text(list, "On"));
+	assert_false(json_has_text(list, "one "));
+	assert_false(json_has_text(list, ""));
+	assert_false(json_has_text(list, "deep"));
+	assert_false(json_has_text(list, "key"));
+	assert_false(json_has_text(list, NULL));
+	assert_false(json_has_text(object, "one"));
+	assert_false(json_has_text(NULL, "one"));
+}
+
 int
 main(void)
 {
@@ -369,6 +388,7 @@ main(void)
 		cmocka_unit_test(members_of_the_right_kind_are_given),
 		cmocka_unit_test(members_past_their_limits_are_refused),
 		cmocka_unit_test(members_missing_or_of_another_kind_are_named),
+		cmocka_unit_test(a_list_has_the_texts_that_are_its_elements),
 		cmocka_unit_test(an_unknown_word_is_refused_by_name),
 	};
 
