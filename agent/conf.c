@@ -8,6 +8,7 @@
 #include "agent/conf_rules.h"
 #include "common/base/file.h"
 #include "common/base/num.h"
+#include "common/base/text.h"
 #include "common/format/field.h"
 
 /* inih cuts section and key names longer than this without a word, so they are refused before. */
@@ -153,12 +154,11 @@ path_set(char **field, const char *value, struct err *e)
 static int
 plan_set(char **field, const char *value, struct err *e)
 {
-	static const char prefix[] = "rollouts/", suffix[] = ".json";
-	size_t len = strlen(value);
+	static const char prefix[] = "rollouts/";
 
-	if (len > TUF_PATH_MAX || strncmp(value, prefix, sizeof(prefix) - 1) != 0 ||
-		!name_is_plain(value + sizeof(prefix) - 1) || len < sizeof(suffix) ||
-		strcmp(value + len - (sizeof(suffix) - 1), suffix) != 0)
+	if (strlen(value) > TUF_PATH_MAX || strncmp(value, prefix, sizeof(prefix) - 1) != 0 ||
+		!name_is_plain(value + sizeof(prefix) - 1) ||
+		!text_ends_with(value + sizeof(prefix) - 1, ".json"))
 		return err_set(
 			e, ERR_USAGE, "\"%s\" is not a plan's path: rollouts/NAME.json", value);
 	return text_set(field, value, e);

@@ -7,6 +7,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/file.h"
 #include "common/base/num.h"
+#include "common/base/text.h"
 #include "common/crypto/pubkey.h"
 #include "common/crypto/seckey.h"
 #include "common/crypto/secret.h"
@@ -97,14 +98,6 @@ key_print(const json_t *key, struct err *e)
 	return 0;
 }
 
-static bool
-has_suffix(const char *text, const char *suffix)
-{
-	size_t len = strlen(text), end = strlen(suffix);
-
-	return len > end && strcmp(text + len - end, suffix) == 0;
-}
-
 /* A name or its ending cut off and another put in its place. */
 static int
 path_with(char out[PATH_MAX], const char *path, size_t stem, const char *suffix, struct err *e)
@@ -149,7 +142,7 @@ key_new(const struct key_options *given, struct err *e)
 	AUTO_SECKEY struct seckey *k = NULL;
 	AUTO_JSON json_t *key = NULL;
 
-	if (!o.path || has_suffix(o.path, ".key") || has_suffix(o.path, ".pub"))
+	if (!o.path || text_ends_with(o.path, ".key") || text_ends_with(o.path, ".pub"))
 		return err_set(e, ERR_USAGE,
 			"give the path of the new key without an ending: `sluice key new "
 			"keys/root` makes keys/root.key and keys/root.pub");
@@ -177,7 +170,7 @@ key_show(const struct key_options *given, struct err *e)
 
 	if (!o.path)
 		return err_set(e, ERR_USAGE, "which key? Give its .pub or .key file");
-	if (has_suffix(o.path, ".key")) {
+	if (text_ends_with(o.path, ".key")) {
 		if (seckey_load(o.path, passphrase_ask, &o.pass, &k, e) < 0)
 			return -1;
 		seckey_public(k, raw);
@@ -197,7 +190,7 @@ key_import(const struct key_options *o, struct err *e)
 	AUTO_JSON json_t *key = NULL;
 	char path[PATH_MAX];
 
-	if (!o->path || !o->second || has_suffix(o->second, ".pub"))
+	if (!o->path || !o->second || text_ends_with(o->second, ".pub"))
 		return err_set(e, ERR_USAGE,
 			"give the FILE with the public key, and the path of the new one without an "
 			"ending: `sluice key import hsm.pem keys/hsm` makes keys/hsm.pub");
@@ -225,7 +218,7 @@ key_list_row(void *arg, const char *name, struct err *e)
 	AUTO_JSON json_t *key = NULL;
 	struct err odd = ERR_INIT;
 
-	if (!has_suffix(name, ".pub"))
+	if (!text_ends_with(name, ".pub"))
 		return 0;
 	if (path_join(path, sizeof(path), l->dir, name, e) < 0 ||
 		path_with(secret, path, strlen(path) - strlen(".pub"), ".key", e) < 0)

@@ -13,14 +13,6 @@
 #include "common/tuf/path.h"
 #include "signer/doctor.h"
 
-static bool
-ends_with(const char *text, const char *end)
-{
-	size_t len = strlen(text), end_len = strlen(end);
-
-	return len > end_len && strcmp(text + len - end_len, end) == 0;
-}
-
 /* The key id of a secret key file: from its public half beside it, else from itself where that
  * takes no passphrase. */
 static int
@@ -32,7 +24,7 @@ secret_id(const char *path, bool encrypted, char id[DIGEST_HEX_SIZE], struct err
 	uint8_t raw[32];
 
 	(void)snprintf(pub, sizeof(pub), "%.*s.pub", (int)(strlen(path) - strlen(".key")), path);
-	if (ends_with(path, ".key") && file_exists(pub)) {
+	if (text_ends_with(path, ".key") && file_exists(pub)) {
 		if (pubkey_file_load(pub, &public, e) < 0)
 			return -1;
 		return pubkey_id(public, id, e);
@@ -76,7 +68,7 @@ secret_add(struct doctor *d, const char *path, bool online, struct err *e)
 		return doctor_problem(
 			d, DOCTOR_WARNING, "put it in order or take it away", e, "%s", why.text);
 	(void)snprintf(name, sizeof(name), "%.*s",
-		(int)(strlen(base) - (ends_with(base, ".key") ? strlen(".key") : 0)), base);
+		(int)(strlen(base) - (text_ends_with(base, ".key") ? strlen(".key") : 0)), base);
 	k = key_add(d, id, name);
 	if (!k || (k->path[0] && !online))
 		return 0;
@@ -100,14 +92,14 @@ key_file(void *arg, const char *name, struct err *e)
 	char path[PATH_MAX], id[DIGEST_HEX_SIZE], stem[NAME_MAX + 1];
 	struct err why = ERR_INIT;
 
-	if (!ends_with(name, ".key") && !ends_with(name, ".pub"))
+	if (!text_ends_with(name, ".key") && !text_ends_with(name, ".pub"))
 		return 0;
 	if (path_join(path, sizeof(path), f->dir, name, e) < 0)
 		return -1;
 	if (file_open_regular(path, &regular, &why) < 0)
 		return doctor_problem(
 			f->d, DOCTOR_WARNING, "put it in order or take it away", e, "%s", why.text);
-	if (ends_with(name, ".key"))
+	if (text_ends_with(name, ".key"))
 		return secret_add(f->d, path, false, e);
 	if (pubkey_file_load(path, &public, &why) < 0 || pubkey_id(public, id, &why) < 0)
 		return doctor_problem(

@@ -8,6 +8,7 @@
 
 #include "common/base/file.h"
 #include "common/base/num.h"
+#include "common/base/text.h"
 #include "common/format/archive.h"
 #include "signer/gzip_file.h"
 
@@ -50,9 +51,7 @@ static const struct filter *
 filter_by_name(const char *path)
 {
 	for (size_t i = 0; i < ARRAY_LEN(filters); i++) {
-		size_t len = strlen(path), suffix = strlen(filters[i].suffix);
-
-		if (len > suffix && strcmp(path + len - suffix, filters[i].suffix) == 0)
+		if (text_ends_with(path, filters[i].suffix))
 			return &filters[i];
 	}
 	return NULL;

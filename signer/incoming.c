@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/base/file.h"
+#include "common/base/text.h"
 #include "common/limits.h"
 #include "signer/copy.h"
 #include "signer/draft.h"
@@ -35,8 +36,7 @@ read_one(void *arg, const char *name, struct err *e)
 	size_t len = strlen(name), end = strlen(".json");
 	char folder[PATH_MAX];
 
-	if (!name_is_plain(name) || len <= end || len - end > ROLE_NAME_MAX ||
-		strcmp(name + len - end, ".json") != 0)
+	if (!name_is_plain(name) || !text_ends_with(name, ".json") || len - end > ROLE_NAME_MAX)
 		return 0;
 	if (in->count == INCOMING_FILES_MAX)
 		return err_set(e, ERR_LIMIT,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/file.h"
+#include "common/base/text.h"
 #include "common/crypto/pubkey.h"
 #include "common/crypto/seckey.h"
 
@@ -27,17 +28,17 @@ add_file(void *arg, const char *file, struct err *e)
 {
 	struct adding *a = arg;
 	AUTO_JSON json_t *key = NULL;
-	size_t len = strlen(file), end = strlen(".pub");
 	char path[PATH_MAX], id[DIGEST_HEX_SIZE];
 	json_t *name;
 
-	if (len <= end || strcmp(file + len - end, ".pub") != 0 ||
+	if (!text_ends_with(file, ".pub") ||
 		path_join(path, sizeof(path), a->dir, file, NULL) < 0 ||
 		pubkey_file_load(path, &key, NULL) < 0 || pubkey_id(key, id, NULL) < 0 ||
 		json_object_get(a->names, id))
 		return 0;
 	/* It is printed as it is. */
-	name = name_is_plain(file) ? json_stringn(file, len - end) : json_string("(odd name)");
+	name = name_is_plain(file) ? json_stringn(file, strlen(file) - strlen(".pub"))
+				   : json_string("(odd name)");
 	if (json_object_set_new(a->names, id, name) < 0)
 		return err_sys(e, ENOMEM, "%s", path);
 	return 0;

@@ -6,6 +6,7 @@
 
 #include "common/base/file.h"
 #include "common/base/num.h"
+#include "common/base/text.h"
 #include "common/format/field.h"
 #include "signer/yaml.h"
 
@@ -149,14 +150,12 @@ identity_read(struct reading *in)
 							   "bundle: gateway-2.4.0.ota")
 						 : NULL;
 	const char *id = NULL, *file = NULL;
-	size_t len;
 
 	if (!rollout || !bundle || name_read(in, rollout, &id) < 0)
 		return -1;
 	if (yaml_text(in->y, bundle, NAME_BYTES_MAX + VERSION_BYTES_MAX + 5, &file, in->e) < 0)
 		return -1;
-	len = strlen(file);
-	if (!name_is_plain(file) || len < 5 || strcmp(file + len - 4, ".ota") != 0)
+	if (!name_is_plain(file) || !text_ends_with(file, ".ota"))
 		return yaml_error(in->y, bundle, in->e,
 			"'%s' is not a released bundle's name, like gateway-2.4.0.ota", file);
 	(void)snprintf(in->r->bundle_path, sizeof(in->r->bundle_path), "bundles/%s", file);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/num.h"
+#include "common/base/text.h"
 #include "common/crypto/pubkey.h"
 
 int
@@ -72,15 +73,6 @@ opened_key_close(struct opened_key *k)
 	*k = (struct opened_key){0};
 }
 
-/* path ends in ".pub" and more. */
-static bool
-is_public_name(const char *path)
-{
-	size_t len = strlen(path);
-
-	return len > strlen(".pub") && strcmp(path + len - strlen(".pub"), ".pub") == 0;
-}
-
 int
 opened_key_outside(const char *path, const char *command, struct opened_key *out, struct err *e)
 {
@@ -105,7 +97,7 @@ opened_key_open(
 	struct signer signer = {0};
 	uint8_t raw[32];
 
-	if (is_public_name(path))
+	if (text_ends_with(path, ".pub"))
 		return err_set(e, ERR_USAGE,
 			"%s is a public key; its secret one signs, %.*s.key, or a device that "
 			"--sign-with asks",

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/base/file.h"
+#include "common/base/text.h"
 #include "common/limits.h"
 
 /* Longer than the longest copy of the largest bundle goes without a write. */
@@ -17,14 +18,6 @@ enum { DEPTH_MAX = 16, TEMPORARY_LETTERS = 6, TAG_LETTERS = 16, DIGEST_LETTERS =
 
 static const char hexadecimal[] = "0123456789abcdef";
 static const char alphanumeric[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-
-static bool
-ends_with(const char *name, const char *end)
-{
-	size_t len = strlen(name), end_len = strlen(end);
-
-	return len > end_len && strcmp(name + len - end_len, end) == 0;
-}
 
 /* "gates.json.x4Tq0Z": file_replace. Only what is replaced as a whole is JSON. */
 static bool
@@ -46,7 +39,7 @@ is_part(const char *name)
 	size_t tail = TAG_LETTERS + strlen(".part"), len = strlen(name);
 	const char *tag;
 
-	if (!ends_with(name, ".part"))
+	if (!text_ends_with(name, ".part"))
 		return false;
 	if (strspn(name, hexadecimal) == DIGEST_LETTERS && name[DIGEST_LETTERS] == '.')
 		return true;

@@ -1,7 +1,14 @@
 #include "common/base/text.h"
 
-#include <stdbool.h>
 #include <string.h>
+
+bool
+text_ends_with(const char *text, const char *end)
+{
+	size_t len = strlen(text), end_len = strlen(end);
+
+	return len > end_len && strcmp(text + len - end_len, end) == 0;
+}
 
 size_t
 text_utf8_next(const uint8_t *p, size_t len, uint32_t *out)

@@ -53,7 +53,7 @@ field_path(const json_t *object, const char *key, const char *folder, const char
 	len = strlen(text);
 	if (len <= folder_len + 1 + suffix_len || strncmp(text, folder, folder_len) != 0 ||
 		text[folder_len] != '/' || !name_is_plain(text + folder_len + 1) ||
-		strcmp(text + len - suffix_len, suffix) != 0)
+		!text_ends_with(text, suffix))
 		return err_set(
 			e, ERR_MALFORMED, "'%s' is not of the form %s/NAME%s", key, folder, suffix);
 	memcpy(out, text, len + 1);

@@ -56,10 +56,26 @@ a_character_cut_in_half_does_not_swallow_what_follows(void **state)
 	check("\xe2\xc3\xa9", "?é");
 }
 
+static void
+an_ending_has_something_before_it(void **state)
+{
+	(void)state;
+	assert_true(text_ends_with("a.key", ".key"));
+	assert_true(text_ends_with(".key.key", ".key"));
+	assert_true(text_ends_with("a", ""));
+	assert_false(text_ends_with(".key", ".key"));
+	assert_false(text_ends_with("key", ".key"));
+	assert_false(text_ends_with("a.key.", ".key"));
+	assert_false(text_ends_with("a.keys", ".key"));
+	assert_false(text_ends_with("a.Key", ".key"));
+	assert_false(text_ends_with("", ""));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_ending_has_something_before_it),
 		cmocka_unit_test(good_text_stays_as_it_is),
 		cmocka_unit_test(control_characters_become_question_marks),
 		cmocka_unit_test(what_is_not_utf8_becomes_question_marks),
