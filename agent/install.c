@@ -43,10 +43,9 @@ payloads_check(const struct conf *c, const struct manifest *m, struct err *e)
 				"payload %s is for slot %s, and this box has none of that name",
 				p->name, p->slot_class);
 		if ((p->kind == PAYLOAD_TREE) != (class->type == SLOT_DIR))
-			return err_set(e, ERR_REFUSED,
-				"payload %s is a %s, and slot %s is %s folder", p->name,
-				payload_kind_name(p->kind), class->name,
-				class->type == SLOT_DIR ? "a" : "no");
+			return err_set(e, ERR_REFUSED, "payload %s is %s, and slot %s is %s folder",
+				p->name, p->kind == PAYLOAD_TREE ? "a tree" : "an image",
+				class->name, class->type == SLOT_DIR ? "a" : "no");
 	}
 	return 0;
 }
