@@ -122,6 +122,11 @@ int metadata_sign(
  * drafts/, too. */
 int metadata_receive(const struct workspace *w, const char *role, json_t *envelope, struct err *e);
 
+/* incoming/targets/PATH, where a target's content waits. ERR_REFUSED for a path that is not made of
+ * plain names. */
+int metadata_staged_path(
+	const struct workspace *w, const char *path, char out[PATH_MAX], struct err *e);
+
 /* Puts a target's content durably into incoming/targets/PATH, ready for the publisher, and says
  * what it was. The first takes bytes, the second all of an open regular file, hashed as it is
  * copied. */

@@ -9,18 +9,6 @@
 #include "signer/metadata.h"
 
 static int
-staged_path(const struct workspace *w, const char *path, char out[PATH_MAX], struct err *e)
-{
-	char relative[sizeof("incoming/targets/") + TUF_PATH_MAX];
-
-	if (!metadata_path_valid(path))
-		return err_set(
-			e, ERR_REFUSED, "it lists '%.80s', which is not made of plain names", path);
-	(void)snprintf(relative, sizeof(relative), "incoming/targets/%s", path);
-	return workspace_path(w, relative, out, e);
-}
-
-static int
 listed_target(const json_t *entry, uint64_t *length, struct digest *sha256, struct err *e)
 {
 	struct hashes h;
@@ -106,7 +94,8 @@ place_target(const struct workspace *w, const struct site *s, const char *path, 
 	uint64_t length;
 	bool there;
 
-	if (staged_path(w, path, staged, e) < 0 || listed_target(entry, &length, &sha256, e) < 0 ||
+	if (metadata_staged_path(w, path, staged, e) < 0 ||
+		listed_target(entry, &length, &sha256, e) < 0 ||
 		site_target_path(s, path, &sha256, to, e) < 0 ||
 		is_in_site(to, length, &there, e) < 0)
 		return -1;
@@ -174,7 +163,7 @@ place_clear(const struct workspace *w, const struct document *d, struct err *e)
 		struct digest sha256;
 		uint64_t length;
 
-		if (staged_path(w, path, staged, e) < 0 ||
+		if (metadata_staged_path(w, path, staged, e) < 0 ||
 			listed_target(entry, &length, &sha256, e) < 0 ||
 			copy_remove_if(staged, length, &sha256, e) < 0)
 			return -1;

@@ -11,16 +11,25 @@
 #include "signer/metadata.h"
 #include "signer/site.h"
 
-/* incoming/targets/PATH, whose folder is made. */
-static int
-staged_path(const struct workspace *w, const char *path, char out[PATH_MAX], struct err *e)
+int
+metadata_staged_path(const struct workspace *w, const char *path, char out[PATH_MAX], struct err *e)
 {
-	char relative[sizeof("incoming/targets/") + TUF_PATH_MAX], folder[PATH_MAX];
+	char relative[sizeof("incoming/targets/") + TUF_PATH_MAX];
 
 	if (!metadata_path_valid(path))
-		return err_set(e, ERR_REFUSED, "'%s' cannot be a target's path", path);
+		return err_set(e, ERR_REFUSED,
+			"'%.80s' cannot be a target's path: it is not made of plain names", path);
 	(void)snprintf(relative, sizeof(relative), "incoming/targets/%s", path);
-	if (workspace_path(w, relative, out, e) < 0)
+	return workspace_path(w, relative, out, e);
+}
+
+/* The same with its folder made. */
+static int
+staging_path(const struct workspace *w, const char *path, char out[PATH_MAX], struct err *e)
+{
+	char folder[PATH_MAX];
+
+	if (metadata_staged_path(w, path, out, e) < 0)
 		return -1;
 	(void)snprintf(folder, sizeof(folder), "%s", out);
 	*strrchr(folder, '/') = '\0';
@@ -33,7 +42,7 @@ metadata_stage(const struct workspace *w, const char *path, struct span content,
 {
 	char file[PATH_MAX];
 
-	if (staged_path(w, path, file, e) < 0 || file_replace(file, 0644, content, e) < 0)
+	if (staging_path(w, path, file, e) < 0 || file_replace(file, 0644, content, e) < 0)
 		return -1;
 	*out = (struct metadata_target){
 		.path = path, .length = content.len, .sha256 = digest_of(content)};
@@ -48,7 +57,7 @@ metadata_stage_file(const struct workspace *w, const char *path, int fd, const c
 	char file[PATH_MAX], part[PATH_MAX], tag[17];
 
 	random_hex(8, tag);
-	if (staged_path(w, path, file, e) < 0)
+	if (staging_path(w, path, file, e) < 0)
 		return -1;
 	if ((size_t)snprintf(part, sizeof(part), "%s.%s.part", file, tag) >= sizeof(part))
 		return err_set(e, ERR_LIMIT, "the path %s is too long", file);
@@ -70,7 +79,7 @@ content_path(const struct workspace *w, const char *path, uint64_t length,
 	struct site s = {0};
 	bool is;
 
-	if (staged_path(w, path, out, e) < 0 || copy_is(out, length, sha256, &is, e) < 0)
+	if (metadata_staged_path(w, path, out, e) < 0 || copy_is(out, length, sha256, &is, e) < 0)
 		return -1;
 	if (is)
 		return 0;
