@@ -32,7 +32,7 @@ struct revoke_options {
 };
 
 static void
-options_free(struct revoke_options *o)
+revoke_options_free(struct revoke_options *o)
 {
 	ceremony_end(&o->ceremony);
 }
@@ -62,7 +62,7 @@ parse_options(int argc, char **argv, struct revoke_options *o, struct err *e)
 int
 key_revoke(int argc, char **argv, struct err *e)
 {
-	CLEANUP(options_free) struct revoke_options o = {.ceremony = CEREMONY_INIT};
+	CLEANUP(revoke_options_free) struct revoke_options o = {.ceremony = CEREMONY_INIT};
 	AUTO_WORKSPACE struct workspace w = {0};
 	AUTO_METADATA struct metadata root = {0}, targets = {0};
 	AUTO_REVOCATION struct revocation r = {0};

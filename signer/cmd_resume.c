@@ -143,7 +143,7 @@ resume_put(struct metadata *m, const struct search *s, struct err *e)
 }
 
 static int
-agree(const struct signing *o, const struct search *s, struct err *e)
+resume_agree(const struct signing *o, const struct search *s, struct err *e)
 {
 	char at[CLOCK_TEXT_MAX], question[STOP_REASON_MAX + TUF_PATH_MAX + 80];
 
@@ -169,7 +169,7 @@ run(int argc, char **argv, struct err *e)
 	w.sets_aside = true;
 	if (stop_find(&w, &o, &s, e) < 0 ||
 		scope_role(&w, s.path, o.signing.role, &rollouts, e) < 0 ||
-		agree(&o.signing, &s, e) < 0 || signing_open(&o.signing, &key, e) < 0 ||
+		resume_agree(&o.signing, &s, e) < 0 || signing_open(&o.signing, &key, e) < 0 ||
 		metadata_check_signer(&rollouts, &key.signer, e) < 0 ||
 		scope_all_put(&w, &rollouts, e) < 0 || resume_put(&rollouts, &s, e) < 0 ||
 		metadata_sign(&w, &rollouts, &key.signer, e) < 0)

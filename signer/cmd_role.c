@@ -162,7 +162,7 @@ delegations_of(struct metadata *targets, json_t **keys, json_t **roles, struct e
 
 /* What waits in incoming/ may come from another tool, and its fields are not checked yet. */
 static const char *
-text_of(const json_t *value)
+item_text(const json_t *value)
 {
 	return json_is_string(value) ? json_string_value(value) : "";
 }
@@ -170,7 +170,7 @@ text_of(const json_t *value)
 static const char *
 name_of(const json_t *role)
 {
-	return text_of(json_object_get(role, "name"));
+	return item_text(json_object_get(role, "name"));
 }
 
 /* Where the role stands, or the end. */
@@ -233,7 +233,7 @@ check_order(const json_t *roles, size_t at, const struct role_options *o, struct
 
 		json_array_foreach (json_object_get(earlier, "paths"), p, pattern) {
 			for (size_t k = 0; k < o->path_count; k++) {
-				if (path_matches(text_of(pattern), o->paths[k]))
+				if (path_matches(item_text(pattern), o->paths[k]))
 					return err_set(e, ERR_USAGE,
 						"%s stands before %s and has the last word on %s; "
 						"add --before %s",
@@ -402,13 +402,13 @@ print_role(const char *name, const json_t *role, const struct keyring *names)
 		json_integer_value(json_object_get(role, "threshold")),
 		json_array_size(json_object_get(role, "keyids")));
 	json_array_foreach (json_object_get(role, "paths"), i, item) {
-		(void)printf(" %s", text_of(item));
+		(void)printf(" %s", item_text(item));
 	}
 	(void)printf("\n");
 	json_array_foreach (json_object_get(role, "keyids"), i, item) {
-		const char *known = keyring_name(names, text_of(item));
+		const char *known = keyring_name(names, item_text(item));
 
-		(void)printf("%-20s   key %.16s  %s\n", "", text_of(item), known ? known : "");
+		(void)printf("%-20s   key %.16s  %s\n", "", item_text(item), known ? known : "");
 	}
 }
 

@@ -173,7 +173,7 @@ plan_put(const struct workspace *w, struct scope_plan *plan, const char *path, s
 }
 
 static int
-agree(const struct signing *o, const struct scope_plan *before, const struct rollout *r,
+plan_agree(const struct signing *o, const struct scope_plan *before, const struct rollout *r,
 	struct span bytes, bool same, struct err *e)
 {
 	if (same) {
@@ -206,7 +206,7 @@ rollout_publish(int argc, char **argv, struct err *e)
 		bundle_find(&w, &r, &bundle, e) < 0 ||
 		scope_plan_load(&w, r.name, o.role, &plan, e) < 0 ||
 		plan_bind(&r, &bundle, &plan, &bytes, &same, e) < 0 ||
-		agree(&o, &plan, &r, buf_span(&bytes), same, e) < 0 ||
+		plan_agree(&o, &plan, &r, buf_span(&bytes), same, e) < 0 ||
 		signing_open(&o, &key, e) < 0 ||
 		metadata_check_signer(&plan.role, &key.signer, e) < 0 ||
 		(!same && plan_put(&w, &plan, r.path, buf_span(&bytes), e) < 0) ||

@@ -68,7 +68,7 @@ struct root_options {
 };
 
 static void
-options_free(struct root_options *o)
+root_options_free(struct root_options *o)
 {
 	ceremony_end(&o->ceremony);
 	roster_free(&o->roster);
@@ -160,7 +160,7 @@ refuse_second(const struct workspace *w, struct err *e)
 static int
 root_init(int argc, char **argv, struct err *e)
 {
-	CLEANUP(options_free) struct root_options o = {.ceremony = CEREMONY_INIT};
+	CLEANUP(root_options_free) struct root_options o = {.ceremony = CEREMONY_INIT};
 	AUTO_WORKSPACE struct workspace w = {0};
 	AUTO_METADATA struct metadata root = {0};
 
@@ -178,7 +178,7 @@ root_init(int argc, char **argv, struct err *e)
 static int
 root_rotate(int argc, char **argv, struct err *e)
 {
-	CLEANUP(options_free) struct root_options o = {.ceremony = CEREMONY_INIT};
+	CLEANUP(root_options_free) struct root_options o = {.ceremony = CEREMONY_INIT};
 	AUTO_WORKSPACE struct workspace w = {0};
 	AUTO_METADATA struct metadata root = {0}, targets = {0};
 

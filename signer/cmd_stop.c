@@ -158,7 +158,7 @@ gate_begin(const struct workspace *w, const char *name, struct scope_gate *g, st
 }
 
 static int
-agree(const struct stop_options *o, struct err *e)
+stop_agree(const struct stop_options *o, struct err *e)
 {
 	char question[128];
 
@@ -199,7 +199,7 @@ run(int argc, char **argv, struct err *e)
 		return -1;
 	w.sets_aside = true;
 	if (scope_gate_load(&w, o.name, o.signing.role, &gate, e) < 0 ||
-		gate_begin(&w, o.name, &gate, e) < 0 || agree(&o, e) < 0 ||
+		gate_begin(&w, o.name, &gate, e) < 0 || stop_agree(&o, e) < 0 ||
 		signing_open(&o.signing, &key, e) < 0 ||
 		metadata_check_signer(&gate.role, &key.signer, e) < 0 ||
 		stop_put(&w, &o, &gate, &s, e) < 0 ||

@@ -8,9 +8,9 @@
 enum { LINE_MAX_BYTES = 512, COLUMNS = 88, NAMES_WIDTH_MAX = 24 };
 
 static const char *
-text_of(const json_t *object, const char *key)
+text_or_empty(const json_t *object, const char *key)
 {
-	const char *text = json_string_value(json_object_get(object, key));
+	const char *text = json_text(object, key);
 
 	return text ? text : "";
 }
@@ -23,9 +23,9 @@ problems_print(const json_t *problems, const char *level, const char *mark)
 	size_t i;
 
 	json_array_foreach (problems, i, p) {
-		if (strcmp(text_of(p, "level"), level) == 0)
-			(void)printf(
-				"%s %s\n    -> %s\n", mark, text_of(p, "what"), text_of(p, "do"));
+		if (strcmp(text_or_empty(p, "level"), level) == 0)
+			(void)printf("%s %s\n    -> %s\n", mark, text_or_empty(p, "what"),
+				text_or_empty(p, "do"));
 	}
 }
 
@@ -37,7 +37,7 @@ head_print(const struct doctor *d)
 	size_t i, bad = 0;
 
 	json_array_foreach (problems, i, p)
-		bad += strcmp(text_of(p, "level"), "bad") == 0;
+		bad += strcmp(text_or_empty(p, "level"), "bad") == 0;
 	if (bad > 0)
 		(void)printf("%s: %zu of %zu findings will not wait\n", d->w->dir, bad,
 			json_array_size(problems));
@@ -58,8 +58,8 @@ names_of(const json_t *role, char *out, size_t size)
 	out[0] = '\0';
 	json_array_foreach (keys, i, k) {
 		if (len < size)
-			len += (size_t)snprintf(
-				out + len, size - len, "%s%s", i ? " " : "", text_of(k, "name"));
+			len += (size_t)snprintf(out + len, size - len, "%s%s", i ? " " : "",
+				text_or_empty(k, "name"));
 	}
 }
 
@@ -83,8 +83,8 @@ expiry_of(const struct doctor *d, const char *kind, const char *name)
 	size_t i;
 
 	json_array_foreach (json_object_get(d->report, "expiries"), i, x) {
-		if (strcmp(text_of(x, "kind"), kind) == 0 &&
-			(!name || strcmp(text_of(x, "name"), name) == 0))
+		if (strcmp(text_or_empty(x, "kind"), kind) == 0 &&
+			(!name || strcmp(text_or_empty(x, "name"), name) == 0))
 			return x;
 	}
 	return NULL;
@@ -110,14 +110,14 @@ roles_print(const struct doctor *d)
 	if (json_array_size(roles) > 0)
 		(void)printf("%-10s %-9s %-7s MAY\n", "ROLE", "EXPIRES", "NEEDS");
 	json_array_foreach (roles, i, r) {
-		const char *name = text_of(r, "name");
+		const char *name = text_or_empty(r, "name");
 
 		names_of(r, names, sizeof(names));
 		patterns_of(r, paths, sizeof(paths));
 		(void)printf("%-10s %-9s %" JSON_INTEGER_FORMAT " of %-2zu %s%s (%s)\n", name,
 			left(expiry_of(d, "role", name), span),
 			json_integer_value(json_object_get(r, "threshold")),
-			json_array_size(json_object_get(r, "keys")), paths, text_of(r, "may"),
+			json_array_size(json_object_get(r, "keys")), paths, text_or_empty(r, "may"),
 			names);
 	}
 }
@@ -132,16 +132,16 @@ certificates_print(const struct doctor *d)
 	size_t i;
 
 	json_array_foreach (json_object_get(d->report, "expiries"), i, x) {
-		if (strcmp(text_of(x, "kind"), "certificate") != 0 &&
-			strcmp(text_of(x, "kind"), "crl") != 0)
+		if (strcmp(text_or_empty(x, "kind"), "certificate") != 0 &&
+			strcmp(text_or_empty(x, "kind"), "crl") != 0)
 			continue;
-		(void)printf("%s%s %s", between, text_of(x, "name"), left(x, span));
+		(void)printf("%s%s %s", between, text_or_empty(x, "name"), left(x, span));
 		between = ", ";
 	}
 	if (first)
 		(void)printf("%s%" JSON_INTEGER_FORMAT " boxes (first: %s, %s)",
 			*between ? ",\n" : "", json_integer_value(json_object_get(boxes, "count")),
-			text_of(first, "name"), left(first, span));
+			text_or_empty(first, "name"), left(first, span));
 	(void)printf("\n");
 }
 
@@ -151,7 +151,8 @@ is_told_before(const json_t *stolen, size_t at)
 	const json_t *row = json_array_get(stolen, at);
 
 	for (size_t i = 0; i < at; i++) {
-		if (strcmp(text_of(json_array_get(stolen, i), "then"), text_of(row, "then")) == 0)
+		if (strcmp(text_or_empty(json_array_get(stolen, i), "then"),
+			    text_or_empty(row, "then")) == 0)
 			return true;
 	}
 	return false;
@@ -166,9 +167,10 @@ names_alike(const json_t *stolen, const json_t *row, char *out, size_t size)
 
 	out[0] = '\0';
 	json_array_foreach (stolen, i, other) {
-		if (len < size && strcmp(text_of(other, "then"), text_of(row, "then")) == 0)
+		if (len < size &&
+			strcmp(text_or_empty(other, "then"), text_or_empty(row, "then")) == 0)
 			len += (size_t)snprintf(out + len, size - len, "%s%s", len ? ", " : "",
-				text_of(other, "what"));
+				text_or_empty(other, "what"));
 	}
 	return len;
 }
@@ -214,7 +216,7 @@ stolen_print(const struct doctor *d)
 		(void)printf("%-*s ", (int)width, names);
 		if (strlen(names) > width)
 			(void)printf("\n%*s", (int)width + 1, "");
-		wrapped_print(text_of(row, "then"), width + 1);
+		wrapped_print(text_or_empty(row, "then"), width + 1);
 	}
 }
 
@@ -227,10 +229,10 @@ stop_print(const struct doctor *d)
 	if (json_object_size(stop) == 0)
 		return;
 	(void)printf("\nA stop from this host: %s. With a publisher dead: %s%s%s\n",
-		text_of(stop, "from_this_host"), text_of(stop, "with_a_publisher_dead"),
-		*text_of(stop, "how") ? ":\n  " : "", text_of(stop, "how"));
-	if (*text_of(stop, "do"))
-		(void)printf("  -> %s\n", text_of(stop, "do"));
+		text_or_empty(stop, "from_this_host"), text_or_empty(stop, "with_a_publisher_dead"),
+		*text_or_empty(stop, "how") ? ":\n  " : "", text_or_empty(stop, "how"));
+	if (*text_or_empty(stop, "do"))
+		(void)printf("  -> %s\n", text_or_empty(stop, "do"));
 	json_array_foreach (json_object_get(stop, "missing"), i, missing)
 		(void)printf("  missing: %s\n", json_string_value(missing));
 }

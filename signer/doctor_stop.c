@@ -306,7 +306,7 @@ check_online_role(struct rehearsal *r, const struct doctor_role *role, const str
 }
 
 static int
-stop_put(struct rehearsal *r, const char *here, const char *without, const char *how,
+verdict_put(struct rehearsal *r, const char *here, const char *without, const char *how,
 	const char *remedy, struct err *e)
 {
 	if (json_object_update_new(json_object_get(r->d->report, "stop"),
@@ -341,13 +341,13 @@ judge(struct rehearsal *r, bool independent, struct err *e)
 		(void)snprintf(how, sizeof(how),
 			"signed with %s and %s in a scratch copy; a client saw it",
 			r->spare.snapshot->name, r->spare.timestamp->name);
-		return stop_put(r, here, "proved", how, "keep those two on a second host", e);
+		return verdict_put(r, here, "proved", how, "keep those two on a second host", e);
 	}
 	if (strcmp(here, "proved") == 0 && independent)
-		return stop_put(r, here, "proved",
+		return verdict_put(r, here, "proved",
 			"signed by this host alone in a scratch copy; a client saw it",
 			"run sluice doctor on the other publisher, too", e);
-	return stop_put(r, here, independent ? "not tried" : "cannot work", "", "", e);
+	return verdict_put(r, here, independent ? "not tried" : "cannot work", "", "", e);
 }
 
 static int
@@ -364,7 +364,7 @@ look(struct rehearsal *r, const char *key, struct err *e)
 	check_online_role(r, timestamp, r->own.timestamp, &independent);
 	if (!r->gates) {
 		(void)miss(r, "no role may speak for gates/all.json (sluice role add gates)");
-		return stop_put(r, "cannot work", "cannot work", "", "", e);
+		return verdict_put(r, "cannot work", "cannot work", "", "", e);
 	}
 	find_signers(r, key);
 	if (r->signer_count < r->gates->threshold) {
@@ -372,7 +372,7 @@ look(struct rehearsal *r, const char *key, struct err *e)
 			"%s needs %" PRIu64 " signatures, and %zu of its keys open here without a "
 			"passphrase; give --key K",
 			r->gates->name, r->gates->threshold, r->signer_count);
-		return stop_put(
+		return verdict_put(
 			r, "not tried", independent ? "not tried" : "cannot work", "", "", e);
 	}
 	return judge(r, independent, e);

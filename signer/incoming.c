@@ -381,23 +381,11 @@ judge_top_targets(struct incoming *in, struct incoming_role *r, int64_t now_s, s
 	return 0;
 }
 
-static const json_t *
-find_delegation(const struct document *targets, const char *role)
-{
-	const json_t *each;
-	size_t i;
-
-	json_array_foreach (targets ? document_delegations(targets) : NULL, i, each) {
-		if (strcmp(json_string_value(json_object_get(each, "name")), role) == 0)
-			return each;
-	}
-	return NULL;
-}
-
 static int
 judge_delegated(struct incoming *in, struct incoming_role *r, int64_t now_s, struct err *e)
 {
-	const json_t *delegation = find_delegation(in->targets, r->role);
+	const json_t *delegation =
+		in->targets ? delegation_find(document_delegations(in->targets), r->role) : NULL;
 	struct role_keys keys;
 
 	if (r->state != INCOMING_UNSEEN)

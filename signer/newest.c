@@ -21,16 +21,12 @@ int
 newest_find_authority(const json_t *delegator, struct metadata *m, struct err *e)
 {
 	const json_t *delegations = json_object_get(delegator, "delegations");
-	json_t *entry = json_object_get(json_object_get(delegator, "roles"), m->role), *each;
-	json_t *keys = json_object_get(delegations ? delegations : delegator, "keys");
-	size_t i;
+	const json_t *by = delegations ? delegations : delegator;
+	const json_t *roles = json_object_get(by, "roles");
+	json_t *keys = json_object_get(by, "keys");
+	json_t *entry =
+		delegations ? delegation_find(roles, m->role) : json_object_get(roles, m->role);
 
-	json_array_foreach (json_object_get(delegations, "roles"), i, each) {
-		const char *name = json_string_value(json_object_get(each, "name"));
-
-		if (name && strcmp(name, m->role) == 0)
-			entry = each;
-	}
 	if (!entry || !keys)
 		return err_set(e, ERR_USAGE,
 			"there is no role '%s' in this workspace; see `sluice role list`", m->role);

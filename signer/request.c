@@ -75,17 +75,9 @@ version_of(const json_t *envelope)
 static bool
 delegates_to(const struct metadata *targets, const char *role)
 {
-	const json_t *each;
-	size_t i;
+	const json_t *delegations = json_object_get(targets->body, "delegations");
 
-	json_array_foreach (
-		json_object_get(json_object_get(targets->body, "delegations"), "roles"), i, each) {
-		const char *name = json_string_value(json_object_get(each, "name"));
-
-		if (name && strcmp(name, role) == 0)
-			return true;
-	}
-	return false;
+	return delegation_find(json_object_get(delegations, "roles"), role) != NULL;
 }
 
 static int
@@ -329,24 +321,19 @@ targets_keys(const struct request *r, struct change *c, struct err *e)
 }
 
 static int
-find_delegation(const json_t *body, const char *role, struct role_keys *out, struct err *e)
+read_delegation(const json_t *body, const char *role, struct role_keys *out, struct err *e)
 {
-	const json_t *delegations = json_object_get(body, "delegations"), *each;
+	const json_t *delegations = json_object_get(body, "delegations"), *delegation;
 	json_t *keyids;
-	size_t i;
 
-	json_array_foreach (json_object_get(delegations, "roles"), i, each) {
-		const char *name = json_string_value(json_object_get(each, "name"));
-
-		if (!name || strcmp(name, role) != 0)
-			continue;
-		if (json_get_array(each, "keyids", TUF_KEYS_MAX, &keyids, e) < 0)
-			return -1;
-		out->keys = json_object_get(delegations, "keys");
-		out->keyids = keyids;
-		return json_get_uint(each, "threshold", 1, INT64_MAX, &out->threshold, e);
-	}
-	return err_set(e, ERR_UNTRUSTED, "its targets.json delegates nothing to %s", role);
+	delegation = delegation_find(json_object_get(delegations, "roles"), role);
+	if (!delegation)
+		return err_set(e, ERR_UNTRUSTED, "its targets.json delegates nothing to %s", role);
+	if (json_get_array(delegation, "keyids", TUF_KEYS_MAX, &keyids, e) < 0)
+		return -1;
+	out->keys = json_object_get(delegations, "keys");
+	out->keyids = keyids;
+	return json_get_uint(delegation, "threshold", 1, INT64_MAX, &out->threshold, e);
 }
 
 /* Who may sign a delegated role: targets.json, which should be in force. */
@@ -362,7 +349,7 @@ delegated_keys(const struct request *r, struct change *c, struct err *e)
 			       document_root_role(c->root, "targets", &keys, &why) < 0 ||
 			       read_part(r->authority, "targets", DOCUMENT_TARGETS, &keys,
 				       &c->delegator, &why) < 0;
-	return find_delegation(json_object_get(r->authority, "signed"), r->role, &c->keys, e);
+	return read_delegation(json_object_get(r->authority, "signed"), r->role, &c->keys, e);
 }
 
 /* The version in force by those who vouched for it: root's present targets keys, or the role's. */

@@ -23,12 +23,6 @@ print_clean(const char *text)
 		(void)putchar(*c == '\n' || *c == '\t' ? ' ' : *c);
 }
 
-static const char *
-text_of(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(object, key));
-}
-
 static long long
 number_of(const json_t *object, const char *key)
 {
@@ -80,7 +74,7 @@ print_roles(const json_t *body)
 		print_role(name, role);
 	}
 	json_array_foreach (delegated, i, role) {
-		print_role(text_of(role, "name"), role);
+		print_role(json_text(role, "name"), role);
 	}
 }
 
@@ -99,7 +93,7 @@ print_files(const json_t *body)
 		(void)printf("  ");
 		print_clean(name);
 		(void)printf(", %lld bytes, sha256 ", number_of(entry, "length"));
-		print_clean(text_of(json_object_get(entry, "hashes"), "sha256"));
+		print_clean(json_text(json_object_get(entry, "hashes"), "sha256"));
 		(void)printf("\n");
 	}
 }
@@ -111,16 +105,16 @@ print_text(const json_t *root)
 	const json_t *signatures = json_object_get(root, "signatures"), *s;
 	size_t i;
 
-	print_clean(text_of(body, "_type"));
+	print_clean(json_text(body, "_type"));
 	(void)printf(" metadata, version %lld, expires ", number_of(body, "version"));
-	print_clean(text_of(body, "expires"));
+	print_clean(json_text(body, "expires"));
 	(void)printf("\n");
 	print_roles(body);
 	print_files(body);
 	(void)printf("signatures, not checked: %zu\n", json_array_size(signatures));
 	json_array_foreach (signatures, i, s) {
 		(void)printf("  ");
-		print_clean(text_of(s, "keyid"));
+		print_clean(json_text(s, "keyid"));
 		(void)printf("\n");
 	}
 }
@@ -145,7 +139,7 @@ show_metadata(const char *file, bool json, struct err *e)
 	if (file_read_regular(file, &bytes, e) < 0 ||
 		json_parse(buf_span(&bytes), file, &root, e) < 0)
 		return -1;
-	if (!text_of(json_object_get(root, "signed"), "_type"))
+	if (!json_text(json_object_get(root, "signed"), "_type"))
 		return err_set(e, ERR_MALFORMED, "%s is neither a bundle nor TUF metadata", file);
 	if (!json) {
 		print_text(root);

@@ -60,19 +60,11 @@ value_shown(const json_t *value, char out[WORD_MAX + 8])
 	return shown(text, out);
 }
 
-static const char *
-text_of(const json_t *object, const char *key)
-{
-	const json_t *value = json_object_get(object, key);
-
-	return json_is_string(value) ? json_string_value(value) : NULL;
-}
-
 static void
 key_line(struct summary *s, const char *mark, const char *id, const json_t *keys)
 {
 	const char *name = keyring_name(s->names, id),
-		   *type = text_of(json_object_get(keys, id), "keytype");
+		   *type = json_text(json_object_get(keys, id), "keytype");
 	char a[WORD_MAX + 8], b[WORD_MAX + 8], c[WORD_MAX + 8];
 
 	say(s, "    %s %-16.40s %.16s %s\n", mark, name ? shown(name, a) : "(no name here)",
@@ -226,21 +218,6 @@ root_lines(struct summary *s, const json_t *before, const json_t *after)
 	}
 }
 
-static const json_t *
-find_role(const json_t *roles, const char *name)
-{
-	const json_t *each;
-	size_t i;
-
-	json_array_foreach (roles, i, each) {
-		const char *other = text_of(each, "name");
-
-		if (other && name && strcmp(other, name) == 0)
-			return each;
-	}
-	return NULL;
-}
-
 /* Whether the roles that both have stand in another order. */
 static bool
 is_reordered(const json_t *was, const json_t *is)
@@ -249,14 +226,14 @@ is_reordered(const json_t *was, const json_t *is)
 	size_t i, at = 0;
 
 	json_array_foreach (is, i, each) {
-		const char *name = text_of(each, "name");
+		const char *name = json_text(each, "name");
 
-		if (!find_role(was, name))
+		if (!delegation_find(was, name))
 			continue;
 		while (at < json_array_size(was) &&
-			!find_role(is, text_of(json_array_get(was, at), "name")))
+			!delegation_find(is, json_text(json_array_get(was, at), "name")))
 			at++;
-		if (find_role(was, name) != json_array_get(was, at++))
+		if (delegation_find(was, name) != json_array_get(was, at++))
 			return true;
 	}
 	return false;
@@ -271,7 +248,7 @@ order_line(struct summary *s, const char *lead, const json_t *roles)
 
 	say(s, "%s", lead);
 	json_array_foreach (roles, i, each) {
-		say(s, "%s%s", i ? ", " : "", shown(text_of(each, "name"), word));
+		say(s, "%s%s", i ? ", " : "", shown(json_text(each, "name"), word));
 	}
 	say(s, "\n");
 }
@@ -290,12 +267,13 @@ delegation_lines(struct summary *s, const json_t *before, const json_t *after)
 		return;
 	say(s, "delegations, of which the first that covers a path has the last word:\n");
 	json_array_foreach (is, i, each) {
-		role_lines(s, text_of(each, "name"), find_role(was, text_of(each, "name")),
-			json_object_get(old, "keys"), each, json_object_get(new, "keys"));
+		role_lines(s, json_text(each, "name"),
+			delegation_find(was, json_text(each, "name")), json_object_get(old, "keys"),
+			each, json_object_get(new, "keys"));
 	}
 	json_array_foreach (was, i, each) {
-		if (!find_role(is, text_of(each, "name")))
-			role_lines(s, text_of(each, "name"), each, json_object_get(old, "keys"),
+		if (!delegation_find(is, json_text(each, "name")))
+			role_lines(s, json_text(each, "name"), each, json_object_get(old, "keys"),
 				NULL, NULL);
 	}
 	if (is_reordered(was, is)) {
@@ -386,7 +364,7 @@ target_lines(struct summary *s, const json_t *before, const json_t *after)
 static void
 expiry_line(struct summary *s, const struct change *c, int64_t now_s)
 {
-	const char *was = text_of(c->before, "expires"), *is = text_of(c->after, "expires");
+	const char *was = json_text(c->before, "expires"), *is = json_text(c->after, "expires");
 	int64_t expires_s = 0;
 	char word[WORD_MAX + 8];
 

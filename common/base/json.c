@@ -324,6 +324,12 @@ json_get_array(const json_t *object, const char *key, size_t max, json_t **out, 
 	return 0;
 }
 
+const char *
+json_text(const json_t *object, const char *key)
+{
+	return json_string_value(json_object_get(object, key));
+}
+
 bool
 json_has_text(const json_t *list, const char *text)
 {

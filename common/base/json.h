@@ -45,6 +45,9 @@ int json_get_bool(const json_t *object, const char *key, bool *out, struct err *
 int json_get_object(const json_t *object, const char *key, json_t **out, struct err *e);
 int json_get_array(const json_t *object, const char *key, size_t max, json_t **out, struct err *e);
 
+/* A member of an object that is text, borrowed; else NULL. */
+const char *json_text(const json_t *object, const char *key);
+
 /* Whether a list has an element that is this text. What is no list has none, nor is NULL in any. */
 bool json_has_text(const json_t *list, const char *text);
 

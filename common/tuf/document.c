@@ -200,6 +200,21 @@ document_delegations(const struct document *d)
 	return json_object_get(json_object_get(d->verified.body, "delegations"), "roles");
 }
 
+json_t *
+delegation_find(const json_t *delegations, const char *name)
+{
+	json_t *each;
+	size_t i;
+
+	json_array_foreach (delegations, i, each) {
+		const char *other = json_text(each, "name");
+
+		if (other && name && strcmp(other, name) == 0)
+			return each;
+	}
+	return NULL;
+}
+
 int
 document_delegation_keys(
 	const struct document *d, const json_t *delegation, struct role_keys *out, struct err *e)

@@ -68,6 +68,10 @@ int document_root_role(
 /* The delegations of a targets document, in order: an array, or NULL. */
 const json_t *document_delegations(const struct document *d);
 
+/* The first entry of such an array with this name, borrowed, or NULL: which is the one that a
+ * client comes to. What is no entry is passed over. */
+json_t *delegation_find(const json_t *delegations, const char *name);
+
 /* The keys of one of them, borrowed. */
 int document_delegation_keys(
 	const struct document *d, const json_t *delegation, struct role_keys *out, struct err *e);

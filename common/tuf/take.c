@@ -51,18 +51,16 @@ tuf_delegation(struct tuf_client *c, const char *role, struct role_keys *out, st
 {
 	const json_t *delegation;
 	struct role_keys keys;
-	size_t i;
 
 	if (recall_targets(c, &keys, e) < 0)
 		return -1;
 	if (!c->targets)
 		return err_set(e, ERR_UNTRUSTED,
 			"no targets.json is known yet, so nobody is known to speak for %s", role);
-	json_array_foreach (document_delegations(c->targets), i, delegation) {
-		if (strcmp(json_string_value(json_object_get(delegation, "name")), role) == 0)
-			return document_delegation_keys(c->targets, delegation, out, e);
-	}
-	return err_set(e, ERR_UNTRUSTED,
-		"targets.json, version %" PRIu64 ", delegates nothing to %s", c->targets->version,
-		role);
+	delegation = delegation_find(document_delegations(c->targets), role);
+	if (!delegation)
+		return err_set(e, ERR_UNTRUSTED,
+			"targets.json, version %" PRIu64 ", delegates nothing to %s",
+			c->targets->version, role);
+	return document_delegation_keys(c->targets, delegation, out, e);
 }

@@ -349,6 +349,22 @@ an_unknown_word_is_refused_by_name(void **state)
 }
 
 static void
+a_member_that_is_no_text_is_none(void **state)
+{
+	AUTO_JSON json_t *object = parsed("{\"a\":\"text\",\"b\":1,\"c\":null,\"d\":[\"x\"]}");
+	AUTO_JSON json_t *list = parsed("[\"a\"]");
+
+	(void)state;
+	assert_string_equal(json_text(object, "a"), "text");
+	assert_null(json_text(object, "b"));
+	assert_null(json_text(object, "c"));
+	assert_null(json_text(object, "d"));
+	assert_null(json_text(object, "e"));
+	assert_null(json_text(list, "a"));
+	assert_null(json_text(NULL, "a"));
+}
+
+static void
 a_list_has_the_texts_that_are_its_elements(void **state)
 {
 	AUTO_JSON json_t *list = parsed("[1,null,\"one\",[\"deep\"],{\"key\":\"value\"},\"two\"]");
@@ -388,6 +404,7 @@ main(void)
 		cmocka_unit_test(members_of_the_right_kind_are_given),
 		cmocka_unit_test(members_past_their_limits_are_refused),
 		cmocka_unit_test(members_missing_or_of_another_kind_are_named),
+		cmocka_unit_test(a_member_that_is_no_text_is_none),
 		cmocka_unit_test(a_list_has_the_texts_that_are_its_elements),
 		cmocka_unit_test(an_unknown_word_is_refused_by_name),
 	};

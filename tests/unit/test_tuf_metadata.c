@@ -5,6 +5,7 @@
 #include "common/base/file.h"
 #include "common/base/num.h"
 #include "common/limits.h"
+#include "common/tuf/document.h"
 #include "tests/unit/folder.h"
 
 /* One poll, a delegated role and all. */
@@ -368,10 +369,29 @@ metadata_may_be_as_long_as_its_limit_and_no_longer(void **state)
 	}
 }
 
+static void
+a_delegation_is_found_by_its_name_and_the_first_one_counts(void **state)
+{
+	AUTO_JSON json_t *list = json_pack("[i, {s:i}, {s:s, s:i}, {s:s, s:i}, {s:s, s:i}]", 1,
+		"name", 1, "name", "a", "n", 0, "name", "b", "n", 1, "name", "b", "n", 2);
+	AUTO_JSON json_t *object = json_pack("{s:{s:s}}", "b", "name", "b");
+
+	(void)state;
+	assert_non_null(list);
+	assert_ptr_equal(delegation_find(list, "a"), json_array_get(list, 2));
+	assert_ptr_equal(delegation_find(list, "b"), json_array_get(list, 3));
+	assert_null(delegation_find(list, "c"));
+	assert_null(delegation_find(list, ""));
+	assert_null(delegation_find(list, NULL));
+	assert_null(delegation_find(object, "b"));
+	assert_null(delegation_find(NULL, "b"));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_delegation_is_found_by_its_name_and_the_first_one_counts),
 		team_test(metadata_may_be_signed_by_keys_of_every_kind),
 		team_test(metadata_may_be_listed_by_sha512_alone),
 		team_test(of_two_digests_both_must_be_right),
