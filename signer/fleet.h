@@ -1,5 +1,5 @@
-/* fleet.db: the boxes of a fleet and the certificates they were given. The only include of SQLite.
- */
+/* fleet.db: the boxes of a fleet and the certificates they were given. What boxes report is in
+ * ledger.h, and how rollouts fare in following.h: both in the same file. */
 #ifndef SLUICE_SIGNER_FLEET_H
 #define SLUICE_SIGNER_FLEET_H
 
@@ -11,6 +11,7 @@
 #include "common/base/err.h"
 #include "common/base/json.h"
 #include "common/crypto/x509.h"
+#include "common/format/plan.h"
 #include "common/limits.h"
 #include "signer/workspace.h"
 
@@ -19,12 +20,18 @@ struct fleet;
 void fleet_close(struct fleet **f);
 #define AUTO_FLEET CLEANUP(fleet_close)
 
-/* Opens the workspace's fleet.db, making it where there is none. Errors: ERR_SYSTEM with SQLite's
- * own words; ERR_REFUSED for a file that a newer program has written. */
+/* Opens the workspace's fleet.db, making it where there is none; one of an older program is brought
+ * up to date, in one transaction. Errors: ERR_SYSTEM with SQLite's own words; ERR_REFUSED for a
+ * file that a newer program has written. */
 int fleet_open(const struct workspace *w, struct fleet **out, struct err *e);
 
 /* The same for reading alone: nothing is made or changed. ERR_SYSTEM/ENOENT where there is none. */
 int fleet_open_read(const struct workspace *w, struct fleet **out, struct err *e);
+
+/* The database, for those who keep their own tables in it (fleet_schema.h). ERR_REFUSED where the
+ * file was opened for reading and is of an older program that had no such tables. */
+struct sql;
+int fleet_sql(struct fleet *f, struct sql **out, struct err *e);
 
 struct fleet_box {
 	char name[NAME_BYTES_MAX + 1], compatible[NAME_BYTES_MAX + 1]; /* compatible may be "" */
@@ -70,5 +77,25 @@ int fleet_census(
 
 /* The number of the next CRL: higher than all before it. */
 int fleet_crl_number(struct fleet *f, uint64_t *out, struct err *e);
+
+/* A box with what it says of itself; before its first report, with what it was added with. All
+ * borrowed, until the next box. */
+struct fleet_member {
+	struct box_facts facts;
+	const char
+		*running; /* SHA-256 of the manifest of what runs, in hexadecimal; "" not known */
+	const char
+		*linked;  /* likewise, of the folders that a link switches; "" where it has none */
+	const char *plan; /* the path of the plan that it follows, or "" */
+	int64_t heard_s;  /* 0: never */
+	bool revoked;
+};
+
+/* Calls each for every box, revoked ones among them, in the order in which they were first added,
+ * and ends at the first that returns other than 0, returning that. Memory does not grow with the
+ * fleet. each must not write to the fleet. */
+int fleet_each_box(struct fleet *f,
+	int (*each)(void *arg, const struct fleet_member *m, struct err *e), void *arg,
+	struct err *e);
 
 #endif

@@ -37,7 +37,7 @@ HOMES = {
     r"curl/.*": "agent/http.c",
     r"ini\.h": "agent/conf.c",
     r"libfyaml(/.*)?\.h": "signer/yaml.c",
-    r"sqlite3\.h": "signer/fleet.c",
+    r"sqlite3\.h": "signer/sql.c",
 }
 
 # Names of tools that helped to build the house and that nobody who reads it needs to know: the

@@ -5,6 +5,7 @@
 
 #include "common/base/file.h"
 #include "signer/fleet.h"
+#include "signer/sql.h"
 #include "tests/unit/sample.h"
 
 static char dir[] = "/tmp/test_fleet.XXXXXX";
@@ -190,7 +191,7 @@ a_file_of_a_newer_program_or_of_no_database_is_refused(void **state)
 	assert_int_equal(workspace_path(&w, "fleet.db", path, &e), 0);
 	/* user_version: https://www.sqlite.org/fileformat.html, section 1.3, offset 60. */
 	fd = open(path, O_WRONLY | O_CLOEXEC);
-	assert_int_equal(pwrite(fd, "\0\0\0\2", 4, 60), 4);
+	assert_int_equal(pwrite(fd, "\0\0\0\3", 4, 60), 4);
 	assert_int_equal(close(fd), 0);
 	assert_int_equal(fleet_open(&w, &f, &e), -1);
 	assert_int_equal(e.class, ERR_REFUSED);
@@ -248,6 +249,139 @@ a_census_counts_boxes_by_the_certificate_that_lasts_longest(void **state)
 	assert_int_equal(e.errnum, ENOENT);
 }
 
+/* As the first programs made it. */
+static const char first_format[] =
+	"CREATE TABLE box (name TEXT PRIMARY KEY NOT NULL, compatible TEXT NOT NULL, tags TEXT NOT "
+	"NULL, report_key TEXT NOT NULL, added_s INTEGER NOT NULL, revoked_s INTEGER NOT NULL "
+	"DEFAULT 0) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE certificate (serial TEXT PRIMARY KEY NOT NULL, box TEXT NOT NULL REFERENCES "
+	"box(name), from_s INTEGER NOT NULL, until_s INTEGER NOT NULL, revoked_s INTEGER NOT NULL "
+	"DEFAULT 0) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX certificate_box ON certificate(box);"
+	"CREATE TABLE counter (name TEXT PRIMARY KEY NOT NULL, value INTEGER NOT NULL) STRICT;"
+	"INSERT INTO counter VALUES ('crl', 7);"
+	"INSERT INTO box VALUES ('gw-1', 'acme-gw3', '{\"site\":\"lyon\"}', '{}', 900, 0);"
+	"INSERT INTO box VALUES ('gw-0', 'acme-gw3', '{}', '{}', 1000, 1500);"
+	"INSERT INTO certificate VALUES ('0a', 'gw-0', 900, 5000, 1500);"
+	"INSERT INTO certificate VALUES ('0b', 'gw-1', 900, 5000, 0);"
+	"PRAGMA user_version = 1;";
+
+static void
+first_format_make(const char *statements)
+{
+	AUTO_SQL struct sql *sql = NULL;
+	struct err e = ERR_INIT;
+	char path[PATH_MAX];
+
+	assert_int_equal(workspace_path(&w, "fleet.db", path, &e), 0);
+	assert_int_equal(sql_open(path, &sql, &e), 0);
+	assert_int_equal(sql_run(sql, statements, &e), 0);
+}
+
+struct seen {
+	size_t count;
+	char names[4][NAME_BYTES_MAX + 1], sites[4][16];
+	bool revoked[4];
+};
+
+static int
+see(void *arg, const struct fleet_member *m, struct err *e)
+{
+	struct seen *seen = arg;
+	const char *site = json_string_value(json_object_get(m->facts.tags, "site"));
+
+	if (seen->count == 3)
+		return err_set(e, ERR_LIMIT, "three is enough");
+	(void)snprintf(
+		seen->names[seen->count], sizeof(seen->names[seen->count]), "%s", m->facts.id);
+	(void)snprintf(seen->sites[seen->count], sizeof(seen->sites[0]), "%s", site ? site : "");
+	seen->revoked[seen->count++] = m->revoked;
+	assert_string_equal(m->facts.compatible, "acme-gw3");
+	assert_string_equal(m->facts.version, "");
+	assert_string_equal(m->running, "");
+	assert_int_equal(m->heard_s, 0);
+	return 0;
+}
+
+static void
+a_file_of_the_first_programs_is_brought_up_to_date(void **state)
+{
+	AUTO_FLEET struct fleet *f = NULL;
+	AUTO_FLEET_REVOKED struct fleet_revoked r = {0};
+	struct err e = ERR_INIT;
+	struct seen seen = {0};
+	struct fleet_census c;
+	uint64_t number = 0;
+
+	(void)state;
+	first_format_make(first_format);
+	assert_int_equal(fleet_open_read(&w, &f, &e), 0);
+	assert_int_equal(fleet_census(f, 1000, 2000, &c, &e), 0);
+	assert_int_equal(c.boxes, 1);
+	assert_int_equal(fleet_each_box(f, see, &seen, &e), -1);
+	assert_int_equal(e.class, ERR_REFUSED);
+	fleet_close(&f);
+	f = fleet();
+	assert_int_equal(fleet_each_box(f, see, &seen, &e), 0);
+	assert_int_equal(seen.count, 2);
+	assert_string_equal(seen.names[0], "gw-1");
+	assert_string_equal(seen.sites[0], "lyon");
+	assert_false(seen.revoked[0]);
+	assert_string_equal(seen.names[1], "gw-0");
+	assert_string_equal(seen.sites[1], "");
+	assert_true(seen.revoked[1]);
+	assert_int_equal(fleet_revoked(f, 2000, &r, &e), 0);
+	assert_int_equal(r.count, 1);
+	assert_string_equal(r.list[0].serial, "0a");
+	assert_int_equal(fleet_crl_number(f, &number, &e), 0);
+	assert_int_equal(number, 8);
+	remove_db();
+}
+
+static void
+a_file_that_cannot_be_brought_up_to_date_stays_as_it_was(void **state)
+{
+	AUTO_SQL struct sql *sql = NULL;
+	struct fleet *f = NULL;
+	struct err e = ERR_INIT;
+	char path[PATH_MAX];
+	int64_t version = 0;
+
+	(void)state;
+	first_format_make(first_format);
+	/* In the way of the last of the tables. */
+	first_format_make("CREATE TABLE aside (x TEXT)");
+	assert_int_equal(fleet_open(&w, &f, &e), -1);
+	assert_int_equal(e.class, ERR_SYSTEM);
+	assert_int_equal(workspace_path(&w, "fleet.db", path, &e), 0);
+	assert_int_equal(sql_open(path, &sql, &e), 0);
+	assert_int_equal(sql_get(sql, NULL, &version, &e, "PRAGMA user_version", ""), 0);
+	assert_int_equal(version, 1);
+	assert_int_equal(sql_get(sql, NULL, &version, &e,
+				 "SELECT count(*) FROM sqlite_schema WHERE name = 'report'", ""),
+		0);
+	assert_int_equal(version, 0);
+	remove_db();
+}
+
+static void
+a_look_at_all_boxes_ends_where_it_is_told_to(void **state)
+{
+	AUTO_FLEET struct fleet *f = fleet();
+	struct err e = ERR_INIT;
+	struct seen seen = {0};
+
+	(void)state;
+	assert_int_equal(add(f, "gw-1", "0a", &e), 0);
+	assert_int_equal(add(f, "gw-2", "0b", &e), 0);
+	assert_int_equal(add(f, "gw-3", "0c", &e), 0);
+	assert_int_equal(fleet_each_box(f, see, &seen, &e), 0);
+	assert_int_equal(seen.count, 3);
+	assert_int_equal(fleet_each_box(f, see, &seen, &e), -1);
+	assert_string_equal(e.text, "three is enough");
+	remove_db();
+}
+
 int
 main(void)
 {
@@ -259,6 +393,9 @@ main(void)
 		cmocka_unit_test(a_census_counts_boxes_by_the_certificate_that_lasts_longest),
 		cmocka_unit_test(two_programs_may_have_it_open),
 		cmocka_unit_test(a_file_of_a_newer_program_or_of_no_database_is_refused),
+		cmocka_unit_test(a_file_of_the_first_programs_is_brought_up_to_date),
+		cmocka_unit_test(a_file_that_cannot_be_brought_up_to_date_stays_as_it_was),
+		cmocka_unit_test(a_look_at_all_boxes_ends_where_it_is_told_to),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

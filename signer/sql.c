@@ -1,0 +1,304 @@
+#include "signer/sql.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* More statements than these are prepared anew each time. */
+enum { BUSY_TIMEOUT_MS = 10000, KEPT_MAX = 96 };
+
+struct query {
+	struct sql *sql;
+	sqlite3_stmt *statement;
+	const char *text;
+	bool kept, busy;
+};
+
+struct sql {
+	sqlite3 *db;
+	struct query kept[KEPT_MAX];
+	size_t kept_count;
+};
+
+static int
+sql_error(const struct sql *s, struct err *e)
+{
+	return err_set(e, ERR_SYSTEM, "fleet.db: %s", sqlite3_errmsg(s->db));
+}
+
+void
+sql_close(struct sql **s)
+{
+	if (!*s)
+		return;
+	for (size_t i = 0; i < (*s)->kept_count; i++)
+		(void)sqlite3_finalize((*s)->kept[i].statement);
+	(void)sqlite3_close((*s)->db);
+	free(*s);
+	*s = NULL;
+}
+
+static int
+sql_open_as(const char *path, const char *name, int flags, struct sql **out, struct err *e)
+{
+	AUTO_SQL struct sql *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return err_sys(e, ENOMEM, "%s", path);
+	if (sqlite3_open_v2(name, &s->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
+		return err_set(e, ERR_SYSTEM, "%s: %s", path, sqlite3_errmsg(s->db));
+	(void)sqlite3_busy_timeout(s->db, BUSY_TIMEOUT_MS);
+	*out = TAKE_PTR(s);
+	return 0;
+}
+
+int
+sql_open(const char *path, struct sql **out, struct err *e)
+{
+	AUTO_SQL struct sql *s = NULL;
+
+	if (sql_open_as(path, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &s, e) < 0 ||
+		sql_run(s,
+			"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; "
+			"PRAGMA foreign_keys = ON;",
+			e) < 0)
+		return -1;
+	*out = TAKE_PTR(s);
+	return 0;
+}
+
+/* Where nobody has it open, SQLite need not make its -wal and -shm files for us (and may not be
+ * able to): https://www.sqlite.org/uri.html, "immutable". */
+static int
+read_uri(const char *path, char *uri, size_t size, struct err *e)
+{
+	char wal[PATH_MAX + 8];
+	size_t len;
+
+	(void)snprintf(wal, sizeof(wal), "%s-wal", path);
+	len = (size_t)snprintf(uri, size, "file:");
+	for (const char *p = path; *p && len + 4 < size; p++)
+		len += (size_t)snprintf(uri + len, size - len, strchr("%?#", *p) ? "%%%02x" : "%c",
+			(unsigned char)*p);
+	if (len + sizeof("?immutable=1") > size)
+		return err_set(e, ERR_LIMIT, "the path %s is too long", path);
+	if (access(wal, F_OK) < 0)
+		(void)snprintf(uri + len, size - len, "?immutable=1");
+	return 0;
+}
+
+int
+sql_open_read(const char *path, struct sql **out, struct err *e)
+{
+	char uri[2 * PATH_MAX];
+
+	if (read_uri(path, uri, sizeof(uri), e) < 0)
+		return -1;
+	return sql_open_as(path, uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, out, e);
+}
+
+int
+sql_run(struct sql *s, const char *statements, struct err *e)
+{
+	return sqlite3_exec(s->db, statements, NULL, NULL, NULL) == SQLITE_OK ? 0 : sql_error(s, e);
+}
+
+int
+sql_begin(struct sql *s, struct err *e)
+{
+	return sql_run(s, "BEGIN IMMEDIATE", e);
+}
+
+int
+sql_end(struct sql *s, int rc, struct err *e)
+{
+	if (rc == 0 && sql_run(s, "COMMIT", e) == 0)
+		return 0;
+	(void)sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+	return -1;
+}
+
+uint64_t
+sql_changes(const struct sql *s)
+{
+	return (uint64_t)sqlite3_changes64(s->db);
+}
+
+int64_t
+sql_row(const struct sql *s)
+{
+	return sqlite3_last_insert_rowid(s->db);
+}
+
+void
+query_end(struct query **q)
+{
+	if (!*q)
+		return;
+	if ((*q)->kept) {
+		/* What it answers was heard when the statement was stepped. */
+		(void)sqlite3_reset((*q)->statement);
+		(*q)->busy = false;
+	} else {
+		(void)sqlite3_finalize((*q)->statement);
+		free(*q);
+	}
+	*q = NULL;
+}
+
+static struct query *
+query_kept(struct sql *s, const char *text)
+{
+	for (size_t i = 0; i < s->kept_count; i++) {
+		if (!s->kept[i].busy && strcmp(s->kept[i].text, text) == 0)
+			return &s->kept[i];
+	}
+	return NULL;
+}
+
+static int
+query_prepare(struct sql *s, const char *text, struct query **out, struct err *e)
+{
+	bool keep = s->kept_count < KEPT_MAX;
+	struct query *q = keep ? &s->kept[s->kept_count] : calloc(1, sizeof(*q));
+
+	if (!q)
+		return err_sys(e, ENOMEM, "fleet.db");
+	*q = (struct query){.sql = s, .kept = keep};
+	if (sqlite3_prepare_v3(s->db, text, -1, keep ? SQLITE_PREPARE_PERSISTENT : 0, &q->statement,
+		    NULL) != SQLITE_OK) {
+		if (!keep)
+			free(q);
+		return sql_error(s, e);
+	}
+	q->text = sqlite3_sql(q->statement);
+	s->kept_count += keep;
+	*out = q;
+	return 0;
+}
+
+static int
+query_bind(struct query *q, const char *kinds, va_list args, struct err *e)
+{
+	int rc = SQLITE_OK;
+
+	for (int i = 0; rc == SQLITE_OK && kinds[i]; i++) {
+		if (kinds[i] == 's')
+			rc = sqlite3_bind_text(
+				q->statement, i + 1, va_arg(args, const char *), -1, SQLITE_STATIC);
+		else
+			rc = sqlite3_bind_int64(q->statement, i + 1, va_arg(args, int64_t));
+	}
+	return rc == SQLITE_OK ? 0 : sql_error(q->sql, e);
+}
+
+static int
+query_begin_with(struct sql *s, struct query **out, struct err *e, const char *text,
+	const char *kinds, va_list args)
+{
+	AUTO_QUERY struct query *q = query_kept(s, text);
+
+	if (!q && query_prepare(s, text, &q, e) < 0)
+		return -1;
+	q->busy = true;
+	if (query_bind(q, kinds, args, e) < 0)
+		return -1;
+	*out = TAKE_PTR(q);
+	return 0;
+}
+
+int
+query_begin(
+	struct sql *s, struct query **out, struct err *e, const char *text, const char *kinds, ...)
+{
+	va_list args;
+	int rc;
+
+	va_start(args, kinds);
+	rc = query_begin_with(s, out, e, text, kinds, args);
+	va_end(args);
+	return rc;
+}
+
+int
+query_next(struct query *q, bool *row, struct err *e)
+{
+	int rc = sqlite3_step(q->statement);
+
+	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+		return sql_error(q->sql, e);
+	*row = rc == SQLITE_ROW;
+	return 0;
+}
+
+int64_t
+query_int(const struct query *q, int column)
+{
+	return sqlite3_column_int64(q->statement, column);
+}
+
+const char *
+query_text(const struct query *q, int column)
+{
+	const char *text = (const char *)sqlite3_column_text(q->statement, column);
+
+	return text ? text : "";
+}
+
+/* A change lasts once its statement has been stepped to its end. */
+static int
+query_finish(struct query *q, struct err *e)
+{
+	bool row;
+
+	do {
+		if (query_next(q, &row, e) < 0)
+			return -1;
+	} while (row);
+	return 0;
+}
+
+int
+sql_do(struct sql *s, struct err *e, const char *text, const char *kinds, ...)
+{
+	AUTO_QUERY struct query *q = NULL;
+	va_list args;
+	int rc;
+
+	va_start(args, kinds);
+	rc = query_begin_with(s, &q, e, text, kinds, args);
+	va_end(args);
+	return rc < 0 ? -1 : query_finish(q, e);
+}
+
+int
+sql_get(struct sql *s, bool *found, int64_t *out, struct err *e, const char *text,
+	const char *kinds, ...)
+{
+	AUTO_QUERY struct query *q = NULL;
+	bool row = false;
+	int64_t value = 0;
+	va_list args;
+	int rc;
+
+	va_start(args, kinds);
+	rc = query_begin_with(s, &q, e, text, kinds, args);
+	va_end(args);
+	if (rc < 0 || query_next(q, &row, e) < 0)
+		return -1;
+	if (row)
+		value = query_int(q, 0);
+	if (row && query_finish(q, e) < 0)
+		return -1;
+	if (!found && !row)
+		return err_set(e, ERR_MALFORMED, "fleet.db: a row that belongs in it is missing");
+	if (row)
+		*out = value;
+	if (found)
+		*found = row;
+	return 0;
+}
