@@ -4,6 +4,7 @@ The publisher is killed at every step on the way; a reader must never see half a
 import base64
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -31,6 +32,38 @@ class Ceremony(Workspace):
     def test_a_second_root_is_refused(self):
         self.root_init()
         self.root_init(code=1)
+
+    def lose_timestamp(self):
+        """What is left is like a first publication that was interrupted."""
+        self.root_init()
+        os.unlink(self.path("site/metadata/timestamp.json"))
+        before, signed = {}, {}
+        for role in ("root", "targets"):
+            with open(self.path(f"site/metadata/1.{role}.json"), "rb") as f:
+                before[role] = f.read()
+            signed[role] = json.loads(before[role])["signed"]
+        return before, signed
+
+    def test_a_published_root_is_not_replaced_by_another(self):
+        before, signed = self.lose_timestamp()
+        self.drop_in("root", {**signed["root"], "expires": "2038-01-01T00:00:00Z"}, "root1",
+                     "root2")
+        self.drop_in("targets", {**signed["targets"], "expires": "2038-01-01T00:00:00Z"},
+                     "targets")
+        done = self.sluice("publish", code=1)
+        self.assertRegex(done.stderr, "1.root.json is another root than incoming/root.json")
+        for role, data in before.items():
+            with open(self.path(f"site/metadata/1.{role}.json"), "rb") as f:
+                self.assertEqual(f.read(), data)
+
+    def test_a_root_may_get_more_signatures_when_it_is_published_again(self):
+        before, signed = self.lose_timestamp()
+        self.drop_in("root", signed["root"], "root2", "root1")
+        self.drop_in("targets", signed["targets"], "targets")
+        self.sluice("publish")
+        self.assertEqual(self.walk()["root"], signed["root"])
+        with open(self.path("site/metadata/1.root.json"), "rb") as f:
+            self.assertNotEqual(f.read(), before["root"])
 
     def test_one_key_cannot_fill_a_threshold_of_two(self):
         self.sluice("root", "init", "--root", self.key("root1"), "--root", self.key("root1"),
