@@ -5,6 +5,7 @@
 
 #include "agent/pace.h"
 #include "common/base/file.h"
+#include "common/base/num.h"
 #include "common/base/process.h"
 
 enum { REBOOT_WORDS_MAX = 16 };
@@ -75,7 +76,10 @@ box_running(const struct box *b, const struct release **out, struct err *e)
 int
 box_facts(const struct box *b, struct facts *out, struct err *e)
 {
-	struct facts f = {.box = {b->conf.id, b->conf.compatible, b->conf.tags, ""},
+	struct facts f = {.box = {.id = b->conf.id,
+				  .compatible = b->conf.compatible,
+				  .tags = b->conf.tags,
+				  .version = ""},
 		.inconclusive_max = b->conf.inconclusive_max,
 		.put_off_max_s = pace_spaced_max_s(&b->conf)};
 	enum side side;
@@ -90,6 +94,10 @@ box_facts(const struct box *b, struct facts *out, struct err *e)
 		if (boot_links.current(&b->conf, &side, e) < 0)
 			return -1;
 		f.running[1] = &b->state->linked[side];
+	}
+	for (size_t i = 0; i < ARRAY_LEN(f.running); i++) {
+		if (f.running[i] && f.running[i]->known)
+			f.box.running[i] = &f.running[i]->manifest;
 	}
 	*out = f;
 	return 0;

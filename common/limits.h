@@ -25,6 +25,9 @@
 
 /* A box's own small documents: a plan with 10 000 named boxes is about 300 KiB. */
 #define PLAN_BYTES_MAX (1024 * 1024)
+#define PLAN_NOTES_MAX 48	/* lines: two screens; what is longer belongs elsewhere */
+#define PLAN_NOTE_BYTES_MAX 256 /* of one line: 80 columns of three bytes each */
+#define PLAN_BUDGET_MAX (PAYLOADS_MAX * PAYLOAD_BYTES_MAX) /* no bundle has more */
 #define GATE_BYTES_MAX (64 * 1024)
 #define REPORT_BYTES_MAX (64 * 1024) /* nginx's client_max_body_size for reports is the same */
 

@@ -75,28 +75,65 @@ rollout_check(int argc, char **argv, struct err *e)
 	return 0;
 }
 
-/* What release engineers signed of the plan's bundle. */
+/* What release engineers signed of a bundle that a plan names. */
 static int
-bundle_find(const struct workspace *w, const struct rollout *r, struct rollout_bundle *out,
-	struct err *e)
+bundle_find(const struct workspace *w, const char *path, struct rollout_bundle *out,
+	struct listing *listing, struct err *e)
 {
 	AUTO_METADATA struct metadata releases = {0};
-	struct rollout_bundle found;
-	struct listing listing;
 	const json_t *entry;
 
-	if (scope_role(w, r->bundle_path, NULL, &releases, e) < 0)
+	if (scope_role(w, path, NULL, &releases, e) < 0)
 		return -1;
-	entry = metadata_find(&releases, r->bundle_path);
+	entry = metadata_find(&releases, path);
 	if (!entry)
 		return err_set(e, ERR_REFUSED,
-			"%s is not released; do that first: sluice release FILE --key K",
-			r->bundle_path);
-	if (scope_entry(entry, &found.length, &found.sha256, e) < 0 ||
-		listing_parse(json_object_get(entry, "custom"), &listing, e) < 0)
-		return err_context(e, "%s", r->bundle_path);
-	found.head_length = listing.head_length;
-	found.head_sha256 = listing.head_sha256;
+			"%s is not released; do that first: sluice release FILE --key K", path);
+	if (scope_entry(entry, &out->length, &out->sha256, e) < 0 ||
+		listing_parse(json_object_get(entry, "custom"), listing, e) < 0)
+		return err_context(e, "%s", path);
+	out->head_length = listing->head_length;
+	out->head_sha256 = listing->head_sha256;
+	return 0;
+}
+
+static int
+recall_find(const struct workspace *w, const struct rollout *r, const struct listing *own,
+	struct rollout_bundle *out, struct err *e)
+{
+	struct rollout_bundle other;
+	struct listing listing;
+
+	if (!*r->recall_path)
+		return 0;
+	if (bundle_find(w, r->recall_path, &other, &listing, e) < 0)
+		return err_context(e, "recall");
+	if (digest_equal(&listing.manifest_sha256, &own->manifest_sha256))
+		return err_set(e, ERR_REFUSED,
+			"recall: %s and %s are one release, and a box cannot go from it to itself",
+			r->recall_path, r->bundle_path);
+	out->recalled = listing.manifest_sha256;
+	return 0;
+}
+
+/* All that the plan is bound to, and whether it can be kept. */
+static int
+bundles_find(const struct workspace *w, const struct rollout *r, struct rollout_bundle *out,
+	struct err *e)
+{
+	const json_t *budget = json_object_get(r->doc, "budget_bytes");
+	struct rollout_bundle found = {0};
+	struct listing listing;
+
+	if (bundle_find(w, r->bundle_path, &found, &listing, e) < 0 ||
+		recall_find(w, r, &listing, &found, e) < 0)
+		return -1;
+	if (budget && (uint64_t)json_integer_value(budget) < found.head_length)
+		return err_set(e, ERR_REFUSED,
+			"the budget of %lld bytes is less than the head of %s (%llu), which every "
+			"box has to fetch",
+			(long long)json_integer_value(budget), r->bundle_path,
+			(unsigned long long)found.head_length);
 	*out = found;
 	return 0;
 }
@@ -203,7 +240,7 @@ rollout_publish(int argc, char **argv, struct err *e)
 		return -1;
 	if (signing_check(&o, "a key of the rollouts role", e) < 0 ||
 		rollout_load(file, &r, e) < 0 || workspace_open(o.workspace, &w, e) < 0 ||
-		bundle_find(&w, &r, &bundle, e) < 0 ||
+		bundles_find(&w, &r, &bundle, e) < 0 ||
 		scope_plan_load(&w, r.name, o.role, &plan, e) < 0 ||
 		plan_bind(&r, &bundle, &plan, &bytes, &same, e) < 0 ||
 		plan_agree(&o, &plan, &r, buf_span(&bytes), same, e) < 0 ||

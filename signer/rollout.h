@@ -6,7 +6,12 @@
  *     from: [">=2.1.0"]                    # any when not said
  *     match: {site: [lyon, paris]}         # any
  *     exclude: [gw-000017]                 # none
+ *     recall: gateway-2.3.9.ota            # none; else only boxes that run this one
  *     attempt: 1                           # 1
+ *     window: {days: [sat, sun], hours: "02:00-05:00", clock: local, spread: 1h}
+ *                                          # at any time; every day, local, half of its length
+ *     start: 2026-12-01T02:00:00Z          # at once
+ *     budget: 200MB                        # any number of bytes
  *     waves:
  *       - {name: canary, boxes: [gw-000001], soak: 4h}
  *       - {name: everyone, percent: 100}
@@ -14,6 +19,7 @@
  *     stop: {failures: 5%, at_least: 3, overdue_after: 24h}       # these
  *     stop_poll: 60s                       # 60s
  *     deadline: 1h                         # 1h
+ *     notes: for people                    # none
  */
 #ifndef SLUICE_SIGNER_ROLLOUT_H
 #define SLUICE_SIGNER_ROLLOUT_H
@@ -32,7 +38,8 @@ struct rollout {
 	char name[NAME_BYTES_MAX + 1];	    /* the plan's: its file's without ".yaml" */
 	char path[TUF_PATH_MAX + 1];	    /* "rollouts/stable.json" */
 	char bundle_path[TUF_PATH_MAX + 1]; /* "bundles/gateway-2.4.0.ota" */
-	json_t *doc; /* the plan but for version, bundle length and bundle sha256; owned */
+	char recall_path[TUF_PATH_MAX + 1]; /* the same, or "" */
+	json_t *doc; /* the plan but for its version and what struct rollout_bundle has; owned */
 };
 
 void rollout_free(struct rollout *r);
@@ -49,6 +56,7 @@ int rollout_parse(struct span bytes, const char *path, struct rollout *out, stru
 struct rollout_bundle {
 	uint64_t length, head_length;
 	struct digest sha256, head_sha256;
+	struct digest recalled; /* the manifest of recall_path, where there is one */
 };
 
 /* The bytes that boxes get (canonical JSON, appended to out), read back as a box reads them. */

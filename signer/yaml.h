@@ -45,8 +45,9 @@ bool yaml_is_scalar(const struct yaml_node *n);
 
 /* A scalar's text as a C string inside the document, whatever YAML would take it for: 1.10 stays
  * "1.10". Refused: another kind, nothing at all (`key:`; but "" in quotes is a text), more than max
- * bytes. n is not NULL in this and the next four: yaml_get's answer is checked first. yes, no, true
- * and false are booleans; durations are "90s", "15m", "4h", "2d"; percentages "2.5%". */
+ * bytes. n is not NULL in this and the next five: yaml_get's answer is checked first. yes, no, true
+ * and false are booleans; durations are "90s", "15m", "4h", "2d"; percentages "2.5%"; sizes
+ * "200MB", "64KiB". */
 int yaml_text(const struct yaml *y, const struct yaml_node *n, size_t max, const char **out,
 	struct err *e);
 int yaml_uint(const struct yaml *y, const struct yaml_node *n, uint64_t min, uint64_t max,
@@ -55,6 +56,8 @@ int yaml_bool(const struct yaml *y, const struct yaml_node *n, bool *out, struct
 int yaml_duration(const struct yaml *y, const struct yaml_node *n, uint64_t max_s, uint64_t *out,
 	struct err *e);
 int yaml_percent(const struct yaml *y, const struct yaml_node *n, uint32_t *out_bp, struct err *e);
+int yaml_size(const struct yaml *y, const struct yaml_node *n, uint64_t max, uint64_t *out,
+	struct err *e);
 
 /* Members of a list or mapping, in order. yaml_key_at gives the key's text. */
 size_t yaml_count(const struct yaml_node *n);

@@ -270,3 +270,17 @@ yaml_percent(const struct yaml *y, const struct yaml_node *n, uint32_t *out_bp, 
 		return value_error(y, n, &why, e);
 	return 0;
 }
+
+int
+yaml_size(
+	const struct yaml *y, const struct yaml_node *n, uint64_t max, uint64_t *out, struct err *e)
+{
+	struct err why = ERR_INIT;
+	const char *text = "";
+
+	if (yaml_text(y, n, YAML_KEY_SHOWN_MAX, &text, e) < 0)
+		return -1;
+	if (num_parse_size(text, max, out, &why) < 0)
+		return value_error(y, n, &why, e);
+	return 0;
+}

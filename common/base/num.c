@@ -104,13 +104,14 @@ num_parse_duration(const char *text, uint64_t max_s, uint64_t *out_s, struct err
 int
 num_parse_size(const char *text, uint64_t max, uint64_t *out, struct err *e)
 {
-	static const struct unit units[] = {
-		{"", 1}, {"KiB", 1U << 10}, {"MiB", 1U << 20}, {"GiB", 1U << 30}};
+	static const struct unit units[] = {{"", 1}, {"kB", 1000}, {"MB", 1000000},
+		{"GB", 1000000000}, {"KiB", 1U << 10}, {"MiB", 1U << 20}, {"GiB", 1U << 30}};
 	int rc = unit_parse(text, units, ARRAY_LEN(units), max, out);
 
 	if (rc < 0)
 		return err_set(e, ERR_MALFORMED,
-			"'%.64s' is not a size: write bytes, or a number and KiB, MiB or GiB",
+			"'%.64s' is not a size: write bytes, or a number and kB, MB, GB, KiB, MiB "
+			"or GiB",
 			text);
 	if (rc > 0)
 		return err_set(e, ERR_LIMIT, "'%.64s' is more than %" PRIu64 " bytes", text, max);

@@ -76,7 +76,7 @@ int num_parse(const char *text, uint64_t min, uint64_t max, uint64_t *out, struc
 /* "90s", "15m", "4h", "2d"; the unit is a must. Seconds out. */
 int num_parse_duration(const char *text, uint64_t max_s, uint64_t *out_s, struct err *e);
 
-/* "4096", "64KiB", "3MiB", "2GiB". Bytes out. */
+/* "4096", "64KiB", "3MiB", "2GiB", and "200MB" with thousands. Bytes out. */
 int num_parse_size(const char *text, uint64_t max, uint64_t *out, struct err *e);
 
 /* "98%" or "2.5%", up to two places; hundredths of a percent out (0 to 10000). */

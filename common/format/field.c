@@ -102,8 +102,8 @@ character_len(const char *p, size_t left, bool lines)
 	return point < 0x20 || (point >= 0x7f && point < 0xa0) ? 0 : len;
 }
 
-static bool
-is_text(const char *text, size_t len, bool lines)
+bool
+field_is_text(const char *text, size_t len, bool lines)
 {
 	for (size_t i = 0, step; i < len; i += step) {
 		step = character_len(text + i, len - i, lines);
@@ -120,7 +120,7 @@ field_text(const json_t *object, const char *key, char *out, size_t size, bool l
 
 	if (json_get_string(object, key, size - 1, &text, e) < 0)
 		return -1;
-	if (!is_text(text, strlen(text), lines))
+	if (!field_is_text(text, strlen(text), lines))
 		return err_set(e, ERR_MALFORMED, "'%s' has a control character in it", key);
 	memcpy(out, text, strlen(text) + 1);
 	return 0;
@@ -129,7 +129,7 @@ field_text(const json_t *object, const char *key, char *out, size_t size, bool l
 bool
 field_is_tag(const char *text, size_t len)
 {
-	return len > 0 && len <= NAME_BYTES_MAX && is_text(text, len, false);
+	return len > 0 && len <= NAME_BYTES_MAX && field_is_text(text, len, false);
 }
 
 int

@@ -38,6 +38,7 @@ int field_time(const json_t *object, const char *key, int64_t *out_s, struct err
  * lines is true, newlines and tabs: what a box says must not drive an operator's terminal. */
 int field_text(
 	const json_t *object, const char *key, char *out, size_t size, bool lines, struct err *e);
+bool field_is_text(const char *text, size_t len, bool lines);
 
 /* An object of up to FIELD_TAGS_MAX members, which are strings of 1 to NAME_BYTES_MAX bytes under
  * keys of as many. */

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "common/base/file.h"
-#include "common/base/num.h"
 #include "common/format/field.h"
 
 /* Nothing in a plan lasts longer; a figure beyond it is a slip of the pen. */
@@ -12,51 +11,6 @@
 
 /* So many boxes do not fit into PLAN_BYTES_MAX; the limit is for the array's own sake. */
 #define PLAN_BOXES_MAX ((size_t)PLAN_BYTES_MAX / 4)
-
-/* Splits ">=2.1.0" into what the comparison may come out as and the version. */
-static const char *
-from_split(const char *expression, bool allowed[3])
-{
-	static const struct {
-		const char *text;
-		bool allowed[3]; /* older, equal, newer */
-	} operators[] = {
-		{">=", {false, true, true}},
-		{"<=", {true, true, false}},
-		{">", {false, false, true}},
-		{"<", {true, false, false}},
-		{"=", {false, true, false}},
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(operators); i++) {
-		size_t len = strlen(operators[i].text);
-
-		if (strncmp(expression, operators[i].text, len) != 0)
-			continue;
-		memcpy(allowed, operators[i].allowed, sizeof(operators[i].allowed));
-		return num_version_valid(expression + len) ? expression + len : NULL;
-	}
-	return NULL;
-}
-
-bool
-plan_from_valid(const char *expression)
-{
-	bool allowed[3];
-
-	return from_split(expression, allowed) != NULL;
-}
-
-bool
-plan_from_satisfied(const char *expression, const char *version)
-{
-	bool allowed[3];
-	const char *bound = from_split(expression, allowed);
-
-	if (!bound || !num_version_valid(version))
-		return false;
-	return allowed[num_version_compare(version, bound) + 1];
-}
 
 /* A list of plain names: box ids, hardware classes. */
 static int
@@ -265,7 +219,8 @@ identity_parse(const json_t *body, struct plan *p, struct err *e)
 {
 	static const char *const known[] = {"format", "rollout", "version", "path", "bundle",
 		"compatible", "attempt", "from", "match", "exclude", "stop_poll_s", "deadline_s",
-		"waves", "advance", "stop", NULL};
+		"waves", "advance", "stop", "window", "start", "budget_bytes", "recall", "notes",
+		NULL};
 
 	if (field_format(body, e) < 0 || json_only(body, known, e) < 0 ||
 		field_name(body, "rollout", p->rollout, e) < 0 ||
@@ -275,6 +230,121 @@ identity_parse(const json_t *body, struct plan *p, struct err *e)
 	if (strcmp(p->path, PLAN_ALL_PATH) == 0)
 		return err_set(e, ERR_MALFORMED,
 			"%s is no plan: it is where stops of all are lifted", PLAN_ALL_PATH);
+	return 0;
+}
+
+static int
+recall_parse(const json_t *body, struct plan *p, struct err *e)
+{
+	static const char *const known[] = {"path", "manifest_sha256", NULL};
+	json_t *recall;
+
+	if (!json_object_get(body, "recall"))
+		return 0;
+	if (json_get_object(body, "recall", &recall, e) < 0)
+		return -1;
+	if (json_only(recall, known, e) < 0 ||
+		field_path(recall, "path", "bundles", ".ota", p->recall_path, e) < 0 ||
+		field_sha256(recall, "manifest_sha256", &p->recall_manifest, e) < 0)
+		return err_context(e, "recall");
+	if (strcmp(p->recall_path, p->bundle_path) == 0)
+		return err_set(e, ERR_MALFORMED, "'recall' names the plan's own bundle");
+	p->has_recall = true;
+	return 0;
+}
+
+static int
+window_member_parse(const json_t *body, struct plan *p, struct err *e)
+{
+	json_t *window;
+
+	if (!json_object_get(body, "window"))
+		return 0;
+	if (json_get_object(body, "window", &window, e) < 0)
+		return -1;
+	if (window_parse(window, &p->window, e) < 0)
+		return err_context(e, "window");
+	p->has_window = true;
+	return 0;
+}
+
+/* Lines, as canonical JSON has no way to write a newline. */
+static int
+notes_parse(const json_t *body, struct plan *p, struct err *e)
+{
+	json_t *list, *line;
+	size_t i;
+
+	if (!json_object_get(body, "notes"))
+		return 0;
+	if (json_get_array(body, "notes", PLAN_NOTES_MAX, &list, e) < 0)
+		return -1;
+	json_array_foreach (list, i, line) {
+		if (!json_is_string(line) || json_string_length(line) > PLAN_NOTE_BYTES_MAX ||
+			!field_is_text(json_string_value(line), json_string_length(line), false))
+			return err_set(e, ERR_MALFORMED,
+				"'notes' has a line that is not up to %d bytes of text",
+				PLAN_NOTE_BYTES_MAX);
+	}
+	p->notes = list;
+	return 0;
+}
+
+/* What a plan need not say. */
+static int
+options_parse(const json_t *body, struct plan *p, struct err *e)
+{
+	if (json_object_get(body, "start") && field_time(body, "start", &p->start_s, e) < 0)
+		return -1;
+	if (json_object_get(body, "budget_bytes") &&
+		json_get_uint(body, "budget_bytes", 1, PLAN_BUDGET_MAX, &p->budget_bytes, e) < 0)
+		return -1;
+	if (window_member_parse(body, p, e) < 0 || recall_parse(body, p, e) < 0)
+		return -1;
+	return notes_parse(body, p, e);
+}
+
+static void
+names_take(struct names *to, const json_t *list, uint32_t number)
+{
+	const json_t *value;
+	size_t i;
+
+	json_array_foreach (list, i, value)
+		names_add(to, json_string_value(value), number);
+}
+
+static int
+boxes_index(struct plan *p, struct err *e)
+{
+	size_t count = json_array_size(p->exclude);
+
+	for (size_t i = 0; i < p->wave_count; i++)
+		count += json_array_size(p->waves[i].boxes);
+	if (names_make(count, &p->boxes, e) < 0)
+		return -1;
+	names_take(&p->boxes, p->exclude, PLAN_EXCLUDED);
+	for (size_t i = 0; i < p->wave_count; i++)
+		names_take(&p->boxes, p->waves[i].boxes, PLAN_NAMED + (uint32_t)i);
+	names_sort(&p->boxes);
+	return 0;
+}
+
+static int
+values_index(struct plan *p, struct err *e)
+{
+	json_t *match = (json_t *)(uintptr_t)p->match, *values;
+	uint32_t number = 0;
+	size_t count = 0;
+	const char *tag;
+
+	json_object_foreach (match, tag, values)
+		count += json_array_size(values);
+	if (names_make(count, &p->values, e) < 0)
+		return -1;
+	json_object_foreach (match, tag, values)
+		names_take(&p->values, values, number++);
+	names_sort(&p->values);
 	return 0;
 }
 
@@ -289,21 +359,23 @@ whole_parse(const json_t *body, struct plan *p, struct err *e)
 		json_get_uint(body, "stop_poll_s", 1, PLAN_STOP_POLL_MAX_S, &p->stop_poll_s, e) <
 			0 ||
 		json_get_uint(body, "deadline_s", 1, PLAN_SPAN_MAX_S, &p->deadline_s, e) < 0 ||
-		waves_parse(body, p, e) < 0 || advance_parse(body, p, e) < 0)
+		waves_parse(body, p, e) < 0 || advance_parse(body, p, e) < 0 ||
+		stop_parse(body, p, e) < 0 || options_parse(body, p, e) < 0)
 		return -1;
-	return stop_parse(body, p, e);
+	return boxes_index(p, e) < 0 ? -1 : values_index(p, e);
 }
 
 int
 plan_parse(const struct verified *v, struct plan *out, struct err *e)
 {
-	struct plan p = {0};
+	AUTO_PLAN struct plan p = {0};
 
 	if (whole_parse(v->body, &p, e) < 0)
 		return err_context(e, "plan");
 	/* The parts above point into the body, which lives as long as its root. */
 	p.doc = json_incref(v->root);
 	*out = p;
+	p = (struct plan){0};
 	return 0;
 }
 
@@ -313,95 +385,7 @@ plan_free(struct plan *p)
 	if (!p)
 		return;
 	json_decref(p->doc);
+	names_free(&p->boxes);
+	names_free(&p->values);
 	*p = (struct plan){0};
-}
-
-static bool
-match_satisfied(const json_t *match, const json_t *tags)
-{
-	const json_t *values;
-	const char *tag;
-
-	json_object_foreach ((json_t *)(uintptr_t)match, tag, values) {
-		const char *has = json_string_value(json_object_get(tags, tag));
-
-		if (!has || !json_has_text(values, has))
-			return false;
-	}
-	return true;
-}
-
-static bool
-from_satisfied(const struct plan *p, const char *version)
-{
-	for (size_t i = 0; i < p->from_count; i++) {
-		if (!plan_from_satisfied(p->from[i], version))
-			return false;
-	}
-	return true;
-}
-
-enum membership
-plan_membership(const struct plan *p, const struct box_facts *box, size_t *wave)
-{
-	uint32_t bucket;
-
-	if (json_has_text(p->exclude, box->id))
-		return MEMBER_EXCLUDED;
-	if (!json_has_text(p->compatible, box->compatible))
-		return MEMBER_NOT_COMPATIBLE;
-	if (!match_satisfied(p->match, box->tags))
-		return MEMBER_NOT_MATCHED;
-	if (!from_satisfied(p, box->version))
-		return MEMBER_NOT_FROM;
-	bucket = plan_bucket(p->rollout, box->id);
-	for (size_t i = 0; i < p->wave_count; i++) {
-		const struct wave *w = &p->waves[i];
-
-		if (w->has_percent ? bucket < w->percent_bp : json_has_text(w->boxes, box->id)) {
-			*wave = i;
-			return MEMBER_OF_WAVE;
-		}
-	}
-	return MEMBER_NO_WAVE;
-}
-
-uint32_t
-plan_bucket(const char *rollout, const char *box)
-{
-	static const char salt[] = "sluice-bucket-v1";
-	/* Ids longer than a plan or a configuration can hold would be cut: none comes here. */
-	char text[sizeof(salt) + 2 * (NAME_BYTES_MAX + 1)];
-	size_t rollout_len = strnlen(rollout, NAME_BYTES_MAX),
-	       box_len = strnlen(box, NAME_BYTES_MAX), len = sizeof(salt);
-	struct digest digest;
-	uint64_t v, high, low;
-
-	memcpy(text, salt, sizeof(salt));
-	memcpy(text + len, rollout, rollout_len);
-	len += rollout_len;
-	text[len++] = 0;
-	memcpy(text + len, box, box_len);
-	len += box_len;
-	digest = digest_of(span_of(text, len));
-	/* v * 10000 >> 64 in halves, as C has no 128-bit integers. */
-	v = num_get_be64(digest.b);
-	high = (v >> 32) * 10000;
-	low = (v & 0xffffffff) * 10000;
-	return (uint32_t)((high + (low >> 32)) >> 32);
-}
-
-const char *
-membership_name(enum membership m)
-{
-	static const char *const names[] = {
-		[MEMBER_OF_WAVE] = "in a wave",
-		[MEMBER_EXCLUDED] = "excluded",
-		[MEMBER_NOT_COMPATIBLE] = "not compatible",
-		[MEMBER_NOT_MATCHED] = "tags do not match",
-		[MEMBER_NOT_FROM] = "running version is not one to update from",
-		[MEMBER_NO_WAVE] = "in no wave",
-	};
-
-	return (size_t)m < ARRAY_LEN(names) ? names[m] : "unknown";
 }

@@ -10,7 +10,13 @@
  *    "waves":[{"name":"canary","boxes":["gw-000001"],"soak_s":14400},
  *             {"name":"early","percent_bp":500}],
  *    "advance":{"success_bp":9800,"sample":30,"coverage_bp":8000},
- *    "stop":{"failures_bp":500,"at_least":3,"overdue_s":86400}} */
+ *    "stop":{"failures_bp":500,"at_least":3,"overdue_s":86400}}
+ *
+ * and, where they are meant,
+ *
+ *    "window":{...} (window.h), "start":"2026-12-01T02:00:00Z", "budget_bytes":200000000,
+ *    "recall":{"path":"bundles/gateway-2.3.0.ota","manifest_sha256":"..."}, "notes":["lines","for
+ * people"] */
 #ifndef SLUICE_FORMAT_PLAN_H
 #define SLUICE_FORMAT_PLAN_H
 
@@ -22,6 +28,8 @@
 #include "common/base/json.h"
 #include "common/crypto/digest.h"
 #include "common/crypto/envelope.h"
+#include "common/format/names.h"
+#include "common/format/window.h"
 #include "common/limits.h"
 
 struct wave {
@@ -31,6 +39,9 @@ struct wave {
 	const json_t *boxes; /* array of box ids, or NULL; borrowed from the plan */
 	uint64_t soak_s;
 };
+
+/* How plan.boxes numbers names: those of wave i by PLAN_NAMED + i. */
+enum { PLAN_EXCLUDED, PLAN_NAMED };
 
 enum { WAVES_MAX = 64, FROM_MAX = 16, MATCH_KEYS_MAX = 32, MATCH_VALUES_MAX = 1024 };
 
@@ -53,7 +64,18 @@ struct plan {
 	uint64_t attempt;
 	uint64_t stop_poll_s; /* how often a box asks for a stop during an update; 60 by default */
 	uint64_t deadline_s;  /* from booting the new system to confirmed, or back it goes */
+	bool has_window;
+	struct window window;
+	int64_t start_s;       /* nobody starts before; 0: at once */
+	uint64_t budget_bytes; /* what a box may fetch for the bundle, head and all; 0: anything */
+	/* Only boxes that run this bundle, by the identity of its release. */
+	bool has_recall;
+	char recall_path[TUF_PATH_MAX + 1];
+	struct digest recall_manifest;
+	const json_t *notes; /* lines, or NULL */
 	const json_t *compatible, *match, *exclude;
+	struct names boxes;  /* those named, by exclude and waves */
+	struct names values; /* of match, by its tags' numbers in its order */
 	size_t from_count;
 	const char *from[FROM_MAX];
 	size_t wave_count;
@@ -71,8 +93,9 @@ struct plan {
 void plan_free(struct plan *p);
 #define AUTO_PLAN CLEANUP(plan_free)
 
-/* Reads and checks all of it: every word of the sample above is a must but a wave's soak_s, and a
- * word that is not in it is refused. Keeps v's document alive. ERR_MALFORMED, ERR_LIMIT. */
+/* Reads and checks all of it: every word of the sample above is a must but a wave's soak_s and
+ * those behind "where they are meant", and a word that is not in it is refused. Keeps v's document
+ * alive. ERR_MALFORMED, ERR_LIMIT; ERR_SYSTEM without memory. */
 int plan_parse(const struct verified *v, struct plan *out, struct err *e);
 
 /* What a plan asks about a box. */
@@ -80,6 +103,8 @@ struct box_facts {
 	const char *id, *compatible;
 	const json_t *tags;  /* object of strings */
 	const char *version; /* the running bundle's, or "" when not known */
+	/* The manifests of what runs, as in agent/decide.h; either may be NULL: not known. */
+	const struct digest *running[2];
 };
 
 /* Which wave a box is in, or why in none. */
@@ -89,15 +114,16 @@ enum membership {
 	MEMBER_NOT_COMPATIBLE,
 	MEMBER_NOT_MATCHED,
 	MEMBER_NOT_FROM,
+	MEMBER_NOT_RECALLED,
 	MEMBER_NO_WAVE,
 };
 /* exclude beats all; then compatible, match, from (all of its expressions hold; a version that is
- * not known satisfies none); then the first wave that has the box by name or
- * by bucket. The one function for the box, `sluice plan` and the simulator. *wave is set for
+ * not known satisfies none), recall (likewise); then the first wave that has the box by name or by
+ * bucket. The one function for the box, `sluice plan` and the simulator. *wave is set for
  * MEMBER_OF_WAVE. */
 enum membership plan_membership(const struct plan *p, const struct box_facts *box, size_t *wave);
 
-/* First 8 bytes of SHA-256("sluice-bucket-v1" 00 rollout 00 box), big-endian, × 10000 >> 64. */
+/* bucket_of() with "sluice-bucket-v1" and 10000. */
 uint32_t plan_bucket(const char *rollout, const char *box);
 
 /* Whether an expression is of that form, and whether version satisfies an expression like

@@ -9,8 +9,45 @@
 
 static const char mark[] = "%%";
 
-/* What a plan consists of: each is a must, and nothing else is taken. */
+/* What a plan consists of: each is a must, and a few that need not be; nothing else is taken. */
 enum { WORDS = 15 };
+
+/* A box may start at some time, and then at once. */
+static void
+check_window(const struct plan *p)
+{
+	static const int64_t times[] = {0, 1792893600, 253402300799};
+	char text[WINDOW_TEXT_MAX];
+	uint32_t offset;
+
+	if (!p->has_window)
+		return;
+	offset = window_offset(&p->window, p->rollout, "gw-000001");
+	MUST(p->window.days && p->window.length_s >= 60 && p->window.length_s <= 86400);
+	MUST(offset < p->window.spread_s || offset == 0);
+	MUST(window_text(&p->window, text)[0]);
+	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+		int64_t turn = window_turn(&p->window, offset, times[i]);
+		struct opening o;
+
+		MUST(turn >= times[i] && turn < INT64_MAX);
+		MUST(window_turn(&p->window, offset, turn) == turn);
+		MUST(window_opening(&p->window, turn, &o) && o.opens_s <= turn &&
+			turn < o.closes_s);
+	}
+}
+
+static size_t
+words_of(const struct plan *p)
+{
+	const bool options[] = {
+		p->has_window, p->budget_bytes > 0, p->has_recall, p->notes != NULL};
+	size_t words = WORDS;
+
+	for (size_t i = 0; i < sizeof(options); i++)
+		words += options[i];
+	return words;
+}
 
 /* The same answer each time, whatever was asked in between. */
 static void
@@ -23,7 +60,10 @@ ask_membership(const struct plan *p, json_t *tags)
 	for (int round = 0; round < 2; round++) {
 		for (size_t b = 0; b < 3; b++) {
 			for (size_t v = 0; v < 4; v++) {
-				struct box_facts box = {boxes[b], "acme-gw3", tags, versions[v]};
+				struct box_facts box = {.id = boxes[b],
+					.compatible = "acme-gw3",
+					.tags = tags,
+					.version = versions[v]};
 				size_t wave = SIZE_MAX;
 				enum membership m = plan_membership(p, &box, &wave);
 
@@ -50,7 +90,10 @@ read_plan(struct span text, struct plan *out)
 		fuzz_check_err(&e);
 		return false;
 	}
-	MUST(json_object_size(v.body) == WORDS);
+	/* A start in the first second of 1970 is no start. */
+	MUST(json_object_size(v.body) ==
+		words_of(out) + (json_object_get(v.body, "start") != NULL));
+	check_window(out);
 	MUST(out->wave_count >= 1 && out->wave_count <= WAVES_MAX && out->bundle_length > 0);
 	ask_membership(out, tags);
 	return true;

@@ -7,6 +7,8 @@ INDEX = "common/format/index.c"
 FILES = "common/format/files.c"
 CODEC = "common/format/codec.c"
 PLAN = "common/format/plan.c"
+MEMBERSHIP = "common/format/membership.c"
+WINDOW = "common/format/window.c"
 GATE = "common/format/gate.c"
 LISTING = "common/format/listing.c"
 
@@ -147,24 +149,34 @@ MUTANTS = [
     Mutant("two waves may have one name", PLAN,
            "if (strcmp(earlier->name, w->name) == 0)", "if (0)",
            "test_plan", "a_plan_with_one_thing_wrong_is_refused_by_name"),
-    Mutant("excluded boxes are taken", PLAN,
-           "if (json_has_text(p->exclude, box->id))", "if (0)",
+    Mutant("excluded boxes are taken", MEMBERSHIP,
+           "&& named == PLAN_EXCLUDED)", "&& 0)",
            "test_plan", "exclude_beats_being_named_in_a_wave"),
-    Mutant("other hardware is taken", PLAN,
+    Mutant("other hardware is taken", MEMBERSHIP,
            "if (!json_has_text(p->compatible, box->compatible))", "if (0)",
            "test_plan", "a_box_outside_the_conditions_is_in_no_wave"),
-    Mutant("tags need not match", PLAN,
-           "if (!match_satisfied(p->match, box->tags))", "if (0)",
+    Mutant("tags need not match", MEMBERSHIP,
+           "if (!match_satisfied(p, box->tags))", "if (0)",
            "test_plan", "a_box_outside_the_conditions_is_in_no_wave"),
-    Mutant("any version is one to update from", PLAN,
+    Mutant("any version is one to update from", MEMBERSHIP,
            "if (!from_satisfied(p, box->version))", "if (0)",
            "test_plan", "a_box_outside_the_conditions_is_in_no_wave"),
-    Mutant("one more bucket is in", PLAN,
+    Mutant("one more bucket is in", MEMBERSHIP,
            "bucket < w->percent_bp", "bucket <= w->percent_bp",
            "test_plan", "a_bucket_equal_to_the_percent_is_outside"),
-    Mutant("a list of boxes is for all boxes", PLAN,
-           "json_has_text(w->boxes, box->id))", "true)",
+    Mutant("a list of boxes is for all boxes", MEMBERSHIP,
+           "named == PLAN_NAMED + i)", "true)",
            "test_plan", "a_box_is_in_the_first_wave_that_has_it"),
+    Mutant("boxes that run something else are recalled", MEMBERSHIP,
+           "if (!recall_satisfied(p, box))", "if (0)",
+           "test_plan", "a_recall_takes_only_boxes_that_run_what_is_recalled"),
+    Mutant("a window opens again where clocks go back", WINDOW,
+           "if (civil_at(w, first) == civil_s)\n\t\treturn first;", "",
+           "test_window", "where_clocks_go_back_a_window_does_not_open_a_second_time"),
+    Mutant("boxes start before their turn", WINDOW,
+           "return turn > now_s ? turn : now_s;",
+           "return o.opens_s > now_s ? o.opens_s : now_s;",
+           "test_window", "a_box_starts_at_its_own_offset_or_at_once_when_it_comes_later"),
 
     Mutant("a gate binds plans of other paths", GATE,
            "if (!g->has_plan || strcmp(g->plan_path, p->path) != 0)", "if (!g->has_plan)",

@@ -73,7 +73,8 @@ scene_set(void **state)
 	(void)strcpy(c->s->pending.wave, "canary");
 	c->s->pending.release.manifest = (struct digest){{7}};
 	c->running = (struct release){.known = true, .manifest = {{1}}};
-	c->f = (struct facts){.box = {"gw-000001", "acme-gw3", NULL, ""},
+	c->f = (struct facts){
+		.box = {.id = "gw-000001", .compatible = "acme-gw3", .tags = NULL, .version = ""},
 		.running = {&c->running, NULL},
 		.now_s = 1000,
 		.fresh = true,

@@ -116,9 +116,9 @@ durations_need_a_unit_and_stay_in_range(void **state)
 }
 
 static void
-sizes_are_bytes_or_binary_units(void **state)
+sizes_are_bytes_or_have_a_unit(void **state)
 {
-	static const char *const bad[] = {"", "KiB", "1K", "1kB", "1 MiB", "1.5MiB", "-1", "1TiB"};
+	static const char *const bad[] = {"", "KiB", "1K", "1KB", "1 MiB", "1.5MiB", "-1", "1TiB"};
 	struct err e = ERR_INIT;
 	uint64_t v = 7;
 
@@ -140,6 +140,12 @@ sizes_are_bytes_or_binary_units(void **state)
 	assert_int_equal(v, 3145728);
 	assert_int_equal(num_parse_size("4GiB", UINT64_MAX, &v, &e), 0);
 	assert_true(v == 4294967296ULL);
+	assert_int_equal(num_parse_size("64kB", UINT64_MAX, &v, &e), 0);
+	assert_int_equal(v, 64000);
+	assert_int_equal(num_parse_size("200MB", 200000000, &v, &e), 0);
+	assert_int_equal(v, 200000000);
+	assert_int_equal(num_parse_size("4GB", UINT64_MAX, &v, &e), 0);
+	assert_true(v == 4000000000ULL);
 }
 
 static void
@@ -256,7 +262,7 @@ main(void)
 		cmocka_unit_test(a_plain_number_is_read_and_nothing_else),
 		cmocka_unit_test(a_number_out_of_range_is_a_limit),
 		cmocka_unit_test(durations_need_a_unit_and_stay_in_range),
-		cmocka_unit_test(sizes_are_bytes_or_binary_units),
+		cmocka_unit_test(sizes_are_bytes_or_have_a_unit),
 		cmocka_unit_test(percentages_have_a_sign_and_at_most_two_places),
 		cmocka_unit_test(hexadecimal_goes_out_and_comes_back),
 		cmocka_unit_test(hexadecimal_of_another_length_or_alphabet_is_refused),

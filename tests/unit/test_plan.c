@@ -66,6 +66,98 @@ a_plan_gives_every_field_it_has(void **state)
 	assert_int_equal(p.stop.overdue_s, 86400);
 }
 
+/* What a plan need not say, put before its "waves". */
+#define OPTIONS                                                                                    \
+	"\"window\":{\"days\":[\"sat\"],\"hours\":\"22:00-04:00\",\"clock\":\"utc\","              \
+	"\"spread_s\":60},\"start\":\"2026-12-01T02:00:00Z\",\"budget_bytes\":200000000,"          \
+	"\"recall\":{\"path\":\"bundles/gateway-2.3.9.ota\",\"manifest_sha256\":\"" SHA            \
+	"\"},\"notes\":[\"For Lyon.\",\"Before noon.\"],"
+
+static void
+what_a_plan_need_not_say_is_read_where_it_is_said(void **state)
+{
+	AUTO_FREE char *text = sample_with(sample, "\"waves\"", OPTIONS "\"waves\"");
+	AUTO_PLAN struct plan p = {0};
+	AUTO_PLAN struct plan without = {0};
+	struct err e = ERR_INIT;
+	char hex[DIGEST_HEX_SIZE];
+
+	(void)state;
+	assert_int_equal(parse(text, &p, &e), 0);
+	assert_true(p.has_window && p.window.utc);
+	assert_int_equal(p.window.opens_s, 22 * 3600);
+	assert_int_equal(p.window.spread_s, 60);
+	assert_int_equal(p.start_s, 1796090400);
+	assert_int_equal(p.budget_bytes, 200000000);
+	assert_true(p.has_recall);
+	assert_string_equal(p.recall_path, "bundles/gateway-2.3.9.ota");
+	assert_string_equal(digest_hex(&p.recall_manifest, hex), SHA);
+	assert_int_equal(json_array_size(p.notes), 2);
+	assert_string_equal(json_string_value(json_array_get(p.notes, 1)), "Before noon.");
+	assert_int_equal(parse(sample, &without, &e), 0);
+	assert_false(without.has_window || without.has_recall);
+	assert_true(without.start_s == 0 && without.budget_bytes == 0 && !without.notes);
+}
+
+static void
+an_option_that_is_wrong_is_refused_by_name(void **state)
+{
+	static const struct {
+		const char *was, *becomes, *says;
+	} refusals[] = {
+		{"\"window\":{", "\"window\":[],\"x\":{", "x"},
+		{"\"days\":[\"sat\"],", "", "window: 'days'"},
+		{"22:00-04:00", "22:00", "window: 'hours'"},
+		{"2026-12-01T02:00:00Z", "2026-12-01", "'start'"},
+		{"\"2026-12-01T02:00:00Z\"", "5", "'start'"},
+		{"200000000", "0", "'budget_bytes'"},
+		{"200000000", "17592186044417", "'budget_bytes'"},
+		{"200000000", "\"200MB\"", "'budget_bytes'"},
+		{"\"budget_bytes\"", "\"budget\"", "budget"},
+		{"bundles/gateway-2.3.9.ota", "bundles/gateway-2.4.0.ota", "own bundle"},
+		{"bundles/gateway-2.3.9.ota", "bundles/../x.ota", "recall: 'path'"},
+		{"\"manifest_sha256\":\"0", "\"manifest_sha256\":\"", "recall: 'manifest_sha256'"},
+		{"\"manifest_sha256\"", "\"sha256\"", "recall"},
+		{"\"For Lyon.", "\"\\u001b[31m", "'notes'"},
+		{"[\"For Lyon.\",\"Before noon.\"]", "\"For Lyon.\"", "'notes'"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+		AUTO_FREE char *full = sample_with(sample, "\"waves\"", OPTIONS "\"waves\"");
+		AUTO_FREE char *text = sample_with(full, refusals[i].was, refusals[i].becomes);
+		struct err e = ERR_INIT;
+		struct plan p;
+
+		if (parse(text, &p, &e) == 0 || !strstr(e.text, refusals[i].says))
+			fail_msg("%s -> %s: %s", refusals[i].was, refusals[i].becomes, e.text);
+		assert_true(e.class == ERR_MALFORMED || e.class == ERR_LIMIT);
+	}
+}
+
+static void
+notes_have_limits(void **state)
+{
+	char line[2 * PLAN_NOTE_BYTES_MAX], lines[PLAN_NOTES_MAX * 4 + 64];
+	struct err e = ERR_INIT;
+	struct plan p;
+	int len;
+
+	(void)state;
+	(void)snprintf(
+		line, sizeof(line), "\"notes\":[\"%0*d\"],\"waves\"", PLAN_NOTE_BYTES_MAX + 1, 0);
+	AUTO_FREE char *long_line = sample_with(sample, "\"waves\"", line);
+	assert_int_equal(parse(long_line, &p, &e), -1);
+	assert_non_null(strstr(e.text, "notes"));
+	len = snprintf(lines, sizeof(lines), "\"notes\":[");
+	for (int i = 0; i < PLAN_NOTES_MAX; i++)
+		len += snprintf(lines + len, sizeof(lines) - (size_t)len, "\"\",");
+	(void)snprintf(lines + len, sizeof(lines) - (size_t)len, "\"\"],\"waves\"");
+	AUTO_FREE char *many = sample_with(sample, "\"waves\"", lines);
+	assert_int_equal(parse(many, &p, &e), -1);
+	assert_int_equal(e.class, ERR_LIMIT);
+}
+
 /* One change that has to be refused, with a word that the message has to have. */
 struct refusal {
 	const char *was, *becomes, *says;
@@ -203,7 +295,8 @@ damaged_plan(struct span bytes)
 	struct verified v;
 	AUTO_PLAN struct plan p = {0};
 	struct err e = ERR_INIT;
-	struct box_facts box = {"gw-000001", "acme-gw3", NULL, "2.2"};
+	struct box_facts box = {
+		.id = "gw-000001", .compatible = "acme-gw3", .tags = NULL, .version = "2.2"};
 	size_t wave = 0;
 
 	if (json_parse(bytes, "sample", &root, &e) < 0)
@@ -285,7 +378,8 @@ a_box_is_in_the_first_wave_that_has_it(void **state)
 {
 	AUTO_JSON json_t *lyon = json_pack("{s:s, s:s}", "site", "lyon", "floor", "2");
 	AUTO_FREE char *late = sample_with(sample, "\"boxes\":[\"gw-000001\"", "\"boxes\":[\"x\"");
-	struct box_facts box = {"gw-000001", "acme-gw4", lyon, "2.2"};
+	struct box_facts box = {
+		.id = "gw-000001", .compatible = "acme-gw4", .tags = lyon, .version = "2.2"};
 	size_t wave = 9;
 
 	(void)state;
@@ -307,7 +401,8 @@ a_bucket_equal_to_the_percent_is_outside(void **state)
 	AUTO_JSON json_t *lyon = json_pack("{s:s}", "site", "lyon");
 	AUTO_FREE char *at = sample_with(sample, "\"percent_bp\":5000", "\"percent_bp\":2524");
 	AUTO_FREE char *above = sample_with(sample, "\"percent_bp\":5000", "\"percent_bp\":2525");
-	struct box_facts box = {"gw-000002", "acme-gw3", lyon, "2.2"};
+	struct box_facts box = {
+		.id = "gw-000002", .compatible = "acme-gw3", .tags = lyon, .version = "2.2"};
 	size_t wave;
 
 	(void)state;
@@ -319,7 +414,8 @@ static void
 exclude_beats_being_named_in_a_wave(void **state)
 {
 	AUTO_JSON json_t *lyon = json_pack("{s:s}", "site", "lyon");
-	struct box_facts box = {"gw-000017", "acme-gw3", lyon, "2.2"};
+	struct box_facts box = {
+		.id = "gw-000017", .compatible = "acme-gw3", .tags = lyon, .version = "2.2"};
 	size_t wave = 9;
 
 	(void)state;
@@ -333,7 +429,8 @@ a_box_outside_the_conditions_is_in_no_wave(void **state)
 	AUTO_JSON json_t *lyon = json_pack("{s:s}", "site", "lyon");
 	AUTO_JSON json_t *nice = json_pack("{s:s}", "site", "nice");
 	AUTO_JSON json_t *odd = json_pack("{s:i}", "site", 3);
-	struct box_facts box = {"gw-000001", "acme-gw9", lyon, "2.2"};
+	struct box_facts box = {
+		.id = "gw-000001", .compatible = "acme-gw9", .tags = lyon, .version = "2.2"};
 	size_t wave;
 
 	(void)state;
@@ -354,6 +451,99 @@ a_box_outside_the_conditions_is_in_no_wave(void **state)
 	assert_int_equal(member(sample, &box, &wave), MEMBER_NOT_FROM);
 	box.version = "2.10";
 	assert_int_equal(member(sample, &box, &wave), MEMBER_OF_WAVE);
+}
+
+static void
+a_recall_takes_only_boxes_that_run_what_is_recalled(void **state)
+{
+	AUTO_FREE char *text = sample_with(sample, "\"waves\"", OPTIONS "\"waves\"");
+	AUTO_JSON json_t *lyon = json_pack("{s:s}", "site", "lyon");
+	struct box_facts box = {
+		.id = "gw-000001", .compatible = "acme-gw3", .tags = lyon, .version = "2.3.9"};
+	struct digest right, wrong = {{7}};
+	struct err e = ERR_INIT;
+	size_t wave = 9;
+
+	(void)state;
+	assert_int_equal(digest_parse(SHA, &right, &e), 0);
+	assert_int_equal(member(text, &box, &wave), MEMBER_NOT_RECALLED);
+	box.running[0] = &wrong;
+	assert_int_equal(member(text, &box, &wave), MEMBER_NOT_RECALLED);
+	assert_int_equal(wave, 9);
+	box.running[1] = &right;
+	assert_int_equal(member(text, &box, &wave), MEMBER_OF_WAVE);
+	box.running[0] = &right;
+	box.running[1] = NULL;
+	assert_int_equal(member(text, &box, &wave), MEMBER_OF_WAVE);
+	box.id = "gw-000017";
+	assert_int_equal(member(text, &box, &wave), MEMBER_EXCLUDED);
+}
+
+/* What is asked of lists in order is what their order in the plan would answer. */
+static void
+a_box_named_in_several_waves_is_in_the_first(void **state)
+{
+	AUTO_FREE char *named =
+		sample_with(sample, "\"percent_bp\":500}", "\"boxes\":[\"z\",\"b\",\"a\"]}");
+	AUTO_FREE char *text = sample_with(
+		named, "[\"gw-000001\",\"gw-000017\"]", "[\"b\",\"x\",\"gw-000017\",\"b\"]");
+	AUTO_JSON json_t *lyon = json_pack("{s:s}", "site", "lyon");
+	static const struct {
+		const char *id;
+		enum membership m;
+		size_t wave;
+	} cases[] = {
+		{"a", MEMBER_OF_WAVE, 1},
+		{"b", MEMBER_OF_WAVE, 0},
+		{"x", MEMBER_OF_WAVE, 0},
+		{"z", MEMBER_OF_WAVE, 1},
+		{"gw-000017", MEMBER_EXCLUDED, 9},
+		{"gw-000002", MEMBER_OF_WAVE, 2},
+		{"gw-000001", MEMBER_NO_WAVE, 9},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct box_facts box = {.id = cases[i].id,
+			.compatible = "acme-gw3",
+			.tags = lyon,
+			.version = "2.2"};
+		size_t wave = 9;
+
+		assert_int_equal(member(text, &box, &wave), cases[i].m);
+		assert_int_equal(wave, cases[i].wave);
+	}
+}
+
+/* A value counts for its own tag alone. */
+static void
+each_tag_has_to_have_one_of_its_own_values(void **state)
+{
+	AUTO_FREE char *text = sample_with(sample, "\"match\":{\"site\":[\"lyon\",\"paris\"]}",
+		"\"match\":{\"site\":[\"paris\",\"lyon\"],\"ring\":[\"b\",\"a\"]}");
+	static const struct {
+		const char *site, *ring;
+		enum membership m;
+	} cases[] = {
+		{"lyon", "a", MEMBER_OF_WAVE},
+		{"paris", "b", MEMBER_OF_WAVE},
+		{"lyon", "lyon", MEMBER_NOT_MATCHED},
+		{"a", "a", MEMBER_NOT_MATCHED},
+		{"lyon", "c", MEMBER_NOT_MATCHED},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		AUTO_JSON json_t *tags =
+			json_pack("{s:s, s:s}", "ring", cases[i].ring, "site", cases[i].site);
+		struct box_facts box = {.id = "gw-000001",
+			.compatible = "acme-gw3",
+			.tags = tags,
+			.version = "2.2"};
+		size_t wave;
+
+		assert_int_equal(member(text, &box, &wave), cases[i].m);
+	}
 }
 
 static void
@@ -379,6 +569,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_plan_gives_every_field_it_has),
+		cmocka_unit_test(what_a_plan_need_not_say_is_read_where_it_is_said),
+		cmocka_unit_test(an_option_that_is_wrong_is_refused_by_name),
+		cmocka_unit_test(notes_have_limits),
 		cmocka_unit_test(a_plan_with_one_thing_wrong_is_refused_by_name),
 		cmocka_unit_test(a_plan_without_any_one_of_its_words_is_refused),
 		cmocka_unit_test(a_plan_that_is_no_object_is_refused),
@@ -390,6 +583,9 @@ main(void)
 		cmocka_unit_test(a_bucket_equal_to_the_percent_is_outside),
 		cmocka_unit_test(exclude_beats_being_named_in_a_wave),
 		cmocka_unit_test(a_box_outside_the_conditions_is_in_no_wave),
+		cmocka_unit_test(a_recall_takes_only_boxes_that_run_what_is_recalled),
+		cmocka_unit_test(a_box_named_in_several_waves_is_in_the_first),
+		cmocka_unit_test(each_tag_has_to_have_one_of_its_own_values),
 		cmocka_unit_test(from_compares_versions_by_their_numbers),
 	};
 

@@ -39,6 +39,7 @@ bind(const struct rollout *r, struct plan *out)
 
 	memset(bundle.sha256.b, 0x5a, sizeof(bundle.sha256.b));
 	memset(bundle.head_sha256.b, 0xa5, sizeof(bundle.head_sha256.b));
+	memset(bundle.recalled.b, 0xc3, sizeof(bundle.recalled.b));
 	if (rollout_bind(r, 7, &bundle, &bytes, &e) < 0)
 		fail_msg("%s", e.text);
 	sha256 = digest_of(buf_span(&bytes));
@@ -91,6 +92,64 @@ a_plan_is_compiled_to_what_a_box_reads(void **state)
 	assert_int_equal(p.stop.overdue_s, 7200);
 	assert_int_equal(p.stop_poll_s, 30);
 	assert_int_equal(p.deadline_s, 1200);
+}
+
+static const char options[] =
+	"recall: gw-2.3.9.ota\n"
+	"window: {days: [sat, sun], hours: \"22:00-04:00\", clock: utc, spread: 1h}\n"
+	"start: 2026-12-01T02:00:00Z\n"
+	"budget: 200MB\n"
+	"notes: |\n"
+	"  For Lyon.\n"
+	"\n"
+	"  Before noon.\n";
+
+static void
+the_rest_of_the_vocabulary_is_compiled_too(void **state)
+{
+	AUTO_ROLLOUT struct rollout r = {0};
+	AUTO_PLAN struct plan p = {0};
+	struct err e = ERR_INIT;
+	char text[sizeof(plan) + sizeof(options)];
+
+	(void)state;
+	(void)snprintf(text, sizeof(text), "%s%s", plan, options);
+	if (parse(text, &r, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_string_equal(r.recall_path, "bundles/gw-2.3.9.ota");
+	bind(&r, &p);
+	assert_true(p.has_recall && p.recall_manifest.b[0] == 0xc3);
+	assert_string_equal(p.recall_path, "bundles/gw-2.3.9.ota");
+	assert_true(p.has_window && p.window.utc);
+	assert_int_equal(p.window.days, 0x41);
+	assert_int_equal(p.window.opens_s, 22 * 3600);
+	assert_int_equal(p.window.length_s, 6 * 3600);
+	assert_int_equal(p.window.spread_s, 3600);
+	assert_int_equal(p.start_s, 1796090400);
+	assert_int_equal(p.budget_bytes, 200000000);
+	assert_int_equal(json_array_size(p.notes), 3);
+	assert_string_equal(json_string_value(json_array_get(p.notes, 0)), "For Lyon.");
+	assert_string_equal(json_string_value(json_array_get(p.notes, 1)), "");
+	assert_string_equal(json_string_value(json_array_get(p.notes, 2)), "Before noon.");
+}
+
+static void
+a_window_is_every_day_by_local_time_and_spread_over_its_half(void **state)
+{
+	AUTO_ROLLOUT struct rollout r = {0};
+	AUTO_PLAN struct plan p = {0};
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(parse("rollout: r\nbundle: b-1.ota\ncompatible: [c]\n"
+			       "waves: [{name: w, percent: 100}]\nwindow: {hours: 02:00-05:00}\n",
+				 &r, &e),
+		0);
+	bind(&r, &p);
+	assert_true(p.has_window && !p.window.utc);
+	assert_int_equal(p.window.days, WINDOW_EVERY_DAY);
+	assert_int_equal(p.window.spread_s, 5400);
+	assert_true(p.start_s == 0 && p.budget_bytes == 0 && !p.has_recall && !p.notes);
 }
 
 static void
@@ -178,7 +237,28 @@ what_is_wrong_is_told_with_line_and_column(void **state)
 		{"overdue_after: 2h", "overdue_after: 0s", "13:50", "second"},
 		{"stop_poll: 30s", "stop_poll: 2d", "14:12", "longer"},
 		{"deadline: 20m", "deadline: 0s", "15:11", "second"},
-		{"deadline: 20m", "window: {}", "15:", ""},
+		{"deadline: 20m", "window: {}", "15:9", "'hours' is missing"},
+		{"deadline: 20m", "window: [sat]", "15:9", ""},
+		{"deadline: 20m", "window: {hour: 1}", "15:", "hours"},
+		{"deadline: 20m", "window: {hours: 2-5}", "15:17", "02:00-05:00"},
+		{"deadline: 20m", "window: {hours: 02:00-02:00}", "15:17", "00:00-24:00"},
+		{"deadline: 20m", "window: {hours: 02:00-05:00, days: sat}", "15:36", "list"},
+		{"deadline: 20m", "window: {hours: 02:00-05:00, days: []}", "15:36", "list"},
+		{"deadline: 20m", "window: {hours: 02:00-05:00, days: [sat, sa]}", "15:42", "sun"},
+		{"deadline: 20m", "window: {hours: 02:00-05:00, days: [sat, sat]}", "15:42",
+			"twice"},
+		{"deadline: 20m", "window: {hours: 02:00-05:00, clock: cet}", "15:37", "utc"},
+		{"deadline: 20m", "window: {hours: 02:00-05:00, spread: 4h}", "15:38", "240"},
+		{"deadline: 20m", "window: {hours: 02:00-05:00, spread: 4}", "15:38", "duration"},
+		{"deadline: 20m", "start: tomorrow", "15:8", "2026-11-22T15:04:05Z"},
+		{"deadline: 20m", "start: 2026-02-30T00:00:00Z", "15:8", "date"},
+		{"deadline: 20m", "budget: 0", "15:9", "leave budget out"},
+		{"deadline: 20m", "budget: 5 apples", "15:9", "MB"},
+		{"deadline: 20m", "budget: 99999GiB", "15:9", "more than"},
+		{"deadline: 20m", "recall: gw-2.4.0.ota", "15:9", "own bundle"},
+		{"deadline: 20m", "recall: 2.4.0", "15:9", "gateway-2.4.0.ota"},
+		{"deadline: 20m", "notes: [a]", "15:8", "one value"},
+		{"deadline: 20m", "notes: \"a\\tb\"", "15:8", "tab"},
 	};
 
 	(void)state;
@@ -276,6 +356,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_plan_is_compiled_to_what_a_box_reads),
+		cmocka_unit_test(the_rest_of_the_vocabulary_is_compiled_too),
+		cmocka_unit_test(a_window_is_every_day_by_local_time_and_spread_over_its_half),
 		cmocka_unit_test(what_is_left_out_has_the_documented_default),
 		cmocka_unit_test(the_sample_of_init_is_a_plan),
 		cmocka_unit_test(what_is_wrong_is_told_with_line_and_column),
