@@ -10,6 +10,7 @@
 #include "agent/header.h"
 #include "agent/net.h"
 #include "agent/outbox.h"
+#include "agent/reply.h"
 #include "agent/wire.h"
 #include "common/base/buf.h"
 #include "common/base/cleanup.h"
@@ -36,17 +37,11 @@ struct job {
 	CURL *easy;
 	struct curl_slist *headers;
 	uint32_t id;
-	bool has_range, put, conditional;
-	uint64_t offset, len; /* as struct wire_message has them */
-	uint64_t credit;      /* what the parent has room for */
-	uint64_t skip;	      /* of a 200: bytes before the range still to come */
-	uint64_t taken;	      /* bytes handed over */
-	uint64_t ignored;     /* bytes of an answer that nobody wants */
+	struct reply reply;
+	uint64_t credit; /* what the parent has room for */
 	bool answered, paused;
-	bool complete; /* all bytes of the range are there: the rest is cut off */
 	struct buf body;
 	size_t body_sent;
-	char path[WIRE_TEXT_MAX + 1];
 	struct err err;
 	char curl_text[CURL_ERROR_SIZE];
 };
@@ -119,36 +114,13 @@ job_say_answer(struct job *j)
 	child_say(j->child, &m);
 }
 
-/* Judges the head of an answer before its first body byte is taken. */
 static int
-job_check_answer(struct job *j, struct err *e)
+job_check_head(struct job *j, long status, struct err *e)
 {
 	curl_off_t declared = -1;
-	long status = job_status(j);
 
 	(void)curl_easy_getinfo(j->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &declared);
-	if (!j->has_range) {
-		if (declared > 0 && (uint64_t)declared > j->len)
-			return err_set(e, ERR_LIMIT,
-				"%s: %lld bytes, of which at most %llu are taken", j->path,
-				(long long)declared, (unsigned long long)j->len);
-		return 0;
-	}
-	if (status == 206) {
-		if (!header_range_fits(job_header(j, "Content-Range"), j->offset, j->len))
-			return err_set(e, ERR_NETWORK,
-				"%s: the server answered with another range than was asked for",
-				j->path);
-		return 0;
-	}
-	if (j->offset > NET_SKIP_MAX)
-		return err_set(e, ERR_NETWORK,
-			"%s: the server ignores Range, and %llu bytes are too many to skip",
-			j->path, (unsigned long long)j->offset);
-	if (declared >= 0 && (uint64_t)declared < j->offset + j->len)
-		return err_set(e, ERR_NETWORK, "%s: the file ends before the range", j->path);
-	j->skip = j->offset;
-	return 0;
+	return reply_check_head(&j->reply, status, declared, job_header(j, "Content-Range"), e);
 }
 
 /* Hands len bytes to the parent; the credit for them is there. */
@@ -166,46 +138,21 @@ job_say_data(struct job *j, const uint8_t *data, size_t len)
 	}
 }
 
-/* The body of an error or a redirect: read where it is short, so that the connection lasts. */
-static size_t
-job_ignore(struct job *j, size_t len)
-{
-	j->ignored += len;
-	return j->ignored <= NET_IGNORED_MAX ? len : 0;
-}
-
 static size_t
 job_take(struct job *j, const uint8_t *data, size_t len)
 {
-	size_t skip = (size_t)num_min(j->skip, len);
-	size_t rest = len - skip, wanted;
+	size_t skip, wanted;
 
-	wanted = j->has_range ? (size_t)num_min(rest, j->len - j->taken) : rest;
-	if (!j->has_range && wanted > j->len - j->taken) {
-		(void)err_set(&j->err, ERR_LIMIT, "%s: more than %llu bytes", j->path,
-			(unsigned long long)j->len);
+	if (reply_measure(&j->reply, len, &skip, &wanted, &j->err) < 0)
 		return 0;
-	}
 	if (!outbox_is_empty(&j->child->outbox) || wanted > j->credit) {
 		j->paused = true;
 		return CURL_WRITEFUNC_PAUSE;
 	}
-	j->skip -= skip;
 	j->credit -= wanted;
-	j->taken += wanted;
+	reply_take(&j->reply, skip, wanted);
 	job_say_data(j, data + skip, wanted);
-	j->complete = j->has_range && j->taken == j->len;
-	return wanted < rest ? 0 : len;
-}
-
-/* Whether a status is an answer to the request, and not an error or a redirect. */
-static bool
-job_status_fits(const struct job *j, long status)
-{
-	if (j->put)
-		return status >= 200 && status <= 299;
-	return status == 200 || (status == 206 && j->has_range) ||
-	       (status == 304 && j->conditional);
+	return skip + wanted < len ? 0 : len;
 }
 
 static size_t
@@ -216,9 +163,9 @@ on_body(char *data, size_t size, size_t count, void *arg)
 	bool first = !j->answered;
 
 	job_say_answer(j);
-	if (j->put || !job_status_fits(j, status))
-		return job_ignore(j, size * count);
-	if (first && job_check_answer(j, &j->err) < 0)
+	if (j->reply.put || !reply_status_fits(&j->reply, status))
+		return reply_ignore(&j->reply, size * count) ? size * count : 0;
+	if (first && job_check_head(j, status, &j->err) < 0)
 		return 0;
 	return job_take(j, (const uint8_t *)data, size * count);
 }
@@ -285,9 +232,9 @@ job_url(const struct child *c, const struct job *j, uint32_t base, struct buf *u
 		[NET_METADATA] = "metadata/", [NET_TARGETS] = "targets/", [NET_REPORTS] = ""};
 
 	if (!root)
-		return err_set(e, ERR_USAGE, "%s: agent.conf names no %s", j->path,
+		return err_set(e, ERR_USAGE, "%s: agent.conf names no %s", j->reply.path,
 			base == NET_REPORTS ? "report_url" : "url");
-	return buf_printf(url, e, "%s%s%s", root, below[base], j->path);
+	return buf_printf(url, e, "%s%s%s", root, below[base], j->reply.path);
 }
 
 static bool
@@ -365,9 +312,9 @@ job_set_headers(struct job *j, struct span etag)
 	CURL *easy = j->easy;
 	char line[64 + WIRE_ETAG_MAX];
 
-	if (j->has_range) {
-		(void)snprintf(line, sizeof(line), "%llu-%llu", (unsigned long long)j->offset,
-			(unsigned long long)(j->offset + j->len - 1));
+	if (j->reply.has_range) {
+		(void)snprintf(line, sizeof(line), "%llu-%llu", (unsigned long long)j->reply.offset,
+			(unsigned long long)(j->reply.offset + j->reply.len - 1));
 		if (!SET(CURLOPT_RANGE, line))
 			return false;
 	}
@@ -377,8 +324,8 @@ job_set_headers(struct job *j, struct span etag)
 		if (!job_add_header(j, line))
 			return false;
 	}
-	if (j->put && !(job_add_header(j, "Expect:") &&
-			      job_add_header(j, "Content-Type: application/json")))
+	if (j->reply.put && !(job_add_header(j, "Expect:") &&
+				    job_add_header(j, "Content-Type: application/json")))
 		return false;
 	return SET(CURLOPT_USERAGENT, "sluice-agent") && SET(CURLOPT_HTTPHEADER, j->headers);
 }
@@ -390,17 +337,17 @@ job_start(struct job *j, const struct wire_message *m, struct err *e)
 	AUTO_BUF struct buf url = BUF_INIT(URL_MAX);
 	CURL *easy;
 
-	memcpy(j->path, m->text.data, m->text.len);
+	memcpy(j->reply.path, m->text.data, m->text.len);
 	if (job_url(j->child, j, m->base, &url, e) < 0)
 		return -1;
-	if (j->put && buf_append(&j->body, m->body.data, m->body.len, e) < 0)
+	if (j->reply.put && buf_append(&j->body, m->body.data, m->body.len, e) < 0)
 		return -1;
 	j->easy = easy = curl_easy_init();
 	if (!easy || !SET(CURLOPT_URL, buf_str(&url)) || !SET(CURLOPT_PATH_AS_IS, 1L) ||
 		!job_set_trust(j) || !job_set_flow(j, m->deadline_ms) ||
-		!job_set_headers(j, m->etag) || (j->put && !job_set_put(j)) ||
+		!job_set_headers(j, m->etag) || (j->reply.put && !job_set_put(j)) ||
 		curl_multi_add_handle(j->child->multi, easy) != CURLM_OK)
-		return err_set(e, ERR_SYSTEM, "%s: the request cannot be set up", j->path);
+		return err_set(e, ERR_SYSTEM, "%s: the request cannot be set up", j->reply.path);
 	return 0;
 }
 
@@ -418,11 +365,11 @@ child_begin(struct child *c, const struct wire_message *m)
 	}
 	*j = (struct job){.child = c,
 		.id = m->id,
-		.has_range = m->has_range,
-		.put = m->put,
-		.conditional = m->etag.len > 0,
-		.offset = m->offset,
-		.len = m->len,
+		.reply = {.has_range = m->has_range,
+			.put = m->put,
+			.conditional = m->etag.len > 0,
+			.offset = m->offset,
+			.len = m->len},
 		.credit = m->credit,
 		.body = BUF_INIT(REPORT_BYTES_MAX),
 		.err = ERR_INIT};
@@ -445,15 +392,12 @@ job_judge(struct job *j, CURLcode code, struct err *e)
 		*e = j->err;
 		return -1;
 	}
-	if (j->complete)
+	if (j->reply.complete)
 		return 0;
-	if (status > 0 && !job_status_fits(j, status)) {
-		(void)err_set(e, ERR_NETWORK, "%s: the server answered %ld", j->path, status);
-		e->errnum = (int)status;
+	if (status > 0 && reply_check_status(&j->reply, status, e) < 0)
 		return -1;
-	}
 	if (code != CURLE_OK) {
-		(void)err_set(e, ERR_NETWORK, "%s: %s", j->path,
+		(void)err_set(e, ERR_NETWORK, "%s: %s", j->reply.path,
 			j->curl_text[0] ? j->curl_text : curl_easy_strerror(code));
 		(void)curl_easy_getinfo(j->easy, CURLINFO_APPCONNECT_TIME_T, &agreed_us);
 		e->errnum = code == CURLE_PEER_FAILED_VERIFICATION ? NET_BAD_CERTIFICATE
@@ -462,11 +406,9 @@ job_judge(struct job *j, CURLcode code, struct err *e)
 		return -1;
 	}
 	if (!j->answered) /* libcurl ends well on lines that only begin like HTTP */
-		return err_set(e, ERR_NETWORK, "%s: what the server answered is no HTTP", j->path);
-	if (j->has_range && status != 304)
-		return err_set(e, ERR_NETWORK, "%s: the answer ended after %llu of %llu bytes",
-			j->path, (unsigned long long)j->taken, (unsigned long long)j->len);
-	return 0;
+		return err_set(
+			e, ERR_NETWORK, "%s: what the server answered is no HTTP", j->reply.path);
+	return reply_check_end(&j->reply, status, e);
 }
 
 static void

@@ -34,7 +34,7 @@ int net_set_time(struct net *n, int64_t now_s, struct err *e);
 /* What e->errnum says of an ERR_NETWORK beside HTTP statuses, which start at 100. */
 enum {
 	NET_BAD_CERTIFICATE = 1,
-	NET_SILENT_SERVER, /* TLS was agreed on, and no answer came */
+	NET_SILENT_SERVER, /* TLS was agreed on; the answer did not come or was cut */
 	NET_TOO_LATE,	   /* keep_going says that the time for an answer is over (trial.h) */
 };
 
