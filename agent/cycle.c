@@ -518,9 +518,10 @@ cycle_run(const char *conf_path, struct err *e)
 
 	signals_catch();
 	/* The network child comes before the lock, the state's descriptors and the report key. A
-	 * new system that cannot even start it must not keep the box by that. */
+	 * new system that cannot even start it must not keep the box by that, and one that died is
+	 * started again. */
 	if (cycle_open(conf_path, &cy, e) < 0 ||
-		(cycle_connect(&cy, e) < 0 && !trial_is_on(&cy.box)))
+		(cycle_connect(&cy, e) < 0 && e->class != ERR_NETWORK && !trial_is_on(&cy.box)))
 		return -1;
 	log_notice("%s follows %s at %s", cy.box.conf.id,
 		cy.box.conf.plan ? cy.box.conf.plan : "no plan",

@@ -1,8 +1,9 @@
 /* What the agent remembers across power cuts: state.json in the state folder.
  *
  * Only what no other place can tell: the boot environment knows what boots, the slots know what is
- * in them. Replaced as a whole (file_replace), so it is always readable, old or new. A box that
- * went back runs an older agent over a newer one's state: keys it does not know are passed over. */
+ * in them. Replaced as a whole (file_replace), so it is always readable, old or new; and written
+ * twice, with a digest inside, since flash rots in ten years. A box that went back runs an older
+ * agent over a newer one's state: keys it does not know are passed over. */
 #ifndef SLUICE_AGENT_STATE_H
 #define SLUICE_AGENT_STATE_H
 
@@ -105,11 +106,12 @@ struct state {
 	char last_result[REPORT_DETAIL_MAX + 1]; /* for `status` */
 };
 
-/* Reads state.json of the folder; a fresh state where there is none. A damaged file is
- * ERR_MALFORMED: nobody guesses a rollback floor. *out is large: allocate it. */
+/* Reads state.json of the folder, or state.copy.json with a warning where that cannot be read; a
+ * fresh state where there is neither. Two damaged files are ERR_MALFORMED: nobody guesses a
+ * rollback floor. *out is large: allocate it. */
 int state_load(const char *dir, struct state *out, struct err *e);
 
-/* Durable when it returns 0. */
+/* Both files; durable when it returns 0. The next one mends what is damaged. */
 int state_save(const char *dir, const struct state *s, struct err *e);
 
 /* The lock that makes one agent of a state folder (file_lock). */

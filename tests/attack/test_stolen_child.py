@@ -136,6 +136,14 @@ class NetworkChild(Siege):
     def test_one_that_dies_again_and_again_takes_nobody_along(self):
         self.assert_harmless("dies", "the other process is gone")
 
+    def test_one_that_dies_before_it_works_takes_nobody_along(self):
+        starts = self.box.path("starts")
+        self.possess("serves", POSSESSED_BY=f"echo >> {starts}; exit 1")
+        wait_until(lambda: os.path.exists(starts) and os.path.getsize(starts) > 1, 60,
+                   "it has been started twice")
+        self.assert_no_harm()
+        self.assert_installs()
+
     def test_one_that_is_silent_keeps_nobody(self):
         """SIGTERM is heard at once, though nothing ever comes."""
         self.possess("is_silent")

@@ -291,6 +291,7 @@ class WatchHost(Theft):
         with open(path, encoding="utf-8") as f:
             state = json.load(f)
         state["rollback_floor"] = index
+        del state["check"]
         with open(path, "w", encoding="utf-8") as f:
             json.dump(state, f)
 

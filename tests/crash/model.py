@@ -205,10 +205,10 @@ def image_key(image):
     return hash(tuple(image.items()))
 
 
-def crash_images(start_root, events, skip=None, seed=1, seen=None):
+def crash_images(start_root, events, skip=(), seed=1, seen=None):
     """Every different image after every prefix of events, as (index of the prefix, image); of those
-    after the whole of events, all. skip: the index of one event (an fsync) that is played as if the
-    program had never asked for it. seen: keys of images that are passed over; new ones are added.
+    after the whole of events, all. skip: the indices of events (fsyncs) that are played as if the
+    program had never asked for them. seen: keys of images that are passed over; new ones are added.
     """
     chance = random.Random(seed)
     disk = Disk(start_root)
@@ -222,5 +222,5 @@ def crash_images(start_root, events, skip=None, seed=1, seen=None):
             seen.add(key)
             last.add(key)
             yield i, image
-        if i < len(events) and i != skip:
+        if i < len(events) and i not in skip:
             disk.event(events[i])

@@ -32,7 +32,7 @@ class Recorder(unittest.TestCase):
         with open(os.path.join(self.root, "f"), "wb") as f:
             f.write(b"old")
 
-    def contents(self, sync, skip=None):
+    def contents(self, sync, skip=()):
         start = os.path.join(self.work.name, "start")
         os.system(f"cp -a {self.root} {start}")
         code, _, events = recorder.record([sys.executable, "-c", REPLACE, sync], self.root,
@@ -68,7 +68,7 @@ class Recorder(unittest.TestCase):
         self.assertEqual(left, {b"old", NEW})
 
     def test_skipping_an_fsync_is_the_same_as_never_calling_it(self):
-        events, with_skip, _ = self.contents("file dir", skip=3)
+        events, with_skip, _ = self.contents("file dir", skip=(3,))
         self.assertEqual(events[3].kind, "sync")
         self.assertTrue(with_skip - {b"old", NEW})
 

@@ -429,7 +429,18 @@ class Broken(LocalInstall):
     def test_with_a_state_that_is_damaged(self):
         self.install(self.v1, "--no-reboot")
         self.write("state/state.json", '{"format": 1')
+        self.write("state/state.copy.json", '{"format": 1')
         self.assert_all_fail("what this box remembers is damaged")
+
+    def test_a_state_that_is_damaged_is_made_up_for_by_its_copy(self):
+        self.install(self.v1, "--no-reboot")
+        with open(f"{self.box}/state/state.json", encoding="utf-8") as f:
+            whole = f.read()
+        self.write("state/state.json", '{"format": 1')
+        self.assertIn("going on with", self.agent("status"))
+        self.agent("rollback")
+        with open(f"{self.box}/state/state.json", encoding="utf-8") as f:
+            self.assertEqual(json.load(f)["rollback_floor"], json.loads(whole)["rollback_floor"])
 
     def test_without_a_trusted_root(self):
         os.remove(f"{self.box}/state/metadata/root.json")

@@ -45,6 +45,7 @@ state(struct span text)
 	struct err e = ERR_INIT;
 	char path[128];
 
+	put(path_in("state.copy.json", path), text);
 	put(path_in("state.json", path), text);
 	if (state_load(fuzz_folder(), &s, &e) < 0) {
 		fuzz_check_err(&e);
