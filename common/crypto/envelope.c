@@ -129,7 +129,7 @@ signature_good(const struct role_keys *role, const struct signature *s, struct s
 	AUTO_PUBKEY struct pubkey *key = NULL;
 	size_t digits = strlen(s->hex);
 
-	if (!is_listed(role->keyids, s->keyid) || digits % 2 != 0 || digits / 2 > sizeof(raw) ||
+	if (!is_listed(role->keyids, s->keyid) || digits / 2 > sizeof(raw) ||
 		hex_decode(s->hex, raw, digits / 2, NULL) < 0 ||
 		pubkey_parse(json_object_get(role->keys, s->keyid), &key, NULL) < 0 ||
 		pubkey_verify(key, message, span_of(raw, digits / 2), NULL) < 0)

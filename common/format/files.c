@@ -81,8 +81,6 @@ check_component(const char *start, size_t len, struct err *e)
 static int
 check_path(const char *path, struct err *e)
 {
-	if (strlen(path) > TREE_PATH_MAX)
-		return err_set(e, ERR_LIMIT, "a path longer than %d bytes", TREE_PATH_MAX);
 	if (!text_is_clean(path))
 		return err_set(e, ERR_MALFORMED, "a path with control characters");
 	for (const char *start = path;;) {

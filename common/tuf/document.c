@@ -35,7 +35,7 @@ role_keys_digest(const struct role_keys *keys, struct digest *out, struct err *e
 		if (key && json_object_set(all, json_string_value(id), key) < 0)
 			return err_sys(e, ENOMEM, "a role's keys");
 	}
-	if (json_canonical(all, &text, e) < 0 || json_canonical(keys->keyids, &text, e) < 0 ||
+	if (json_canonical(all, &text, e) < 0 ||
 		buf_printf(&text, e, " %" PRIu64, keys->threshold) < 0)
 		return -1;
 	*out = digest_of(buf_span(&text));

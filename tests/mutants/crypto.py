@@ -116,4 +116,12 @@ MUTANTS = [
            "if (!json_is_object(body) || "
            '!json_is_array(json_object_get(root, "signatures")))', "if (!json_is_object(body))",
            "test_envelope", "a_document_named_by_digest_is_checked_before_it_is_parsed"),
+    Mutant("the first digits of a key id are enough", ENVELOPE,
+           "strcmp(listed, keyid) == 0)\n\t\t\treturn true;",
+           "strncmp(listed, keyid, 8) == 0)\n\t\t\treturn true;",
+           "test_envelope", "a_key_id_is_compared_whole"),
+    Mutant("all digits of a key id but the last are enough", ENVELOPE,
+           "strcmp(listed, keyid) == 0)\n\t\t\treturn true;",
+           "strncmp(listed, keyid, 63) == 0)\n\t\t\treturn true;",
+           "test_envelope", "a_key_id_is_compared_whole"),
 ]

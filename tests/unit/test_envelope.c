@@ -259,6 +259,31 @@ strange_signatures_are_passed_over(void **state)
 	}
 }
 
+/* The key is known, and the role lists another one whose id begins alike. */
+static void
+a_key_id_is_compared_whole(void **state)
+{
+	struct fixture *f = *state;
+	AUTO_JSON json_t *root = sample();
+	const char *like = f->signer[1].keyid;
+	char id[DIGEST_HEX_SIZE];
+
+	for (size_t len = 1; len < strlen(like); len++) {
+		(void)snprintf(id, sizeof(id), "%.*sx", (int)len, like);
+		(void)json_object_set(f->keys, id, f->pub[2]);
+	}
+	(void)json_array_clear(f->keyids);
+	for (size_t len = 1; len < strlen(like); len++) {
+		(void)snprintf(id, sizeof(id), "%.*sx", (int)len, like);
+		(void)json_array_append_new(f->keyids, json_string(id));
+	}
+	f->role.threshold = 1;
+	assert_int_equal(envelope_sign(root, &f->signer[1], NULL), 0);
+	assert_int_equal(verdict(root, &f->role), ERR_UNTRUSTED);
+	(void)json_array_append_new(f->keyids, json_string(like));
+	assert_int_equal(verdict(root, &f->role), 0);
+}
+
 static void
 signatures_in_capital_digits_verify(void **state)
 {
@@ -536,6 +561,7 @@ main(void)
 		test(a_key_under_two_ids_counts_once),
 		test(the_same_key_id_twice_is_refused),
 		test(strange_signatures_are_passed_over),
+		test(a_key_id_is_compared_whole),
 		test(signatures_in_capital_digits_verify),
 		test(too_many_signatures_are_refused),
 		test(envelopes_of_another_shape_are_refused),

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -410,6 +411,7 @@ files_lines_have_a_longest_length(void **state)
 	size_t longest = 0;
 
 	(void)state;
+	(void)alarm(60); /* a reader that waited for the line's end would do so for ever */
 	for (size_t len = TREE_LINE_MAX - 1; len <= TREE_LINE_MAX + 2; len++) {
 		AUTO_BUF struct buf text = BUF_INIT(8 << 20);
 		struct err e = ERR_INIT;
@@ -421,6 +423,7 @@ files_lines_have_a_longest_length(void **state)
 		else if (len > TREE_LINE_MAX)
 			assert_int_equal(e.class, ERR_LIMIT);
 	}
+	(void)alarm(0);
 	assert_true(longest == TREE_LINE_MAX || longest == TREE_LINE_MAX - 1);
 }
 
@@ -479,7 +482,35 @@ files_put_refuses_what_is_not_read_and_leaves_the_buffer_alone(void **state)
 	assert_non_null(strstr(e.text, "UTF-8"));
 	(void)strcpy(t.path, "../a");
 	assert_int_equal(files_put(&t, &line, &e), -1);
+	t = (struct tree_entry){.type = TREE_HARDLINK, .path = "a", .target = "../b"};
+	assert_int_equal(files_put(&t, &line, &e), -1);
 	assert_int_equal(line.len, 0);
+}
+
+static void
+files_have_so_many_entries_and_no_more(void **state)
+{
+	AUTO_BUF struct buf text = BUF_INIT(1 << 28);
+	AUTO_FILES struct files_reader *r = NULL;
+	const struct tree_entry *t;
+	struct err e = ERR_INIT;
+	struct list l;
+	bool more;
+
+	(void)state;
+	for (unsigned i = 0; i <= TREE_FILES_MAX; i++)
+		assert_int_equal(buf_printf(&text, &e,
+					 "{\"gid\":0,\"mode\":0,\"mtime\":0,\"path\":\"%07u\","
+					 "\"type\":\"dir\",\"uid\":0}\n",
+					 i),
+			0);
+	l = list_make(buf_span(&text), 0);
+	assert_int_equal(files_open(l.fd, "x.ota", BEFORE, &l.p, &r, &e), 0);
+	for (unsigned i = 0; i < TREE_FILES_MAX; i++)
+		assert_int_equal(files_next(r, &t, &more, &e), 0);
+	assert_int_equal(files_next(r, &t, &more, &e), -1);
+	assert_int_equal(e.class, ERR_LIMIT);
+	assert_int_equal(close(l.fd), 0);
 }
 
 static void
@@ -521,6 +552,7 @@ main(void)
 		cmocka_unit_test(files_of_many_windows_are_read_whole),
 		cmocka_unit_test(files_names_have_longest_lengths),
 		cmocka_unit_test(files_put_refuses_what_is_not_read_and_leaves_the_buffer_alone),
+		cmocka_unit_test(files_have_so_many_entries_and_no_more),
 		cmocka_unit_test(files_of_a_payload_without_a_list_are_not_opened),
 	};
 

@@ -64,6 +64,7 @@ what_is_missing_or_out_of_range_is_refused(void **state)
 	}
 	assert_int_equal(listing_parse(NULL, &l, &e), -1);
 	assert_int_equal(e.class, ERR_MALFORMED);
+	assert_non_null(strstr(e.text, "does not describe a bundle"));
 }
 
 static void

@@ -303,6 +303,27 @@ manifest_names_have_a_longest_length(void **state)
 }
 
 static void
+manifest_payload_names_have_a_longest_length(void **state)
+{
+	AUTO_FREE struct manifest *m = sample_parse();
+	AUTO_FREE struct manifest *back = calloc(1, sizeof(*m));
+	AUTO_JSON json_t *j = NULL;
+	struct err e = ERR_INIT;
+	struct verified v;
+
+	(void)state;
+	assert_non_null(back);
+	memset(m->payloads[0].name, 'r', NAME_BYTES_MAX);
+	assert_int_equal(manifest_build(m, &j, &e), 0);
+	v = (struct verified){.root = j, .body = j};
+	assert_int_equal(manifest_parse(&v, back, &e), 0);
+	assert_string_equal(back->payloads[0].name, m->payloads[0].name);
+	assert_refused("\"name\":\"rootfs\"",
+		"\"name\":\"01234567890123456789012345678901234567890123456789012345678901234\"",
+		ERR_LIMIT, "'name'");
+}
+
+static void
 manifest_without_compatible_or_payloads_is_refused(void **state)
 {
 	(void)state;
@@ -335,6 +356,7 @@ manifest_members_are_known_ordered_and_of_their_payload(void **state)
 	assert_refused(
 		"rootfs.hints", "rootfs.extra", ERR_MALFORMED, "'rootfs.extra' is no member");
 	assert_refused("rootfs.hints", "app.hints", ERR_MALFORMED, "'app.hints' is no member");
+	assert_refused("rootfs.hints", "rootfz.hints", ERR_MALFORMED, "'rootfz.hints' is no");
 	assert_refused("rootfs.hints", "rootfs", ERR_MALFORMED, "'rootfs' is no member");
 	assert_refused("rootfs.hints", "rootfs.", ERR_MALFORMED, "'rootfs.' is no member");
 	assert_refused("rootfs.hints", "rootfs.hintsx", ERR_MALFORMED, "is no member");
@@ -485,6 +507,7 @@ main(void)
 		cmocka_unit_test(manifest_that_requires_anything_is_refused),
 		cmocka_unit_test(manifest_names_are_plain),
 		cmocka_unit_test(manifest_names_have_a_longest_length),
+		cmocka_unit_test(manifest_payload_names_have_a_longest_length),
 		cmocka_unit_test(manifest_without_compatible_or_payloads_is_refused),
 		cmocka_unit_test(manifest_that_names_anything_twice_is_refused),
 		cmocka_unit_test(manifest_members_are_known_ordered_and_of_their_payload),

@@ -220,6 +220,8 @@ a_plan_with_one_thing_wrong_is_refused_by_name(void **state)
 		{"\"sample\":30", "\"sample\":0", "sample"},
 		{"\"at_least\":3", "\"at_least\":0", "at_least"},
 		{",\"overdue_s\":86400", "", "overdue_s"},
+		{"\"sample\":30", "\"sample\":30,\"colour\":1", "colour"},
+		{"\"at_least\":3", "\"at_least\":3,\"colour\":1", "colour"},
 	};
 
 	(void)state;
@@ -285,6 +287,53 @@ more_waves_than_the_limit_are_refused(void **state)
 	text = sample_with(sample, "\"waves\":[", waves);
 	assert_int_equal(parse(text, &p, &e), -1);
 	assert_int_equal(e.class, ERR_LIMIT);
+}
+
+static int
+parse_json(json_t *root, struct err *e)
+{
+	struct verified v = sample_verified(root);
+	AUTO_PLAN struct plan p = {0};
+
+	return plan_parse(&v, &p, e);
+}
+
+static void
+a_plan_without_a_wave_is_refused(void **state)
+{
+	AUTO_JSON json_t *root = sample_json(sample);
+	struct err e = ERR_INIT;
+
+	(void)state;
+	json_array_clear(json_object_get(root, "waves"));
+	assert_int_equal(parse_json(root, &e), -1);
+	assert_non_null(strstr(e.text, "waves"));
+}
+
+static void
+a_plan_chooses_by_so_many_tags_and_values_and_no_more(void **state)
+{
+	AUTO_JSON json_t *root = sample_json(sample);
+	json_t *match = json_object_get(root, "match"), *values = json_object_get(match, "site");
+	struct err e = ERR_INIT;
+
+	(void)state;
+	for (int i = 1; i < MATCH_KEYS_MAX; i++) {
+		char tag[16];
+
+		(void)snprintf(tag, sizeof(tag), "tag%d", i);
+		assert_int_equal(json_object_set(match, tag, values), 0);
+	}
+	while (json_array_size(values) < MATCH_VALUES_MAX)
+		assert_int_equal(json_array_append_new(values, json_string("nice")), 0);
+	assert_int_equal(parse_json(root, &e), 0);
+	assert_int_equal(json_object_set(match, "one more", values), 0);
+	assert_int_equal(parse_json(root, &e), -1);
+	assert_int_equal(e.class, ERR_LIMIT);
+	assert_int_equal(json_object_del(match, "one more"), 0);
+	assert_int_equal(json_array_append_new(values, json_string("nice")), 0);
+	assert_int_equal(parse_json(root, &e), -1);
+	assert_non_null(strstr(e.text, "no list of 1 to"));
 }
 
 /* Whatever a damaged plan still says, it says within its limits. */
@@ -559,6 +608,9 @@ from_compares_versions_by_their_numbers(void **state)
 	assert_true(plan_from_satisfied("=2.2", "2.2.0"));
 	assert_false(plan_from_satisfied("=2.2", "2.2.1"));
 	assert_false(plan_from_satisfied(">=1", "two"));
+	assert_false(plan_from_satisfied("<3", "two"));
+	assert_false(plan_from_satisfied("<3", ""));
+	assert_false(plan_from_satisfied(">=2.3", "2.4.0-rc1"));
 	assert_false(plan_from_satisfied("==1", "1"));
 	assert_false(plan_from_satisfied("", "1"));
 	assert_false(plan_from_satisfied(">=", "1"));
@@ -576,6 +628,8 @@ main(void)
 		cmocka_unit_test(a_plan_without_any_one_of_its_words_is_refused),
 		cmocka_unit_test(a_plan_that_is_no_object_is_refused),
 		cmocka_unit_test(more_waves_than_the_limit_are_refused),
+		cmocka_unit_test(a_plan_without_a_wave_is_refused),
+		cmocka_unit_test(a_plan_chooses_by_so_many_tags_and_values_and_no_more),
 		cmocka_unit_test(a_damaged_plan_is_refused_or_within_limits),
 		cmocka_unit_test(buckets_are_those_that_hashlib_gives),
 		cmocka_unit_test(five_percent_of_ten_thousand_boxes_are_about_five_percent),

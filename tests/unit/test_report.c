@@ -1,5 +1,6 @@
 #include <stdio.h>
 
+#include "common/format/field.h"
 #include "common/format/report.h"
 #include "tests/unit/sample.h"
 
@@ -199,6 +200,36 @@ a_report_without_any_one_of_its_words_is_refused(void **state)
 	}
 }
 
+static int
+parse_tagged(size_t count, size_t len, struct err *e)
+{
+	AUTO_JSON json_t *root = sample_json(sample);
+	json_t *tags = json_object_get(root, "tags");
+	struct verified v = sample_verified(root);
+	AUTO_REPORT struct report r = {0};
+	char text[NAME_BYTES_MAX + 2];
+
+	json_object_clear(tags);
+	for (size_t i = 0; i < count; i++) {
+		(void)snprintf(text, sizeof(text), "%0*zu", (int)len, i);
+		assert_int_equal(json_object_set_new(tags, text, json_string(text)), 0);
+	}
+	return report_parse(&v, &r, e);
+}
+
+static void
+tags_are_so_many_and_so_long_and_no_more(void **state)
+{
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(parse_tagged(FIELD_TAGS_MAX, NAME_BYTES_MAX, &e), 0);
+	assert_int_equal(parse_tagged(FIELD_TAGS_MAX + 1, NAME_BYTES_MAX, &e), -1);
+	assert_int_equal(e.class, ERR_LIMIT);
+	assert_int_equal(parse_tagged(1, NAME_BYTES_MAX + 1, &e), -1);
+	assert_int_equal(e.class, ERR_MALFORMED);
+}
+
 static void
 damaged_report(struct span bytes)
 {
@@ -246,6 +277,7 @@ main(void)
 		cmocka_unit_test(a_field_that_is_not_text_is_not_built),
 		cmocka_unit_test(a_report_with_one_thing_wrong_is_refused_by_name),
 		cmocka_unit_test(a_report_without_any_one_of_its_words_is_refused),
+		cmocka_unit_test(tags_are_so_many_and_so_long_and_no_more),
 		cmocka_unit_test(a_damaged_report_is_refused_or_reads_as_what_it_says),
 		cmocka_unit_test(words_that_are_not_known_have_a_name_all_the_same),
 	};

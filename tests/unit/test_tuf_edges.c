@@ -1,6 +1,8 @@
 /* Checks of the TUF client that stand behind others, each at its edge. */
 #include "tests/unit/repo_fixture.h"
 
+#include <malloc.h>
+
 #include "common/base/num.h"
 #include "common/limits.h"
 
@@ -263,6 +265,171 @@ a_find_needs_a_refresh_after_what_came_along(void **state)
 	assert_int_equal(tuf_find(c, &r->fetcher, "x", REPO_NOW_S, &found, &t, &e), -1);
 }
 
+/* It would be kept, and no snapshot could ever be it. */
+static void
+no_version_that_is_listed_is_0(void **state)
+{
+	struct repo *r = *state;
+
+	json_object_set_new(repo_body(r, "timestamp"), "meta",
+		json_pack("{s:{s:i}}", "snapshot.json", "version", 0));
+	repo_bump(r, "timestamp");
+	assert_int_not_equal(repo_refresh(r), ERR_NONE);
+	assert_int_equal(repo_stored(r, "timestamp"), 0);
+}
+
+/* A list of keys that is as long as it may be, and one longer. */
+static void
+a_role_lists_so_many_keys_and_no_more(void **state)
+{
+	struct repo *r = *state;
+	json_t *ids = json_object_get(repo_root_role(r, "timestamp"), "keyids");
+
+	while (json_array_size(ids) < TUF_KEYS_MAX)
+		json_array_append_new(ids, json_string("0"));
+	repo_bump(r, "root");
+	assert_int_equal(repo_refresh(r), ERR_NONE);
+	json_array_append_new(ids, json_string("0"));
+	repo_bump(r, "root");
+	assert_int_equal(repo_refresh(r), ERR_LIMIT);
+}
+
+/* Lists the snapshot that is there with a length. */
+static void
+list_snapshot_length(struct repo *r, json_int_t length)
+{
+	json_object_set_new(repo_body(r, "timestamp"), "meta",
+		json_pack("{s:{s:i, s:I}}", "snapshot.json", "version", 1, "length", length));
+	repo_bump(r, "timestamp");
+}
+
+static void
+a_length_that_is_listed_may_be_the_limit_itself(void **state)
+{
+	struct repo *r = *state;
+
+	list_snapshot_length(r, TUF_SNAPSHOT_BYTES_MAX);
+	assert_int_equal(repo_refresh(r), ERR_UNTRUSTED); /* which is not how long it is */
+	assert_non_null(strstr(r->asked, "1.snapshot.json"));
+	list_snapshot_length(r, TUF_SNAPSHOT_BYTES_MAX + 1);
+	assert_int_equal(repo_refresh(r), ERR_LIMIT);
+	assert_null(strstr(r->asked, "1.snapshot.json"));
+}
+
+static void
+what_is_known_is_fetched_again_where_another_length_is_listed(void **state)
+{
+	struct repo *r = *state;
+	const struct repo_file *f = repo_file(&r->metadata, "1.snapshot.json");
+
+	assert_int_equal(repo_refresh(r), ERR_NONE);
+	list_snapshot_length(r, (json_int_t)f->len);
+	assert_int_equal(repo_refresh(r), ERR_NONE);
+	assert_null(strstr(r->asked, "snapshot.json"));
+	list_snapshot_length(r, (json_int_t)f->len + 1);
+	assert_int_equal(repo_refresh(r), ERR_UNTRUSTED);
+	assert_non_null(strstr(r->asked, "1.snapshot.json"));
+}
+
+static int
+take_root(struct repo *r, struct tuf_client *c, const char *file)
+{
+	const struct repo_file *f = repo_file(&r->metadata, file);
+
+	return tuf_take_root(c, span_of(f->data, f->len), NULL);
+}
+
+/* A daemon that runs, and a local install that saved a root beside it. */
+static void
+a_root_that_came_along_follows_what_another_process_saved(void **state)
+{
+	struct repo *r = *state;
+	AUTO_TUF struct tuf_client *daemon = repo_client(r), *other = repo_client(r);
+
+	repo_bump(r, "root");
+	repo_bump(r, "root");
+	assert_int_equal(take_root(r, other, "2.root.json"), 0);
+	assert_int_equal(take_root(r, daemon, "2.root.json"), -1);
+	assert_int_equal(take_root(r, daemon, "3.root.json"), 0);
+	assert_int_equal(repo_stored(r, "root"), 3);
+	assert_int_equal(take_root(r, other, "2.root.json"), -1);
+	assert_int_equal(repo_stored(r, "root"), 3);
+}
+
+static int
+take_targets(struct repo *r, struct tuf_client *c, const char *file)
+{
+	const struct repo_file *f = repo_file(&r->metadata, file);
+
+	return tuf_take_targets(c, span_of(f->data, f->len), NULL);
+}
+
+static void
+targets_that_came_along_undo_nothing_that_another_process_saved(void **state)
+{
+	struct repo *r = *state;
+	AUTO_TUF struct tuf_client *daemon = repo_client(r), *other = repo_client(r);
+
+	assert_int_equal(refresh_with(daemon, r), ERR_NONE);
+	repo_bump(r, "targets");
+	repo_bump(r, "targets");
+	assert_int_equal(take_targets(r, other, "3.targets.json"), 0);
+	assert_int_equal(take_targets(r, daemon, "2.targets.json"), -1);
+	assert_int_equal(repo_stored(r, "targets"), 3);
+}
+
+/* Two files of one version, both signed: the first one stays, so that nobody can tell boxes apart
+ * by giving each another. */
+static void
+targets_of_the_same_version_replace_nothing(void **state)
+{
+	struct repo *r = *state;
+	AUTO_TUF struct tuf_client *c = repo_client(r);
+	AUTO_BUF struct buf first = BUF_INIT(TUF_TARGETS_BYTES_MAX);
+	const struct repo_file *f;
+
+	assert_int_equal(take_targets(r, c, "1.targets.json"), 0);
+	f = repo_file(&r->store, "targets");
+	assert_int_equal(buf_append(&first, f->data, f->len, NULL), 0);
+	repo_target(r, "targets", "x", "y");
+	repo_write(r, "targets");
+	assert_int_equal(take_targets(r, c, "1.targets.json"), 0);
+	f = repo_file(&r->store, "targets");
+	assert_true(span_equal(span_of(f->data, f->len), buf_span(&first)));
+}
+
+static void
+find_once(struct repo *r)
+{
+	AUTO_TUF struct tuf_client *c = repo_client(r);
+	AUTO_TARGET struct tuf_target t = {0};
+	struct err e = ERR_INIT;
+	bool found;
+
+	assert_int_equal(refresh_with(c, r), ERR_NONE);
+	assert_int_equal(tuf_find(c, &r->fetcher, "x", REPO_NOW_S, &found, &t, &e), 0);
+	r->asked[0] = '\0';
+}
+
+/* A daemon opens a client for every poll, so what one leaves behind adds up. */
+static void
+a_client_takes_what_its_searches_read_with_it(void **state)
+{
+	struct repo *r = *state;
+	size_t before;
+
+	(void)repo_delegate(r, "targets", "team", 4, "*", false);
+	repo_write(r, "team");
+	repo_release(r, "targets");
+	for (int i = 0; i < 50; i++)
+		find_once(r);
+	before = mallinfo2().uordblks;
+	for (int i = 0; i < 100; i++)
+		find_once(r);
+	/* A KiB for each is what the heap itself may take; the role that was found has more. */
+	assert_in_range(mallinfo2().uordblks, 0, before + 100 * 1024);
+}
+
 int
 main(void)
 {
@@ -279,6 +446,14 @@ main(void)
 		repo_test(both_digests_of_a_target_must_be_right),
 		repo_test(half_a_sha512_is_none),
 		repo_test(a_find_needs_a_refresh_after_what_came_along),
+		repo_test(no_version_that_is_listed_is_0),
+		repo_test(a_role_lists_so_many_keys_and_no_more),
+		repo_test(a_length_that_is_listed_may_be_the_limit_itself),
+		repo_test(what_is_known_is_fetched_again_where_another_length_is_listed),
+		repo_test(a_root_that_came_along_follows_what_another_process_saved),
+		repo_test(targets_that_came_along_undo_nothing_that_another_process_saved),
+		repo_test(targets_of_the_same_version_replace_nothing),
+		repo_test(a_client_takes_what_its_searches_read_with_it),
 	};
 
 	return cmocka_run_group_tests_name("tuf edges", tests, NULL, NULL);

@@ -49,6 +49,17 @@ a_set_matches_its_members(void **state)
 	assert_false(path_matches("[", "["));
 }
 
+/* With zeros behind its end, where a set that went on past it would find an end of the pattern. */
+static void
+a_set_that_is_not_closed_ends_with_the_pattern(void **state)
+{
+	static const char pattern[8] = "[abc";
+
+	(void)state;
+	assert_false(path_matches(pattern, "a"));
+	assert_false(path_matches(pattern, "ab"));
+}
+
 static void
 plain_text_matches_only_itself(void **state)
 {
@@ -111,6 +122,7 @@ main(void)
 		cmocka_unit_test(wildcards_do_not_match_a_slash),
 		cmocka_unit_test(a_question_mark_matches_one_byte),
 		cmocka_unit_test(a_set_matches_its_members),
+		cmocka_unit_test(a_set_that_is_not_closed_ends_with_the_pattern),
 		cmocka_unit_test(plain_text_matches_only_itself),
 		cmocka_unit_test(many_stars_take_no_more_than_the_product_of_lengths),
 		cmocka_unit_test(hash_prefixes_delegate_by_the_digest_of_the_path),
