@@ -199,6 +199,31 @@ check_consistent(struct incoming_role *r)
 	return false;
 }
 
+/* Whether another root of this version lies in the site, from a publication that was cut off: boxes
+ * look for the next root by themselves, so some may have followed it, for good. */
+static bool
+forks_root(const struct incoming *in, struct incoming_role *r)
+{
+	struct digest sha256 = digest_of(buf_span(&r->bytes));
+	char path[PATH_MAX];
+	bool same;
+
+	if (site_metadata_path(in->site, "root", r->document->version, path, &r->why) == 0) {
+		if (!file_exists(path))
+			return false;
+		if (copy_is(path, r->bytes.len, &sha256, &same, &r->why) == 0) {
+			if (same)
+				return false;
+			(void)err_set(&r->why, ERR_REFUSED,
+				"%s is there already and is another; boxes may have followed it, "
+				"so put that file into incoming/root.json in place of this one",
+				path);
+		}
+	}
+	refuse(r);
+	return true;
+}
+
 /* Whether it is what this workspace drafted itself: then those who have signed it first may be its
  * new holders. */
 static bool
@@ -244,7 +269,8 @@ judge_root(struct incoming *in, struct incoming_role *r, int64_t now_s)
 		r->state = INCOMING_PUBLISHED;
 		return;
 	}
-	if (!check_version(r, in->root ? in->root->version : 0, now_s) || !check_consistent(r))
+	if (!check_version(r, in->root ? in->root->version : 0, now_s) || !check_consistent(r) ||
+		forks_root(in, r))
 		return;
 	if (document_root_role(r->document, "root", &own, &r->why) < 0 ||
 		document_check(r->document, &own, &r->why) < 0 ||

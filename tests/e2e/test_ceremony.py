@@ -231,6 +231,12 @@ class Elsewhere(Machines):
         done = self.merge("anna", "ben", code=1)
         self.assertIn("for the role targets", done.stderr)
 
+    def test_files_that_nobody_signed_are_not_merged(self):
+        self.carry("anna")
+        done = self.merge("anna", code=1)
+        self.assertIn("none of the files carries a signature", done.stderr)
+        self.assertEqual(self.incoming(), [])
+
     def test_names_cannot_speak_to_the_terminal(self):
         request = self.carry("anna")
         signed = request["document"]["signed"]

@@ -2,6 +2,7 @@
 
 The publisher is killed at every step on the way; a reader must never see half a site."""
 import base64
+import copy
 import fcntl
 import hashlib
 import json
@@ -180,6 +181,35 @@ class RootChange(Workspace):
         self.drop_in("root", self.root, "root1", "root2")
         self.waits("0 of 1 signatures")
 
+    def test_new_root_keys_alone_publish_nothing(self):
+        self.give("root", "other")
+        self.drop_in("root", self.root, "other")
+        done = self.sluice("publish", code=1)
+        self.assertIn("0 of 2 signatures", done.stderr)
+        self.assertEqual(self.walk()["root"]["version"], 1)
+
+    def test_a_root_that_boxes_may_have_followed_is_never_replaced(self):
+        """A publication was cut off between 2.root.json, which boxes look for by themselves, and
+        the first timestamp under its new key."""
+        there = self.path("site/metadata/2.root.json")
+        before = copy.deepcopy(self.root)
+        self.give("timestamp", "other")
+        self.drop_in("root", self.root, "root1", "root2")
+        os.rename(self.path("incoming/root.json"), there)
+        with open(there, "rb") as f:
+            first = f.read()
+        self.drop_in("root", before, "root1", "root2")
+        done = self.sluice("publish", code=1)
+        self.assertIn("boxes may have followed it", done.stderr)
+        with open(there, "rb") as f:
+            self.assertEqual(f.read(), first)
+        shutil.copy(there, self.path("incoming/root.json"))
+        shutil.copy(self.key("other"), self.key("timestamp"))
+        self.sluice("publish")
+        with open(there, "rb") as f:
+            self.assertEqual(f.read(), first)
+        self.assertEqual(self.incoming(), [])
+
     def test_the_next_root_is_published_by_both_thresholds(self):
         self.give("root", "other")
         self.drop_in("root", self.root, "root1", "root2", "other")
@@ -292,8 +322,32 @@ class Publisher(Workspace):
         self.refused("not what was signed")
         self.assertEqual([f for _, _, fs in os.walk(self.path("site/targets")) for f in fs], [])
 
+    def test_another_length_than_signed_is_refused(self):
+        hashes = {"sha256": hashlib.sha256(b"hello").hexdigest()}
+        self.stage(targets={"bundles/x-1.ota": {"length": 6, "hashes": hashes}})
+        self.refused("not what was signed")
+
+    def test_content_without_a_sha256_is_refused(self):
+        hashes = {"sha512": hashlib.sha512(b"hello").hexdigest()}
+        self.stage(targets={"bundles/x-1.ota": {"length": 5, "hashes": hashes}})
+        self.refused("no sha256")
+
+    def test_content_that_is_cut_in_the_site_is_put_there_anew(self):
+        self.stage()
+        self.sluice("publish")
+        digest = hashlib.sha256(b"hello").hexdigest()
+        os.truncate(self.path(f"site/targets/bundles/{digest}.x-1.ota"), 3)
+        entry = {"length": 5, "hashes": {"sha256": digest}, "custom": {"x": 1}}
+        self.stage(version=2, targets={"bundles/x-1.ota": entry})
+        self.sluice("publish")
+        self.assertEqual(self.walk()["releases"]["version"], 2)
+
     def test_a_path_that_leaves_the_site_is_refused(self):
         self.stage(path="bundles/../../x")
+        self.refused("plain names")
+
+    def test_a_path_of_large_content_that_leaves_the_site_is_refused(self):
+        self.stage(content=b"x" * ((1 << 20) + 1), path="bundles/../../x")
         self.refused("plain names")
 
     def test_a_role_of_another_type_is_refused(self):

@@ -194,18 +194,59 @@ a_request_of_the_wrong_type_version_or_role_is_refused(void **state)
 	}
 }
 
+/* What is said of a request for p's next root, behind whose first one came this; takes it over. */
+static int
+check_behind(const struct person *p, json_t *next, int version)
+{
+	AUTO_REQUEST struct request r = request_for(p);
+	AUTO_CHANGE struct change c = {0};
+	json_t *body = json_object_get(r.document, "signed");
+
+	assert_int_equal(json_object_set_new(body, "version", json_integer(version)), 0);
+	assert_int_equal(json_array_append_new(r.roots, next), 0);
+	return request_check(&r, NULL, &c, NULL);
+}
+
+static json_t *
+signed_by(json_t *root, const struct person *a, const struct person *b)
+{
+	assert_int_equal(envelope_sign(root, &a->signer, NULL), 0);
+	if (b)
+		assert_int_equal(envelope_sign(root, &b->signer, NULL), 0);
+	return root;
+}
+
 static void
 roots_that_do_not_follow_each_other_are_refused(void **state)
 {
 	AUTO_PERSON struct person p = person(), q = person();
-	AUTO_REQUEST struct request r = request_for(&p);
-	AUTO_CHANGE struct change c = {0};
-	json_t *stranger = root_of(&q, 2);
 
 	(void)state;
-	assert_int_equal(envelope_sign(stranger, &q.signer, NULL), 0);
-	assert_int_equal(json_array_append_new(r.roots, stranger), 0);
-	assert_int_equal(request_check(&r, NULL, &c, NULL), -1);
+	assert_int_equal(check_behind(&p, signed_by(root_of(&q, 2), &q, NULL), 3), -1);
+	assert_int_equal(check_behind(&p, signed_by(root_of(&q, 2), &p, NULL), 3), -1);
+	assert_int_equal(check_behind(&p, signed_by(root_of(&q, 2), &p, &q), 3), 0);
+	assert_int_equal(check_behind(&p, signed_by(root_of(&p, 3), &p, NULL), 4), -1);
+	assert_int_equal(check_behind(&p, signed_by(root_of(&p, 1), &p, NULL), 2), -1);
+}
+
+static void
+a_key_under_anothers_id_signs_nothing(void **state)
+{
+	AUTO_PERSON struct person p = person(), q = person();
+	AUTO_REQUEST struct request r = request_for(&p);
+	AUTO_JSON json_t *good = NULL;
+	AUTO_CHANGE struct change c = {0};
+	json_t *keys = json_object_get(json_object_get(r.document, "signed"), "keys");
+	struct signer under = q.signer;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	memcpy(under.keyid, p.signer.keyid, sizeof(under.keyid));
+	assert_int_equal(json_object_set(keys, p.signer.keyid, q.public), 0);
+	assert_int_equal(envelope_sign(r.document, &under, NULL), 0);
+	assert_int_equal(request_check(&r, NULL, &c, &e), 0);
+	assert_int_equal(request_signers(&c, &good, &e), -1);
+	assert_non_null(strstr(e.text, "another's id"));
 }
 
 static void
@@ -267,6 +308,7 @@ main(void)
 		test(a_key_under_two_ids_counts_once),
 		test(a_request_of_the_wrong_type_version_or_role_is_refused),
 		test(roots_that_do_not_follow_each_other_are_refused),
+		test(a_key_under_anothers_id_signs_nothing),
 		test(a_summary_says_all_that_differs),
 		test(an_expiry_is_a_life_or_a_date_ahead),
 	};
