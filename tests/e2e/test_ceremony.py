@@ -309,6 +309,18 @@ class Targets(Machines):
         self.assertIn("+ gates: 1 of 1", out)
         self.assertEqual(self.walk()["targets"]["version"], 2)
 
+    def test_a_forged_targets_json_in_force_is_refused(self):
+        """What a signer is shown as the present state was signed by those who may."""
+        self.role_add("releases")
+        self.sluice("metadata", "renew", "targets", "--draft")
+        self.stage("targets")
+        request = self.carry("anna")
+        self.run_at("anna", "metadata", "show", "request.json")
+        del request["current"]["signed"]["delegations"]
+        self.carry("anna", current=request["current"])
+        done = self.run_at("anna", "metadata", "show", "request.json", code=1)
+        self.assertIn("the version in force that came along", done.stderr)
+
     def test_members_sign_where_they_are(self):
         self.sluice("role", "add", "releases", "--member", self.key("anna", "pub"), "--member",
                     self.key("ben", "pub"), "--threshold", "2", "--key", self.key("targets"))
