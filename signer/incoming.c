@@ -199,27 +199,34 @@ check_consistent(struct incoming_role *r)
 	return false;
 }
 
-/* Whether another root of this version lies in the site, from a publication that was cut off: boxes
- * look for the next root by themselves, so some may have followed it, for good. */
+int
+incoming_check_root(const struct site *s, const struct incoming_role *root, struct err *e)
+{
+	AUTO_BUF struct buf bytes = BUF_INIT(TUF_ROOT_BYTES_MAX);
+	AUTO_JSON json_t *old = NULL;
+	char path[PATH_MAX];
+
+	if (site_metadata_path(s, "root", root->document->version, path, e) < 0)
+		return -1;
+	if (!file_exists(path))
+		return 0;
+	if (file_read(path, &bytes, e) < 0 || json_parse(buf_span(&bytes), path, &old, e) < 0)
+		return -1;
+	if (!json_equal(json_object_get(old, "signed"), root->document->verified.body))
+		return err_set(e, ERR_REFUSED,
+			"%s is another root than incoming/root.json, and boxes that have it accept "
+			"no other of this version; restore site/metadata/timestamp.json if it is "
+			"lost, else copy that root to incoming/root.json and publish it",
+			path);
+	return 0;
+}
+
+/* The same, where there is a site that can be published without it: stops go out meanwhile. */
 static bool
 forks_root(const struct incoming *in, struct incoming_role *r)
 {
-	struct digest sha256 = digest_of(buf_span(&r->bytes));
-	char path[PATH_MAX];
-	bool same;
-
-	if (site_metadata_path(in->site, "root", r->document->version, path, &r->why) == 0) {
-		if (!file_exists(path))
-			return false;
-		if (copy_is(path, r->bytes.len, &sha256, &same, &r->why) == 0) {
-			if (same)
-				return false;
-			(void)err_set(&r->why, ERR_REFUSED,
-				"%s is there already and is another; boxes may have followed it, "
-				"so put that file into incoming/root.json in place of this one",
-				path);
-		}
-	}
+	if (!in->root || incoming_check_root(in->site, r, &r->why) == 0)
+		return false;
 	refuse(r);
 	return true;
 }

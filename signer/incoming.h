@@ -62,6 +62,11 @@ int incoming_read(
  * itself fails: what is wrong with a role stands in its `why`. */
 int incoming_judge(struct incoming *in, int64_t now_s, struct err *e);
 
+/* Refuses a root that has a document where another of its version lies in the site. A root is
+ * looked for by its name alone, so what lies there may be what boxes have: nothing else may come in
+ * its place but more signatures. */
+int incoming_check_root(const struct site *s, const struct incoming_role *root, struct err *e);
+
 /* Removes what is published now: the role's file in incoming/ unless it has changed meanwhile, and
  * the staged content of its targets. */
 int incoming_clear(const struct incoming *in, const struct incoming_role *r, struct err *e);

@@ -226,30 +226,6 @@ write_metadata(
 	return file_replace(path, 0644, bytes, e);
 }
 
-/* A root is looked for by its name alone, so what lies there may be what boxes have: nothing else
- * may come in its place but more signatures. */
-static int
-check_root_stays(const struct publication *p, const struct incoming_role *root, struct err *e)
-{
-	AUTO_BUF struct buf bytes = BUF_INIT(TUF_ROOT_BYTES_MAX);
-	AUTO_JSON json_t *old = NULL;
-	char path[PATH_MAX];
-
-	if (site_metadata_path(&p->site, "root", root->document->version, path, e) < 0)
-		return -1;
-	if (!file_exists(path))
-		return 0;
-	if (file_read(path, &bytes, e) < 0 || json_parse(buf_span(&bytes), path, &old, e) < 0)
-		return -1;
-	if (!json_equal(json_object_get(old, "signed"), root->document->verified.body))
-		return err_set(e, ERR_REFUSED,
-			"%s is another root than incoming/root.json, and boxes that have it accept "
-			"no other of this version; restore site/metadata/timestamp.json if it is "
-			"lost, else copy that root to incoming/root.json and publish it",
-			path);
-	return 0;
-}
-
 /* Everything that has a version in its name. Nobody is led to it yet but to the next root, which
  * clients look for by themselves; so that comes last. */
 static int
@@ -263,8 +239,8 @@ write_immutable(struct publication *p, struct err *e)
 		if (r->state == INCOMING_ACCEPTED && strcmp(r->role, "root") == 0)
 			root = r;
 	}
-	if ((root && check_root_stays(p, root, e) < 0) || dir_make(p->site.metadata, 0755, e) < 0 ||
-		dir_make(p->site.targets, 0755, e) < 0)
+	if ((root && incoming_check_root(&p->site, root, e) < 0) ||
+		dir_make(p->site.metadata, 0755, e) < 0 || dir_make(p->site.targets, 0755, e) < 0)
 		return -1;
 	for (size_t i = 0; i < p->incoming.count; i++) {
 		const struct incoming_role *r = &p->incoming.roles[i];

@@ -251,7 +251,7 @@ MUTANTS = [
     Mutant("a tag may have any number of values", PLAN,
            "json_array_size(values) > MATCH_VALUES_MAX)", "0)",
            "test_plan", "a_plan_chooses_by_so_many_tags_and_values_and_no_more"),
-    Mutant("what is no version is one to update from", PLAN,
+    Mutant("what is no version is one to update from", "common/format/membership.c",
            "if (!bound || !num_version_valid(version))", "if (!bound)",
            "test_plan", "from_compares_versions_by_their_numbers"),
     Mutant("a box may have any number of tags", FIELD,
