@@ -153,7 +153,8 @@ MUTANTS = [
            "e2e/test_publish", "test_a_path_of_large_content_that_leaves_the_site_is_refused"),
     Mutant("what is signed need not have its content", STAGE,
            "if (!is)", "if (0)",
-           "e2e/test_leftovers", "test_a_stop_goes_out_past_a_gates_json_whose_content_is_not_there"),
+           "e2e/test_leftovers",
+           "test_a_stop_goes_out_past_a_gates_json_whose_content_is_not_there"),
 
     # What a signature is put under.
     Mutant("strangers' signatures in incoming are built upon", NEWEST,
@@ -178,7 +179,8 @@ MUTANTS = [
            "e2e/test_leftovers", "test_who_may_stop_is_not_changed_by_who_signed_too_little"),
     Mutant("a stop is built upon what will not be published", NEWEST,
            "if (w->sets_aside && next.waiting && !newest_is_root(m) &&", "if (0 &&",
-           "e2e/test_leftovers", "test_a_stop_goes_out_past_a_gates_json_whose_content_is_not_there"),
+           "e2e/test_leftovers",
+           "test_a_stop_goes_out_past_a_gates_json_whose_content_is_not_there"),
     Mutant("a damaged site is signed over", "signer/site.c",
            "metafile_check(&m, path, buf_span(&bytes), e) < 0)", "0)",
            "e2e/test_release", "test_a_damaged_site_is_not_signed_over"),

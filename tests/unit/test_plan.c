@@ -2,31 +2,7 @@
 
 #include "common/base/file.h"
 #include "common/format/plan.h"
-#include "tests/unit/sample.h"
-
-#define SHA "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-
-static const char sample[] =
-	"{\"format\":1,\"rollout\":\"gateway-2.4.0\",\"version\":3,\"path\":\"rollouts/"
-	"stable.json\",\"bundle\":{\"path\":\"bundles/"
-	"gateway-2.4.0.ota\",\"length\":12345,\"sha256\":\"" SHA
-	"\",\"head\":{\"length\":512,\"sha256\":\"" SHA
-	"\"}},\"compatible\":[\"acme-gw3\",\"acme-gw4\"],\"attempt\":2,\"from\":[\">=2.1.0\",\"<"
-	"3\"],\"match\":{\"site\":[\"lyon\",\"paris\"]},\"exclude\":[\"gw-000017\"],"
-	"\"stop_poll_s\":60,\"deadline_s\":3600,\"waves\":[{\"name\":\"canary\",\"boxes\":[\"gw-"
-	"000001\",\"gw-000017\"],\"soak_s\":14400},{\"name\":\"early\",\"percent_bp\":500},{"
-	"\"name\":\"half\",\"percent_bp\":5000,\"soak_s\":60}],\"advance\":{\"success_bp\":9800,"
-	"\"sample\":30,\"coverage_bp\":8000},\"stop\":{\"failures_bp\":500,\"at_least\":3,"
-	"\"overdue_s\":86400}}";
-
-static int
-parse(const char *text, struct plan *out, struct err *e)
-{
-	AUTO_JSON json_t *root = sample_json(text);
-	struct verified v = sample_verified(root);
-
-	return plan_parse(&v, out, e);
-}
+#include "tests/unit/plan_sample.h"
 
 static void
 a_plan_gives_every_field_it_has(void **state)
@@ -270,70 +246,6 @@ a_plan_that_is_no_object_is_refused(void **state)
 
 		assert_int_equal(parse(texts[i], &p, &e), -1);
 	}
-}
-
-static void
-more_waves_than_the_limit_are_refused(void **state)
-{
-	char waves[WAVES_MAX * 40 + 100], *end = waves;
-	AUTO_FREE char *text = NULL;
-	struct err e = ERR_INIT;
-	struct plan p;
-
-	(void)state;
-	end += snprintf(end, 60, "\"waves\":[");
-	for (int i = 0; i <= WAVES_MAX; i++)
-		end += snprintf(end, 60, "{\"name\":\"w%d\",\"percent_bp\":%d},", i, i + 1);
-	text = sample_with(sample, "\"waves\":[", waves);
-	assert_int_equal(parse(text, &p, &e), -1);
-	assert_int_equal(e.class, ERR_LIMIT);
-}
-
-static int
-parse_json(json_t *root, struct err *e)
-{
-	struct verified v = sample_verified(root);
-	AUTO_PLAN struct plan p = {0};
-
-	return plan_parse(&v, &p, e);
-}
-
-static void
-a_plan_without_a_wave_is_refused(void **state)
-{
-	AUTO_JSON json_t *root = sample_json(sample);
-	struct err e = ERR_INIT;
-
-	(void)state;
-	json_array_clear(json_object_get(root, "waves"));
-	assert_int_equal(parse_json(root, &e), -1);
-	assert_non_null(strstr(e.text, "waves"));
-}
-
-static void
-a_plan_chooses_by_so_many_tags_and_values_and_no_more(void **state)
-{
-	AUTO_JSON json_t *root = sample_json(sample);
-	json_t *match = json_object_get(root, "match"), *values = json_object_get(match, "site");
-	struct err e = ERR_INIT;
-
-	(void)state;
-	for (int i = 1; i < MATCH_KEYS_MAX; i++) {
-		char tag[16];
-
-		(void)snprintf(tag, sizeof(tag), "tag%d", i);
-		assert_int_equal(json_object_set(match, tag, values), 0);
-	}
-	while (json_array_size(values) < MATCH_VALUES_MAX)
-		assert_int_equal(json_array_append_new(values, json_string("nice")), 0);
-	assert_int_equal(parse_json(root, &e), 0);
-	assert_int_equal(json_object_set(match, "one more", values), 0);
-	assert_int_equal(parse_json(root, &e), -1);
-	assert_int_equal(e.class, ERR_LIMIT);
-	assert_int_equal(json_object_del(match, "one more"), 0);
-	assert_int_equal(json_array_append_new(values, json_string("nice")), 0);
-	assert_int_equal(parse_json(root, &e), -1);
-	assert_non_null(strstr(e.text, "no list of 1 to"));
 }
 
 /* Whatever a damaged plan still says, it says within its limits. */
@@ -627,9 +539,6 @@ main(void)
 		cmocka_unit_test(a_plan_with_one_thing_wrong_is_refused_by_name),
 		cmocka_unit_test(a_plan_without_any_one_of_its_words_is_refused),
 		cmocka_unit_test(a_plan_that_is_no_object_is_refused),
-		cmocka_unit_test(more_waves_than_the_limit_are_refused),
-		cmocka_unit_test(a_plan_without_a_wave_is_refused),
-		cmocka_unit_test(a_plan_chooses_by_so_many_tags_and_values_and_no_more),
 		cmocka_unit_test(a_damaged_plan_is_refused_or_within_limits),
 		cmocka_unit_test(buckets_are_those_that_hashlib_gives),
 		cmocka_unit_test(five_percent_of_ten_thousand_boxes_are_about_five_percent),
