@@ -78,12 +78,24 @@ begin(struct merge *m, const struct workspace *w, struct request *file, const ch
 	return 0;
 }
 
+/* Those of one file, before they are put to others: of two by one key only one is kept, and a
+ * damaged one is to be heard of. */
+static int
+check_signatures(const struct merge *m, json_t *document, struct err *e)
+{
+	struct request alone = m->request;
+	AUTO_CHANGE struct change c = {0};
+	AUTO_JSON json_t *good = NULL;
+
+	alone.document = document;
+	return request_check(&alone, NULL, &c, e) < 0 ? -1 : request_signers(&c, &good, e);
+}
+
 int
 merge_add(struct merge *m, const struct workspace *w, const char *path, struct err *e)
 {
 	AUTO_REQUEST struct request file = {0};
-	AUTO_CHANGE struct change c = {0};
-	AUTO_JSON json_t *good = NULL, *document = NULL;
+	AUTO_JSON json_t *document = NULL;
 
 	if (request_read(path, &file, e) < 0)
 		return -1;
@@ -100,11 +112,9 @@ merge_add(struct merge *m, const struct workspace *w, const char *path, struct e
 			"%s is of other bytes than %s: their signatures do not go together", path,
 			m->first);
 	}
-	if (add_signatures(m->request.document, document, e) < 0)
-		return -1;
-	if (request_check(&m->request, NULL, &c, e) < 0 || request_signers(&c, &good, e) < 0)
+	if (check_signatures(m, document, e) < 0)
 		return err_context(e, "%s", path);
-	return 0;
+	return add_signatures(m->request.document, document, e);
 }
 
 static void

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/num.h"
+#include "common/base/text.h"
 #include "common/crypto/pubkey.h"
 
 const char *const roster_names[ROSTER_ROLES] = {"root", "targets", "snapshot", "timestamp"};
@@ -56,6 +57,8 @@ load_key(struct holders *h, size_t i, struct hand *hand, struct passphrase_sourc
 
 	if (pubkey_file_load(h->path[i], &h->key[i], &not_public) == 0)
 		return 0;
+	if (text_ends_with(h->path[i], ".pub"))
+		return err_set(e, not_public.class, "%s", not_public.text);
 	if (!hand) {
 		if (opened_key_open(h->path[i], pass, &opened, e) < 0)
 			return -1;

@@ -39,6 +39,12 @@ class FirstRoot(Machines):
         self.assertFalse(os.path.exists(self.path("site/metadata/timestamp.json")))
         return done.stdout
 
+    def test_a_public_key_that_is_not_there_is_said_to_be_missing(self):
+        done = self.init("--root", self.key("missing", "pub"), code=1)
+        self.assertIn("missing.pub", done.stderr)
+        self.assertIn("No such file", done.stderr)
+        self.assertNotIn("its secret one signs", done.stderr)
+
     def test_a_root_that_waits_is_not_begun_twice(self):
         self.init()
         done = self.init(code=1)
@@ -183,6 +189,18 @@ class Elsewhere(Machines):
         done = self.merge("anna", code=1)
         self.assertIn(keyid[:16], done.stderr)
         self.assertIn("not one of the role root", done.stderr)
+        self.assertEqual(self.incoming(), [])
+
+    def test_a_damaged_signature_is_heard_of_behind_a_good_one_of_the_same_key(self):
+        self.carry("anna")
+        self.sign("anna")
+        with open(self.at("anna", "request.json"), encoding="utf-8") as f:
+            document = json.load(f)["document"]
+        document["signatures"][0]["sig"] = "00" * 64
+        self.carry("ben", document=document)
+        done = self.merge("anna", "ben", code=1)
+        self.assertIn("not over these bytes", done.stderr)
+        self.assertIn(self.at("ben", "request.json"), done.stderr)
         self.assertEqual(self.incoming(), [])
 
     def test_one_person_twice_counts_once(self):
