@@ -395,17 +395,17 @@ role_remove(int argc, char **argv, struct err *e)
 static void
 print_role(const char *name, const json_t *role, const struct keyring *names)
 {
+	AUTO_JSON json_t *ids = json_texts(json_object_get(role, "keyids"));
 	const json_t *item;
 	size_t i;
 
 	(void)printf("%-20s %" JSON_INTEGER_FORMAT " of %zu  ", name,
-		json_integer_value(json_object_get(role, "threshold")),
-		json_array_size(json_object_get(role, "keyids")));
+		json_integer_value(json_object_get(role, "threshold")), json_array_size(ids));
 	json_array_foreach (json_object_get(role, "paths"), i, item) {
 		(void)printf(" %s", item_text(item));
 	}
 	(void)printf("\n");
-	json_array_foreach (json_object_get(role, "keyids"), i, item) {
+	json_array_foreach (ids, i, item) {
 		const char *known = keyring_name(names, item_text(item));
 
 		(void)printf("%-20s   key %.16s  %s\n", "", item_text(item), known ? known : "");

@@ -174,7 +174,7 @@ role_new(struct doctor *d, const char *name, const struct role_keys *keys, struc
 		return err_set(e, ERR_LIMIT, "there are more than %d roles", DOCTOR_ROLES_MAX);
 	(void)snprintf(r->name, sizeof(r->name), "%s", name);
 	r->threshold = keys->threshold;
-	r->keyids = json_deep_copy(keys->keyids);
+	r->keyids = json_texts(keys->keyids); /* one that is listed twice is one key */
 	d->role_count++;
 	*out = r;
 	return r->keyids ? 0 : err_sys(e, ENOMEM, "doctor");

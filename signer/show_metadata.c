@@ -49,16 +49,17 @@ print_list(const json_t *list, size_t width)
 static void
 print_role(const char *name, const json_t *role)
 {
+	AUTO_JSON json_t *ids = json_texts(json_object_get(role, "keyids"));
+
 	(void)printf("  ");
 	print_clean(name);
-	(void)printf(": %lld of %zu keys", number_of(role, "threshold"),
-		json_array_size(json_object_get(role, "keyids")));
+	(void)printf(": %lld of %zu keys", number_of(role, "threshold"), json_array_size(ids));
 	if (json_object_get(role, "paths")) {
 		(void)printf(", for");
 		print_list(json_object_get(role, "paths"), 100);
 	}
 	(void)printf("\n   ");
-	print_list(json_object_get(role, "keyids"), 16);
+	print_list(ids, 16);
 	(void)printf("\n");
 }
 

@@ -135,9 +135,11 @@ threshold_of(const json_t *role)
 }
 
 static size_t
-key_count(const json_t *role)
+key_count(const json_t *keyids)
 {
-	return json_array_size(json_object_get(role, "keyids"));
+	AUTO_JSON json_t *once = json_texts(keyids);
+
+	return json_array_size(once);
 }
 
 /* What a delegated role speaks for. */
@@ -185,13 +187,15 @@ role_lines(struct summary *s, const char *name, const json_t *before, const json
 		return;
 	}
 	say(s, "  %s%s: %" JSON_INTEGER_FORMAT " of %zu keys must sign", before ? "" : "+ ",
-		shown(name, word), threshold_of(after), key_count(after));
+		shown(name, word), threshold_of(after),
+		key_count(json_object_get(after, "keyids")));
 	if (!before)
 		s->changes++;
 	if (before && (threshold_of(before) != threshold_of(after) ||
-			      key_count(before) != key_count(after))) {
+			      key_count(json_object_get(before, "keyids")) !=
+				      key_count(json_object_get(after, "keyids")))) {
 		say(s, " (was %" JSON_INTEGER_FORMAT " of %zu)", threshold_of(before),
-			key_count(before));
+			key_count(json_object_get(before, "keyids")));
 		s->changes++;
 	}
 	say(s, "\n");
@@ -386,7 +390,7 @@ signer_lines(struct summary *s, const struct role_keys *role, const char *whose,
 	size_t i;
 
 	say(s, "needs %" PRIu64 " of %zu keys of %s: %" PRIu64 " signed so far\n", role->threshold,
-		json_array_size(role->keyids), whose, count);
+		key_count(role->keyids), whose, count);
 	json_array_foreach (role->keyids, i, id) {
 		if (json_has_text(good, json_string_value(id)))
 			key_line(s, "*", json_string_value(id), role->keys);

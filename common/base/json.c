@@ -343,6 +343,21 @@ json_has_text(const json_t *list, const char *text)
 	return false;
 }
 
+json_t *
+json_texts(const json_t *list)
+{
+	AUTO_JSON json_t *found = json_array();
+	json_t *each;
+	size_t i;
+
+	json_array_foreach (list, i, each) {
+		if (json_is_string(each) && !json_has_text(found, json_string_value(each)) &&
+			json_array_append(found, each) < 0)
+			return NULL;
+	}
+	return TAKE_PTR(found);
+}
+
 int
 json_only(const json_t *object, const char *const *known, struct err *e)
 {

@@ -51,6 +51,9 @@ const char *json_text(const json_t *object, const char *key);
 /* Whether a list has an element that is this text. What is no list has none, nor is NULL in any. */
 bool json_has_text(const json_t *list, const char *text);
 
+/* A new list of a list's texts in their order, each once. NULL without memory. */
+json_t *json_texts(const json_t *list);
+
 /* Refuses members of object whose keys are not in the NULL-terminated list known: for our own
  * formats, where an unknown word is refused. ERR_MALFORMED naming the key, or where object is none.
  */

@@ -3,6 +3,7 @@ import json
 import os
 import pty
 import shutil
+import subprocess
 import unittest
 
 from machines import Machines
@@ -141,6 +142,33 @@ class Rotation(Machines):
             os.waitpid(pid, 0)
             os.close(fd)
             self.assertEqual(self.incoming(), left)
+
+
+class Listed(Machines):
+    def test_a_key_that_is_listed_twice_is_one(self):
+        self.root_init()
+        root = self.walk()["root"]
+        root["version"] = 2
+        root["roles"]["root"]["keyids"] *= 2
+        self.drop_in("root", root, "root1", "root2")
+        self.assertIn("root: 2 of 2 keys", self.shown("show", self.path("incoming/root.json")))
+        self.sluice("publish")
+        self.assertEqual(self.walk()["root"]["version"], 2)
+        lines = self.sluice("role", "list").stdout.splitlines()
+        self.assertRegex(lines[0], "^root +2 of 2 ")
+        self.assertRegex(lines[3], "^targets ")
+        report = json.loads(self.sluice("doctor", "--json", code=None).stdout)
+        self.assertEqual([len(r["keys"]) for r in report["roles"] if r["name"] == "root"], [2])
+        self.stage_rotation()
+
+    def shown(self, *args):
+        return subprocess.run([SLUICE, *args], check=True, capture_output=True, text=True).stdout
+
+    def stage_rotation(self):
+        self.sluice("root", "rotate", "--expires", "500d", "--draft")
+        self.sluice("metadata", "stage", "root", "-o", self.path("request.json"))
+        said = self.shown("metadata", "show", self.path("request.json"))
+        self.assertIn("needs 2 of 2 keys", said)
 
 
 class Revocation(Machines):

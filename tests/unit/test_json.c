@@ -365,6 +365,19 @@ a_member_that_is_no_text_is_none(void **state)
 }
 
 static void
+the_texts_of_a_list_are_each_there_once(void **state)
+{
+	AUTO_JSON json_t *list = parsed("[\"b\",1,\"a\",\"b\",null,[\"c\"],\"a\"]");
+	AUTO_JSON json_t *texts = json_texts(list), *none = json_texts(NULL);
+	AUTO_JSON json_t *expected = parsed("[\"b\",\"a\"]");
+
+	(void)state;
+	assert_true(json_equal(texts, expected));
+	assert_true(json_is_array(none));
+	assert_int_equal(json_array_size(none), 0);
+}
+
+static void
 a_list_has_the_texts_that_are_its_elements(void **state)
 {
 	AUTO_JSON json_t *list = parsed("[1,null,\"one\",[\"deep\"],{\"key\":\"value\"},\"two\"]");
@@ -405,6 +418,7 @@ main(void)
 		cmocka_unit_test(members_past_their_limits_are_refused),
 		cmocka_unit_test(members_missing_or_of_another_kind_are_named),
 		cmocka_unit_test(a_member_that_is_no_text_is_none),
+		cmocka_unit_test(the_texts_of_a_list_are_each_there_once),
 		cmocka_unit_test(a_list_has_the_texts_that_are_its_elements),
 		cmocka_unit_test(an_unknown_word_is_refused_by_name),
 	};
