@@ -80,6 +80,8 @@
 /* Text that people write. */
 #define CONF_BYTES_MAX (64 * 1024)
 #define RECIPE_BYTES_MAX (256 * 1024)
+#define CSV_RECORD_BYTES_MAX (64 * 1024) /* a box with 64 tags of 64 bytes has 8 KiB */
+#define CSV_FIELDS_MAX 256		 /* an inventory of ours has up to 68 */
 #define KEY_FILE_MAX 4096
 #define PASSPHRASE_MAX 1024
 #define RSA_BITS_MIN 2048	 /* the shortest that NIST still allows */

@@ -375,7 +375,7 @@ run(int argc, char **argv, struct err *e)
 
 const struct command cmd_box = {
 	.name = "box",
-	.summary = "give a box its certificate and configuration, or revoke it",
+	.summary = "add and revoke boxes",
 	.help = help,
 	.run = run,
 };

@@ -111,7 +111,7 @@ run(int argc, char **argv, struct err *e)
 
 const struct command cmd_doctor = {
 	.name = "doctor",
-	.summary = "what expires, who can do what, and whether a stop works",
+	.summary = "what expires, what is wrong",
 	.help = help,
 	.run = run,
 };

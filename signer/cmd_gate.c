@@ -269,7 +269,7 @@ run(int argc, char **argv, struct err *e)
 
 const struct command cmd_gate = {
 	.name = "gate",
-	.summary = "show gates, open the next wave of a plan",
+	.summary = "open the next wave",
 	.help = help,
 	.run = run,
 };

@@ -296,7 +296,7 @@ static const struct verb verbs[] = {{"new", NULL, run_new}, {"show", NULL, run_s
 
 const struct command cmd_key = {
 	.name = "key",
-	.summary = "makes, shows, imports and revokes keys",
+	.summary = "make and manage keys",
 	.help = "usage: sluice key new PATH\n"
 		"           [--no-passphrase | --passphrase-file F | --passphrase-fd N]\n"
 		"       sluice key show FILE [--passphrase-file F | --passphrase-fd N]\n"

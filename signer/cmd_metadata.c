@@ -359,7 +359,7 @@ static const struct verb verbs[] = {{"stage", stage_help, stage}, {"show", show_
 
 const struct command cmd_metadata = {
 	.name = "metadata",
-	.summary = "carry metadata to its signers and back; renew it",
+	.summary = "to its signers and back",
 	.help = help,
 	.verbs = verbs,
 };

@@ -176,7 +176,7 @@ pack_run(int argc, char **argv, struct err *e)
 
 const struct command cmd_pack = {
 	.name = "pack",
-	.summary = "make a bundle from a recipe",
+	.summary = "make a bundle",
 	.help = "usage: sluice pack RECIPE -o FILE [--threads N]\n"
 		"\n"
 		"RECIPE is YAML:\n"

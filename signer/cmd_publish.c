@@ -65,7 +65,7 @@ run(int argc, char **argv, struct err *e)
 
 const struct command cmd_publish = {
 	.name = "publish",
-	.summary = "take what is signed into the site",
+	.summary = "what is signed, into site/",
 	.help = help,
 	.run = run,
 };

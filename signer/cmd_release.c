@@ -132,7 +132,7 @@ run(int argc, char **argv, struct err *e)
 
 const struct command cmd_release = {
 	.name = "release",
-	.summary = "list a bundle, so that it may run on boxes",
+	.summary = "let a bundle run on boxes",
 	.help = help,
 	.run = run,
 };

@@ -181,7 +181,7 @@ run(int argc, char **argv, struct err *e)
 
 const struct command cmd_resume = {
 	.name = "resume",
-	.summary = "lift a stop by its id",
+	.summary = "lift a stop",
 	.help = help,
 	.run = run,
 };

@@ -445,7 +445,7 @@ static const struct verb verbs[] = {{"add", NULL, role_add}, {"change", NULL, ro
 
 const struct command cmd_role = {
 	.name = "role",
-	.summary = "say who speaks for what: releases, rollouts, gates",
+	.summary = "who speaks for what",
 	.help = help,
 	.verbs = verbs,
 };

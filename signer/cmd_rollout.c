@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "common/base/num.h"
-#include "common/format/listing.h"
+#include "signer/binding.h"
 #include "signer/command.h"
 #include "signer/metadata.h"
 #include "signer/publish.h"
@@ -73,89 +73,6 @@ rollout_check(int argc, char **argv, struct err *e)
 		"%s is good. Publishing adds its version and the bundle's length and SHA-256.\n",
 		file);
 	return 0;
-}
-
-/* What release engineers signed of a bundle that a plan names. */
-static int
-bundle_find(const struct workspace *w, const char *path, struct rollout_bundle *out,
-	struct listing *listing, struct err *e)
-{
-	AUTO_METADATA struct metadata releases = {0};
-	const json_t *entry;
-
-	if (scope_role(w, path, NULL, &releases, e) < 0)
-		return -1;
-	entry = metadata_find(&releases, path);
-	if (!entry)
-		return err_set(e, ERR_REFUSED,
-			"%s is not released; do that first: sluice release FILE --key K", path);
-	if (scope_entry(entry, &out->length, &out->sha256, e) < 0 ||
-		listing_parse(json_object_get(entry, "custom"), listing, e) < 0)
-		return err_context(e, "%s", path);
-	out->head_length = listing->head_length;
-	out->head_sha256 = listing->head_sha256;
-	return 0;
-}
-
-static int
-recall_find(const struct workspace *w, const struct rollout *r, const struct listing *own,
-	struct rollout_bundle *out, struct err *e)
-{
-	struct rollout_bundle other;
-	struct listing listing;
-
-	if (!*r->recall_path)
-		return 0;
-	if (bundle_find(w, r->recall_path, &other, &listing, e) < 0)
-		return err_context(e, "recall");
-	if (digest_equal(&listing.manifest_sha256, &own->manifest_sha256))
-		return err_set(e, ERR_REFUSED,
-			"recall: %s and %s are one release, and a box cannot go from it to itself",
-			r->recall_path, r->bundle_path);
-	out->recalled = listing.manifest_sha256;
-	return 0;
-}
-
-/* All that the plan is bound to, and whether it can be kept. */
-static int
-bundles_find(const struct workspace *w, const struct rollout *r, struct rollout_bundle *out,
-	struct err *e)
-{
-	const json_t *budget = json_object_get(r->doc, "budget_bytes");
-	struct rollout_bundle found = {0};
-	struct listing listing;
-
-	if (bundle_find(w, r->bundle_path, &found, &listing, e) < 0 ||
-		recall_find(w, r, &listing, &found, e) < 0)
-		return -1;
-	if (budget && (uint64_t)json_integer_value(budget) < found.head_length)
-		return err_set(e, ERR_REFUSED,
-			"the budget of %lld bytes is less than the head of %s (%llu), which every "
-			"box has to fetch",
-			(long long)json_integer_value(budget), r->bundle_path,
-			(unsigned long long)found.head_length);
-	*out = found;
-	return 0;
-}
-
-/* A plan that says what the listed one says keeps its version, so that its gate stays open. */
-static int
-plan_bind(const struct rollout *r, const struct rollout_bundle *bundle,
-	const struct scope_plan *before, struct buf *out, bool *same, struct err *e)
-{
-	struct digest sha256;
-
-	*same = false;
-	if (before->listed) {
-		if (rollout_bind(r, before->plan.version, bundle, out, e) < 0)
-			return -1;
-		sha256 = digest_of(buf_span(out));
-		*same = digest_equal(&sha256, &before->sha256);
-		if (*same)
-			return 0;
-		buf_clear(out);
-	}
-	return rollout_bind(r, before->plan.version + 1, bundle, out, e);
 }
 
 static void
@@ -231,7 +148,7 @@ rollout_publish(int argc, char **argv, struct err *e)
 	AUTO_SCOPE_PLAN struct scope_plan plan = {0};
 	AUTO_OPENED_KEY struct opened_key key = {0};
 	AUTO_BUF struct buf bytes = BUF_INIT(PLAN_BYTES_MAX);
-	struct rollout_bundle bundle;
+	struct binding binding;
 	struct signing o = SIGNING_INIT;
 	const char *file;
 	bool same = false;
@@ -240,9 +157,9 @@ rollout_publish(int argc, char **argv, struct err *e)
 		return -1;
 	if (signing_check(&o, "a key of the rollouts role", e) < 0 ||
 		rollout_load(file, &r, e) < 0 || workspace_open(o.workspace, &w, e) < 0 ||
-		bundles_find(&w, &r, &bundle, e) < 0 ||
+		binding_find(&w, &r, &binding, e) < 0 ||
 		scope_plan_load(&w, r.name, o.role, &plan, e) < 0 ||
-		plan_bind(&r, &bundle, &plan, &bytes, &same, e) < 0 ||
+		binding_plan(&r, &binding, &plan, &bytes, &same, e) < 0 ||
 		plan_agree(&o, &plan, &r, buf_span(&bytes), same, e) < 0 ||
 		signing_open(&o, &key, e) < 0 ||
 		metadata_check_signer(&plan.role, &key.signer, e) < 0 ||
@@ -267,7 +184,7 @@ run(int argc, char **argv, struct err *e)
 
 const struct command cmd_rollout = {
 	.name = "rollout",
-	.summary = "check a rollout plan, sign and publish it",
+	.summary = "check and publish a plan",
 	.help = help,
 	.run = run,
 };

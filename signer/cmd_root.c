@@ -201,7 +201,7 @@ static const struct verb verbs[] = {
 
 const struct command cmd_root = {
 	.name = "root",
-	.summary = "begin and change a fleet's trust: who holds which role",
+	.summary = "begin and change trust",
 	.help = help,
 	.verbs = verbs,
 };

@@ -212,7 +212,7 @@ show_run(int argc, char **argv, struct err *e)
 
 const struct command cmd_show = {
 	.name = "show",
-	.summary = "show what is in a bundle, or in TUF metadata",
+	.summary = "what is in a bundle",
 	.help = "usage: sluice show FILE [--json]\n"
 		"\n"
 		"Shows a bundle's name, version, payloads, sizes, how its chunks are stored, and\n"

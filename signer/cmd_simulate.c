@@ -304,7 +304,7 @@ run(int argc, char **argv, struct err *e)
 		.settings = {.boxes = 1000, .poll_s = 900, .over_s = 86400}, .seeds = 60};
 
 	if (options_read(argc, argv, &o, e) < 0 || rollout_load(o.file, &r, e) < 0 ||
-		rollout_plan(&r, &plan, e) < 0 ||
+		rollout_plan(&r, NULL, &plan, e) < 0 ||
 		simulated_fleet_make(&plan, o.settings.boxes, &fleet, e) < 0 ||
 		summary_make(&plan, &fleet, &o, &summary, e) < 0)
 		return -1;
@@ -316,7 +316,7 @@ run(int argc, char **argv, struct err *e)
 
 const struct command cmd_simulate = {
 	.name = "simulate",
-	.summary = "play a rollout plan against a made-up fleet",
+	.summary = "a plan on a made-up fleet",
 	.help = help,
 	.run = run,
 };

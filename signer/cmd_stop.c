@@ -213,7 +213,7 @@ run(int argc, char **argv, struct err *e)
 
 const struct command cmd_stop = {
 	.name = "stop",
-	.summary = "shut the gate on every box, at once",
+	.summary = "shut the gate on every box",
 	.help = help,
 	.run = run,
 };

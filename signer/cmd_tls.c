@@ -50,7 +50,7 @@ run(int argc, char **argv, struct err *e)
 
 const struct command cmd_tls = {
 	.name = "tls",
-	.summary = "renew the web server's certificate",
+	.summary = "the web server's certificate",
 	.help = help,
 	.run = run,
 };

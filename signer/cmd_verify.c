@@ -54,7 +54,7 @@ verify_run(int argc, char **argv, struct err *e)
 
 const struct command cmd_verify = {
 	.name = "verify",
-	.summary = "check a bundle to its last byte",
+	.summary = "check all of a bundle",
 	.help = "usage: sluice verify FILE --metadata DIR [--role ROLE]\n"
 		"\n"
 		"Checks that ROLE's threshold of keys signed the bundle, and that every byte of\n"

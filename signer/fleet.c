@@ -351,6 +351,13 @@ tags_read(struct tags_memo *m, const char *text, struct err *e)
 	return 0;
 }
 
+/* NULL where it is not known. */
+static const struct digest *
+digest_known(const char *hex, struct digest *out)
+{
+	return *hex && digest_parse(hex, out, NULL) == 0 ? out : NULL;
+}
+
 int
 fleet_each_box(struct fleet *f, int (*each)(void *arg, const struct fleet_member *m, struct err *e),
 	void *arg, struct err *e)
@@ -371,12 +378,18 @@ fleet_each_box(struct fleet *f, int (*each)(void *arg, const struct fleet_member
 			"") < 0)
 		return -1;
 	while (rc == 0 && (rc = query_next(q, &row, e)) == 0 && row) {
+		struct digest running, linked;
 		struct fleet_member m;
 
 		if (tags_read(&memo, query_text(q, 2), e) < 0)
 			return -1;
 		m = (struct fleet_member){
-			.facts = {query_text(q, 0), query_text(q, 1), memo.tags, query_text(q, 3)},
+			.facts = {.id = query_text(q, 0),
+				.compatible = query_text(q, 1),
+				.tags = memo.tags,
+				.version = query_text(q, 3),
+				.running = {digest_known(query_text(q, 4), &running),
+					digest_known(query_text(q, 5), &linked)}},
 			.running = query_text(q, 4),
 			.linked = query_text(q, 5),
 			.revoked = query_int(q, 6) != 0,

@@ -22,6 +22,7 @@ static const struct command *const commands[] = {
 	&cmd_show,
 	&cmd_release,
 	&cmd_rollout,
+	&cmd_plan,
 	&cmd_simulate,
 	&cmd_gate,
 	&cmd_stop,
@@ -33,13 +34,25 @@ static const struct command *const commands[] = {
 
 static const char exit_codes[] = "Exit codes: 0 done, 1 failed, 2 usage.";
 
+/* In two columns, so that all fit a screen. */
 static void
 usage(FILE *to)
 {
+	const size_t rows = (ARRAY_LEN(commands) + 1) / 2;
+
 	(void)fprintf(to, "sluice: signs and rolls out updates for fleets of Linux boxes\n"
 			  "usage: sluice COMMAND [OPTIONS]\n\n");
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		(void)fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+	for (size_t i = 0; i < rows; i++) {
+		const struct command *left = commands[i], *right = i + rows < ARRAY_LEN(commands)
+									   ? commands[i + rows]
+									   : NULL;
+
+		(void)fprintf(to, "  %-9s %-*s", left->name, right ? COMMAND_SUMMARY_MAX : 0,
+			left->summary);
+		if (right)
+			(void)fprintf(to, "  %-9s %s", right->name, right->summary);
+		(void)fprintf(to, "\n");
+	}
 	(void)fprintf(to, "\n`sluice COMMAND --help` tells more. %s\n", exit_codes);
 }
 

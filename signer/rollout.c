@@ -140,12 +140,13 @@ rollout_bind(const struct rollout *r, uint64_t version, const struct rollout_bun
 }
 
 int
-rollout_plan(const struct rollout *r, struct plan *out, struct err *e)
+rollout_plan(const struct rollout *r, const struct rollout_bundle *bundle, struct plan *out,
+	struct err *e)
 {
 	static const struct rollout_bundle nothing = {.length = 1, .head_length = 1};
 	AUTO_BUF struct buf bytes = BUF_INIT(PLAN_BYTES_MAX);
 
-	if (rollout_bind(r, 1, &nothing, &bytes, e) < 0)
+	if (rollout_bind(r, 1, bundle ? bundle : &nothing, &bytes, e) < 0)
 		return -1;
 	return read_back(r, buf_span(&bytes), out, e);
 }

@@ -63,8 +63,9 @@ struct rollout_bundle {
 int rollout_bind(const struct rollout *r, uint64_t version, const struct rollout_bundle *bundle,
 	struct buf *out, struct err *e);
 
-/* The plan as boxes would read it, but for a bundle that need not be released yet: for looking at
- * it only. The caller frees *out. */
-int rollout_plan(const struct rollout *r, struct plan *out, struct err *e);
+/* The plan as boxes would read it, to be looked at only. bundle NULL: it need not be released yet.
+ * The caller frees *out. */
+int rollout_plan(const struct rollout *r, const struct rollout_bundle *bundle, struct plan *out,
+	struct err *e);
 
 #endif

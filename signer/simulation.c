@@ -396,7 +396,8 @@ simulated_fleet_make(
 	char version[VERSION_BYTES_MAX + 8];
 	struct box_facts facts = {.compatible = json_string_value(json_array_get(p->compatible, 0)),
 		.tags = tags,
-		.version = version};
+		.version = version,
+		.running = {&p->recall_manifest}};
 	uint64_t in = 0;
 
 	if (!f.wave_of || !tags)

@@ -144,3 +144,19 @@ membership_name(enum membership m)
 
 	return (size_t)m < ARRAY_LEN(names) ? names[m] : "unknown";
 }
+
+const char *
+membership_word(enum membership m)
+{
+	static const char *const words[] = {
+		[MEMBER_OF_WAVE] = "of_wave",
+		[MEMBER_EXCLUDED] = "excluded",
+		[MEMBER_NOT_COMPATIBLE] = "not_compatible",
+		[MEMBER_NOT_MATCHED] = "not_matched",
+		[MEMBER_NOT_FROM] = "not_from",
+		[MEMBER_NOT_RECALLED] = "not_recalled",
+		[MEMBER_NO_WAVE] = "no_wave",
+	};
+
+	return (size_t)m < ARRAY_LEN(words) ? words[m] : "unknown";
+}

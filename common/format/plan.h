@@ -116,6 +116,7 @@ enum membership {
 	MEMBER_NOT_FROM,
 	MEMBER_NOT_RECALLED,
 	MEMBER_NO_WAVE,
+	MEMBERSHIPS
 };
 /* exclude beats all; then compatible, match, from (all of its expressions hold; a version that is
  * not known satisfies none), recall (likewise); then the first wave that has the box by name or by
@@ -132,6 +133,8 @@ uint32_t plan_bucket(const char *rollout, const char *box);
 bool plan_from_valid(const char *expression);
 bool plan_from_satisfied(const char *expression, const char *version);
 
+/* In plain words ("tags do not match"), and in one for programs ("not_matched"). */
 const char *membership_name(enum membership m);
+const char *membership_word(enum membership m);
 
 #endif

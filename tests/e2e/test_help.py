@@ -6,11 +6,18 @@ from fleet import Programs, run
 
 
 class Help(unittest.TestCase):
+    @staticmethod
+    def commands(top):
+        """The names in a page of one column, or of two, of which the second begins at 42."""
+        parts = [part for line in top.split("\n") if line.startswith("  ")
+                 for part in (line[2:40], line[42:] if line[40:42] == "  " else "")]
+        return [m.group(1) for m in (re.match(r"([a-z]+) +[a-z]", part) for part in parts) if m]
+
     def pages(self, program):
         """Yields (command line, page): the program's, each command's, each verb's of its own."""
         top = run([program, "--help"]).stdout
         yield (program,), top
-        commands = re.findall(r"^  ([a-z]+) +[a-z]", top, re.M)
+        commands = self.commands(top)
         self.assertGreater(len(commands), 6)
         for command in commands:
             page = run([program, command, "--help"]).stdout
@@ -34,6 +41,18 @@ class Help(unittest.TestCase):
                         self.assertRegex(page, r"(?mi)^examples?:")
         for command in ("root rotate", "key revoke", "metadata sign", "run", "boot"):
             self.assertIn(command, seen)
+
+    def test_every_command_has_its_place_in_the_table(self):
+        top = run([Programs().sluice, "--help"]).stdout
+        commands = self.commands(top)
+        self.assertIn("init", commands)
+        self.assertIn("plan", commands)
+        self.assertEqual(len(commands), len(set(commands)))
+        rows = [line for line in top.split("\n") if line.startswith("  ")]
+        # A summary that is too long moves the second column.
+        self.assertEqual(len(commands), 2 * len(rows) - (len(rows[-1]) <= 40), top)
+        for line in rows[:-1]:
+            self.assertRegex(line[40:], r"^  [a-z]", top)
 
     def test_what_is_wrong_names_the_way_on(self):
         sluice = Programs().sluice

@@ -29,7 +29,8 @@ class Readme(unittest.TestCase):
                    env=dict(os.environ, PATH=f"{programs.build}:/usr/sbin:/sbin:"
                             + os.environ["PATH"]))
         self.assertEqual(done.returncode, 0, done.stdout[-3000:] + done.stderr[-3000:])
-        for word in ("releases", "gateway", "canary", "smells of smoke", "gw-000001"):
+        for word in ("releases", "gateway", "canary", "smells of smoke", "gw-000001",
+                     "gw-000003 is in no wave"):
             self.assertIn(word, done.stdout)
 
     @staticmethod

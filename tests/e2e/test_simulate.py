@@ -86,6 +86,11 @@ class Simulate(unittest.TestCase):
         self.assertEqual(bad["waves"][2]["stopped"], 0)
         self.assertLess(bad["started"]["max"], 60)
 
+    def test_a_recall_is_played_with_boxes_that_run_what_is_recalled(self):
+        text = PLAN.format(waves=ALL, overdue="45m") + "recall: gateway-2.3.9.ota\n"
+        got = self.figures(text=text)
+        self.assertEqual((got["finished"], got["waves"][0]["boxes"]), (60, 1000))
+
     def test_boxes_that_never_come_are_waited_for(self):
         got = self.figures("--offline", "50%", waves=STEPS)
         self.assertEqual((got["finished"], got["stopped"], got["held"]), (0, 0, 0))

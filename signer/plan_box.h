@@ -1,0 +1,33 @@
+/* What a plan means for one box: which wave, whether it may start now, and why or why not. */
+#ifndef SLUICE_SIGNER_PLAN_BOX_H
+#define SLUICE_SIGNER_PLAN_BOX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/format/plan.h"
+#include "signer/fleet.h"
+#include "signer/publication.h"
+
+enum { PLAN_BOX_TEXT_MAX = 512 };
+
+struct plan_box {
+	bool in_wave;
+	size_t wave;	   /* where it is in one */
+	uint32_t offset_s; /* behind the window's opening, where there is a window */
+	int64_t turn_s; /* from when on it may start by start and window; -1: its own clock says */
+	bool may_start; /* all is open, and only its own clock may have it wait */
+	char member[PLAN_BOX_TEXT_MAX];	 /* why in that wave, or in none */
+	char verdict[PLAN_BOX_TEXT_MAX]; /* why it may start, or why not */
+};
+
+/* pub NULL: there is no workspace to ask. */
+void plan_box_find(const struct plan *p, const struct publication *pub,
+	const struct fleet_member *m, int64_t now_s, struct plan_box *out);
+
+void plan_box_print(const struct plan *p, const struct fleet_member *m, const struct plan_box *b);
+
+/* For programs. NULL without memory. */
+json_t *plan_box_json(const struct plan *p, const struct fleet_member *m, const struct plan_box *b);
+
+#endif
