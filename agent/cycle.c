@@ -97,19 +97,6 @@ poll_and_decide(struct cycle *cy, const struct world **w, struct decision *d, st
 	return 0;
 }
 
-/* The side that the head's payloads go to. */
-static int
-target_of(const struct box *b, const struct head *h, enum side *out, struct err *e)
-{
-	bool tree_only = install_is_tree_only(&b->conf, h->manifest);
-	enum side current;
-
-	if (boot_for(b->boot, tree_only)->current(&b->conf, &current, e) < 0)
-		return -1;
-	*out = side_other(current);
-	return 0;
-}
-
 /* The head, and the rules that every install obeys. */
 static int
 fetch_and_check(struct cycle *cy, const struct order *o, struct head *h, struct err *e)
@@ -129,7 +116,7 @@ ask_hooks(struct cycle *cy, const struct head *h, struct err *e)
 	const struct box *b = &cy->box;
 	enum side target;
 
-	if (target_of(b, h, &target, e) < 0 ||
+	if (install_target(&b->conf, b->boot, h->manifest, &target, e) < 0 ||
 		hooks_run(&b->conf, HOOK_INHIBIT_INSTALL, &h->release, target, &keep_going, e) < 0)
 		return -1;
 	return hooks_run(&b->conf, HOOK_PRE, &h->release, target, &keep_going, e);

@@ -135,7 +135,8 @@ struct memory_source {
 	uint64_t given;	    /* bytes, all in all */
 	uint64_t break_at;  /* a range that reaches this many bytes given breaks off; 0: never */
 	bool broken_always; /* every open range breaks before its first byte */
-	size_t step;	    /* the most that one read gives; 0: all */
+	enum err_class broken_as; /* ERR_NONE: ERR_NETWORK */
+	size_t step;		  /* the most that one read gives; 0: all */
 };
 
 static inline int
@@ -145,6 +146,7 @@ memory_source_open(void *arg, uint64_t offset, uint64_t len, struct err *e)
 
 	(void)e;
 	assert_true(len > 0 && offset <= m->bytes.len && len <= m->bytes.len - offset);
+	assert_true(m->opens < 10000); /* who asks for ever is seen */
 	m->at = offset;
 	m->end = offset + len;
 	m->opens++;
@@ -162,7 +164,7 @@ memory_source_read(void *arg, void *data, size_t len, struct err *e)
 	if (m->broken_always || (m->break_at && m->given + n > m->break_at)) {
 		m->break_at = 0;
 		m->end = m->at;
-		return err_set(e, ERR_NETWORK, "cut by the test");
+		return err_set(e, m->broken_as ? m->broken_as : ERR_NETWORK, "cut by the test");
 	}
 	memcpy(data, m->bytes.data + m->at, n);
 	m->at += n;

@@ -145,6 +145,7 @@ rig_env(struct rig *r)
 struct rig_entry {
 	const char *path, *content, *link, *hardlink;
 	uint32_t mode;
+	const char *colour; /* the attribute user.colour, as hex; or NULL */
 };
 
 /* A tree payload, and its list. Entries must be in order. */
@@ -178,8 +179,10 @@ rig_tree(struct made *m, struct buf *files, const char *name, const char *slot_c
 			t.sha256 = digest_of(bytes);
 			made_add(m, bytes);
 		}
+		t.xattrs = r->colour ? json_pack("{s:s}", "user.colour", r->colour) : NULL;
 		if (files_put(&t, files, &e) < 0)
 			fail_msg("%s", e.text);
+		json_decref(t.xattrs);
 	}
 	made_end(m);
 	m->p.digest = digest_of(buf_span(files));

@@ -191,6 +191,14 @@ missing_words_are_refused_with_their_section(void **state)
 	assert_refused_with("[site]\nurl=https://h/\n", "1", "plan is missing");
 	assert_refused_with("[site]\ncert=/c\n", "12", "need each other");
 	assert_refused_with("[site]\nreport_url=https://h/\n", "12", "report_key");
+	assert_refused_with("[site]\nreport_url=https://h/\ncert=/c\nkey=/k\n", "12", "report_key");
+	assert_refused("[box]\nid=x\ncompatible=y\nstate_dir=/s\nreport_key=/r\n"
+		       "[boot]\nbackend=simulated\nfile=/f\n[slot r]\ntype=file\na=/a\nb=/b\n"
+		       "[site]\nreport_url=http://h/\ncert=/c\nkey=/k\n",
+		"13", "must be https");
+	assert_refused("[box]\nid=x\ncompatible=y\nstate_dir=/s\n[boot]\nbackend=simulated\n"
+		       "[slot r]\ntype=file\na=/a\nb=/b\n",
+		"5", "file is missing");
 	assert_refused_with("[site]\nmirrors=https://h/\n", "12", "mirrors needs url");
 	assert_refused_with(
 		"[site]\nurl=https://h/\nmirrors=https://a/ https://b\n", "14", "base URL");
@@ -268,6 +276,12 @@ slots_that_cannot_work_are_refused(void **state)
 		"17", "the same link");
 	assert_refused_with("[slot s]\ntype=dir\na=/c/s\nb=/d/s\ncurrent=/e\n"
 			    "[slot t]\ntype=dir\na=/x/t\nb=/d/t\ncurrent=/e\n",
+		"17", "side by side");
+	assert_refused_with("[slot s]\ntype=dir\na=/c/s\nb=/d/s\ncurrent=/e\n"
+			    "[slot t]\ntype=dir\na=/c/t\nb=/x/t\ncurrent=/e\n",
+		"17", "side by side");
+	assert_refused_with("[slot s]\ntype=dir\na=/c/s\nb=/c/s2\ncurrent=/e\n"
+			    "[slot t]\ntype=dir\na=/c/t\nb=/c/t2\ncurrent=/e\n",
 		"17", "side by side");
 }
 

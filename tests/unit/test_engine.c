@@ -290,6 +290,25 @@ range_that_brings_nothing_twice_is_given_up(void **state)
 	assert_true(b.source.opens <= 3);
 }
 
+/* A stop that comes while a range is read, or a limit: asking again would not mend it. */
+static void
+range_that_ends_for_another_reason_is_not_opened_again(void **state)
+{
+	CLEANUP(bench_free) struct bench b;
+	AUTO_FREE uint8_t *before = other_bytes();
+	struct err e;
+	bool changed;
+
+	(void)state;
+	bench_make(&b, before);
+	b.source.step = 1000;
+	b.source.break_at = 70000;
+	b.source.broken_as = ERR_STOPPED;
+	assert_int_equal(bench_fill(&b, &changed, &e), -1);
+	assert_int_equal(e.class, ERR_STOPPED);
+	assert_int_equal(b.source.opens, 1);
+}
+
 /* Stopped after any number of chunks, it goes on from there without fetching anything twice. */
 static void
 stopped_anywhere_it_resumes(void **state)
@@ -318,6 +337,7 @@ every_chunk_is_asked_for(void **state)
 {
 	CLEANUP(bench_free) struct bench b;
 	AUTO_FREE uint8_t *before = other_bytes();
+	struct engine g;
 	struct err e;
 	bool changed;
 
@@ -325,6 +345,13 @@ every_chunk_is_asked_for(void **state)
 	bench_make(&b, before);
 	assert_int_equal(bench_fill(&b, &changed, &e), 0);
 	assert_true(b.asked >= 14);
+	g = bench_engine(&b);
+	b.asked = 0;
+	assert_int_equal(engine_check(&g, &e), 0);
+	assert_true(b.asked >= 7);
+	b.asks_left = 0;
+	assert_int_equal(engine_check(&g, &e), -1);
+	assert_int_equal(e.class, ERR_STOPPED);
 }
 
 static void
@@ -422,6 +449,7 @@ main(void)
 		cmocka_unit_test(flipped_stored_byte_is_refused_and_not_written),
 		cmocka_unit_test(broken_range_is_opened_again_where_it_broke),
 		cmocka_unit_test(range_that_brings_nothing_twice_is_given_up),
+		cmocka_unit_test(range_that_ends_for_another_reason_is_not_opened_again),
 		cmocka_unit_test(stopped_anywhere_it_resumes),
 		cmocka_unit_test(every_chunk_is_asked_for),
 		cmocka_unit_test(what_reads_back_wrong_is_found),

@@ -18,6 +18,7 @@ content_range_is_exactly_what_was_asked(void **state)
 	assert_false(header_range_fits("", 0, 1));
 	assert_false(header_range_fits("bytes 0-0/1", 0, 0));
 	assert_false(header_range_fits("bytes 0-1/5", 0, 1));
+	assert_false(header_range_fits("bytes 0-9/20", 1, 9));
 	assert_false(header_range_fits("bytes 1-1/5", 0, 1));
 	assert_false(header_range_fits("bytes 0-0", 0, 1));
 	assert_false(header_range_fits("bytes */5", 0, 1));

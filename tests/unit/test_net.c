@@ -90,6 +90,7 @@ act(int socket, const char *name, const struct wire_message *m)
 	if (strcmp(name, "sends the body of an error") == 0) {
 		answer(socket, id, 404);
 		data(socket, id, "hello", 5);
+		end(socket, id, ERR_NETWORK, "the server answered 404");
 	}
 	if (strcmp(name, "blames the file") == 0)
 		end(socket, id, ERR_LIMIT, "far too large");
@@ -213,15 +214,18 @@ assert_ended(const char *name, const struct net_request *r)
 static void
 a_child_that_breaks_a_rule_is_ended(void **state)
 {
-	static const char *const ranges[] = {"dies", "ends before it answers",
+	static const char *const ways[] = {"dies", "ends before it answers",
 		"sends a body before it answers", "sends what goes the other way",
 		"sends no message at all", "passes an error off as success",
 		"sends the body of an error", "answers twice", "cuts a range short",
 		"sends too long a range"};
 
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(ranges); i++)
-		assert_ended(ranges[i], &range);
+	for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+		assert_ended(ways[i], &range);
+		if (!strstr(ways[i], "range"))
+			assert_ended(ways[i], &whole);
+	}
 }
 
 /* Only what was asked for is queued while somebody else is waited for. */
@@ -266,6 +270,33 @@ a_file_over_its_limit_is_refused_by_the_parent_too(void **state)
 	(void)state;
 	small.max = 4;
 	assert_ended("is honest", &small);
+}
+
+static void
+a_source_gives_ranges_and_nothing_else(void **state)
+{
+	AUTO_NET struct net *n = NULL;
+	CLEANUP(net_source_free) struct net_source *remote = NULL;
+	struct source s;
+	char piece[10];
+	struct conf c;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	n = start(&c, "is honest");
+	assert_int_equal(net_source_new(n, "bundles/a", NULL, &remote, &e), 0);
+	s = net_source_of(remote);
+	assert_int_equal(s.read(s.arg, piece, sizeof(piece), &e), -1);
+	assert_int_equal(e.class, ERR_NETWORK);
+	assert_int_equal(s.open(s.arg, 0, 5, &e), 0);
+	assert_int_equal(s.read(s.arg, piece, sizeof(piece), &e), 5);
+	assert_memory_equal(piece, "hello", 5);
+	/* That ends the range before it. */
+	assert_int_equal(s.open(s.arg, 5, 0, &e), -1);
+	assert_int_equal(e.class, ERR_MALFORMED);
+	assert_non_null(strstr(e.text, "bundles/a: an empty range"));
+	assert_int_equal(s.read(s.arg, piece, sizeof(piece), &e), -1);
+	assert_int_equal(e.class, ERR_NETWORK);
 }
 
 static void
@@ -445,6 +476,7 @@ main(void)
 		cmocka_unit_test(a_child_that_breaks_a_rule_is_ended),
 		cmocka_unit_test(a_child_that_sends_more_than_its_credit_is_ended),
 		cmocka_unit_test(a_file_over_its_limit_is_refused_by_the_parent_too),
+		cmocka_unit_test(a_source_gives_ranges_and_nothing_else),
 		cmocka_unit_test(messages_for_nobody_are_passed_over),
 		cmocka_unit_test(a_failure_is_told_in_printable_words),
 		cmocka_unit_test(whatever_a_server_says_is_an_answer),

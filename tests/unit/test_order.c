@@ -1,4 +1,4 @@
-#include "tests/unit/sample.h"
+#include "tests/unit/rig.h"
 
 #include "agent/order.h"
 
@@ -29,11 +29,85 @@ an_order_has_the_shorter_deadline(void **state)
 	free(c);
 }
 
+/* The network is played here, by a file. */
+struct net_source {
+	struct file_source file;
+};
+static int served_fd;
+
+int
+net_source_new(struct net *n, const char *path, const struct keep_going *keep_going,
+	struct net_source **out, struct err *e)
+{
+	static struct net_source only;
+
+	(void)n;
+	(void)keep_going;
+	(void)e;
+	only.file = (struct file_source){.fd = served_fd, .name = path};
+	*out = &only;
+	return 0;
+}
+
+void
+net_source_free(struct net_source **s)
+{
+	*s = NULL;
+}
+
+struct source
+net_source_of(struct net_source *s)
+{
+	return source_file(&s->file);
+}
+
+static int
+fetch_head(const struct rig *r, const struct order *o, struct err *e)
+{
+	AUTO_HEAD struct head h = HEAD_INIT;
+
+	*e = ERR_INIT;
+	return order_fetch_head(o, r->c, NULL, NULL, &h, e);
+}
+
+static void
+a_head_is_of_the_release_that_was_ordered(void **state)
+{
+	static const uint8_t image[CHUNK_BYTES + 9] = {1};
+	CLEANUP(rig_free) struct rig r;
+	AUTO_BUF struct buf whole = BUF_INIT(1 << 20);
+	struct order o = {.bundle_url = (char *)(uintptr_t) "bundles/x.ota"};
+	struct err e = ERR_INIT;
+
+	rig_make(&r, *state, "[slot rootfs]\ntype = file\na = @/a\nb = @/b\n");
+	rig_write_image(&r, span_of(image, sizeof(image)), "2", 0, "x.ota");
+	assert_int_equal(rig_verify(&r, "x.ota", &e), 0);
+	assert_int_equal(file_read("x.ota", &whole, &e), 0);
+	served_fd = r.file.fd;
+	o.bundle_length = whole.len;
+	o.listing.head_length = r.head.layout.head_size;
+	o.listing.head_sha256 = digest_of(span_of(whole.data, o.listing.head_length));
+	o.listing.manifest_sha256 = r.head.release.manifest;
+	if (fetch_head(&r, &o, &e) < 0)
+		fail_msg("%s", e.text);
+	for (int i = -1; i <= 1; i += 2) {
+		o.bundle_length = whole.len + (uint64_t)i;
+		assert_int_equal(fetch_head(&r, &o, &e), -1);
+		assert_int_equal(e.class, ERR_MALFORMED);
+	}
+	o.bundle_length = whole.len;
+	o.listing.manifest_sha256.b[0] ^= 1;
+	assert_int_equal(fetch_head(&r, &o, &e), -1);
+	assert_int_equal(e.class, ERR_UNTRUSTED);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_order_has_the_shorter_deadline),
+		cmocka_unit_test_setup_teardown(a_head_is_of_the_release_that_was_ordered,
+			folder_enter_memory, folder_leave),
 	};
 
 	return cmocka_run_group_tests_name("order", tests, NULL, NULL);

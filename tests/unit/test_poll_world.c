@@ -7,6 +7,10 @@
 
 static const char gate_all[] = "{\"format\":1,\"path\":\"gates/all.json\",\"plan\":null,"
 			       "\"open\":[],\"paused\":false,\"stops\":[%s]}";
+static const char gate_plan[] =
+	"{\"format\":1,\"path\":\"gates/stable.json\",\"plan\":{\"path\":\"rollouts/stable.json\","
+	"\"rollout\":\"gw-2\",\"version\":3,\"sha256\":\"" SHA "\"},\"open\":[\"all\"],"
+	"\"paused\":false,\"stops\":[%s]}";
 static const char gate_stop[] = "{\"id\":\"" STOP_ID "\",\"reason\":\"smoke\","
 				"\"at\":\"2027-01-15T08:00:00Z\"}";
 
@@ -36,6 +40,15 @@ serve_gate(struct repo *r, const char *stop)
 
 	(void)snprintf(text, sizeof(text), gate_all, stop);
 	repo_target(r, "gates", "gates/all.json", text);
+}
+
+static void
+serve_plan_gate(struct repo *r, const char *stop)
+{
+	char text[512];
+
+	(void)snprintf(text, sizeof(text), gate_plan, stop);
+	repo_target(r, "gates", "gates/stable.json", text);
 }
 
 static json_t *
@@ -187,15 +200,11 @@ a_stop_counts_without_a_plan_and_is_kept_at_once(void **state)
 	assert_string_equal(x->state->stops[0].id, STOP_ID);
 }
 
+/* A stop is in a gate, and what lifts it is listed with a plan that cannot be read at first. */
 static void
-a_stop_that_was_lifted_stays_so_where_plans_cannot_be_read(void **state)
+assert_stays_lifted(struct scene *x, const char *plan)
 {
-	struct scene *x = *state;
-
-	serve_world(x);
-	serve_gate(x->repo, gate_stop);
-	repo_target(x->repo, "rollouts", "rollouts/all.json", "{}");
-	json_object_set_new(listed(x->repo, "rollouts", "rollouts/all.json"), "custom",
+	json_object_set_new(listed(x->repo, "rollouts", plan), "custom",
 		json_pack("{s:[s]}", "resumes", STOP_ID));
 	release_all(x->repo);
 	repo_forge(x->repo, "rollouts");
@@ -206,6 +215,56 @@ a_stop_that_was_lifted_stays_so_where_plans_cannot_be_read(void **state)
 	repo_release(x->repo, NULL);
 	assert_int_equal(poll_once(x), ERR_NONE);
 	assert_int_equal(x->state->stop_count, 0);
+}
+
+static void
+a_stop_that_was_lifted_stays_so_where_plans_cannot_be_read(void **state)
+{
+	struct scene *x = *state;
+
+	serve_world(x);
+	serve_gate(x->repo, gate_stop);
+	repo_target(x->repo, "rollouts", "rollouts/all.json", "{}");
+	assert_stays_lifted(x, "rollouts/all.json");
+}
+
+static void
+a_plans_stop_that_was_lifted_stays_so_where_plans_cannot_be_read(void **state)
+{
+	struct scene *x = *state;
+
+	serve_world(x);
+	serve_plan_gate(x->repo, gate_stop);
+	assert_stays_lifted(x, "rollouts/stable.json");
+}
+
+static enum answer
+ask_changed(struct scene *x)
+{
+	struct err e = ERR_INIT;
+	enum answer answer;
+
+	while ((answer = poller_ask_changed(x->poller, &e)) == ANSWER_PENDING)
+		continue;
+	return answer;
+}
+
+/* Whether the server knows entity tags, or sends the same bytes again. */
+static void
+only_another_timestamp_is_a_change(void **state)
+{
+	struct scene *x = *state;
+
+	serve_world(x);
+	for (int i = 0; i < 2; i++) {
+		knows_no_tags = i == 1;
+		assert_int_equal(poll_once(x), ERR_NONE);
+		assert_int_equal(ask_changed(x), ANSWER_SAME);
+		fetches_failing = 1;
+		assert_int_equal(ask_changed(x), ANSWER_FAILED);
+		repo_bump(x->repo, "timestamp");
+		assert_int_equal(ask_changed(x), ANSWER_CHANGED);
+	}
 }
 
 static void
@@ -231,6 +290,8 @@ main(void)
 		IN_SCENE(a_world_ends_in_the_second_in_which_a_delegated_role_expires),
 		IN_SCENE(a_stop_counts_without_a_plan_and_is_kept_at_once),
 		IN_SCENE(a_stop_that_was_lifted_stays_so_where_plans_cannot_be_read),
+		IN_SCENE(a_plans_stop_that_was_lifted_stays_so_where_plans_cannot_be_read),
+		IN_SCENE(only_another_timestamp_is_a_change),
 		IN_SCENE(a_gate_that_cannot_be_read_is_no_world),
 	};
 

@@ -2,11 +2,24 @@
 #include "tests/unit/payload.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "agent/slot.h"
 
 enum { SLOT_BYTES = 4 * CHUNK_BYTES };
+
+static bool files_are_devices;
+
+int
+fstat(int fd, struct stat *st)
+{
+	int rc = fstatat(fd, "", st, AT_EMPTY_PATH);
+
+	if (rc == 0 && files_are_devices)
+		st->st_mode = (st->st_mode & 07777) | S_IFBLK;
+	return rc;
+}
 
 static struct slot_class
 file_class(const char *a, const char *b)
@@ -176,6 +189,27 @@ place_of_another_type_is_refused(void **state)
 	assert_int_equal(s.fd, -1);
 }
 
+/* A device that is called a file would be written though it is mounted. */
+static void
+a_device_is_no_file_and_a_file_no_device(void **state)
+{
+	CLEANUP(class_free) struct slot_class class = file_class("a", "b");
+	AUTO_SLOT struct slot s = SLOT_INIT;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	make_file("a", SLOT_BYTES);
+	class.type = SLOT_BLOCK;
+	assert_int_equal(slot_open(&class, SIDE_A, false, &s, &e), -1);
+	assert_int_equal(e.class, ERR_USAGE);
+	class.type = SLOT_FILE;
+	files_are_devices = true;
+	assert_int_equal(slot_open(&class, SIDE_A, false, &s, &e), -1);
+	files_are_devices = false;
+	assert_int_equal(e.class, ERR_USAGE);
+	assert_int_equal(slot_open(&class, SIDE_A, false, &s, &e), 0);
+}
+
 static void
 missing_file_slot_says_how_to_make_it(void **state)
 {
@@ -219,6 +253,7 @@ main(void)
 		IN_FOLDER(zeroed_ranges_become_holes),
 		IN_FOLDER(zeros_are_written_only_where_other_bytes_are),
 		IN_FOLDER(place_of_another_type_is_refused),
+		IN_FOLDER(a_device_is_no_file_and_a_file_no_device),
 		IN_FOLDER(missing_file_slot_says_how_to_make_it),
 		IN_FOLDER(same_place_under_two_names_is_refused),
 	};

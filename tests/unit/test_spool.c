@@ -169,6 +169,9 @@ damaged_reports_are_set_aside_and_hold_up_nothing(void **state)
 	}
 	assert_int_equal(folder_put("spool/7.json", good.data, good.len), 0);
 	assert_int_equal(spool_send(&scene->c, NULL, NULL, &reply, &e), 0);
+	scene->c.id[8] = '2'; /* the disk of another box */
+	assert_int_equal(folder_put("spool/1.json", good.data, good.len), 0);
+	assert_int_equal(spool_send(&scene->c, NULL, NULL, &reply, &e), 0);
 	assert_int_equal(spool_count(&scene->c, &count, &e), 0);
 	assert_int_equal(count, 0);
 	assert_int_equal(reply.retry_after_s, -1);

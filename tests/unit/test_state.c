@@ -323,12 +323,36 @@ failure_is_found_replaced_and_the_oldest_goes(void **state)
 	assert_int_equal(one.failed_count, FAILED_MAX);
 	d.b[0] = 1;
 	assert_null(state_failed(&one, &d));
-	d.b[0] = 2;
+	d.b[0] = 5; /* not the oldest */
 	assert_non_null(state_failed(&one, &d));
 	state_remember_failed(&one, &(struct failed){.manifest = d, .attempt = 5});
 	assert_int_equal(one.failed_count, FAILED_MAX);
 	assert_int_equal(state_failed(&one, &d)->attempt, 5);
 	assert_ptr_equal(state_failed(&one, &d), &one.failed[FAILED_MAX - 1]);
+}
+
+static void
+what_makes_no_sense_is_refused(void **state)
+{
+	struct err e = ERR_INIT;
+
+	(void)state;
+	state_fill(&one);
+	one.pending.release.known = false;
+	assert_int_equal(state_save(dir, &one, &e), 0);
+	assert_int_equal(state_load(dir, &two, &e), -1);
+	assert_int_equal(e.class, ERR_MALFORMED);
+	assert_non_null(strstr(e.text, "without its release"));
+	state_fill(&one);
+	memcpy(one.stops[0].id, "no hex", 7);
+	assert_int_equal(state_save(dir, &one, &e), 0);
+	assert_int_equal(state_load(dir, &two, &e), -1);
+	assert_int_equal(e.class, ERR_MALFORMED);
+	state_fill(&one);
+	memcpy(one.running[SIDE_A].name, "../x", 5);
+	assert_int_equal(state_save(dir, &one, &e), 0);
+	assert_int_equal(state_load(dir, &two, &e), -1);
+	assert_int_equal(e.class, ERR_MALFORMED);
 }
 
 static void
@@ -375,6 +399,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			reason_that_is_no_utf8_is_still_saved, folder_enter_memory, folder_leave),
 		cmocka_unit_test(failure_is_found_replaced_and_the_oldest_goes),
+		cmocka_unit_test_setup_teardown(
+			what_makes_no_sense_is_refused, folder_enter_memory, folder_leave),
 		cmocka_unit_test_setup_teardown(
 			second_lock_is_refused, folder_enter_memory, folder_leave),
 	};

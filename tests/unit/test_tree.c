@@ -129,17 +129,23 @@ older_tree_gives_way(void **state)
 	assert_int_equal(access("/etc/passwd", F_OK), 0);
 }
 
+/* What is changed in a folder changes the folder's own time as well. */
+#define BIN_AS_IT_WAS "; touch -d @1600000000 app.new/bin"
+
 static void
 every_difference_is_seen(void **state)
 {
 	static const char *const changes[] = {"chmod 644 app.new/bin/empty",
 		"printf 'The app' > app.new/bin/app; touch -d @1600000000 app.new/bin/app",
-		"touch app.new/bin/app", "rm app.new/bin/b; cp -p app.new/bin/app app.new/bin/b",
-		"ln -sfn ap app.new/bin/c; touch -h -d @1600000000 app.new/bin/c",
+		"touch app.new/bin/app",
+		"rm app.new/bin/b; cp -p app.new/bin/app app.new/bin/b" BIN_AS_IT_WAS,
+		"ln -sfn ap app.new/bin/c; touch -h -d @1600000000 app.new/bin/c" BIN_AS_IT_WAS,
 		"printf x > app.new/etc/more", "printf x > app.new/more", "rm app.new/bin/empty",
 		"touch app.new/etc", "rm app.new/bin/empty; mkdir -m 600 app.new/bin/empty",
 		"printf x >> app.new/bin/empty; touch -d @1600000000 app.new/bin/empty",
-		"touch -h app.new/bin/c", "chown 1:1 app.new/bin/empty",
+		"touch -h app.new/bin/c", "chown 1 app.new/bin/empty", "chown :1 app.new/bin/empty",
+		"rm app.new/bin/empty; mkfifo -m 600 app.new/bin/empty; "
+		"touch -d @1600000000 app.new/bin/empty" BIN_AS_IT_WAS,
 		"rm app.new/big; ln -s /etc/passwd app.new/big"};
 	struct err e = ERR_INIT;
 
@@ -275,11 +281,29 @@ extended_attributes_are_compared(void **state)
 	(void)state;
 	bench_make(&b, ENTRIES, ARRAY_LEN(ENTRIES));
 	assert_int_equal(tree_build("app", &b.list, &b.g, &e), 0);
-	if (lsetxattr("app.new/bin/empty", "user.more", "1", 1, 0) < 0)
-		return; /* no such thing on this file system */
+	assert_int_equal(lsetxattr("app.new/bin/empty", "user.more", "1", 1, 0), 0);
 	assert_same(&b, "app.new", false);
 	assert_int_equal(tree_build("app", &b.list, &b.g, &e), 0);
 	assert_same(&b, "app.new", true);
+}
+
+static void
+listed_attributes_are_there_as_listed(void **state)
+{
+	static const struct rig_entry red = {
+		.path = "app", .content = "x", .mode = 0644, .colour = "726564"};
+	CLEANUP(bench_free) struct bench b;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	bench_make(&b, &red, 1);
+	if (tree_build("app", &b.list, &b.g, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_same(&b, "app.new", true);
+	assert_int_equal(lsetxattr("app.new/app", "user.colour", "rad", 3, 0), 0);
+	assert_same(&b, "app.new", false);
+	assert_int_equal(lremovexattr("app.new/app", "user.colour"), 0);
+	assert_same(&b, "app.new", false);
 }
 
 static void
@@ -318,6 +342,7 @@ main(void)
 		IN_FOLDER(paths_below_a_root_stay_below_it),
 		IN_FOLDER(flipped_byte_of_a_file_is_refused),
 		IN_FOLDER(extended_attributes_are_compared),
+		IN_FOLDER(listed_attributes_are_there_as_listed),
 		IN_FOLDER(empty_tree_is_a_tree),
 	};
 

@@ -246,12 +246,31 @@ paths_stay_below_their_base(void **state)
 	assert_false(wire_path_valid(span_of("a\0b", 3)));
 }
 
+/* With every part as long as it may be. */
+static const struct wire_message *
+longest_request(void)
+{
+	static char text[WIRE_TEXT_MAX], etag[WIRE_ETAG_MAX], report[REPORT_BYTES_MAX];
+	static struct wire_message m;
+
+	memset(text, 'a', sizeof(text));
+	memset(etag, 'e', sizeof(etag));
+	m = request();
+	m.has_range = false;
+	m.offset = 0;
+	m.put = true;
+	m.text = span_of(text, sizeof(text));
+	m.etag = span_of(etag, sizeof(etag));
+	m.body = span_of(report, sizeof(report));
+	return &m;
+}
+
 static void
 a_packet_longer_than_any_message_is_not_cut_to_one(void **state)
 {
 	static uint8_t packet[WIRE_BYTES_MAX], large[WIRE_BYTES_MAX + 100];
 	struct wire_message out;
-	struct buf b = encoded(&samples[1].m);
+	struct buf b = encoded(&samples[1].m), longest = encoded(longest_request());
 	struct err e;
 	bool got;
 	int pair[2];
@@ -264,6 +283,11 @@ a_packet_longer_than_any_message_is_not_cut_to_one(void **state)
 	assert_int_equal(send(pair[0], large, sizeof(large), 0), (ssize_t)sizeof(large));
 	assert_int_equal(wire_receive(pair[1], WIRE_TO_CHILD, packet, &out, &got, &e), -1);
 	assert_int_equal(e.class, ERR_MALFORMED);
+	assert_int_equal(longest.len, WIRE_BYTES_MAX);
+	memcpy(large, longest.data, longest.len);
+	assert_int_equal(send(pair[0], large, sizeof(large), 0), (ssize_t)sizeof(large));
+	assert_int_equal(wire_receive(pair[1], WIRE_TO_CHILD, packet, &out, &got, &e), -1);
+	assert_int_equal(e.class, ERR_MALFORMED);
 	assert_int_equal(wire_send(pair[0], &samples[1].m, &got, &e), 0);
 	assert_int_equal(wire_receive(pair[1], WIRE_TO_CHILD, packet, &out, &got, &e), 0);
 	assert_true(got);
@@ -273,6 +297,7 @@ a_packet_longer_than_any_message_is_not_cut_to_one(void **state)
 	assert_int_equal(e.class, ERR_NETWORK);
 	(void)close(pair[1]);
 	buf_free(&b);
+	buf_free(&longest);
 }
 
 int
