@@ -96,8 +96,7 @@ MUTANTS = [
            "test_confirm", "linked_tree_that_never_confirms_is_overdue_after_its_boots"),
 
     Mutant("a damaged state is a fresh one", STATE,
-           "if (file_exists(path) && state_read(path, s, e) < 0)",
-           "if (file_exists(path) && state_read(path, s, e) < 0 && 0)",
+           "if (state_read(copy, out, &why) < 0)", "if (state_read(copy, out, &why) < 0 && 0)",
            "test_state", "every_prefix_is_refused"),
     Mutant("an update may be under way without its release", STATE,
            "if (out->phase != PHASE_NONE && !out->release.known)", "if (0)",
