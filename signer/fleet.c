@@ -372,9 +372,8 @@ fleet_each_box(struct fleet *f, int (*each)(void *arg, const struct fleet_member
 		query_begin(sql, &q, e,
 			"SELECT box.name, coalesce(known.compatible, box.compatible), "
 			"coalesce(known.tags, box.tags), known.version, known.running, "
-			"known.linked, revoked_s, known.heard_s, known.plan FROM box LEFT JOIN "
-			"known "
-			"ON known.box = box.id ORDER BY box.id",
+			"known.linked, revoked_s, known.heard_s, known.plan, box.id FROM box LEFT "
+			"JOIN known ON known.box = box.id ORDER BY box.id",
 			"") < 0)
 		return -1;
 	while (rc == 0 && (rc = query_next(q, &row, e)) == 0 && row) {
@@ -394,6 +393,7 @@ fleet_each_box(struct fleet *f, int (*each)(void *arg, const struct fleet_member
 			.linked = query_text(q, 5),
 			.revoked = query_int(q, 6) != 0,
 			.heard_s = query_int(q, 7),
+			.row = query_int(q, 9),
 			.plan = query_text(q, 8)};
 		rc = each(arg, &m, e);
 	}

@@ -86,6 +86,7 @@ struct fleet_member {
 		*running; /* SHA-256 of the manifest of what runs, in hexadecimal; "" not known */
 	const char
 		*linked;  /* likewise, of the folders that a link switches; "" where it has none */
+	int64_t row;	  /* in table box; 0 where the box is of no fleet */
 	const char *plan; /* the path of the plan that it follows, or "" */
 	int64_t heard_s;  /* 0: never */
 	bool revoked;

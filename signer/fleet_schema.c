@@ -82,6 +82,7 @@ static const char reports_and_rollouts[] =
 	" state TEXT NOT NULL,"
 	" outcome TEXT NOT NULL,"
 	" class TEXT NOT NULL,"
+	" outcome_seq INTEGER NOT NULL,"
 	" version TEXT NOT NULL,"
 	" running TEXT NOT NULL,"
 	" linked TEXT NOT NULL,"
@@ -97,7 +98,6 @@ static const char reports_and_rollouts[] =
 	" kept INTEGER NOT NULL"
 	") STRICT;"
 	"CREATE INDEX known_full ON known(kept) WHERE kept > 96;"
-	"CREATE INDEX known_heard ON known(heard_s);"
 
 	"CREATE TABLE stop_taken ("
 	" stop TEXT NOT NULL,"

@@ -105,21 +105,40 @@ wave_find(const struct plan *p, const char *box, uint32_t named, size_t *wave)
 	return false;
 }
 
+/* named is as for wave_find(). */
+static enum membership
+box_fits(const struct plan *p, const struct box_facts *box, uint32_t *named)
+{
+	if (names_find(&p->boxes, box->id, named) && *named == PLAN_EXCLUDED)
+		return MEMBER_EXCLUDED;
+	if (!json_has_text(p->compatible, box->compatible))
+		return MEMBER_NOT_COMPATIBLE;
+	return match_satisfied(p, box->tags) ? MEMBER_OF_WAVE : MEMBER_NOT_MATCHED;
+}
+
 enum membership
 plan_membership(const struct plan *p, const struct box_facts *box, size_t *wave)
 {
 	uint32_t named = UINT32_MAX;
+	enum membership fits = box_fits(p, box, &named);
 
-	if (names_find(&p->boxes, box->id, &named) && named == PLAN_EXCLUDED)
-		return MEMBER_EXCLUDED;
-	if (!json_has_text(p->compatible, box->compatible))
-		return MEMBER_NOT_COMPATIBLE;
-	if (!match_satisfied(p, box->tags))
-		return MEMBER_NOT_MATCHED;
+	if (fits != MEMBER_OF_WAVE)
+		return fits;
 	if (!from_satisfied(p, box->version))
 		return MEMBER_NOT_FROM;
 	if (!recall_satisfied(p, box))
 		return MEMBER_NOT_RECALLED;
+	return wave_find(p, box->id, named, wave) ? MEMBER_OF_WAVE : MEMBER_NO_WAVE;
+}
+
+enum membership
+plan_membership_begun(const struct plan *p, const struct box_facts *box, size_t *wave)
+{
+	uint32_t named = UINT32_MAX;
+	enum membership fits = box_fits(p, box, &named);
+
+	if (fits != MEMBER_OF_WAVE)
+		return fits;
 	return wave_find(p, box->id, named, wave) ? MEMBER_OF_WAVE : MEMBER_NO_WAVE;
 }
 

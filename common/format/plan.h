@@ -124,6 +124,11 @@ enum membership {
  * MEMBER_OF_WAVE. */
 enum membership plan_membership(const struct plan *p, const struct box_facts *box, size_t *wave);
 
+/* The same whatever runs, and `from` and recall say of it: for a box that has begun, and may run
+ * the release by now. */
+enum membership plan_membership_begun(
+	const struct plan *p, const struct box_facts *box, size_t *wave);
+
 /* bucket_of() with "sluice-bucket-v1" and 10000. */
 uint32_t plan_bucket(const char *rollout, const char *box);
 

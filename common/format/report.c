@@ -41,6 +41,39 @@ outcome_name(enum outcome o)
 	return (size_t)o < OUTCOMES ? outcome_names[o] : "unknown";
 }
 
+/* The place of a text among names, or count. */
+static size_t
+word_find(const char *const *names, size_t count, const char *text)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		if (strcmp(names[i], text) == 0)
+			break;
+	}
+	return i;
+}
+
+bool
+box_state_of(const char *name, enum box_state *out)
+{
+	size_t i = word_find(state_names, BOX_STATES, name);
+
+	if (i < BOX_STATES)
+		*out = (enum box_state)i;
+	return i < BOX_STATES;
+}
+
+bool
+outcome_of(const char *name, enum outcome *out)
+{
+	size_t i = word_find(outcome_names, OUTCOMES, name);
+
+	if (i < OUTCOMES)
+		*out = (enum outcome)i;
+	return i < OUTCOMES;
+}
+
 void
 report_free(struct report *r)
 {
@@ -67,28 +100,49 @@ quote_build(const char *text, size_t size, bool lines)
 	return json_string(clean);
 }
 
+/* What older agents do not say is said only where there is something to it. */
+static int
+newer_build(const struct report *r, json_t *j)
+{
+	json_t *stops;
+
+	if (r->plan[0] && json_object_set_new(j, "plan", json_string(r->plan)) < 0)
+		return -1;
+	if (r->linked_sha256[0] &&
+		json_object_set_new(j, "linked_sha256", json_string(r->linked_sha256)) < 0)
+		return -1;
+	if (r->stop_count == 0)
+		return 0;
+	stops = json_array();
+	for (size_t i = 0; i < r->stop_count; i++)
+		(void)json_array_append_new(stops, json_string(r->stops[i]));
+	return json_array_size(stops) == r->stop_count ? json_object_set_new(j, "stops", stops)
+						       : -1;
+}
+
 int
 report_build(const struct report *r, json_t **out, struct err *e)
 {
 	char at[CLOCK_TEXT_MAX];
 	json_t *tags = r->tags ? json_incref(r->tags) : json_object();
-	json_t *j = json_pack("{s:i, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:I, s:s, s:s, "
-			      "s:s, s:s, s:I, s:o, s:s, s:s, s:s, s:o, s:o}",
-		"format", 1, "box", r->box, "seq", (json_int_t)r->seq, "at",
-		clock_format(r->at_s, at), "boot_id", r->boot_id, "state", box_state_name(r->state),
-		"outcome", outcome_name(r->outcome), "rollout", r->rollout, "plan_version",
-		(json_int_t)r->plan_version, "wave", r->wave, "attempt", (json_int_t)r->attempt,
-		"bundle", r->bundle, "version", r->version, "bundle_sha256", r->bundle_sha256,
-		"running_sha256", r->running_sha256, "rollback_floor",
-		(json_int_t)r->rollback_floor, "tags", tags, "compatible", r->compatible, "source",
-		r->source, "class", r->class_, "detail",
-		quote_build(r->detail, sizeof(r->detail), false), "log",
-		quote_build(r->log, sizeof(r->log), true));
+	AUTO_JSON json_t *j =
+		json_pack("{s:i, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:I, s:s, s:s, "
+			  "s:s, s:s, s:I, s:o, s:s, s:s, s:s, s:o, s:o}",
+			"format", 1, "box", r->box, "seq", (json_int_t)r->seq, "at",
+			clock_format(r->at_s, at), "boot_id", r->boot_id, "state",
+			box_state_name(r->state), "outcome", outcome_name(r->outcome), "rollout",
+			r->rollout, "plan_version", (json_int_t)r->plan_version, "wave", r->wave,
+			"attempt", (json_int_t)r->attempt, "bundle", r->bundle, "version",
+			r->version, "bundle_sha256", r->bundle_sha256, "running_sha256",
+			r->running_sha256, "rollback_floor", (json_int_t)r->rollback_floor, "tags",
+			tags, "compatible", r->compatible, "source", r->source, "class", r->class_,
+			"detail", quote_build(r->detail, sizeof(r->detail), false), "log",
+			quote_build(r->log, sizeof(r->log), true));
 
-	if (!j)
+	if (!j || newer_build(r, j) < 0)
 		return err_set(e, ERR_MALFORMED, "report %llu: a text in it is not UTF-8",
 			(unsigned long long)r->seq);
-	*out = j;
+	*out = TAKE_PTR(j);
 	return 0;
 }
 
@@ -98,16 +152,15 @@ word_get(const json_t *body, const char *key, const char *const *names, size_t c
 	struct err *e)
 {
 	const char *text;
+	size_t i;
 
 	if (json_get_string(body, key, NAME_BYTES_MAX, &text, e) < 0)
 		return -1;
-	for (size_t i = 0; i < count; i++) {
-		if (strcmp(names[i], text) == 0) {
-			*out = i;
-			return 0;
-		}
-	}
-	return err_set(e, ERR_MALFORMED, "'%s' is none of the words known for it", key);
+	i = word_find(names, count, text);
+	if (i == count)
+		return err_set(e, ERR_MALFORMED, "'%s' is none of the words known for it", key);
+	*out = i;
+	return 0;
 }
 
 /* A plain name, or "" where the report is about none. */
@@ -188,16 +241,49 @@ result_parse(const json_t *body, struct report *r, struct err *e)
 }
 
 static int
+stops_parse(const json_t *body, struct report *r, struct err *e)
+{
+	json_t *stops;
+
+	if (!json_object_get(body, "stops"))
+		return 0;
+	if (json_get_array(body, "stops", STOPS_MAX, &stops, e) < 0)
+		return -1;
+	for (size_t i = 0; i < json_array_size(stops); i++) {
+		const char *id = json_string_value(json_array_get(stops, i));
+
+		if (!id || !stop_id_valid(id))
+			return err_set(e, ERR_MALFORMED, "'stops' is an array of stops' ids");
+		memcpy(r->stops[i], id, STOP_ID_SIZE);
+	}
+	r->stop_count = json_array_size(stops);
+	return 0;
+}
+
+/* What older agents do not say. */
+static int
+newer_parse(const json_t *body, struct report *r, struct err *e)
+{
+	if (json_object_get(body, "plan") &&
+		field_path(body, "plan", "rollouts", ".json", r->plan, e) < 0)
+		return -1;
+	if (json_object_get(body, "linked_sha256") &&
+		sha256_or_empty(body, "linked_sha256", r->linked_sha256, e) < 0)
+		return -1;
+	return stops_parse(body, r, e);
+}
+
+static int
 whole_parse(const json_t *body, struct report *r, json_t **tags, struct err *e)
 {
 	static const char *const known[] = {"format", "box", "seq", "at", "boot_id", "state",
 		"outcome", "rollout", "plan_version", "wave", "attempt", "bundle", "version",
 		"bundle_sha256", "running_sha256", "rollback_floor", "tags", "compatible", "source",
-		"class", "detail", "log", NULL};
+		"class", "detail", "log", "plan", "linked_sha256", "stops", NULL};
 
 	if (field_format(body, e) < 0 || json_only(body, known, e) < 0 ||
 		who_parse(body, r, e) < 0 || update_parse(body, r, e) < 0 ||
-		result_parse(body, r, e) < 0)
+		result_parse(body, r, e) < 0 || newer_parse(body, r, e) < 0)
 		return -1;
 	return field_tags(body, "tags", tags, e);
 }

@@ -4,10 +4,14 @@
  *    "outcome":"ok", "rollout":"gateway-2.4.0", "plan_version":3, "wave":"canary", "attempt":1,
  *    "bundle":"gateway-2.4.0.ota", "version":"2.4.0", "bundle_sha256":"...",
  * "running_sha256":"...", "rollback_floor":4, "tags":{...}, "compatible":"...", "source":"network",
- *    "class":"none", "detail":"...", "log":"..."} */
+ *    "class":"none", "detail":"...", "log":"...",
+ *    "plan":"rollouts/stable.json", "linked_sha256":"...", "stops":["32 hex digits"]}
+ *
+ * The last three are left out where there is nothing to say, as older agents do. */
 #ifndef SLUICE_FORMAT_REPORT_H
 #define SLUICE_FORMAT_REPORT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/base/cleanup.h"
@@ -15,6 +19,7 @@
 #include "common/base/json.h"
 #include "common/crypto/digest.h"
 #include "common/crypto/envelope.h"
+#include "common/format/gate.h"
 #include "common/limits.h"
 
 /* Where a box is in its life. */
@@ -23,8 +28,8 @@ enum box_state {
 	BOX_STARTING,	 /* an update begins */
 	BOX_INSTALLED,	 /* written, read back, activated; not rebooted yet */
 	BOX_UNCONFIRMED, /* booted into the new system, not confirmed */
-	BOX_CONFIRMED,
-	BOX_HELD, /* would update, but a gate, stop or hook says no */
+	BOX_CONFIRMED,	 /* what it was to run runs, whatever a gate says by now */
+	BOX_HELD,	 /* would update, but a gate, stop or hook says no */
 	BOX_STATES
 };
 
@@ -63,6 +68,12 @@ struct report {
 	char class_[16]; /* err_class_name, "none" where nothing failed */
 	char detail[REPORT_DETAIL_MAX + 1];
 	char log[REPORT_LOG_MAX + 1]; /* the tail of the log where something failed */
+	char plan[TUF_PATH_MAX + 1];  /* the path of the plan that the box follows, or "" */
+	/* Of the manifest of what the folders hold that a link switches, or "". On a box whose
+	 * slots the bootloader switches, running_sha256 and version are of those. */
+	char linked_sha256[DIGEST_HEX_SIZE];
+	size_t stop_count;
+	char stops[STOPS_MAX][STOP_ID_SIZE]; /* that the box has taken, and no resume lifted */
 };
 
 void report_free(struct report *r);
@@ -74,5 +85,9 @@ int report_parse(const struct verified *v, struct report *out, struct err *e);
 
 const char *box_state_name(enum box_state s);
 const char *outcome_name(enum outcome o);
+
+/* The same back; false, and *out as it was, for other texts. */
+bool box_state_of(const char *name, enum box_state *out);
+bool outcome_of(const char *name, enum outcome *out);
 
 #endif

@@ -1,0 +1,369 @@
+#include "signer/ingest.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/file.h"
+#include "common/base/num.h"
+#include "signer/aside.h"
+#include "signer/hearing.h"
+#include "signer/letter.h"
+#include "signer/opener.h"
+#include "signer/record.h"
+#include "signer/sql.h"
+
+enum { PRUNED_A_BATCH = 1000, WRITING_MAX_S = 3600 };
+
+enum fate {
+	FATE_STAYS, /* it could not be read, or is gone */
+	FATE_GOES,  /* it is in fleet.db */
+	FATE_ASIDE,
+};
+
+struct ingest {
+	struct sql *sql;
+	struct hearing *hearing;
+	unsigned threads;
+	int lock, spool;
+	DIR *dir; /* the round that goes on, or NULL */
+	size_t count;
+	struct letter letters[INGEST_BATCH_MAX];
+	char *report_keys[INGEST_BATCH_MAX]; /* NULL: of no box that may report; owned */
+	int64_t boxes[INGEST_BATCH_MAX];     /* rows in table box; 0: none */
+	enum fate fates[INGEST_BATCH_MAX];
+	struct ingest_stats stats; /* of this batch */
+	int64_t now_s;
+};
+
+static void
+keys_forget(struct ingest *i)
+{
+	for (size_t n = 0; n < i->count; n++) {
+		free(i->report_keys[n]);
+		i->report_keys[n] = NULL;
+	}
+	i->count = 0;
+}
+
+void
+ingest_close(struct ingest **i)
+{
+	if (!*i)
+		return;
+	keys_forget(*i);
+	hearing_free(&(*i)->hearing);
+	cleanup_dir(&(*i)->dir);
+	cleanup_fd(&(*i)->spool);
+	cleanup_fd(&(*i)->lock);
+	free(*i);
+	*i = NULL;
+}
+
+static int
+spool_open(const struct workspace *w, int *out, struct err *e)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	if (workspace_path(w, "spool/" ASIDE_DIR, path, e) < 0 || dir_make(path, 0770, e) < 0 ||
+		workspace_path(w, "spool", path, e) < 0)
+		return -1;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(e, errno, "opening %s", path);
+	*out = fd;
+	return 0;
+}
+
+static unsigned
+processors(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n > 0 ? (unsigned)num_min((uint64_t)n, INGEST_THREADS_MAX) : 1;
+}
+
+int
+ingest_open(const struct workspace *w, struct fleet *f, unsigned threads, struct ingest **out,
+	struct err *e)
+{
+	AUTO_INGEST struct ingest *i = calloc(1, sizeof(*i));
+
+	if (!i)
+		return err_sys(e, ENOMEM, "reading reports");
+	i->lock = i->spool = -1;
+	i->threads = threads ? threads : processors();
+	/* The cache holds the inner pages of a million boxes. */
+	if (workspace_lock(
+		    w, "spool.lock", "another process that reads the spool", 0, &i->lock, e) < 0 ||
+		fleet_sql(f, &i->sql, e) < 0 || spool_open(w, &i->spool, e) < 0 ||
+		sql_run(i->sql, "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 8000", e) <
+			0 ||
+		hearing_new(i->sql, &i->hearing, e) < 0)
+		return -1;
+	*out = TAKE_PTR(i);
+	return 0;
+}
+
+static int
+round_begin(struct ingest *i, struct err *e)
+{
+	AUTO_CLOSE int fd = openat(i->spool, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(e, errno, "opening the spool");
+	i->dir = fdopendir(fd);
+	if (!i->dir)
+		return err_sys(e, errno, "opening the spool");
+	(void)take_fd(&fd);
+	return 0;
+}
+
+/* nginx copies a report under another name first where its temporary files are on another file
+ * system. What has another name for long is nobody's. */
+static bool
+is_being_written(const struct ingest *i, const struct letter *l)
+{
+	return !l->box[0] && i->now_s - l->came_s < WRITING_MAX_S;
+}
+
+static void
+letter_add(struct ingest *i, const char *file)
+{
+	struct letter *l = &i->letters[i->count];
+	struct err gone;
+
+	if (!letter_address(file, l)) {
+		*l = (struct letter){0};
+		(void)snprintf(l->file, sizeof(l->file), "%s", file);
+	}
+	if (letter_look(i->spool, l, &gone) < 0 || is_being_written(i, l))
+		return;
+	if (l->came_s > i->now_s)
+		l->came_s = i->now_s;
+	i->count++;
+}
+
+/* In slices: a spool may have a million entries. */
+static int
+slice_read(struct ingest *i, bool *more, struct err *e)
+{
+	const struct dirent *entry;
+
+	if (!i->dir && round_begin(i, e) < 0)
+		return -1;
+	while (i->count < INGEST_BATCH_MAX) {
+		errno = 0;
+		entry = readdir(i->dir);
+		if (!entry)
+			break;
+		if (entry->d_name[0] != '.' && strcmp(entry->d_name, ASIDE_DIR) != 0)
+			letter_add(i, entry->d_name);
+	}
+	if (i->count < INGEST_BATCH_MAX && errno != 0)
+		return err_sys(e, errno, "reading the spool");
+	*more = i->count == INGEST_BATCH_MAX;
+	if (!*more) {
+		cleanup_dir(&i->dir);
+		i->dir = NULL;
+	}
+	return 0;
+}
+
+static int
+letter_order(const void *a, const void *b)
+{
+	const struct letter *x = a, *y = b;
+	int by_box = strcmp(x->box, y->box);
+
+	return by_box ? by_box : (x->seq > y->seq) - (x->seq < y->seq);
+}
+
+/* Which key the fleet has of the box that a letter is from. */
+static int
+sender_find(struct ingest *i, size_t n, struct err *e)
+{
+	AUTO_QUERY struct query *q = NULL;
+	bool row = false;
+
+	i->boxes[n] = 0;
+	i->fates[n] = FATE_STAYS;
+	if (!i->letters[n].box[0])
+		return 0;
+	if (query_begin(i->sql, &q, e,
+		    "SELECT id, report_key FROM box WHERE name = ?1 AND revoked_s = 0", "s",
+		    i->letters[n].box) < 0 ||
+		query_next(q, &row, e) < 0)
+		return -1;
+	if (!row)
+		return 0;
+	i->report_keys[n] = strdup(query_text(q, 1));
+	if (!i->report_keys[n])
+		return err_sys(e, ENOMEM, "reading reports");
+	i->boxes[n] = query_int(q, 0);
+	return 0;
+}
+
+static int
+put_aside(struct ingest *i, size_t n, const char *reason, struct err *e)
+{
+	bool fresh;
+
+	if (aside_note(i->sql, &i->letters[n], i->now_s, reason, &fresh, e) < 0)
+		return -1;
+	i->fates[n] = FATE_ASIDE;
+	i->stats.aside += fresh;
+	return 0;
+}
+
+static int
+put_down(struct ingest *i, size_t n, const struct report *r, struct err *e)
+{
+	const struct letter *l = &i->letters[n];
+	enum recorded recorded;
+
+	if (record_add(i->sql, i->boxes[n], r, l->came_s, &recorded, e) < 0)
+		return -1;
+	i->fates[n] = FATE_GOES;
+	if (recorded == RECORD_NEW) {
+		i->stats.taken++;
+		return hearing_take(i->hearing, i->boxes[n], r, l->came_s, e);
+	}
+	i->stats.duplicates++;
+	i->stats.clashes += recorded == RECORD_CLASH;
+	return 0;
+}
+
+static int
+letter_take(void *arg, size_t n, const struct report *r, const struct err *why, struct err *e)
+{
+	struct ingest *i = arg;
+
+	if (r)
+		return put_down(i, n, r, e);
+	if (!i->letters[n].box[0])
+		return put_aside(i, n, "its name is none of a report", e);
+	if (!i->report_keys[n])
+		return put_aside(i, n, "the fleet has no such box, or has revoked it", e);
+	if (why->class != ERR_SYSTEM)
+		return put_aside(i, n, why->text, e);
+	if (why->errnum == ENOENT)
+		return 0;
+	if (i->stats.unread++ == 0)
+		(void)snprintf(i->stats.why, sizeof(i->stats.why), "%s", why->text);
+	return 0;
+}
+
+static int
+counter_add(struct ingest *i, const char *name, uint64_t n, struct err *e)
+{
+	return n == 0 ? 0
+		      : sql_do(i->sql, e, "UPDATE counter SET value = value + ?2 WHERE name = ?1",
+				"si", name, (int64_t)n);
+}
+
+static int
+counters_add(struct ingest *i, struct err *e)
+{
+	if (counter_add(i, "reports", i->stats.taken, e) < 0 ||
+		counter_add(i, "duplicates", i->stats.duplicates, e) < 0 ||
+		counter_add(i, "clashes", i->stats.clashes, e) < 0)
+		return -1;
+	return counter_add(i, "aside", i->stats.aside, e);
+}
+
+/* All that changes in fleet.db. */
+static int
+batch_write(struct ingest *i, bool round_ends, struct err *e)
+{
+	struct opener o = {.spool = i->spool,
+		.threads = i->threads,
+		.letters = i->letters,
+		.report_keys = i->report_keys,
+		.count = i->count,
+		.take = letter_take,
+		.arg = i};
+
+	for (size_t n = 0; n < i->count; n++) {
+		if (sender_find(i, n, e) < 0)
+			return -1;
+	}
+	if (hearing_begin(i->hearing, e) < 0 || opener_run(&o, e) < 0 ||
+		hearing_end(i->hearing, e) < 0 || counters_add(i, e) < 0)
+		return -1;
+	if (i->stats.aside > 0 && aside_prune(i->spool, i->sql, e) < 0)
+		return -1;
+	/* Not before: within a round a box's reports come in no order, and of one that is older
+	 * than what was deleted nobody could say whether it is new. */
+	return round_ends ? record_prune(i->sql, PRUNED_A_BATCH, e) : 0;
+}
+
+/* All that changes in the spool, once the rest lasts. */
+static int
+batch_clear(struct ingest *i, struct err *e)
+{
+	for (size_t n = 0; n < i->count; n++) {
+		const char *file = i->letters[n].file;
+
+		if (i->fates[n] == FATE_GOES && unlinkat(i->spool, file, 0) < 0 && errno != ENOENT)
+			return err_sys(e, errno, "deleting spool/%s", file);
+		if (i->fates[n] == FATE_ASIDE && aside_move(i->spool, file, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+batch_take(struct ingest *i, bool round_ends, struct err *e)
+{
+	/* Neighbours in the tables one after the other, and each box's reports in their order. */
+	qsort(i->letters, i->count, sizeof(i->letters[0]), letter_order);
+	if (sql_begin(i->sql, e) < 0 || sql_end(i->sql, batch_write(i, round_ends, e), e) < 0)
+		return -1;
+	return batch_clear(i, e);
+}
+
+int
+ingest_batch(struct ingest *i, int64_t now_s, struct ingest_stats *out, bool *more, struct err *e)
+{
+	bool goes_on = false;
+	int rc;
+
+	i->now_s = now_s;
+	i->stats = (struct ingest_stats){0};
+	if (slice_read(i, &goes_on, e) < 0)
+		return -1;
+	rc = i->count > 0 ? batch_take(i, !goes_on, e) : 0;
+	keys_forget(i);
+	if (rc < 0)
+		return -1;
+	*out = i->stats;
+	*more = goes_on;
+	return 0;
+}
+
+int
+ingest_each_aside(struct fleet *f,
+	int (*each)(void *arg, const char *file, int64_t at_s, const char *reason, struct err *e),
+	void *arg, struct err *e)
+{
+	AUTO_QUERY struct query *q = NULL;
+	struct sql *s = NULL;
+	bool row = false;
+	int rc;
+
+	if (fleet_sql(f, &s, e) < 0)
+		return -1;
+	rc = query_begin(s, &q, e,
+		"SELECT file, at_s, reason FROM aside ORDER BY at_s DESC, rowid DESC", "");
+	while (rc == 0 && (rc = query_next(q, &row, e)) == 0 && row)
+		rc = each(arg, query_text(q, 0), query_int(q, 1), query_text(q, 2), e);
+	return rc;
+}

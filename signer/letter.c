@@ -1,0 +1,96 @@
+#include "signer/letter.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/base/file.h"
+#include "common/base/num.h"
+#include "common/crypto/envelope.h"
+#include "common/crypto/pubkey.h"
+#include "common/format/field.h"
+
+bool
+letter_address(const char *file, struct letter *out)
+{
+	const char *at = strchr(file, '@'), *dot = at ? strchr(at, '.') : NULL;
+	struct letter l = {0};
+	char digits[24];
+
+	if (!dot || strcmp(dot, ".json") != 0 || (size_t)(at - file) > NAME_BYTES_MAX ||
+		(size_t)(dot - at) > sizeof(digits) || strlen(file) > LETTER_NAME_MAX)
+		return false;
+	(void)snprintf(l.file, sizeof(l.file), "%s", file);
+	memcpy(l.box, file, (size_t)(at - file));
+	memcpy(digits, at + 1, (size_t)(dot - at - 1));
+	digits[dot - at - 1] = 0;
+	if (!name_is_plain(l.box) || num_parse(digits, 1, FIELD_INT_MAX, &l.seq, NULL) < 0)
+		return false;
+	*out = l;
+	return true;
+}
+
+int
+letter_look(int spool, struct letter *l, struct err *e)
+{
+	struct stat st;
+
+	if (fstatat(spool, l->file, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_sys(e, errno, "spool/%s", l->file);
+	l->inode = st.st_ino;
+	/* Not the modification: nginx makes that what the box's Date header says. */
+	l->came_s = st.st_ctime;
+	return 0;
+}
+
+static int
+letter_read(int spool, const struct letter *l, struct buf *out, struct err *e)
+{
+	AUTO_CLOSE int fd =
+		openat(spool, l->file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW);
+	struct stat st;
+
+	if (fd < 0 && errno == ELOOP)
+		return err_set(e, ERR_REFUSED, "it is a link");
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(e, errno, "spool/%s", l->file);
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, ERR_REFUSED, "it is not a regular file");
+	return file_read_fd(fd, l->file, out, e);
+}
+
+static int
+letter_verify(struct span bytes, const struct letter *l, const char *report_key,
+	struct verified *out, struct err *e)
+{
+	AUTO_JSON json_t *key = NULL, *keys = json_object(), *ids = json_array();
+	char id[DIGEST_HEX_SIZE];
+
+	if (json_parse(span_str(report_key), "fleet.db", &key, e) < 0 || pubkey_id(key, id, e) < 0)
+		return err_own(e);
+	if (json_object_set(keys, id, key) < 0 || json_array_append_new(ids, json_string(id)) < 0)
+		return err_sys(e, ENOMEM, "reading reports");
+	return envelope_verify(bytes, l->file, &(struct role_keys){keys, ids, 1}, out, e);
+}
+
+int
+letter_open(int spool, const struct letter *l, const char *report_key, struct report *out,
+	struct err *e)
+{
+	AUTO_BUF struct buf bytes = BUF_INIT(REPORT_BYTES_MAX);
+	AUTO_VERIFIED struct verified v = {0};
+	AUTO_REPORT struct report r = {0};
+
+	if (letter_read(spool, l, &bytes, e) < 0 ||
+		letter_verify(buf_span(&bytes), l, report_key, &v, e) < 0 ||
+		report_parse(&v, &r, e) < 0)
+		return -1;
+	if (strcmp(r.box, l->box) != 0 || r.seq != l->seq)
+		return err_set(e, ERR_UNTRUSTED, "it is report %llu of %s",
+			(unsigned long long)r.seq, r.box);
+	*out = r;
+	r.tags = NULL;
+	return 0;
+}

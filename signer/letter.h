@@ -1,0 +1,35 @@
+/* A file of the spool, BOX@SEQ.json: who may have put it there, and what is in it. */
+#ifndef SLUICE_SIGNER_LETTER_H
+#define SLUICE_SIGNER_LETTER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/err.h"
+#include "common/format/report.h"
+#include "common/limits.h"
+
+enum { LETTER_NAME_MAX = 255 }; /* of a file, on every file system that we know */
+
+struct letter {
+	char file[LETTER_NAME_MAX + 1];
+	char box[NAME_BYTES_MAX + 1]; /* "" where the name is none of a report */
+	uint64_t seq;
+	uint64_t inode;
+	int64_t came_s; /* when it was put there */
+};
+
+/* Takes the name apart; no file is looked at. False for a name that is no report's. */
+bool letter_address(const char *file, struct letter *out);
+
+/* What it is of: inode and time. ERR_SYSTEM. */
+int letter_look(int spool, struct letter *l, struct err *e);
+
+/* Opens it in the folder spool (a link is not followed, a pipe not waited for), and takes what it
+ * says: the report of that box, under that number, signed with report_key (a KEY object as text).
+ * ERR_SYSTEM where it cannot be read; ERR_REFUSED where it is no file, ERR_LIMIT, ERR_MALFORMED or
+ * ERR_UNTRUSTED for what is no such report. Any thread may. */
+int letter_open(int spool, const struct letter *l, const char *report_key, struct report *out,
+	struct err *e);
+
+#endif

@@ -1,0 +1,220 @@
+#include "signer/record.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/buf.h"
+#include "common/base/num.h"
+#include "signer/ledger.h"
+
+enum { TAGS_TEXT_MAX = 16 * 1024, STOPS_TEXT_MAX = STOPS_MAX * STOP_ID_SIZE };
+_Static_assert(LEDGER_KEPT + RECORD_SLACK == 96, "index known_full has another number");
+
+/* What is known of a box beside what its newest report says. */
+struct known {
+	int64_t seq, outcome_seq, began_seq, failed_from, failed_seq, pruned_seq, kept;
+	char outcome[16], class_[16], stops[STOPS_TEXT_MAX + 1];
+};
+
+static int
+known_read(struct sql *s, int64_t box, struct known *out, struct err *e)
+{
+	AUTO_QUERY struct query *q = NULL;
+	bool row = false;
+
+	if (query_begin(s, &q, e,
+		    "SELECT seq, outcome_seq, began_seq, failed_from, failed_seq, pruned_seq, "
+		    "kept, "
+		    "outcome, class, stops FROM known WHERE box = ?1",
+		    "i", box) < 0 ||
+		query_next(q, &row, e) < 0)
+		return -1;
+	*out = (struct known){.outcome = "none", .class_ = "none"};
+	if (!row)
+		return 0;
+	out->seq = query_int(q, 0);
+	out->outcome_seq = query_int(q, 1);
+	out->began_seq = query_int(q, 2);
+	out->failed_from = query_int(q, 3);
+	out->failed_seq = query_int(q, 4);
+	out->pruned_seq = query_int(q, 5);
+	out->kept = query_int(q, 6);
+	(void)snprintf(out->outcome, sizeof(out->outcome), "%s", query_text(q, 7));
+	(void)snprintf(out->class_, sizeof(out->class_), "%s", query_text(q, 8));
+	(void)snprintf(out->stops, sizeof(out->stops), "%s", query_text(q, 9));
+	return 0;
+}
+
+static int
+report_write(struct sql *s, int64_t box, const struct report *r, int64_t heard_s, struct err *e)
+{
+	return sql_do(s, e,
+		"INSERT INTO report VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, "
+		"?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22) ON CONFLICT DO NOTHING",
+		"iiiisssssisisssssissss", box, (int64_t)r->seq, r->at_s, heard_s,
+		box_state_name(r->state), outcome_name(r->outcome), r->boot_id, r->plan, r->rollout,
+		(int64_t)r->plan_version, r->wave, (int64_t)r->attempt, r->bundle, r->version,
+		r->bundle_sha256, r->running_sha256, r->linked_sha256, (int64_t)r->rollback_floor,
+		r->source, r->class_, r->detail, r->log);
+}
+
+/* The row that has this report's number: is it this report? */
+static int
+report_compare(
+	struct sql *s, int64_t box, const struct report *r, enum recorded *out, struct err *e)
+{
+	int64_t same = 0;
+
+	if (sql_get(s, NULL, &same, e,
+		    "SELECT at_s = ?3 AND boot_id = ?4 AND state = ?5 AND outcome = ?6 AND detail "
+		    "= "
+		    "?7 FROM report WHERE box = ?1 AND seq = ?2",
+		    "iiissss", box, (int64_t)r->seq, r->at_s, r->boot_id, box_state_name(r->state),
+		    outcome_name(r->outcome), r->detail) < 0)
+		return -1;
+	*out = same ? RECORD_DUPLICATE : RECORD_CLASH;
+	return 0;
+}
+
+static void
+stops_text(const struct report *r, char out[STOPS_TEXT_MAX + 1])
+{
+	size_t len = 0;
+
+	out[0] = 0;
+	for (size_t i = 0; i < r->stop_count; i++)
+		len += (size_t)snprintf(
+			out + len, STOPS_TEXT_MAX + 1 - len, "%s%s", i ? " " : "", r->stops[i]);
+}
+
+/* Who has taken a stop is looked for by the stop. */
+static int
+stops_write(struct sql *s, int64_t box, char *before, const struct report *r, struct err *e)
+{
+	char *rest = before;
+
+	for (char *id; (id = strsep(&rest, " "));) {
+		if (sql_do(s, e, "DELETE FROM stop_taken WHERE stop = ?1 AND box = ?2", "si", id,
+			    box) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < r->stop_count; i++) {
+		if (sql_do(s, e, "INSERT INTO stop_taken VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+			    "si", r->stops[i], box) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* What a report changes, whether or not it is the newest. */
+static void
+known_add(struct known *k, const struct report *r)
+{
+	int64_t seq = (int64_t)r->seq;
+	bool bad = r->outcome == OUTCOME_FAILED || r->outcome == OUTCOME_REVERTED ||
+		   r->outcome == OUTCOME_INCONCLUSIVE;
+
+	k->kept++;
+	if (r->state == BOX_STARTING && seq > k->began_seq)
+		k->began_seq = seq;
+	if (bad && seq > k->failed_seq) {
+		k->failed_seq = seq;
+		k->failed_from = k->began_seq > 0 && k->began_seq < seq ? k->began_seq : seq;
+	}
+	if (r->outcome == OUTCOME_NONE || seq < k->outcome_seq)
+		return;
+	k->outcome_seq = seq;
+	(void)snprintf(k->outcome, sizeof(k->outcome), "%s", outcome_name(r->outcome));
+	(void)snprintf(k->class_, sizeof(k->class_), "%s", r->class_);
+}
+
+static int
+known_replace(struct sql *s, int64_t box, struct known *k, const struct report *r, int64_t heard_s,
+	struct err *e)
+{
+	AUTO_BUF struct buf tags = BUF_INIT(TAGS_TEXT_MAX);
+	char stops[STOPS_TEXT_MAX + 1];
+
+	stops_text(r, stops);
+	if (json_canonical(r->tags, &tags, e) < 0 ||
+		sql_do(s, e,
+			"INSERT OR REPLACE INTO known VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
+			"?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
+			"iiiisssisssissssiiiii", box, (int64_t)r->seq, r->at_s, heard_s,
+			box_state_name(r->state), k->outcome, k->class_, k->outcome_seq, r->version,
+			r->running_sha256, r->linked_sha256, (int64_t)r->rollback_floor,
+			r->compatible, buf_str(&tags), r->plan, stops, k->began_seq, k->failed_from,
+			k->failed_seq, k->pruned_seq, k->kept) < 0)
+		return -1;
+	return strcmp(stops, k->stops) != 0 ? stops_write(s, box, k->stops, r, e) : 0;
+}
+
+/* A report that came after a newer one. */
+static int
+known_amend(struct sql *s, int64_t box, const struct known *k, int64_t heard_s, struct err *e)
+{
+	return sql_do(s, e,
+		"UPDATE known SET heard_s = max(heard_s, ?2), outcome = ?3, class = ?4, "
+		"outcome_seq "
+		"= ?5, began_seq = ?6, failed_from = ?7, failed_seq = ?8, kept = ?9 WHERE box = ?1",
+		"iissiiiii", box, heard_s, k->outcome, k->class_, k->outcome_seq, k->began_seq,
+		k->failed_from, k->failed_seq, k->kept);
+}
+
+int
+record_add(struct sql *s, int64_t box, const struct report *r, int64_t heard_s, enum recorded *out,
+	struct err *e)
+{
+	struct known k;
+
+	if (known_read(s, box, &k, e) < 0 || report_write(s, box, r, heard_s, e) < 0)
+		return -1;
+	if (sql_changes(s) == 0)
+		return report_compare(s, box, r, out, e);
+	if ((int64_t)r->seq <= k.pruned_seq) {
+		*out = RECORD_DUPLICATE;
+		return sql_do(s, e, "DELETE FROM report WHERE box = ?1 AND seq = ?2", "ii", box,
+			(int64_t)r->seq);
+	}
+	known_add(&k, r);
+	*out = RECORD_NEW;
+	return (int64_t)r->seq > k.seq ? known_replace(s, box, &k, r, heard_s, e)
+				       : known_amend(s, box, &k, heard_s, e);
+}
+
+static int
+prune_one(struct sql *s, int64_t box, struct err *e)
+{
+	int64_t newest = 0;
+
+	if (sql_get(s, NULL, &newest, e,
+		    "SELECT seq FROM report WHERE box = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2",
+		    "ii", box, (int64_t)LEDGER_KEPT) < 0 ||
+		sql_do(s, e,
+			"DELETE FROM report WHERE box = ?1 AND seq <= ?2 AND NOT EXISTS (SELECT 1 "
+			"FROM known WHERE known.box = ?1 AND report.seq BETWEEN failed_from AND "
+			"failed_seq)",
+			"ii", box, newest) < 0)
+		return -1;
+	return sql_do(s, e, "UPDATE known SET pruned_seq = ?2, kept = ?3 WHERE box = ?1", "iii",
+		box, newest, (int64_t)LEDGER_KEPT);
+}
+
+int
+record_prune(struct sql *s, uint64_t boxes_max, struct err *e)
+{
+	int64_t box = 0;
+	bool found = true;
+
+	for (uint64_t i = 0; i < boxes_max; i++) {
+		/* The number is the index's own, so that it is taken. */
+		if (sql_get(s, &found, &box, e, "SELECT box FROM known WHERE kept > 96 LIMIT 1",
+			    "") < 0)
+			return -1;
+		if (!found)
+			return 0;
+		if (prune_one(s, box, e) < 0)
+			return -1;
+	}
+	return 0;
+}
