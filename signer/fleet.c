@@ -322,32 +322,66 @@ fleet_crl_number(struct fleet *f, uint64_t *out, struct err *e)
 	return 0;
 }
 
-/* The tags of one box after the other: most fleets have few kinds. */
+/* Tags that were read, each under its text: most fleets have few kinds. */
+enum { MEMO_SLOTS = 1024, MEMO_TEXT_MAX = 4096 };
+
 struct tags_memo {
-	json_t *tags;
-	char text[256]; /* what they were read from, where it fits */
+	struct {
+		char *text;
+		json_t *tags;
+	} slots[MEMO_SLOTS];
+	json_t *other; /* of the box at hand, where its text is too long to be kept */
 };
 
 static void
-tags_memo_free(struct tags_memo *m)
+tags_memo_free(struct tags_memo **m)
 {
-	json_decref(m->tags);
+	for (size_t i = 0; *m && i < MEMO_SLOTS; i++) {
+		free((*m)->slots[i].text);
+		json_decref((*m)->slots[i].tags);
+	}
+	if (*m)
+		json_decref((*m)->other);
+	free(*m);
 }
 
-static int
-tags_read(struct tags_memo *m, const char *text, struct err *e)
+/* FNV-1a. Who has chosen texts that fall into one slot has made it slow, not wrong. */
+static size_t
+tags_slot(const char *text)
 {
-	json_t *tags = NULL;
+	uint32_t hash = 2166136261U;
 
-	if (m->tags && strcmp(m->text, text) == 0)
+	for (const char *p = text; *p; p++)
+		hash = (hash ^ (uint8_t)*p) * 16777619U;
+	return (hash >> 16 ^ hash) % MEMO_SLOTS;
+}
+
+/* *out is borrowed from the memo, until the next. */
+static int
+tags_read(struct tags_memo *m, const char *text, json_t **out, struct err *e)
+{
+	size_t slot = tags_slot(text);
+	AUTO_JSON json_t *tags = NULL;
+	AUTO_FREE char *copy = NULL;
+
+	*out = m->slots[slot].tags;
+	if (*out && strcmp(m->slots[slot].text, text) == 0)
 		return 0;
 	if (json_parse(span_str(text), "fleet.db", &tags, e) < 0)
 		return -1;
-	json_decref(m->tags);
-	m->tags = tags;
-	m->text[0] = 0;
-	if (strlen(text) < sizeof(m->text))
-		memcpy(m->text, text, strlen(text) + 1);
+	*out = tags;
+	if (strlen(text) > MEMO_TEXT_MAX) {
+		json_decref(m->other);
+		m->other = TAKE_PTR(tags);
+		return 0;
+	}
+	copy = strdup(text);
+	if (!copy)
+		return err_sys(e, ENOMEM, "fleet.db");
+	free(m->slots[slot].text);
+	json_decref(m->slots[slot].tags);
+	m->slots[slot].text = TAKE_PTR(copy);
+	m->slots[slot].tags = TAKE_PTR(tags);
 	return 0;
 }
 
@@ -362,12 +396,14 @@ int
 fleet_each_box(struct fleet *f, int (*each)(void *arg, const struct fleet_member *m, struct err *e),
 	void *arg, struct err *e)
 {
-	CLEANUP(tags_memo_free) struct tags_memo memo = {0};
+	CLEANUP(tags_memo_free) struct tags_memo *memo = calloc(1, sizeof(*memo));
 	AUTO_QUERY struct query *q = NULL;
 	struct sql *sql = NULL;
 	bool row = false;
 	int rc = 0;
 
+	if (!memo)
+		return err_sys(e, ENOMEM, "fleet.db");
 	if (fleet_sql(f, &sql, e) < 0 ||
 		query_begin(sql, &q, e,
 			"SELECT box.name, coalesce(known.compatible, box.compatible), "
@@ -379,13 +415,14 @@ fleet_each_box(struct fleet *f, int (*each)(void *arg, const struct fleet_member
 	while (rc == 0 && (rc = query_next(q, &row, e)) == 0 && row) {
 		struct digest running, linked;
 		struct fleet_member m;
+		json_t *tags = NULL;
 
-		if (tags_read(&memo, query_text(q, 2), e) < 0)
+		if (tags_read(memo, query_text(q, 2), &tags, e) < 0)
 			return -1;
 		m = (struct fleet_member){
 			.facts = {.id = query_text(q, 0),
 				.compatible = query_text(q, 1),
-				.tags = memo.tags,
+				.tags = tags,
 				.version = query_text(q, 3),
 				.running = {digest_known(query_text(q, 4), &running),
 					digest_known(query_text(q, 5), &linked)}},

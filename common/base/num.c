@@ -163,17 +163,29 @@ hex_encode(const uint8_t *data, size_t len, char *out)
 	*out = 0;
 }
 
-static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
+/* A digit's value and one; 0 for what is no digit. */
+static const uint8_t hex_values[256] = {['0'] = 1,
+	['1'] = 2,
+	['2'] = 3,
+	['3'] = 4,
+	['4'] = 5,
+	['5'] = 6,
+	['6'] = 7,
+	['7'] = 8,
+	['8'] = 9,
+	['9'] = 10,
+	['a'] = 11,
+	['b'] = 12,
+	['c'] = 13,
+	['d'] = 14,
+	['e'] = 15,
+	['f'] = 16,
+	['A'] = 11,
+	['B'] = 12,
+	['C'] = 13,
+	['D'] = 14,
+	['E'] = 15,
+	['F'] = 16};
 
 int
 hex_decode(const char *text, uint8_t *out, size_t len, struct err *e)
@@ -182,12 +194,13 @@ hex_decode(const char *text, uint8_t *out, size_t len, struct err *e)
 		return err_set(e, ERR_MALFORMED, "%zu hexadecimal digits expected, %zu found",
 			2 * len, strlen(text));
 	for (size_t i = 0; i < 2 * len; i++) {
-		if (hex_value(text[i]) < 0)
+		if (hex_values[(uint8_t)text[i]] == 0)
 			return err_set(
 				e, ERR_MALFORMED, "'%c' is not a hexadecimal digit", text[i]);
 	}
 	for (size_t i = 0; i < len; i++)
-		out[i] = (uint8_t)(hex_value(text[2 * i]) * 16 + hex_value(text[2 * i + 1]));
+		out[i] = (uint8_t)((hex_values[(uint8_t)text[2 * i]] - 1) << 4 |
+				   (hex_values[(uint8_t)text[2 * i + 1]] - 1));
 	return 0;
 }
 
