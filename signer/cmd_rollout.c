@@ -2,9 +2,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/base/num.h"
+#include "common/base/clock.h"
 #include "signer/binding.h"
 #include "signer/command.h"
+#include "signer/lint.h"
 #include "signer/metadata.h"
 #include "signer/publish.h"
 #include "signer/rollout.h"
@@ -55,6 +56,18 @@ options_read(int argc, char **argv, struct signing *o, const char **file, struct
 	return 0;
 }
 
+static void
+warning_print(void *arg, const char *text)
+{
+	const char *file = arg;
+	size_t at = strlen(file);
+
+	/* FILE:LINE:COLUMN: as compilers have it. */
+	for (int colons = 0; text[at] && colons < 3; at++)
+		colons += text[at] == ':';
+	(void)fprintf(stderr, "%.*s warning:%s\n", (int)at, text, text + at);
+}
+
 /* A bundle that has not been released yet: for looking at a plan only. */
 static int
 rollout_check(int argc, char **argv, struct err *e)
@@ -64,14 +77,24 @@ rollout_check(int argc, char **argv, struct err *e)
 	AUTO_BUF struct buf bytes = BUF_INIT(PLAN_BYTES_MAX), text = BUF_INIT(8 * PLAN_BYTES_MAX);
 	struct signing o = SIGNING_INIT;
 	const char *file;
+	size_t warnings = 0;
 
-	if (options_read(argc, argv, &o, &file, e) < 0 || rollout_load(file, &r, e) < 0 ||
-		rollout_bind(&r, 1, &nothing, &bytes, e) < 0 || json_pretty(r.doc, &text, e) < 0)
+	if (options_read(argc, argv, &o, &file, e) < 0 || rollout_load(file, &r, e) < 0)
+		return -1;
+	if (rollout_bind(&r, 1, &nothing, &bytes, e) < 0)
+		return e->class == ERR_LIMIT ? err_set(e, ERR_LIMIT,
+						       "%s:1:1: this would become a plan of over "
+						       "%d KiB; choose boxes "
+						       "by tags instead of by name",
+						       file, PLAN_BYTES_MAX / 1024)
+					     : -1;
+	if (json_pretty(r.doc, &text, e) < 0 || lint_plan(file, clock_wall_s(), warning_print,
+							(void *)(uintptr_t)file, &warnings, e) < 0)
 		return -1;
 	(void)fputs(buf_str(&text), stdout);
 	(void)fprintf(stderr,
-		"%s is good. Publishing adds its version and the bundle's length and SHA-256.\n",
-		file);
+		"%s is good%s. Publishing adds its version and the bundle's length and SHA-256.\n",
+		file, warnings ? ", but see above" : "");
 	return 0;
 }
 

@@ -66,7 +66,7 @@ reading_share(struct reading *in, const struct yaml_node *n, uint32_t min, uint3
 	if (num_parse_percent(with_sign, out, &why) < 0)
 		return yaml_error(in->y, n, in->e, "%s", why.text);
 	if (*out < min)
-		return yaml_error(in->y, n, in->e, "0%% makes no sense here");
+		return yaml_error(in->y, n, in->e, "0%% makes no sense here; write 1%% or more");
 	return 0;
 }
 
@@ -104,7 +104,7 @@ reading_duration(struct reading *in, json_t *to, const struct yaml_node *map, co
 	if (n && yaml_duration(in->y, n, max_s, &s, in->e) < 0)
 		return -1;
 	if (n && s == 0)
-		return yaml_error(in->y, n, in->e, "a second is the least");
+		return yaml_error(in->y, n, in->e, "a second is the least; write 1s or more");
 	return reading_put(in, to, compiled, json_integer((json_int_t)s));
 }
 

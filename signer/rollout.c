@@ -7,9 +7,6 @@
 #include "common/base/file.h"
 #include "signer/reading.h"
 
-/* A plan in YAML with comments may be longer than what it becomes. */
-#define ROLLOUT_BYTES_MAX (2 * PLAN_BYTES_MAX)
-
 void
 rollout_free(struct rollout *r)
 {

@@ -18,7 +18,8 @@ boxes_read(struct reading *in, const struct yaml_node *n, json_t *wave)
 
 		if (json_object_get(in->named, name))
 			return yaml_error(in->y, yaml_at(n, i), in->e,
-				"%s is named twice; a box is in the first wave that has it", name);
+				"%s is named twice; a box is in one wave, so take one of them out",
+				name);
 		if (reading_put(in, in->named, name, json_true()) < 0)
 			return -1;
 	}
@@ -36,7 +37,7 @@ percent_wave_read(struct reading *in, const struct yaml_node *n, json_t *wave, u
 	if (bp <= *so_far)
 		return yaml_error(in->y, n, in->e,
 			"percent counts from 0 of all boxes, so it has to rise: an earlier wave "
-			"has %g%% already",
+			"has %g%% already; write more than that",
 			*so_far / 100.0);
 	*so_far = bp;
 	return reading_put(in, wave, "percent_bp", json_integer(bp));
@@ -55,7 +56,8 @@ wave_name_read(struct reading *in, const struct yaml_node *n, const json_t *wave
 	json_array_foreach (waves, i, other) {
 		if (strcmp(json_string_value(json_object_get(other, "name")), name) == 0)
 			return yaml_error(in->y, node, in->e,
-				"two waves are named %s; gates open them by name", name);
+				"two waves are named %s; gates open them by name, so rename one",
+				name);
 	}
 	return reading_put(in, wave, "name", json_string(name));
 }

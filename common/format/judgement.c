@@ -65,6 +65,24 @@ wilson_exceeds(uint64_t bad, uint64_t decided, uint32_t share_bp)
 	return bound_exceeds(bad, decided, share_bp * SHARE_OF_BP);
 }
 
+uint64_t
+wilson_sample(uint32_t share_bp)
+{
+	uint64_t low = 0, high = TALLY_MAX;
+
+	if (!wilson_exceeds(high, high, share_bp))
+		return 0;
+	while (high - low > 1) {
+		uint64_t middle = low + (high - low) / 2;
+
+		if (wilson_exceeds(middle, middle, share_bp))
+			high = middle;
+		else
+			low = middle;
+	}
+	return high;
+}
+
 uint32_t
 wilson_lower_ppm(uint64_t bad, uint64_t decided)
 {

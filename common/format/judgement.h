@@ -75,6 +75,10 @@ bool judgement_overdue(const struct plan *p, uint64_t silent_s);
  * fail: the Wilson lower bound of bad / decided exceeds it. Exact. */
 bool wilson_exceeds(uint64_t bad, uint64_t decided, uint32_t share_bp);
 
+/* The fewest boxes that, all of them well, show at that z that more than share_bp are: 266 for 98%.
+ * 0 where no number does: of everything. */
+uint64_t wilson_sample(uint32_t share_bp);
+
 /* That bound itself in millionths, rounded to the nearest: for people. */
 uint32_t wilson_lower_ppm(uint64_t bad, uint64_t decided);
 

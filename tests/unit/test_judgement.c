@@ -335,6 +335,18 @@ judgements_have_names(void **state)
 	assert_string_equal(judgement_name((enum judgement_kind)99), "unknown");
 }
 
+static void
+so_many_good_boxes_show_a_success(void **state)
+{
+	(void)state;
+	assert_int_equal(wilson_sample(9800), 266);
+	assert_int_equal(wilson_sample(9000), 49);
+	assert_int_equal(wilson_sample(9999), 54098);
+	assert_int_equal(wilson_sample(0), 1);
+	assert_int_equal(wilson_sample(10000), 0);
+	assert_true(wilson_exceeds(266, 266, 9800) && !wilson_exceeds(265, 265, 9800));
+}
+
 int
 main(void)
 {
@@ -359,6 +371,7 @@ main(void)
 		cmocka_unit_test(nothing_opens_behind_a_first_wave_that_is_too_large_for_the_host),
 		cmocka_unit_test(silence_is_overdue_past_the_deadline_and_not_at_it),
 		cmocka_unit_test(judgements_have_names),
+		cmocka_unit_test(so_many_good_boxes_show_a_success),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,123 @@
+"""`sluice rollout check`: complaints and warnings, each at its line and column."""
+import json
+import os
+import shutil
+import tempfile
+import unittest
+
+from fleet import Programs, run
+from fleet.process import ROOT
+
+# Nothing to warn of but the canary's size, which nobody can help.
+PLAN = """rollout: gateway-2.4.0
+bundle: gateway-2.4.0.ota
+compatible: [acme-gw3]
+exclude: [gw-000017]
+window: {days: [sat], hours: "02:00-05:00", clock: utc, spread: 1h}
+waves:
+  - {name: canary, boxes: [gw-1, gw-2, gw-3], soak: 4h}
+  - {name: early, percent: 5, soak: 24h}
+  - {name: everyone, percent: 100}
+advance: {success: 98%, sample: 30, coverage: 80%}
+stop: {failures: 5%, at_least: 3, overdue_after: 24h}
+stop_poll: 60s
+deadline: 1h
+"""
+CANARY = "7:27: warning: wave canary has 3 boxes, and it takes 266 without a failure"
+
+
+def place_of(text, at):
+    """LINE:COLUMN of the only place where `at` stands."""
+    before, _ = text.split(at)
+    return f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
+
+
+class Check(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="sluice-e2e-")
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.path = os.path.join(self.folder, "stable.yaml")
+
+    def check_text(self, text, status=0):
+        with open(self.path, "w", encoding="utf-8") as f:
+            f.write(text)
+        return run([Programs().sluice, "rollout", "check", self.path], check=status)
+
+    def warnings(self, text):
+        """Without the canary's."""
+        lines = self.check_text(text).stderr.rstrip("\n").split("\n")
+        self.assertIn("is good, but see above." if len(lines) > 1 else "is good.", lines[-1])
+        for line in lines[:-1]:
+            self.assertRegex(line, rf"^{self.path}:\d+:\d+: warning: ")
+        found = [line.removeprefix(self.path + ":") for line in lines[:-1]]
+        return [w for w in found if not w.startswith(CANARY)]
+
+    def test_a_plan_that_was_thought_about_has_one_warning(self):
+        self.assertEqual(self.warnings(PLAN), [])
+        self.assertIn(CANARY, self.check_text(PLAN).stderr)
+        few = PLAN.replace("98%", "50%").replace("failures: 5%", "failures: 60%")
+        self.assertIn("it takes 6 without", self.check_text(few).stderr)
+        many = PLAN.replace("gw-1, gw-2, gw-3", ", ".join(f"gw-{n}" for n in range(266)))
+        done = self.check_text(many)
+        self.assertNotIn("warning", done.stderr)
+        self.assertIn("is good. ", done.stderr)
+        self.assertEqual(len(json.loads(done.stdout)["waves"][0]["boxes"]), 266)
+
+    def test_what_hardly_anybody_means_is_warned_of_at_its_place(self):
+        for was, becomes, at, says in (
+                ("{name: canary, boxes: [gw-1, gw-2, gw-3], soak: 4h}",
+                 "{name: canary, percent: 1, soak: 4h}", "1, soak", "takes boxes by chance"),
+                ("percent: 100", "percent: 90", "90}", "the waves end at 90.00%"),
+                ("gw-3], soak: 4h", "gw-3]", "{name: canary",
+                 "wave canary is not watched"),
+                ("at_least: 3", "at_least: 4", "4, overdue",
+                 "wave canary has 3 boxes, so it is held"),
+                ("success: 98%", "success: 94%", "5%, at_least",
+                 "lets more boxes fail"),
+                ("success: 98%", "success: 100%", "100%, sample", "no number of boxes shows"),
+                ("overdue_after: 24h", "overdue_after: 1h", "1h}\nstop_poll",
+                 "good boxes would stop"),
+                ("overdue_after: 24h", "overdue_after: 25h", "25h", "lower overdue_after"),
+                ("stop_poll: 60s", "stop_poll: 20m", "20m", "after up to 20 minutes"),
+                ("spread: 1h", "spread: 3h", "3h}", "have 0 minutes until the window closes"),
+                ("02:00-05:00", "02:00-02:10", '"02:00-02:10', "have 5 minutes until"),
+                ("deadline: 1h", "deadline: 1h\nstart: 2020-01-01T00:00:00Z", "2020-",
+                 "2020-01-01T00:00:00Z has passed"),
+                ("[gw-000017]", "[gw-000017, gw-2]", "gw-2]\n", "though wave canary names it")):
+            with self.subTest(becomes=becomes):
+                self.assertIn(was, PLAN)
+                text = PLAN.replace(was, becomes)
+                if becomes.startswith("02:00-02:10"):
+                    text = text.replace(", spread: 1h", "")
+                got = [w for w in self.warnings(text) if says in w]
+                self.assertEqual(len(got), 1, self.warnings(text))
+                self.assertTrue(got[0].startswith(place_of(text, at) + ": warning: "), got[0])
+
+    def test_what_is_wrong_says_where_and_what_to_do(self):
+        for was, becomes, at, says in (
+                ("percent: 5,", "percent: 0,", "0, soak", "write 1% or more"),
+                ("gw-3]", "gw-1]", "gw-1], soak", "take one of them out"),
+                ("name: early", "name: canary", "canary, percent: 5", "rename one"),
+                ("spread: 1h", "spread: 5h", "5h}", "does not fit into a window"),
+                ("deadline: 1h", "deadline: 1h\nbudget: 5 MB", "5 MB", "write bytes"),
+                ("deadline: 1h", "deadline: 1h\nrecal: x", "recal: x", "recall")):
+            with self.subTest(becomes=becomes):
+                text = PLAN.replace(was, becomes)
+                said = self.check_text(text, status=1).stderr
+                self.assertIn(f"{self.path}:{place_of(text, at)}: ", said)
+                self.assertIn(says, said)
+
+    def test_a_plan_that_gets_too_large_says_so_at_its_file(self):
+        names = ", ".join(f"gateway-of-a-long-name-in-a-large-fleet-{n:07d}" for n in range(24000))
+        said = self.check_text(PLAN.replace("gw-1, gw-2, gw-3", names), status=1).stderr
+        self.assertIn(f"{self.path}:1:1: ", said)
+        self.assertIn("by tags instead of by name", said)
+
+    def test_our_samples_keep_what_we_advise(self):
+        path = os.path.join(ROOT, "manifests", "rollouts", "stable.yaml")
+        done = run([Programs().sluice, "rollout", "check", path])
+        self.assertEqual(done.stderr.count("warning"), 1, done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
