@@ -74,6 +74,24 @@ box_running(const struct box *b, const struct release **out, struct err *e)
 }
 
 int
+box_linked(const struct box *b, const struct release **out, struct err *e)
+{
+	bool has_link = b->boot == &boot_links;
+	enum side side;
+
+	for (size_t i = 0; i < b->conf.class_count; i++)
+		has_link = has_link || b->conf.classes[i].current;
+	if (!has_link) {
+		*out = NULL;
+		return 0;
+	}
+	if (boot_links.current(&b->conf, &side, e) < 0)
+		return -1;
+	*out = &b->state->linked[side];
+	return 0;
+}
+
+int
 box_facts(const struct box *b, struct facts *out, struct err *e)
 {
 	struct facts f = {.box = {.id = b->conf.id,
@@ -82,19 +100,11 @@ box_facts(const struct box *b, struct facts *out, struct err *e)
 				  .version = ""},
 		.inconclusive_max = b->conf.inconclusive_max,
 		.put_off_max_s = pace_spaced_max_s(&b->conf)};
-	enum side side;
 
-	if (box_running(b, &f.running[0], e) < 0)
+	if (box_running(b, &f.running[0], e) < 0 || box_linked(b, &f.running[1], e) < 0)
 		return -1;
 	if (f.running[0]->known)
 		f.box.version = f.running[0]->version;
-	for (size_t i = 0; i < b->conf.class_count; i++) {
-		if (!b->conf.classes[i].current || b->boot == &boot_links)
-			continue;
-		if (boot_links.current(&b->conf, &side, e) < 0)
-			return -1;
-		f.running[1] = &b->state->linked[side];
-	}
 	for (size_t i = 0; i < ARRAY_LEN(f.running); i++) {
 		if (f.running[i] && f.running[i]->known)
 			f.box.running[i] = &f.running[i]->manifest;

@@ -33,6 +33,9 @@ void box_unlock(struct box *b);
  */
 int box_running(const struct box *b, const struct release **out, struct err *e);
 
+/* What runs of the folders that a link switches. NULL where the box has none. */
+int box_linked(const struct box *b, const struct release **out, struct err *e);
+
 /* What this box is, for a decision: all but the time and how fresh the world is. Borrows from b. */
 int box_facts(const struct box *b, struct facts *out, struct err *e);
 

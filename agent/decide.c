@@ -153,15 +153,33 @@ say(struct decision *d, enum verdict verdict, const char *format, ...)
 	return true;
 }
 
+/* Whether the release that the plan names runs already. */
+static bool
+runs_already(const struct world *w, const struct facts *f)
+{
+	for (size_t i = 0; w->has_plan && w->has_bundle && i < ARRAY_LEN(f->running); i++) {
+		const struct release *r = f->running[i];
+
+		if (r && r->known && digest_equal(&r->manifest, &w->listing.manifest_sha256))
+			return true;
+	}
+	return false;
+}
+
+/* A box that was confirmed stays where it is, and says that the stop is about what it runs. */
 static bool
 rule_stops(const struct world *w, const struct state *s, const struct facts *f, struct decision *d)
 {
 	const struct sticky_stop *stop = decide_stop(s, w->gate_path);
 
-	(void)f;
 	if (!stop)
 		return false;
 	d->stopped = true;
+	d->running = runs_already(w, f);
+	if (d->running)
+		return say(d, VERDICT_IDLE,
+			"affected: %s %s runs already, and was stopped by %s (stop %s): %s",
+			w->listing.name, w->listing.version, stop->gate, stop->id, stop->reason);
 	return say(
 		d, VERDICT_HELD, "stopped by %s (stop %s): %s", stop->gate, stop->id, stop->reason);
 }
@@ -200,16 +218,9 @@ rule_running(
 	const struct world *w, const struct state *s, const struct facts *f, struct decision *d)
 {
 	(void)s;
-	for (size_t i = 0; i < ARRAY_LEN(f->running); i++) {
-		const struct release *r = f->running[i];
-
-		if (r && r->known && digest_equal(&r->manifest, &w->listing.manifest_sha256)) {
-			d->running = true;
-			return say(d, VERDICT_IDLE, "%s %s runs already", w->listing.name,
-				w->listing.version);
-		}
-	}
-	return false;
+	d->running = runs_already(w, f);
+	return d->running &&
+	       say(d, VERDICT_IDLE, "%s %s runs already", w->listing.name, w->listing.version);
 }
 
 static bool

@@ -33,7 +33,7 @@ const char *verdict_name(enum verdict v);
 
 struct decision {
 	enum verdict verdict;
-	bool stopped;	  /* held by a stop */
+	bool stopped;	  /* held by a stop, or running what it is about */
 	bool running;	  /* the plan's release runs already */
 	bool known;	  /* VERDICT_FAILED: it was tried here, and what came of it was reported */
 	const char *wave; /* of the plan, where the box is in one; borrowed from the world */

@@ -11,17 +11,30 @@
 static void
 fill_running(const struct box *b, struct report *r)
 {
-	const struct release *running;
+	const struct release *running, *linked;
 	struct err e;
 
-	if (b->boot->boot_id(&b->conf, r->boot_id, &e) < 0 || box_running(b, &running, &e) < 0) {
+	if (b->boot->boot_id(&b->conf, r->boot_id, &e) < 0 || box_running(b, &running, &e) < 0 ||
+		box_linked(b, &linked, &e) < 0) {
 		log_warning("report: %s", e.text);
 		return;
 	}
+	if (linked && linked->known)
+		(void)digest_hex(&linked->manifest, r->linked_sha256);
 	if (!running->known)
 		return;
 	(void)snprintf(r->version, sizeof(r->version), "%s", running->version);
 	(void)digest_hex(&running->manifest, r->running_sha256);
+}
+
+/* Whom it obeys. */
+static void
+fill_orders(const struct box *b, struct report *r)
+{
+	(void)snprintf(r->plan, sizeof(r->plan), "%s", b->conf.plan ? b->conf.plan : "");
+	for (size_t i = 0; i < b->state->stop_count; i++)
+		memcpy(r->stops[i], b->state->stops[i].id, sizeof(r->stops[i]));
+	r->stop_count = b->state->stop_count;
 }
 
 static void
@@ -56,10 +69,13 @@ event_digest(const struct report *r)
 {
 	AUTO_BUF struct buf text = BUF_INIT(REPORT_BYTES_MAX);
 
-	(void)buf_printf(&text, NULL, "%d\n%d\n%s\n%s\n%llu\n%llu\n%s\n%s\n%s\n%s\n%s",
+	(void)buf_printf(&text, NULL, "%d\n%d\n%s\n%s\n%llu\n%llu\n%s\n%s\n%s\n%s\n%s\n%s\n%s",
 		(int)r->state, (int)r->outcome, r->rollout, r->wave,
 		(unsigned long long)r->plan_version, (unsigned long long)r->attempt,
-		r->bundle_sha256, r->running_sha256, r->boot_id, r->class_, r->detail);
+		r->bundle_sha256, r->running_sha256, r->linked_sha256, r->boot_id, r->class_,
+		r->detail, r->plan);
+	for (size_t i = 0; i < r->stop_count; i++)
+		(void)buf_printf(&text, NULL, "\n%s", r->stops[i]);
 	return digest_of(buf_span(&text));
 }
 
@@ -73,6 +89,7 @@ fill(const struct box *b, const struct event *event, int64_t at_s, struct report
 	(void)snprintf(r->source, sizeof(r->source), "%s",
 		event->update && event->update->local ? "local" : "network");
 	fill_running(b, r);
+	fill_orders(b, r);
 	if (event->update)
 		fill_update(event->update, r);
 	fill_why(event, r);

@@ -249,6 +249,8 @@ stops_parse(const json_t *body, struct report *r, struct err *e)
 		return 0;
 	if (json_get_array(body, "stops", STOPS_MAX, &stops, e) < 0)
 		return -1;
+	if (json_array_size(stops) == 0)
+		return err_set(e, ERR_MALFORMED, "'stops' is left out where there are none");
 	for (size_t i = 0; i < json_array_size(stops); i++) {
 		const char *id = json_string_value(json_array_get(stops, i));
 
@@ -267,9 +269,13 @@ newer_parse(const json_t *body, struct report *r, struct err *e)
 	if (json_object_get(body, "plan") &&
 		field_path(body, "plan", "rollouts", ".json", r->plan, e) < 0)
 		return -1;
-	if (json_object_get(body, "linked_sha256") &&
-		sha256_or_empty(body, "linked_sha256", r->linked_sha256, e) < 0)
-		return -1;
+	if (json_object_get(body, "linked_sha256")) {
+		struct digest linked;
+
+		if (field_sha256(body, "linked_sha256", &linked, e) < 0)
+			return -1;
+		(void)digest_hex(&linked, r->linked_sha256);
+	}
 	return stops_parse(body, r, e);
 }
 

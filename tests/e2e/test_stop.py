@@ -141,6 +141,16 @@ class Stop(FleetCase):
         self.roll_out()
         self.wait_for_outcome(box, "ok")
         self.workspace.stop("stable")
+
+        def affected():
+            report = self.workspace.reports(box.name)[-1]
+            return report if report.get("stops") else None
+
+        report = wait_until(affected, 20, lambda: f"{box.name} takes the stop:\n{box.log()}")
+        self.assertEqual((report["state"], report["outcome"]), ("confirmed", "none"))
+        self.assertEqual(report["plan"], "rollouts/stable.json")
+        self.assertIn("affected", report["detail"])
+        self.assertIn(report["stops"][0], report["detail"])
         self.settle()
         self.assert_runs(box, NEW)
 

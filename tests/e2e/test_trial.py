@@ -183,22 +183,36 @@ class Trial(FleetCase):
         self.try_again(box)
         self.wait_for_outcome(box, "ok", timeout_s=60)
 
-    def test_a_tree_that_was_given_up_is_reported_like_any_update(self):
-        box = self.box(start=False)
+    def roll_out_tree(self, box):
+        """Returns the link, and the folders that it may lead to."""
         link, sides = box.path("app"), {side: box.path("app-" + side) for side in "ab"}
         os.makedirs(sides["a"])
         os.symlink(sides["a"], link)
         box.set({"slot app": {"type": "dir", **sides, "current": link}})
-        box.script("health.d/10-app", f'[ "$(readlink "{link}")" = "{sides["a"]}" ]\n')
         source = os.path.join(self.folder, "app")
         os.makedirs(source)
         with open(os.path.join(source, "hello"), "w", encoding="utf-8") as f:
             f.write("hello\n")
         bundle = self.workspace.pack("3.0.0", source, name="app", slot="app", kind="tree")
         self.workspace.roll_out(bundle, [("all", "100%")], deadline="3s")
+        return link, sides
+
+    def test_a_tree_that_was_given_up_is_reported_like_any_update(self):
+        box = self.box(start=False)
+        link, sides = self.roll_out_tree(box)
+        box.script("health.d/10-app", f'[ "$(readlink "{link}")" = "{sides["a"]}" ]\n')
         box.start()
         self.wait_for_outcome(box, "reverted", version="3.0.0")
         self.assertEqual(os.readlink(link), sides["a"])
+
+    def test_a_tree_that_was_confirmed_is_reported_by_what_its_link_leads_to(self):
+        box = self.box(start=False)
+        self.roll_out_tree(box)
+        box.start()
+        report = self.wait_for_outcome(box, "ok", version="3.0.0")
+        self.assertEqual(report["state"], "confirmed")
+        self.assertEqual(report["linked_sha256"], report["bundle_sha256"])
+        self.assertNotEqual(report["running_sha256"], report["bundle_sha256"])
 
 
 if __name__ == "__main__":

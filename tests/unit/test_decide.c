@@ -159,6 +159,31 @@ a_stop_of_the_plan_or_of_everything_holds_and_ends(void **state)
 	assert_goes_on(c, ID_2);
 }
 
+/* DESIGN.md section 6: what is confirmed stays. */
+static void
+a_box_that_runs_what_was_stopped_stays_and_is_affected(void **state)
+{
+	struct scene *c = *state;
+
+	add_stop(&c->w->gate, ID_1);
+	assert_true(decide_stops(c->w, c->s));
+	c->running.manifest = (struct digest){{7}};
+	assert_verdict(c, VERDICT_IDLE, "affected: gateway 2.4.0 runs already");
+	assert_non_null(strstr(c->d.reason, "smoke in Lyon"));
+	assert_true(c->d.running && c->d.stopped);
+	/* Nobody knows what its plan is, or that is of a release that nobody knows. */
+	c->w->has_bundle = false;
+	assert_verdict(c, VERDICT_HELD, "stopped by");
+	assert_false(c->d.running);
+	c->w->has_bundle = true;
+	c->w->has_plan = false;
+	assert_verdict(c, VERDICT_HELD, "stopped by");
+	c->w->has_plan = true;
+	c->s->stop_count = 0;
+	assert_verdict(c, VERDICT_IDLE, "gateway 2.4.0 runs already");
+	assert_false(c->d.stopped);
+}
+
 static void
 a_stop_beats_a_gate_that_does_not_bind(void **state)
 {
@@ -474,7 +499,8 @@ a_box_that_runs_the_release_is_idle_but_reports_a_stop(void **state)
 	assert_verdict(c, VERDICT_IDLE, "runs already");
 	add_stop(&c->w->gate, ID_1);
 	(void)decide_stops(c->w, c->s);
-	assert_verdict(c, VERDICT_HELD, ID_1);
+	assert_verdict(c, VERDICT_IDLE, ID_1);
+	assert_true(c->d.stopped);
 }
 
 static void
@@ -494,6 +520,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		IN_SCENE(a_box_in_an_open_wave_updates),
 		IN_SCENE(a_stop_of_the_plan_or_of_everything_holds_and_ends),
+		IN_SCENE(a_box_that_runs_what_was_stopped_stays_and_is_affected),
 		IN_SCENE(a_stop_beats_a_gate_that_does_not_bind),
 		IN_SCENE(a_stop_stays_when_the_world_forgets_it),
 		IN_SCENE(only_a_resume_of_its_own_scope_lifts_a_stop),

@@ -15,6 +15,12 @@ static const char sample[] =
 	"\"compatible\":\"acme-gw3\",\"source\":\"network\",\"class\":\"none\",\"detail\":\"\","
 	"\"log\":\"one\\ntwo\\n\"}";
 
+#define STOP_1 "00112233445566778899aabbccddeeff"
+#define STOP_2 "ffeeddccbbaa99887766554433221100"
+#define NEWER                                                                                      \
+	"\"plan\":\"rollouts/stable.json\",\"linked_sha256\":\"" SHA "\",\"stops\":[\"" STOP_1     \
+	"\",\"" STOP_2 "\"],"
+
 static int
 parse(const char *text, struct report *out, struct err *e)
 {
@@ -70,6 +76,47 @@ a_report_that_was_built_reads_as_the_same(void **state)
 }
 
 static void
+what_older_agents_do_not_say_is_read_and_built(void **state)
+{
+	AUTO_FREE char *text = sample_with(sample, "\"seq\":17,", "\"seq\":17," NEWER);
+	AUTO_JSON json_t *root = sample_json(text), *built = NULL;
+	struct verified v = sample_verified(root);
+	AUTO_REPORT struct report r = {0}, older = {0};
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(report_parse(&v, &r, &e), 0);
+	assert_string_equal(r.plan, "rollouts/stable.json");
+	assert_string_equal(r.linked_sha256, SHA);
+	assert_int_equal(r.stop_count, 2);
+	assert_string_equal(r.stops[0], STOP_1);
+	assert_string_equal(r.stops[1], STOP_2);
+	assert_int_equal(report_build(&r, &built, &e), 0);
+	assert_true(json_equal(built, v.root));
+	assert_int_equal(parse(sample, &older, &e), 0);
+	assert_true(!older.plan[0] && !older.linked_sha256[0] && older.stop_count == 0);
+}
+
+static void
+states_and_outcomes_are_found_by_their_names(void **state)
+{
+	enum box_state s = BOX_STATES;
+	enum outcome o = OUTCOMES;
+
+	(void)state;
+	for (int i = 0; i < BOX_STATES; i++) {
+		assert_true(box_state_of(box_state_name((enum box_state)i), &s));
+		assert_int_equal(s, i);
+	}
+	for (int i = 0; i < OUTCOMES; i++) {
+		assert_true(outcome_of(outcome_name((enum outcome)i), &o));
+		assert_int_equal(o, i);
+	}
+	assert_false(box_state_of("unknown", &s));
+	assert_false(outcome_of("", &o));
+}
+
+static void
 a_report_about_nothing_has_empty_fields(void **state)
 {
 	struct report r = {.box = "b", .seq = 1, .compatible = "c", .class_ = "none"};
@@ -118,6 +165,8 @@ the_largest_report_fits_its_limit(void **state)
 	(void)state;
 	memset(r.detail, '"', sizeof(r.detail) - 1);
 	memset(r.log, '\n', sizeof(r.log) - 1);
+	for (r.stop_count = 0; r.stop_count < STOPS_MAX; r.stop_count++)
+		memcpy(r.stops[r.stop_count], STOP_1, sizeof(STOP_1));
 	assert_int_equal(report_build(&r, &built, &e), 0);
 	assert_int_equal(json_pretty(built, &bytes, &e), 0);
 }
@@ -133,6 +182,25 @@ a_field_that_is_not_text_is_not_built(void **state)
 	memcpy(r.boot_id, "\xff", 2);
 	assert_int_equal(report_build(&r, &out, &e), -1);
 	assert_null(out);
+}
+
+static void
+a_report_of_too_many_stops_is_refused(void **state)
+{
+	AUTO_JSON json_t *root = sample_json(sample), *stops = json_array();
+	struct verified v = sample_verified(root);
+	AUTO_REPORT struct report r = {0};
+	struct err e = ERR_INIT;
+
+	(void)state;
+	for (int i = 0; i < STOPS_MAX + 1; i++)
+		(void)json_array_append_new(stops, json_string(STOP_1));
+	(void)json_object_set(root, "stops", stops);
+	assert_int_equal(report_parse(&v, &r, &e), -1);
+	assert_int_equal(e.class, ERR_LIMIT);
+	(void)json_array_remove(stops, 0);
+	assert_int_equal(report_parse(&v, &r, &e), 0);
+	assert_int_equal(r.stop_count, STOPS_MAX);
 }
 
 static void
@@ -165,6 +233,14 @@ a_report_with_one_thing_wrong_is_refused_by_name(void **state)
 		{"\"detail\":\"\"", "\"detail\":\"a\\nb\"", "detail"},
 		{"one\\ntwo", "one\\u001btwo", "log"},
 		{"one\\ntwo", "one\\u009btwo", "log"},
+		{"\"seq\":17", "\"seq\":17,\"plan\":\"\"", "plan"},
+		{"\"seq\":17", "\"seq\":17,\"plan\":\"rollouts/../x.json\"", "plan"},
+		{"\"seq\":17", "\"seq\":17,\"linked_sha256\":\"0\"", "linked_sha256"},
+		{"\"seq\":17", "\"seq\":17,\"linked_sha256\":\"\"", "linked_sha256"},
+		{"\"seq\":17", "\"seq\":17,\"stops\":{}", "stops"},
+		{"\"seq\":17", "\"seq\":17,\"stops\":[]", "stops"},
+		{"\"seq\":17", "\"seq\":17,\"stops\":[1]", "stops"},
+		{"\"seq\":17", "\"seq\":17,\"stops\":[\"" STOP_1 "0\"]", "stops"},
 	};
 
 	(void)state;
@@ -273,6 +349,9 @@ main(void)
 		cmocka_unit_test(a_report_that_was_built_reads_as_the_same),
 		cmocka_unit_test(a_report_about_nothing_has_empty_fields),
 		cmocka_unit_test(quoted_output_of_programs_becomes_text),
+		cmocka_unit_test(what_older_agents_do_not_say_is_read_and_built),
+		cmocka_unit_test(states_and_outcomes_are_found_by_their_names),
+		cmocka_unit_test(a_report_of_too_many_stops_is_refused),
 		cmocka_unit_test(the_largest_report_fits_its_limit),
 		cmocka_unit_test(a_field_that_is_not_text_is_not_built),
 		cmocka_unit_test(a_report_with_one_thing_wrong_is_refused_by_name),
