@@ -112,16 +112,38 @@ share_holds(uint64_t part, uint64_t whole, uint32_t share_bp)
 	return part * 10000 >= whole * share_bp;
 }
 
+/* A box whose failure was accepted may be well by now, so that there are fewer than there were. */
+static uint64_t
+beyond(uint64_t count, uint64_t accepted)
+{
+	return count > accepted ? count - accepted : 0;
+}
+
+/* What a wave has decided since it was last accepted. */
+static struct tally
+tally_new(const struct standing *s, size_t wave)
+{
+	static const struct tally nothing;
+	const struct tally *t = &s->waves[wave], *a = s->accepted ? &s->accepted[wave] : &nothing;
+
+	return (struct tally){.ok = beyond(t->ok, a->ok),
+		.failed = beyond(t->failed, a->failed),
+		.reverted = beyond(t->reverted, a->reverted),
+		.overdue = beyond(t->overdue, a->overdue)};
+}
+
 static struct tally
 tally_sum(const struct standing *s)
 {
 	struct tally sum = {0};
 
 	for (size_t i = 0; i < s->open; i++) {
-		sum.ok += s->waves[i].ok;
-		sum.failed += s->waves[i].failed;
-		sum.reverted += s->waves[i].reverted;
-		sum.overdue += s->waves[i].overdue;
+		struct tally t = tally_new(s, i);
+
+		sum.ok += t.ok;
+		sum.failed += t.failed;
+		sum.reverted += t.reverted;
+		sum.overdue += t.overdue;
 	}
 	return sum;
 }
@@ -157,8 +179,10 @@ stop_look(const struct plan *p, const struct standing *s, struct judgement *out)
 	struct tally sum = tally_sum(s);
 
 	for (size_t i = 0; i < s->open; i++) {
-		if (stop_due(p, &s->waves[i])) {
-			*out = stop_say(p, &s->waves[i], p->waves[i].name);
+		struct tally t = tally_new(s, i);
+
+		if (stop_due(p, &t)) {
+			*out = stop_say(p, &t, p->waves[i].name);
 			return true;
 		}
 	}

@@ -38,8 +38,11 @@ struct local_limits {
 /* Where a rollout stands. */
 struct standing {
 	const struct tally *waves; /* those that are open, in the plan's order */
-	size_t open;		   /* how many, from 1 to the plan's; the last is the one judged */
-	int64_t good_since_s;	   /* what the judgement before this one said, or 0 */
+	/* Of each of them what a person has accepted by resuming: counts as they were then, which
+	 * the search for a stop leaves out. NULL: nothing. */
+	const struct tally *accepted;
+	size_t open;	      /* how many, from 1 to the plan's; the last is the one judged */
+	int64_t good_since_s; /* what the judgement before this one said, or 0 */
 	int64_t now_s;
 };
 
@@ -63,7 +66,8 @@ struct judgement {
 
 /* A stop is looked for in each open wave and in all of them together: a wave alone would be blind
  * to failures that drip from several, and the sum to a wave of failing boxes behind many good
- * ones. Stragglers of a wave that has passed count in both. */
+ * ones. Stragglers of a wave that has passed count in both. What was accepted still counts against
+ * going on: it only stops nobody again. */
 struct judgement judgement_reach(
 	const struct plan *p, const struct local_limits *limits, const struct standing *s);
 

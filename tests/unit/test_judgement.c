@@ -34,7 +34,8 @@ static struct judgement
 reach(const struct plan *p, const struct tally *waves, size_t open, int64_t good_since_s,
 	int64_t now_s)
 {
-	struct standing s = {waves, open, good_since_s, now_s};
+	struct standing s = {
+		.waves = waves, .open = open, .good_since_s = good_since_s, .now_s = now_s};
 
 	return judgement_reach(p, &no_limits, &s);
 }
@@ -286,7 +287,7 @@ no_plan_soaks_for_less_than_the_host_says(void **state)
 {
 	struct plan p = sample_plan();
 	struct tally t = well(10, 10);
-	struct standing s = {&t, 1, 1, 1001};
+	struct standing s = {.waves = &t, .open = 1, .good_since_s = 1, .now_s = 1001};
 	struct local_limits longer = {.soak_min_s = 1001}, shorter = {.soak_min_s = 1};
 
 	(void)state;
@@ -301,7 +302,7 @@ nothing_opens_behind_a_first_wave_that_is_too_large_for_the_host(void **state)
 {
 	struct plan p = sample_plan();
 	struct tally waves[] = {well(51, 51), well(10, 10), well(10, 10)};
-	struct standing s = {waves, 1, 1, 1000000};
+	struct standing s = {.waves = waves, .open = 1, .good_since_s = 1, .now_s = 1000000};
 	struct local_limits limits = {.first_wave_max = 50};
 
 	(void)state;
@@ -347,6 +348,32 @@ so_many_good_boxes_show_a_success(void **state)
 	assert_true(wilson_exceeds(266, 266, 9800) && !wilson_exceeds(265, 265, 9800));
 }
 
+/* 3 of 9 stop. A person looks into it and resumes: the same three stop nobody again, three more
+ * do, and until then the wave is as far from its success as it was. */
+static void
+what_was_accepted_stops_nobody_again_and_is_not_forgotten(void **state)
+{
+	struct plan p = sample_plan();
+	struct tally then = {.boxes = 20, .seen = 20, .started = 9, .ok = 6, .reverted = 3},
+		     now = then;
+	struct standing s = {.waves = &now, .open = 1, .now_s = 1000000};
+
+	(void)state;
+	assert_int_equal(judgement_reach(&p, &no_limits, &s).kind, JUDGEMENT_STOP);
+	s.accepted = &then;
+	assert_int_equal(judgement_reach(&p, &no_limits, &s).kind, JUDGEMENT_WAIT);
+	now.reverted = 5;
+	assert_int_equal(judgement_reach(&p, &no_limits, &s).kind, JUDGEMENT_WAIT);
+	now.failed = 1;
+	assert_int_equal(judgement_reach(&p, &no_limits, &s).kind, JUDGEMENT_STOP);
+	now = (struct tally){.boxes = 20, .seen = 20, .started = 20, .ok = 17, .reverted = 3};
+	assert_int_equal(judgement_reach(&p, &no_limits, &s).kind, JUDGEMENT_HOLD);
+	/* Fewer than were accepted: that is none. */
+	now = (struct tally){.boxes = 20, .seen = 20, .started = 20, .ok = 20};
+	s.good_since_s = 1;
+	assert_int_equal(judgement_reach(&p, &no_limits, &s).kind, JUDGEMENT_PASS);
+}
+
 int
 main(void)
 {
@@ -370,6 +397,7 @@ main(void)
 		cmocka_unit_test(no_plan_soaks_for_less_than_the_host_says),
 		cmocka_unit_test(nothing_opens_behind_a_first_wave_that_is_too_large_for_the_host),
 		cmocka_unit_test(silence_is_overdue_past_the_deadline_and_not_at_it),
+		cmocka_unit_test(what_was_accepted_stops_nobody_again_and_is_not_forgotten),
 		cmocka_unit_test(judgements_have_names),
 		cmocka_unit_test(so_many_good_boxes_show_a_success),
 	};
