@@ -38,7 +38,19 @@ static const char workspace_rest[] =
 	"  targets: 365d          # signed offline, in a ceremony\n"
 	"  root: 365d             # likewise\n"
 	"  crl: 7d                # renewed by the publisher at half of it\n"
-	"  box_certificate: 730d\n";
+	"  box_certificate: 730d\n"
+	"\n"
+	"# What `sluice watch` signs gates with, and how far it may go by itself: no plan gets it "
+	"further.\n"
+	"# Without `gates` it only tells what it would do. A person opens the first wave in any "
+	"case.\n"
+	"#watch:\n"
+	"#  gates: keys/gates.key     # or a .pub, and the command that signs in sign_with\n"
+	"#  passphrase_file: /etc/sluice/passphrase\n"
+	"#  every: 60s                # how often it looks, reports or not\n"
+	"#  soak_min: 1h              # no wave is watched for less\n"
+	"#  first_wave_max: 100       # it opens nothing behind a first wave of more boxes\n"
+	"#  offline_after: 24h        # a box that is silent for longer is told of\n";
 
 const char sample_recipe[] =
 	"# A bundle recipe: what goes into one signed update.\n"

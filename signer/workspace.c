@@ -9,6 +9,7 @@
 #include "common/base/num.h"
 #include "common/base/process.h"
 #include "common/limits.h"
+#include "signer/setting.h"
 #include "signer/yaml.h"
 
 /* The longest that anything may live: what is signed today has to be judged again some day. */
@@ -52,6 +53,7 @@ workspace_free(struct workspace *w)
 	free(w->report_url);
 	free(w->online_snapshot);
 	free(w->online_timestamp);
+	watch_conf_free(&w->watch);
 	*w = (struct workspace){0};
 }
 
@@ -132,24 +134,6 @@ site_url_parse(const char *url, struct site_url *out, struct err *e)
 }
 
 static int
-text_take(const struct yaml *y, const struct yaml_node *n, size_t max, char **out, struct err *e)
-{
-	const char *text;
-	char *copy;
-
-	if (yaml_text(y, n, max, &text, e) < 0)
-		return -1;
-	if (!*text)
-		return yaml_error(y, n, e, "a text is expected here, not \"\"");
-	copy = strdup(text);
-	if (!copy)
-		return err_sys(e, ENOMEM, "workspace");
-	free(*out);
-	*out = copy;
-	return 0;
-}
-
-static int
 url_take(const struct yaml *y, const char *key, char **out, struct err *e)
 {
 	const struct yaml_node *n = yaml_get(yaml_root(y), key);
@@ -161,29 +145,11 @@ url_take(const struct yaml *y, const char *key, char **out, struct err *e)
 			"'%s' is missing: where boxes find us, like "
 			"%s: https://updates.example.com/",
 			key, key);
-	if (text_take(y, n, 1024, out, e) < 0)
+	if (setting_text(y, n, 1024, out, e) < 0)
 		return -1;
 	if (site_url_parse(*out, &url, &problem) < 0)
 		return yaml_error(y, n, e, "%s", problem.text);
 	return 0;
-}
-
-static int
-key_take(const struct workspace *w, const struct yaml *y, const struct yaml_node *map,
-	const char *key, char **out, struct err *e)
-{
-	const struct yaml_node *n = yaml_get(map, key);
-	char path[PATH_MAX];
-
-	if (!n)
-		return 0;
-	if (text_take(y, n, PATH_MAX - 1, out, e) < 0)
-		return -1;
-	if (workspace_path(w, *out, path, e) < 0)
-		return -1;
-	free(*out);
-	*out = strdup(path);
-	return *out ? 0 : err_sys(e, ENOMEM, "workspace");
 }
 
 static int
@@ -194,9 +160,9 @@ online_read(struct workspace *w, const struct yaml *y, struct err *e)
 
 	if (n && yaml_only(y, n, known, e) < 0)
 		return -1;
-	if (key_take(w, y, n, "snapshot", &w->online_snapshot, e) < 0)
+	if (setting_path(w, y, n, "snapshot", &w->online_snapshot, e) < 0)
 		return -1;
-	return key_take(w, y, n, "timestamp", &w->online_timestamp, e);
+	return setting_path(w, y, n, "timestamp", &w->online_timestamp, e);
 }
 
 static int
@@ -227,7 +193,7 @@ static int
 settings_read(struct workspace *w, const struct yaml *y, struct err *e)
 {
 	static const char *const known[] = {
-		"site_url", "report_url", "online", "push", "reload", "life", NULL};
+		"site_url", "report_url", "online", "push", "reload", "life", "watch", NULL};
 	const struct yaml_node *push, *reload;
 
 	if (yaml_only(y, yaml_root(y), known, e) < 0 ||
@@ -235,14 +201,14 @@ settings_read(struct workspace *w, const struct yaml *y, struct err *e)
 		url_take(y, "report_url", &w->report_url, e) < 0)
 		return -1;
 	push = yaml_get(yaml_root(y), "push");
-	if (push && text_take(y, push, COMMAND_BYTES_MAX, &w->push, e) < 0)
+	if (push && setting_text(y, push, COMMAND_BYTES_MAX, &w->push, e) < 0)
 		return -1;
 	reload = yaml_get(yaml_root(y), "reload");
-	if (reload && text_take(y, reload, COMMAND_BYTES_MAX, &w->reload, e) < 0)
+	if (reload && setting_text(y, reload, COMMAND_BYTES_MAX, &w->reload, e) < 0)
 		return -1;
-	if (online_read(w, y, e) < 0)
+	if (online_read(w, y, e) < 0 || lives_read(w, y, e) < 0)
 		return -1;
-	return lives_read(w, y, e);
+	return watch_conf_read(w, y, yaml_get(yaml_root(y), "watch"), &w->watch, e);
 }
 
 static int

@@ -10,18 +10,22 @@
 #include "common/base/buf.h"
 #include "common/base/cleanup.h"
 #include "common/base/err.h"
+#include "signer/watch_conf.h"
 
 #define WORKSPACE_FILE "workspace.yaml"
 
 struct workspace {
-	char dir[PATH_MAX]; /* absolute, no links in it */
-	bool sets_aside;    /* for a stop: what lies in incoming/ in vain does not hold it up */
+	char dir[PATH_MAX];  /* absolute, no links in it */
+	bool sets_aside;     /* for a stop: what lies in incoming/ in vain does not hold it up */
+	bool published_only; /* for whoever looks at what boxes see: incoming/ and drafts/ count not
+			      */
 	char *push;   /* a command that copies site/ to where it is served, or NULL; see push.h */
 	char *reload; /* a command like push, run after tls/crl.pem has changed; or NULL */
 	char *site_url, *report_url;		  /* what boxes are told; end in '/' */
 	char *online_snapshot, *online_timestamp; /* key files, absolute; need not be here */
 	uint64_t timestamp_life_s, snapshot_life_s, gates_life_s, rollouts_life_s, releases_life_s,
 		targets_life_s, root_life_s, crl_life_s, box_cert_life_s;
+	struct watch_conf watch;
 };
 
 void workspace_free(struct workspace *w);

@@ -111,11 +111,48 @@ every_setting_is_taken(void **state)
 }
 
 static void
+what_the_watch_may_do_is_taken(void **state)
+{
+	AUTO_WORKSPACE struct workspace w = {0}, without = {0};
+	struct err e = ERR_INIT;
+	char path[PATH_MAX];
+
+	(void)state;
+	assert_int_equal(open_text("site_url: https://a/\nreport_url: https://b/\n"
+				   "watch: {gates: keys/gates.pub, sign_with: hsm sign, every: 2s, "
+				   "soak_min: 1h, first_wave_max: 100, offline_after: 2h, "
+				   "passphrase_file: /etc/p}\n",
+				 &w, &e),
+		0);
+	assert_int_equal(workspace_path(&w, "keys/gates.pub", path, &e), 0);
+	assert_string_equal(w.watch.gates, path);
+	assert_string_equal(w.watch.sign_with, "hsm sign");
+	assert_string_equal(w.watch.passphrase_file, "/etc/p");
+	assert_int_equal(w.watch.every_s, 2);
+	assert_int_equal(w.watch.offline_after_s, 7200);
+	assert_int_equal(w.watch.limits.soak_min_s, 3600);
+	assert_int_equal(w.watch.limits.first_wave_max, 100);
+	assert_int_equal(open_text(sample(), &without, &e), 0);
+	assert_null(without.watch.gates);
+	assert_int_equal(without.watch.every_s, 60);
+	assert_int_equal(without.watch.offline_after_s, 86400);
+	assert_int_equal(without.watch.limits.soak_min_s, 0);
+	assert_int_equal(without.watch.limits.first_wave_max, 0);
+}
+
+static void
 what_is_wrong_is_told_with_its_line(void **state)
 {
 	static const struct {
 		const char *text, *says;
 	} refusals[] = {
+		{"site_url: https://a/\nreport_url: https://a/\nwatch: {gates: g.pub}\n", "3:16"},
+		{"site_url: https://a/\nreport_url: https://a/\nwatch: {sign_with: x}\n", "3:20"},
+		{"site_url: https://a/\nreport_url: https://a/\nwatch: {every: 0s}\n", "3:16"},
+		{"site_url: https://a/\nreport_url: https://a/\nwatch: {every: 121s}\n", "3:16"},
+		{"site_url: https://a/\nreport_url: https://a/\nwatch: {gate: x}\n", "gates"},
+		{"site_url: https://a/\nreport_url: https://a/\nwatch: {first_wave_max: 0}\n",
+			"3:25"},
 		{"", "workspace.yaml"},
 		{"site_url: https://a/\n", "report_url"},
 		{"site_url: http://a/\nreport_url: https://a/\n", "workspace.yaml:1:11: "},
@@ -252,6 +289,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_sample_says_what_is_the_default_anyway),
 		cmocka_unit_test(every_setting_is_taken),
+		cmocka_unit_test(what_the_watch_may_do_is_taken),
 		cmocka_unit_test(what_is_wrong_is_told_with_its_line),
 		cmocka_unit_test(
 			a_damaged_workspace_has_a_complaint_with_a_line_or_values_in_range),
