@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/clock.h"
@@ -20,6 +21,8 @@ struct publisher {
 	const char *role; /* that was just signed; or NULL */
 	bool waits;	  /* for another publisher */
 	bool silent;
+	bool news_only;		/* no timestamp where nothing else is new */
+	struct published *news; /* of who does not wait for large content; else NULL */
 	struct opened_key snapshot_key, timestamp_key;
 	json_t *carried; /* see struct incoming */
 };
@@ -385,12 +388,33 @@ is_worth_while(const struct publication *p)
 		if (p->incoming.roles[i].state == INCOMING_ACCEPTED)
 			return true;
 	}
+	if (p->by->news_only)
+		return false;
 	return !p->by->role || !is_deferred(p, p->by->role);
+}
+
+static void
+name_add(char *list, size_t size, const char *name)
+{
+	size_t len = strlen(list);
+
+	(void)snprintf(list + len, size - len, "%s%s", len ? ", " : "", name);
+}
+
+static void
+news_note(const struct publication *p, enum incoming_state state, char *list, size_t size)
+{
+	for (size_t i = 0; i < p->incoming.count; i++) {
+		if (p->incoming.roles[i].state == state)
+			name_add(list, size, p->incoming.roles[i].role);
+	}
 }
 
 static int
 publication_run(struct publication *p, struct err *e)
 {
+	struct published *news = p->by->news;
+
 	if (publication_begin(p, e) < 0)
 		return -1;
 	if (!is_worth_while(p))
@@ -398,6 +422,10 @@ publication_run(struct publication *p, struct err *e)
 	if (make_snapshot(p, e) < 0 || make_timestamp(p, e) < 0 || write_immutable(p, e) < 0 ||
 		switch_over(p, e) < 0)
 		return -1;
+	if (news) {
+		news->any = true;
+		news_note(p, INCOMING_ACCEPTED, news->roles, sizeof(news->roles));
+	}
 	if (!p->by->silent) {
 		say_published(p);
 		note_orphans(p);
@@ -419,7 +447,10 @@ publication_follow_up(struct publication *p, bool *again, struct err *e)
 	p->lock = -1;
 	if (clear_incoming(p, e) < 0)
 		return -1;
-	if (!is_deferred(p, p->by->role))
+	if (p->by->news)
+		news_note(
+			p, INCOMING_DEFERRED, p->by->news->deferred, sizeof(p->by->news->deferred));
+	if (p->by->news || !is_deferred(p, p->by->role))
 		return 0;
 	if (bulk_lock(p->workspace, p->by->waits, &lock, &busy) < 0) {
 		(void)fprintf(stderr, "%s\n", busy.text);
@@ -460,6 +491,16 @@ publisher_end(struct publisher *p)
 	json_decref(p->carried);
 }
 
+/* Before anything is touched, so that a wrong passphrase costs nothing. */
+static int
+keys_open(struct publisher *p, struct passphrase_source *pass, struct err *e)
+{
+	if (opened_key_open(p->workspace->online_snapshot, pass, &p->snapshot_key, e) < 0 ||
+		opened_key_open(p->workspace->online_timestamp, pass, &p->timestamp_key, e) < 0)
+		return err_context(e, "the online keys of workspace.yaml");
+	return 0;
+}
+
 /* First all that is small, then large content while others may publish, then the roles that list
  * it. */
 static int
@@ -468,10 +509,8 @@ publisher_run(struct publisher *p, struct passphrase_source *pass, struct err *e
 	bool again = true;
 
 	p->carried = json_object();
-	/* Before anything is touched, so that a wrong passphrase costs nothing. */
-	if (opened_key_open(p->workspace->online_snapshot, pass, &p->snapshot_key, e) < 0 ||
-		opened_key_open(p->workspace->online_timestamp, pass, &p->timestamp_key, e) < 0)
-		return err_context(e, "the online keys of workspace.yaml");
+	if (keys_open(p, pass, e) < 0)
+		return -1;
 	while (again) {
 		if (publish_once(p, &again, e) < 0)
 			return -1;
@@ -493,6 +532,43 @@ publish_silently(const struct workspace *w, struct passphrase_source *pass, stru
 	CLEANUP(publisher_end) struct publisher p = {.workspace = w, .silent = true};
 
 	return publisher_run(&p, pass, e);
+}
+
+void
+publisher_close(struct publisher **p)
+{
+	if (!*p)
+		return;
+	publisher_end(*p);
+	free(*p);
+	*p = NULL;
+}
+
+int
+publisher_open(const struct workspace *w, struct passphrase_source *pass, struct publisher **out,
+	struct err *e)
+{
+	AUTO_PUBLISHER struct publisher *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return err_sys(e, ENOMEM, "publishing");
+	p->workspace = w;
+	p->silent = true;
+	if (keys_open(p, pass, e) < 0)
+		return -1;
+	*out = TAKE_PTR(p);
+	return 0;
+}
+
+int
+publisher_publish(struct publisher *p, bool renew, struct published *out, struct err *e)
+{
+	bool again;
+
+	*out = (struct published){0};
+	p->news = out;
+	p->news_only = !renew;
+	return publish_once(p, &again, e);
 }
 
 int

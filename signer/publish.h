@@ -19,6 +19,28 @@ int publish(const struct workspace *w, struct passphrase_source *pass, struct er
 /* The same without a word, for a workspace that is a scratch copy. */
 int publish_silently(const struct workspace *w, struct passphrase_source *pass, struct err *e);
 
+/* Who publishes again and again: its keys stay unlocked. Borrows the workspace. */
+struct publisher;
+
+void publisher_close(struct publisher **p);
+#define AUTO_PUBLISHER CLEANUP(publisher_close)
+
+/* ERR_USAGE and others of opened_key_open for keys that are not here or cannot be read. */
+int publisher_open(const struct workspace *w, struct passphrase_source *pass,
+	struct publisher **out, struct err *e);
+
+/* What was published, and what could not be yet: names with commas between, "" for none. */
+struct published {
+	bool any; /* there is a new timestamp */
+	char roles[256];
+	char deferred[256]; /* their large content goes first, which `sluice publish` sees to */
+};
+
+/* The same as publish(), without a word, and without waiting for large content to be copied. With
+ * renew a timestamp is signed in any case, else only where something in incoming/ is in order.
+ * *out is filled in even where it fails. */
+int publisher_publish(struct publisher *p, bool renew, struct published *out, struct err *e);
+
 /* What every command that signs calls last: publishes when the online keys are readable here and
  * o->no_publish is not set; else says on standard output what waits in incoming/ and returns 0.
  * While another publisher runs it waits, for PUBLISHER_WAIT_MS at most. Only a refusal of the role
