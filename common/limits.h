@@ -71,6 +71,7 @@
 /* Metadata, plans and gates: 10 MiB over 1 Mbit/s. A stop waits for the one before it. */
 #define PUSH_SMALL_TIMEOUT_MS (120 * 1000)
 #define PUBLISHER_WAIT_MS (3 * PUSH_SMALL_TIMEOUT_MS) /* both pushes before, and room */
+#define INCOMING_WAIT_MS (30 * 1000) /* for whoever renames a file; more is a broken disk */
 #define BULK_WAIT_MS (2 * PUSH_TIMEOUT_MS)
 #define BULK_BYTES_MIN (PLAN_BYTES_MAX + 1)    /* a target that is larger holds up no stop */
 #define PUSH_LIST_BYTES_MAX (64 * 1024 * 1024) /* 100 000 targets of 200 bytes, thrice */

@@ -14,12 +14,14 @@ static const char help[] =
 	"usage: sluice gate show [PLAN] [-w DIR]\n"
 	"       sluice gate open PLAN WAVE {--key K | --draft} [--sign-with CMD]\n"
 	"           [--role ROLE] [--no-publish] [-w DIR]\n"
+	"       sluice gate {pause | unpause} {PLAN | all} {--key K | --draft} ...\n"
 	"\n"
 	"A gate says how far a plan's waves are open. It names one version of the plan\n"
 	"by its SHA-256: for a plan that has changed it is shut until its first wave is\n"
 	"opened again. show prints every gate, or that of PLAN (stable for\n"
 	"rollouts/stable.json). open opens the next wave, for all boxes in it, and\n"
-	"publishes that. Waves open in their order.\n"
+	"publishes that. Waves open in their order. While a gate is paused no box starts;\n"
+	"those that have started end and confirm.\n"
 	"\n"
 	"  --key K            a key of the gates role\n"
 	"  --sign-with CMD    K is a .pub and CMD signs (`sluice metadata sign --help`)\n"
@@ -125,6 +127,58 @@ gate_open(int argc, char **argv, struct err *e)
 		metadata_sign(&w, &gate.role, &key.signer, e) < 0)
 		return -1;
 	opened_print(name, wave, &gate, &plan);
+	return publish_here(&w, gate.role.role, &o, e);
+}
+
+/* The gate of a plan that has none yet has to say which plan it is of. */
+static int
+pausable_load(const struct workspace *w, const char *name, const char *role, struct scope_gate *g,
+	struct err *e)
+{
+	AUTO_SCOPE_PLAN struct scope_plan plan = {0};
+
+	if (scope_gate_load(w, name, role, g, e) < 0)
+		return -1;
+	if (g->listed || strcmp(name, "all") == 0)
+		return 0;
+	if (plan_load(w, name, &plan, e) < 0)
+		return -1;
+	scope_gate_bind(&g->gate, &plan);
+	return 0;
+}
+
+static int
+gate_pause(int argc, char **argv, struct err *e)
+{
+	AUTO_WORKSPACE struct workspace w = {0};
+	AUTO_SCOPE_GATE struct scope_gate gate = {0};
+	AUTO_OPENED_KEY struct opened_key key = {0};
+	struct signing o = SIGNING_INIT;
+	bool pause = strcmp(argv[0], "pause") == 0;
+	const char *name;
+
+	if (options_read(argc, argv, &o, e) < 0)
+		return -1;
+	if (argc - optind != 1)
+		return err_set(e, ERR_USAGE,
+			"PLAN or all, and --key K expected; see `sluice gate --help`");
+	if (signing_check(&o, "a key of the gates role", e) < 0)
+		return -1;
+	name = argv[optind];
+	if (workspace_open(o.workspace, &w, e) < 0 || pausable_load(&w, name, o.role, &gate, e) < 0)
+		return -1;
+	/* Where two have to sign, the second one signs what waits. */
+	if (gate.gate.paused == pause && !gate.role.waiting)
+		return err_set(e, ERR_REFUSED, "%s is %s", name,
+			pause ? "paused already" : "not paused; `sluice resume` lifts a stop");
+	gate.gate.paused = pause;
+	if (signing_open(&o, &key, e) < 0 ||
+		metadata_check_signer(&gate.role, &key.signer, e) < 0 ||
+		scope_gate_put(&w, &gate, e) < 0 ||
+		metadata_sign(&w, &gate.role, &key.signer, e) < 0)
+		return -1;
+	(void)printf("%s: %s\n", name,
+		pause ? "paused, no box starts" : "not paused any more, boxes may start");
 	return publish_here(&w, gate.role.role, &o, e);
 }
 
@@ -264,7 +318,11 @@ run(int argc, char **argv, struct err *e)
 		return gate_show(argc - 1, argv + 1, e);
 	if (strcmp(verb, "open") == 0)
 		return gate_open(argc - 1, argv + 1, e);
-	return err_set(e, ERR_USAGE, "`gate show` or `gate open`; see `sluice gate --help`");
+	if (strcmp(verb, "pause") == 0 || strcmp(verb, "unpause") == 0)
+		return gate_pause(argc - 1, argv + 1, e);
+	return err_set(e, ERR_USAGE,
+		"`gate show`, `gate open`, `gate pause` or `gate unpause`; see `sluice gate "
+		"--help`");
 }
 
 const struct command cmd_gate = {

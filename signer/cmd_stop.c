@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,6 +12,8 @@
 #include "signer/scope.h"
 #include "signer/signing.h"
 #include "signer/workspace.h"
+
+enum { TRIES_MAX = 20 };
 
 static const char help[] =
 	"usage: sluice stop {PLAN | --all} --reason TEXT --key K [--sign-with CMD]\n"
@@ -187,6 +190,37 @@ stop_put(const struct workspace *w, const struct stop_options *o, struct scope_g
 }
 
 static int
+gate_load(const struct workspace *w, const struct stop_options *o, struct scope_gate *g,
+	struct err *e)
+{
+	if (scope_gate_load(w, o->name, o->signing.role, g, e) < 0)
+		return -1;
+	return gate_begin(w, o->name, g, e);
+}
+
+/* Somebody who opens a wave at this moment holds up no stop. */
+static int
+stop_sign(const struct workspace *w, const struct stop_options *o, const struct signer *signer,
+	struct scope_gate *g, const struct stop **out, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	for (int tries = 0; tries < TRIES_MAX; tries++) {
+		if (stop_put(w, o, g, out, e) < 0)
+			return -1;
+		if (metadata_sign(w, &g->role, signer, &why) == 0)
+			return 0;
+		if (why.errnum != EAGAIN)
+			break;
+		scope_gate_free(g);
+		*g = (struct scope_gate){0};
+		if (gate_load(w, o, g, e) < 0)
+			return -1;
+	}
+	return err_set(e, why.class, "%s", why.text);
+}
+
+static int
 run(int argc, char **argv, struct err *e)
 {
 	AUTO_WORKSPACE struct workspace w = {0};
@@ -198,12 +232,10 @@ run(int argc, char **argv, struct err *e)
 	if (options_read(argc, argv, &o, e) < 0 || workspace_open(o.signing.workspace, &w, e) < 0)
 		return -1;
 	w.sets_aside = true;
-	if (scope_gate_load(&w, o.name, o.signing.role, &gate, e) < 0 ||
-		gate_begin(&w, o.name, &gate, e) < 0 || stop_agree(&o, e) < 0 ||
+	if (gate_load(&w, &o, &gate, e) < 0 || stop_agree(&o, e) < 0 ||
 		signing_open(&o.signing, &key, e) < 0 ||
 		metadata_check_signer(&gate.role, &key.signer, e) < 0 ||
-		stop_put(&w, &o, &gate, &s, e) < 0 ||
-		metadata_sign(&w, &gate.role, &key.signer, e) < 0)
+		stop_sign(&w, &o, &key.signer, &gate, &s, e) < 0)
 		return -1;
 	leftover_say(&gate.role);
 	(void)printf("stop %s of %s: %s\n", s->id, o.name, s->reason);

@@ -191,18 +191,43 @@ set_aside(const struct metadata *m, const char *path, struct err *e)
 	return file_rename(path, aside, e);
 }
 
+/* Between two people who sign at the same time the first one's work stays. The lock is held for
+ * moments only, never while somebody is asked. */
 static int
-drop_in(const struct workspace *w, const struct metadata *m, struct err *e)
+still_current(const struct workspace *w, const struct metadata *m, int *lock, struct err *e)
+{
+	bool current;
+
+	if (workspace_lock(w, "incoming.lock", "another command that signs", INCOMING_WAIT_MS, lock,
+		    e) < 0 ||
+		newest_is_current(w, m, &current, e) < 0)
+		return -1;
+	if (current)
+		return 0;
+	(void)err_set(e, ERR_REFUSED,
+		"somebody else has just signed the role %s, and what they did would be lost; do "
+		"this again",
+		m->role);
+	if (e)
+		e->errnum = EAGAIN;
+	return -1;
+}
+
+static int
+drop_in(const struct workspace *w, struct metadata *m, struct err *e)
 {
 	AUTO_FREE char *text = json_dumps(m->root, JSON_COMPACT | JSON_SORT_KEYS);
+	AUTO_CLOSE int lock = -1;
 	char path[PATH_MAX];
 
 	if (!text)
 		return err_sys(e, ENOMEM, "%s metadata", m->role);
-	if (workspace_path(w, "incoming", path, e) < 0 || dir_make(path, 0755, e) < 0 ||
-		newest_waiting_path(w, m, path, e) < 0 || set_aside(m, path, e) < 0)
+	if (still_current(w, m, &lock, e) < 0 || workspace_path(w, "incoming", path, e) < 0 ||
+		dir_make(path, 0755, e) < 0 || newest_waiting_path(w, m, path, e) < 0 ||
+		set_aside(m, path, e) < 0 || file_replace(path, 0644, span_str(text), e) < 0)
 		return -1;
-	return file_replace(path, 0644, span_str(text), e);
+	m->incoming = digest_of(span_str(text));
+	return 0;
 }
 
 /* The publisher would refuse it, however many have signed it. */

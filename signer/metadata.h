@@ -35,6 +35,8 @@ struct metadata {
 	bool drafted;	   /* drafts/ has this version, too */
 	bool prepared;	   /* see metadata_prepare */
 	struct err leftover; /* why incoming/ROLE.json was passed over; see metadata_has_leftover */
+	bool loaded; /* and incoming/ROLE.json was these bytes then; zeros: there was none */
+	struct digest incoming;
 };
 
 void metadata_free(struct metadata *m);
@@ -112,9 +114,10 @@ const json_t *metadata_find(const struct metadata *m, const char *path);
 int metadata_prepare(const struct workspace *w, struct metadata *m, struct err *e);
 
 /* Prepares the document, adds the signature, and puts it durably into incoming/ROLE.json, and a
- * root into drafts/, too. ERR_REFUSED when the signer's key is not one of the role's. Where nobody
- * signs (the signer's keyid is ""), the document goes into drafts/ROLE.json, for a ceremony
- * elsewhere, and leaves incoming/. */
+ * root into drafts/, too. ERR_REFUSED when the signer's key is not one of the role's; ERR_REFUSED
+ * with EAGAIN where somebody else has signed the role since it was loaded, whose work (a stop, say)
+ * would be lost: it is to be loaded and changed again. Where nobody signs (the signer's keyid is
+ * ""), the document goes into drafts/ROLE.json, for a ceremony elsewhere, and leaves incoming/. */
 int metadata_sign(
 	const struct workspace *w, struct metadata *m, const struct signer *s, struct err *e);
 

@@ -152,6 +152,49 @@ newest_waiting_path(
 	return workspace_path(w, relative, out, e);
 }
 
+int
+newest_waiting_digest(
+	const struct workspace *w, const struct metadata *m, struct digest *out, struct err *e)
+{
+	AUTO_BUF struct buf bytes = BUF_INIT(TUF_TARGETS_BYTES_MAX);
+	char path[PATH_MAX];
+
+	*out = (struct digest){0};
+	if (newest_waiting_path(w, m, path, e) < 0)
+		return -1;
+	/* What cannot be read is told by whoever needs it. */
+	if (file_read_regular(path, &bytes, NULL) == 0)
+		*out = digest_of(buf_span(&bytes));
+	return 0;
+}
+
+int
+newest_is_current(const struct workspace *w, const struct metadata *m, bool *current, struct err *e)
+{
+	AUTO_SITE struct site s = {0};
+	struct digest incoming;
+	char name[sizeof(m->role) + sizeof(".json")];
+	json_int_t published;
+
+	*current = true;
+	if (!m->loaded)
+		return 0;
+	if (site_open(w, &s, e) < 0 || newest_waiting_digest(w, m, &incoming, e) < 0)
+		return -1;
+	(void)snprintf(name, sizeof(name), "%s.json", m->role);
+	published =
+		s.snapshot
+			? json_integer_value(json_object_get(
+				  json_object_get(
+					  json_object_get(s.snapshot->verified.body, "meta"), name),
+				  "version"))
+			: 0;
+	if (newest_is_root(m))
+		published = s.root ? (json_int_t)s.root->version : 0;
+	*current = digest_equal(&incoming, &m->incoming) && published == (json_int_t)m->published;
+	return 0;
+}
+
 /* Somebody with a right to has signed it, though not yet everybody who must. A next root says
  * itself who holds it, so there those count who hold the one before. */
 static int
@@ -323,9 +366,10 @@ load(const struct workspace *w, const char *role, enum newest where, struct meta
 	if (!name_is_plain(role) || strlen(role) >= sizeof(m.role))
 		return err_set(e, ERR_USAGE, "'%s' cannot be a role's name", role);
 	(void)snprintf(m.role, sizeof(m.role), "%s", role);
-	if (load_published(w, where, &m, e) < 0)
+	m.loaded = true;
+	if (newest_waiting_digest(w, &m, &m.incoming, e) < 0 || load_published(w, where, &m, e) < 0)
 		return -1;
-	if (load_newer(w, where, &m, &why) < 0) {
+	if (!w->published_only && load_newer(w, where, &m, &why) < 0) {
 		if (!w->sets_aside || !m.root)
 			return err_set(e, why.class, "%s", why.text);
 		m.leftover = why;

@@ -22,4 +22,12 @@ int newest_find_authority(const json_t *delegator, struct metadata *m, struct er
 int newest_waiting_path(
 	const struct workspace *w, const struct metadata *m, char out[PATH_MAX], struct err *e);
 
+/* What incoming/ROLE.json is now; zeros: there is none. */
+int newest_waiting_digest(
+	const struct workspace *w, const struct metadata *m, struct digest *out, struct err *e);
+
+/* Whether m is still the next version of its role, as it was loaded. */
+int newest_is_current(
+	const struct workspace *w, const struct metadata *m, bool *current, struct err *e);
+
 #endif

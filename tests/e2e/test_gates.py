@@ -1,0 +1,101 @@
+"""Gates that are paused, and several people at one gate at the same time."""
+import base64
+import os
+import shutil
+import tempfile
+import unittest
+
+from fleet import Workspace, make_image
+
+WAVES = (("canary", ["gw-1"]), ("early", 5), ("everyone", 100))
+
+
+def setUpModule():
+    """One workspace with a published plan, copied for each test."""
+    global base, made
+    base = tempfile.mkdtemp(prefix="sluice-gates-")
+    made = Workspace(os.path.join(base, "made"), 8443).init().ceremony()
+    image = make_image(os.path.join(base, "image"), "1", size=1 << 18)
+    made.roll_out(made.pack("1.0", image), WAVES, open_waves=["canary"])
+
+
+def tearDownModule():
+    shutil.rmtree(base)
+
+
+class Gates(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.mkdtemp(dir=base)
+        shutil.copytree(made.dir, folder, dirs_exist_ok=True)
+        self.ws = Workspace(folder, 8443)
+
+    def gate(self, name="stable"):
+        return self.ws.target(f"gates/{name}.json")
+
+    def pause(self, verb, name, **kwargs):
+        return self.ws.sluice("gate", verb, name, "--key", self.ws.key("gates"), **kwargs)
+
+    def signs_after(self, *args):
+        """A command that signs with the gates key once `sluice ARGS` was run beside it."""
+        with open(self.ws.key("gates"), encoding="ascii") as f:
+            raw = base64.b64decode(f.read().splitlines()[1])[62:94]
+        der = bytes.fromhex("302e020100300506032b657004220420") + raw
+        with open(self.ws.path("gates.der"), "wb") as f:
+            f.write(der)
+        words = " ".join(f"'{word}'" for word in map(str, args))
+        with open(self.ws.path("device"), "w", encoding="utf-8") as f:
+            f.write(f"#!/bin/sh\nset -e\ncd {self.ws.dir}\ncat > message\n"
+                    f"test -e beside || {{ touch beside; {self.ws.programs.sluice} {words} "
+                    f"-w {self.ws.dir} >&2; }}\n"
+                    "exec openssl pkeyutl -sign -inkey gates.der -keyform DER -rawin -in message\n")
+        os.chmod(self.ws.path("device"), 0o755)
+        return ("--key", self.ws.path("keys", "gates.pub"), "--sign-with",
+                self.ws.path("device"))
+
+    def test_a_plan_is_paused_and_goes_on_as_open_as_it_was(self):
+        self.assertIn("paused", self.pause("pause", "stable").stdout)
+        self.assertTrue(self.gate()["paused"])
+        self.assertEqual(self.gate()["open"], ["canary"])
+        self.assertFalse(self.gate("all")["paused"])
+        self.assertIn("paused", self.ws.sluice("gate", "show", "stable").stdout)
+        self.assertIn("paused already", self.pause("pause", "stable", check=1).stderr)
+        self.pause("unpause", "stable")
+        self.assertFalse(self.gate()["paused"])
+        self.assertEqual(self.gate()["open"], ["canary"])
+        self.assertIn("not paused", self.pause("unpause", "stable", check=1).stderr)
+
+    def test_all_plans_are_paused_at_once(self):
+        self.pause("pause", "all")
+        self.assertTrue(self.gate("all")["paused"])
+        self.assertFalse(self.gate()["paused"])
+        self.pause("unpause", "all")
+        self.assertFalse(self.gate("all")["paused"])
+
+    def test_a_plan_is_paused_before_any_wave_is_open(self):
+        self.ws.publish_plan(self.ws.plan("gateway-1.0.ota", WAVES, name="other"))
+        self.pause("pause", "other")
+        self.assertEqual((self.gate("other")["paused"], self.gate("other")["open"]), (True, []))
+        self.assertIn("no plan nothing", self.pause("pause", "nothing", check=2).stderr)
+
+    def test_a_stop_that_is_signed_meanwhile_is_not_lost_to_a_wave_that_opens(self):
+        for publishes in ([], ["--no-publish"]):
+            with self.subTest(publishes=publishes):
+                self.setUp()
+                device = self.signs_after("stop", "stable", "--reason", "smoke", "--key",
+                                          self.ws.key("gates"), "--yes", *publishes)
+                done = self.ws.sluice("gate", "open", "stable", "early", *device, check=1)
+                self.assertIn("somebody else has just signed", done.stderr)
+                self.ws.publish()
+                self.assertEqual([s["reason"] for s in self.gate()["stops"]], ["smoke"])
+                self.assertEqual(self.gate()["open"], ["canary"])
+
+    def test_a_stop_goes_out_whoever_opens_a_wave_meanwhile(self):
+        device = self.signs_after("gate", "open", "stable", "early", "--key",
+                                  self.ws.key("gates"))
+        self.ws.sluice("stop", "stable", "--reason", "smoke", "--yes", *device)
+        self.assertEqual([s["reason"] for s in self.gate()["stops"]], ["smoke"])
+        self.assertEqual(self.gate()["open"], ["canary", "early"])
+
+
+if __name__ == "__main__":
+    unittest.main()
