@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/budget.h"
 #include "common/base/clock.h"
 #include "common/base/num.h"
 
@@ -313,12 +314,59 @@ rule_fresh(const struct world *w, const struct state *s, const struct facts *f, 
 		       "the clock is not trusted, and no newer timestamp was seen since the start");
 }
 
+static bool
+rule_start(const struct world *w, const struct state *s, const struct facts *f, struct decision *d)
+{
+	char when[CLOCK_TEXT_MAX];
+
+	(void)s;
+	return f->now_s < w->plan.start_s &&
+	       say(d, VERDICT_HELD, "%s starts at %s", w->plan.rollout,
+		       clock_format(w->plan.start_s, when));
+}
+
+/* An update that was cut off, or that waits to be switched to, has had its turn. */
+static bool
+rule_window(const struct world *w, const struct state *s, const struct facts *f, struct decision *d)
+{
+	const struct window *window = &w->plan.window;
+	char text[WINDOW_TEXT_MAX], when[CLOCK_TEXT_MAX];
+	int64_t turn;
+
+	(void)s;
+	if (!w->plan.has_window)
+		return false;
+	turn = window_turn(window, window_offset(window, w->plan.rollout, f->box.id), f->now_s);
+	if (turn <= f->now_s)
+		return false;
+	if (turn == INT64_MAX)
+		return say(d, VERDICT_HELD, "the window of %s (%s) does not open on this box",
+			w->plan.rollout, window_text(window, text));
+	return say(d, VERDICT_HELD, "%s waits for its window (%s); this box's turn is at %s",
+		w->plan.rollout, window_text(window, text), clock_format(turn, when));
+}
+
+/* What it takes was found out by trying. */
+static bool
+rule_budget(const struct world *w, const struct state *s, const struct facts *f, struct decision *d)
+{
+	char wants[NUM_HUMAN_MAX], budget[NUM_HUMAN_MAX];
+
+	(void)f;
+	return budget_is_spent(&s->spent, &w->listing.manifest_sha256, w->plan.attempt,
+		       w->plan.budget_bytes) &&
+	       say(d, VERDICT_HELD, "%s %s takes %s or more, and the plan allows a box %s",
+		       w->listing.name, w->listing.version,
+		       num_human_size(s->spent.wants_bytes, wants),
+		       num_human_size(w->plan.budget_bytes, budget));
+}
+
 void
 decide(const struct world *w, const struct state *s, const struct facts *f, struct decision *out)
 {
 	static rule *const rules[] = {rule_stops, rule_all_gate, rule_plan, rule_bundle,
 		rule_running, rule_gate, rule_membership, rule_wave, rule_failed, rule_floor,
-		rule_fresh};
+		rule_fresh, rule_start, rule_window, rule_budget};
 	struct decision d = {0};
 
 	for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
@@ -358,4 +406,18 @@ decide_go_on(const struct world *w, const struct state *s, const struct pending 
 	if (!gate_is_open(&w->gate, p->wave))
 		return err_set(e, ERR_STOPPED, "wave %s of %s was shut", p->wave, p->rollout);
 	return 0;
+}
+
+int
+decide_switch(const struct world *w, int64_t now_s, struct err *e)
+{
+	const struct window *window = &w->plan.window;
+	struct opening o;
+	char text[WINDOW_TEXT_MAX];
+
+	if (!w->has_plan || !w->plan.has_window ||
+		(window_opening(window, now_s, &o) && o.opens_s <= now_s))
+		return 0;
+	return err_set(e, ERR_REFUSED, "%s waits for its window (%s) to open again",
+		w->plan.rollout, window_text(window, text));
 }

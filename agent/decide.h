@@ -56,7 +56,7 @@ const struct sticky_stop *decide_stop(const struct state *s, const char *gate_pa
 int decide_no_stop(const struct state *s, const char *gate_path, struct err *e);
 
 /* Whether to start (or take up again) an update. Stops first, then the plan and its bundle, the
- * gate, membership, the wave, and what this box knows of the release. */
+ * gate, membership, the wave, what this box knows of the release, and the time. */
 void decide(
 	const struct world *w, const struct state *s, const struct facts *f, struct decision *out);
 
@@ -66,5 +66,9 @@ void decide(
  */
 int decide_go_on(
 	const struct world *w, const struct state *s, const struct pending *p, struct err *e);
+
+/* Whether a system that is written may be switched to at now_s (effective time), and rebooted into:
+ * in a plan with a window only while that is open, whenever the box began. ERR_REFUSED. */
+int decide_switch(const struct world *w, int64_t now_s, struct err *e);
 
 #endif

@@ -88,6 +88,14 @@ struct sticky_stop {
 	char reason[STOP_REASON_MAX + 1];
 };
 
+/* What was fetched of a release under a plan's byte budget (budget.h). */
+struct spending {
+	struct digest manifest;
+	uint64_t attempt, bytes;
+	uint64_t
+		wants_bytes; /* what it takes at least, where the budget did not allow it; else 0 */
+};
+
 struct state {
 	/* What each side holds, as far as this agent installed it: of the slots that the bootloader
 	 * switches, and of those that the link switches. */
@@ -99,6 +107,7 @@ struct state {
 	struct failed failed[FAILED_MAX]; /* newest last; the oldest goes when full */
 	size_t stop_count;
 	struct sticky_stop stops[STOPS_MAX];
+	struct spending spent;
 	uint64_t next_seq;			 /* of the next report; starts at 1 */
 	int64_t floor_s;			 /* signed_at of the newest timestamp, 0: none */
 	uint64_t floor_version;			 /* that timestamp's version */

@@ -60,6 +60,7 @@ state_fill(struct state *s)
 		s, &(struct failed){{{7}}, 1, true, 2, 1234, "health: \"no\"\nline two"});
 	s->stops[s->stop_count++] = (struct sticky_stop){
 		"00112233445566778899aabbccddeeff", "gates/all.json", "bad power supply"};
+	s->spent = (struct spending){{{5}}, 1, 1000, 2000};
 	s->floor_version = 12;
 	s->floor_keys = (struct digest){{8}};
 	memcpy(s->last_result, "ok", 3);
@@ -102,6 +103,7 @@ what_was_saved_is_loaded(void **state)
 	assert_memory_equal(&one.ended, &two.ended, sizeof(one.ended));
 	assert_memory_equal(&one.failed, &two.failed, sizeof(one.failed));
 	assert_memory_equal(&one.stops, &two.stops, sizeof(one.stops));
+	assert_memory_equal(&one.spent, &two.spent, sizeof(one.spent));
 	assert_memory_equal(&one.floor_keys, &two.floor_keys, sizeof(one.floor_keys));
 	assert_int_equal(two.failed_count, 1);
 	assert_int_equal(two.stop_count, 1);
@@ -292,6 +294,8 @@ the_state_of_an_older_or_newer_agent_is_read(void **state)
 	assert_int_equal(load_changed("ended", NULL, &e), 0);
 	assert_int_equal(two.ended.outcome, OUTCOME_NONE);
 	assert_int_equal(two.rollback_floor, 4);
+	assert_int_equal(load_changed("spent", NULL, &e), 0);
+	assert_int_equal(two.spent.bytes, 0);
 	assert_int_equal(load_changed(NULL, "colour", &e), 0);
 	assert_int_equal(two.rollback_floor, 4);
 }

@@ -1,0 +1,109 @@
+#include "agent/budget.h"
+
+#include "common/base/log.h"
+#include "common/base/num.h"
+
+/* How often what was spent is saved while it is spent: a power cut forgets a sixteenth at most. */
+enum { SAVES = 16 };
+
+static bool
+is_of(const struct spending *s, const struct digest *manifest, uint64_t attempt)
+{
+	return s->attempt == attempt && digest_equal(&s->manifest, manifest);
+}
+
+struct budget
+budget_begin(const char *state_dir, struct state *s, const struct digest *manifest,
+	uint64_t attempt, uint64_t bytes)
+{
+	if (!is_of(&s->spent, manifest, attempt))
+		s->spent = (struct spending){.manifest = *manifest, .attempt = attempt};
+	s->spent.wants_bytes = 0;
+	return (struct budget){
+		.bytes = bytes, .state_dir = state_dir, .state = s, .saved = s->spent.bytes};
+}
+
+/* As far as the state can say it. */
+static uint64_t
+sum(uint64_t a, uint64_t b)
+{
+	return b > INT64_MAX - a ? INT64_MAX : a + b;
+}
+
+/* Whether len more bytes may be fetched. */
+static int
+check(struct budget *b, uint64_t len, struct err *e)
+{
+	struct spending *s = &b->state->spent;
+	char wants[NUM_HUMAN_MAX], budget[NUM_HUMAN_MAX];
+
+	if (b->bytes == 0 || (s->bytes <= b->bytes && len <= b->bytes - s->bytes))
+		return 0;
+	s->wants_bytes = sum(s->bytes, len);
+	return err_set(e, ERR_REFUSED, "it takes %s or more, and the plan allows a box %s",
+		num_human_size(s->wants_bytes, wants), num_human_size(b->bytes, budget));
+}
+
+static void
+count(struct budget *b, uint64_t len)
+{
+	struct spending *s = &b->state->spent;
+	struct err e;
+
+	s->bytes = sum(s->bytes, len);
+	if (b->bytes == 0 || s->bytes - b->saved < b->bytes / SAVES)
+		return;
+	if (state_save(b->state_dir, b->state, &e) < 0)
+		log_error("%s", e.text);
+	b->saved = s->bytes;
+}
+
+int
+budget_take(struct budget *b, uint64_t len, struct err *e)
+{
+	if (check(b, len, e) < 0)
+		return -1;
+	count(b, len);
+	return 0;
+}
+
+static int
+source_open(void *arg, uint64_t offset, uint64_t len, struct err *e)
+{
+	struct budget *b = arg;
+
+	return check(b, len, e) < 0 ? -1 : b->inner.open(b->inner.arg, offset, len, e);
+}
+
+static ssize_t
+source_read(void *arg, void *data, size_t len, struct err *e)
+{
+	struct budget *b = arg;
+	ssize_t n = b->inner.read(b->inner.arg, data, len, e);
+
+	if (n > 0)
+		count(b, (uint64_t)n);
+	return n;
+}
+
+static void
+source_close(void *arg)
+{
+	struct budget *b = arg;
+
+	b->inner.close(b->inner.arg);
+}
+
+struct source
+budget_source(struct budget *b, const struct source *inner)
+{
+	b->inner = *inner;
+	return (struct source){b, source_open, source_read, source_close};
+}
+
+bool
+budget_is_spent(
+	const struct spending *s, const struct digest *manifest, uint64_t attempt, uint64_t bytes)
+{
+	return bytes > 0 && is_of(s, manifest, attempt) && s->wants_bytes > bytes;
+}

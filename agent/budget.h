@@ -1,0 +1,44 @@
+/* The byte budget of a plan: how much one box may fetch for one bundle.
+ *
+ * What was fetched is remembered over restarts (struct spending in the state), so that a box that
+ * is cut off again and again does not start counting anew. A range that would go over the budget is
+ * not asked for. */
+#ifndef SLUICE_AGENT_BUDGET_H
+#define SLUICE_AGENT_BUDGET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/source.h"
+#include "agent/state.h"
+#include "common/base/err.h"
+#include "common/crypto/digest.h"
+
+/* A budget while an update spends it. The caller keeps it, and what it borrows, as long as a source
+ * of it is in use. */
+struct budget {
+	uint64_t bytes; /* 0: anything */
+	const char *state_dir;
+	struct state *state; /* state->spent is what was spent */
+	uint64_t saved;	     /* of it, what is on the disk */
+	struct source inner; /* what budget_source() wraps */
+};
+
+/* Begins to spend a plan's budget on a release, or goes on with it: another release or attempt
+ * starts at 0. */
+struct budget budget_begin(const char *state_dir, struct state *s, const struct digest *manifest,
+	uint64_t attempt, uint64_t bytes);
+
+/* Takes len bytes, before they are fetched. ERR_REFUSED where they are more than is left, which is
+ * remembered: budget_is_spent() then. */
+int budget_take(struct budget *b, uint64_t len, struct err *e);
+
+/* A source that gives what inner gives and counts it. A range that is more than is left is not
+ * opened: ERR_REFUSED. */
+struct source budget_source(struct budget *b, const struct source *inner);
+
+/* Whether it is known of a release that it takes more than a budget of so many bytes. */
+bool budget_is_spent(
+	const struct spending *s, const struct digest *manifest, uint64_t attempt, uint64_t bytes);
+
+#endif

@@ -1,0 +1,172 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "agent/budget.h"
+#include "tests/unit/folder.h"
+
+/* Gives as much as is asked for, in pieces of up to 300. */
+struct spring {
+	uint64_t left;
+	int opened, closed;
+};
+
+static int
+spring_open(void *arg, uint64_t offset, uint64_t len, struct err *e)
+{
+	struct spring *s = arg;
+
+	(void)offset;
+	(void)e;
+	s->left = len;
+	s->opened++;
+	return 0;
+}
+
+static ssize_t
+spring_read(void *arg, void *data, size_t len, struct err *e)
+{
+	struct spring *s = arg;
+	size_t n = len < 300 ? len : 300;
+
+	(void)e;
+	if (n > s->left)
+		n = (size_t)s->left;
+	memset(data, 7, n);
+	s->left -= n;
+	return (ssize_t)n;
+}
+
+static void
+spring_close(void *arg)
+{
+	((struct spring *)arg)->closed++;
+}
+
+/* Too large for a stack. */
+static struct state one, two;
+static const struct digest release = {{9}};
+
+static uint64_t
+read_all(struct source *s, uint64_t len)
+{
+	uint8_t bytes[512];
+	struct err e = ERR_INIT;
+	uint64_t sum = 0;
+	ssize_t n;
+
+	assert_int_equal(s->open(s->arg, 0, len, &e), 0);
+	while ((n = s->read(s->arg, bytes, sizeof(bytes), &e)) > 0)
+		sum += (uint64_t)n;
+	s->close(s->arg);
+	return sum;
+}
+
+static void
+a_budget_counts_what_was_fetched_and_asks_for_no_more(void **state)
+{
+	struct spring spring = {0};
+	struct source inner = {&spring, spring_open, spring_read, spring_close}, s;
+	struct err e = ERR_INIT;
+	struct budget b;
+
+	(void)state;
+	one = (struct state){.next_seq = 1};
+	b = budget_begin(".", &one, &release, 1, 1000);
+	s = budget_source(&b, &inner);
+	assert_int_equal(budget_take(&b, 100, &e), 0);
+	assert_int_equal(read_all(&s, 900), 900);
+	assert_int_equal(spring.opened, 1);
+	assert_int_equal(spring.closed, 1);
+	assert_int_equal(one.spent.bytes, 1000);
+	assert_false(budget_is_spent(&one.spent, &release, 1, 1000));
+	assert_int_equal(s.open(s.arg, 0, 1, &e), -1);
+	assert_int_equal(e.class, ERR_REFUSED);
+	assert_int_equal(spring.opened, 1);
+	assert_true(budget_is_spent(&one.spent, &release, 1, 1000));
+	assert_int_equal(one.spent.wants_bytes, 1001);
+	/* A plan that allows that much lets it go on. */
+	assert_false(budget_is_spent(&one.spent, &release, 1, 1001));
+	b = budget_begin(".", &one, &release, 1, 1001);
+	assert_int_equal(budget_take(&b, 1, &e), 0);
+	assert_int_equal(budget_take(&b, 1, &e), -1);
+}
+
+static void
+what_was_spent_outlasts_a_restart(void **state)
+{
+	struct spring spring = {0};
+	struct source inner = {&spring, spring_open, spring_read, spring_close}, s;
+	struct err e = ERR_INIT;
+	struct budget b;
+
+	(void)state;
+	one = (struct state){.next_seq = 1};
+	b = budget_begin(".", &one, &release, 1, 16000);
+	s = budget_source(&b, &inner);
+	assert_int_equal(read_all(&s, 9000), 9000);
+	assert_int_equal(state_load(".", &two, &e), 0);
+	assert_in_range(two.spent.bytes, 9000 - 16000 / 16 - 300, 9000);
+	b = budget_begin(".", &two, &release, 1, 16000);
+	assert_int_equal(budget_take(&b, 8000, &e), -1);
+}
+
+static void
+another_release_or_attempt_starts_anew(void **state)
+{
+	static const struct digest other = {{8}};
+	struct err e = ERR_INIT;
+	struct budget b;
+
+	(void)state;
+	one = (struct state){.next_seq = 1};
+	b = budget_begin(".", &one, &release, 1, 1000);
+	assert_int_equal(budget_take(&b, 900, &e), 0);
+	b = budget_begin(".", &one, &release, 2, 1000);
+	assert_int_equal(one.spent.bytes, 0);
+	assert_int_equal(budget_take(&b, 900, &e), 0);
+	b = budget_begin(".", &one, &other, 2, 1000);
+	assert_int_equal(one.spent.bytes, 0);
+}
+
+static void
+without_a_budget_anything_goes(void **state)
+{
+	struct err e = ERR_INIT;
+	struct budget b;
+
+	(void)state;
+	one = (struct state){.next_seq = 1};
+	b = budget_begin(".", &one, &release, 1, 0);
+	assert_int_equal(budget_take(&b, UINT64_MAX, &e), 0);
+	assert_int_equal(budget_take(&b, UINT64_MAX, &e), 0);
+	assert_int_equal(one.spent.bytes, INT64_MAX);
+	assert_false(budget_is_spent(&one.spent, &release, 1, 0));
+	/* One that comes later counts what went before, and no sum runs over. */
+	b = budget_begin(".", &one, &release, 1, 1000);
+	assert_int_equal(budget_take(&b, UINT64_MAX, &e), -1);
+	assert_true(budget_is_spent(&one.spent, &release, 1, 1000));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			a_budget_counts_what_was_fetched_and_asks_for_no_more, folder_enter_memory,
+			folder_leave),
+		cmocka_unit_test_setup_teardown(
+			what_was_spent_outlasts_a_restart, folder_enter_memory, folder_leave),
+		cmocka_unit_test_setup_teardown(
+			another_release_or_attempt_starts_anew, folder_enter_memory, folder_leave),
+		cmocka_unit_test_setup_teardown(
+			without_a_budget_anything_goes, folder_enter_memory, folder_leave),
+	};
+
+	return cmocka_run_group_tests_name("budget", tests, NULL, NULL);
+}
