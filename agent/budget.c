@@ -102,6 +102,12 @@ budget_source(struct budget *b, const struct source *inner)
 }
 
 bool
+budget_is_over(const struct budget *b)
+{
+	return b->state->spent.wants_bytes > 0;
+}
+
+bool
 budget_is_spent(
 	const struct spending *s, const struct digest *manifest, uint64_t attempt, uint64_t bytes)
 {

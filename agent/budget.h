@@ -37,6 +37,9 @@ int budget_take(struct budget *b, uint64_t len, struct err *e);
  * opened: ERR_REFUSED. */
 struct source budget_source(struct budget *b, const struct source *inner);
 
+/* Whether this budget did not allow what was asked of it. */
+bool budget_is_over(const struct budget *b);
+
 /* Whether it is known of a release that it takes more than a budget of so many bytes. */
 bool budget_is_spent(
 	const struct spending *s, const struct digest *manifest, uint64_t attempt, uint64_t bytes);

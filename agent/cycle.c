@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/box.h"
+#include "agent/budget.h"
 #include "agent/courier.h"
 #include "agent/decide.h"
 #include "agent/doubt.h"
@@ -97,13 +98,15 @@ poll_and_decide(struct cycle *cy, const struct world **w, struct decision *d, st
 	return 0;
 }
 
-/* The head, and the rules that every install obeys. */
+/* The head, and the rules that every install obeys. held: it is too much for the budget. */
 static int
-fetch_and_check(struct cycle *cy, const struct order *o, struct head *h, struct err *e)
+fetch_and_check(struct cycle *cy, const struct order *o, struct budget *budget, struct head *h,
+	bool *held, struct err *e)
 {
 	struct keep_going keep_going = lookout_keep_going(&cy->lookout);
 
-	if (order_fetch_head(o, &cy->box.conf, cy->net, &keep_going, h, e) < 0)
+	*held = budget_take(budget, o->listing.head_length, e) < 0;
+	if (*held || order_fetch_head(o, &cy->box.conf, cy->net, &keep_going, h, e) < 0)
 		return -1;
 	return install_check(&cy->box.conf, cy->box.state, h, e);
 }
@@ -123,21 +126,26 @@ ask_hooks(struct cycle *cy, const struct head *h, struct err *e)
 }
 
 static int
-write_slots(struct cycle *cy, const struct order *o, const struct head *h, struct err *e)
+write_slots(struct cycle *cy, const struct order *o, struct budget *budget, const struct head *h,
+	bool *held, struct err *e)
 {
 	CLEANUP(net_source_free) struct net_source *remote = NULL;
 	struct keep_going keep_going = lookout_keep_going(&cy->lookout);
 	struct pending p = order_pending(o);
 	struct install_stats stats = {0};
 	struct box *b = &cy->box;
-	struct source source;
+	struct source source, counted;
 	char fetched[NUM_HUMAN_MAX], kept[NUM_HUMAN_MAX], written[NUM_HUMAN_MAX];
 
 	if (net_source_new(cy->net, o->bundle_url, &keep_going, &remote, e) < 0)
 		return -1;
 	source = net_source_of(remote);
-	if (install_write(&b->conf, b->boot, b->state, h, &source, &keep_going, &p, &stats, e) < 0)
+	counted = budget_source(budget, &source);
+	if (install_write(&b->conf, b->boot, b->state, h, &counted, &keep_going, &p, &stats, e) <
+		0) {
+		*held = budget_is_over(budget);
 		return -1;
+	}
 	log_notice("%s %s: %s fetched, %s in place already, %s written", h->release.name,
 		h->release.version, num_human_size(stats.bytes_fetched, fetched),
 		num_human_size(stats.bytes_in_place, kept),
@@ -154,8 +162,8 @@ ask_post_hooks(struct cycle *cy, const struct head *h, struct err *e)
 		&keep_going, e);
 }
 
-/* The last look before the one commit point: metadata is fresh, and nothing in it says no, whatever
- * the box maker's programs say. */
+/* The last look before the one commit point: metadata is fresh, nothing in it says no, whatever the
+ * box maker's programs say, and it is the time for it. */
 static int
 permit(struct cycle *cy, const struct release *release, struct err *e)
 {
@@ -170,14 +178,16 @@ permit(struct cycle *cy, const struct release *release, struct err *e)
 		return -1;
 	if (!poller_is_fresh(cy->poller))
 		return err_set(e, ERR_EXPIRED, "no newer timestamp was seen since the start");
+	if (decide_switch(poller_world(cy->poller), now_s(cy), e) < 0)
+		return -1;
 	if (rc < 0)
 		*e = inhibited;
 	return rc;
 }
 
 /* An update that did not come through: what it is to the fleet, and to this box's memory. held: a
- * program of the box maker's said no, or metadata is not in order; nothing is wrong with the
- * release. */
+ * program of the box maker's or the plan's budget or window said no, or metadata is not in order;
+ * nothing is wrong with the release. */
 static void
 account(struct cycle *cy, const struct order *o, bool held, const struct err *e)
 {
@@ -219,15 +229,17 @@ carry_out(struct cycle *cy, const struct order *o, bool *held, struct err *e)
 {
 	AUTO_HEAD struct head head = HEAD_INIT;
 	struct box *b = &cy->box;
+	struct budget budget = budget_begin(b->conf.state_dir, b->state,
+		&o->listing.manifest_sha256, o->attempt, o->budget_bytes);
 
 	*held = false;
-	if (fetch_and_check(cy, o, &head, e) < 0)
+	if (fetch_and_check(cy, o, &budget, &head, held, e) < 0)
 		return -1;
 	*held = true;
 	if (ask_hooks(cy, &head, e) < 0)
 		return -1;
 	*held = false;
-	if (write_slots(cy, o, &head, e) < 0)
+	if (write_slots(cy, o, &budget, &head, held, e) < 0)
 		return -1;
 	*held = true;
 	if (ask_post_hooks(cy, &head, e) < 0 || permit(cy, &head.release, e) < 0)

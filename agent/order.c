@@ -23,7 +23,8 @@ order_take(const struct world *w, const struct decision *d, const struct conf *c
 		.plan_version = w->plan.version,
 		.attempt = w->plan.attempt,
 		.deadline_s = num_min(w->plan.deadline_s, c->confirm_deadline_s),
-		.stop_poll_s = w->plan.stop_poll_s};
+		.stop_poll_s = w->plan.stop_poll_s,
+		.budget_bytes = w->plan.budget_bytes};
 
 	(void)snprintf(o.rollout, sizeof(o.rollout), "%s", w->plan.rollout);
 	(void)snprintf(o.wave, sizeof(o.wave), "%s", d->wave);

@@ -18,6 +18,7 @@ struct order {
 	struct listing listing;
 	char rollout[NAME_BYTES_MAX + 1], wave[NAME_BYTES_MAX + 1];
 	uint64_t plan_version, attempt, deadline_s, stop_poll_s;
+	uint64_t budget_bytes; /* 0: anything */
 };
 
 void order_free(struct order *o);

@@ -169,6 +169,12 @@ poller_is_fresh(const struct poller *p)
 	return effective_is_fresh(&p->time, p->state, &now);
 }
 
+const struct world *
+poller_world(const struct poller *p)
+{
+	return p->world;
+}
+
 const char *
 poller_gate_path(const struct poller *p)
 {

@@ -31,6 +31,9 @@ bool poller_is_fresh(const struct poller *p);
 int poller_poll(struct poller *p, const struct keep_going *keep_going, const struct world **out,
 	struct err *e);
 
+/* What the last poll that succeeded found; NULL before. Borrowed as above. */
+const struct world *poller_world(const struct poller *p);
+
 /* The gate of the plan that this box follows; "" without one. */
 const char *poller_gate_path(const struct poller *p);
 

@@ -2,12 +2,12 @@
  *
  *   {"days":["sat","sun"], "hours":"02:00-05:00", "clock":"local", "spread_s":3600}
  *
- * It binds starting, and switching to what was written: a download that outlasts it goes on, and the
- * reboot waits until it opens again. A stop beats it. Hours may pass
- * midnight; the day is that on which the window opens. An opening lasts from the first moment at
- * which the civil clock says its beginning or later to the first at which it says its end or later.
- * So where clocks go forward over all of it, it is left out that day; over its beginning, it opens
- * late; and where they go back, it does not open a second time.
+ * It binds starting, and switching to what was written: a download that outlasts it goes on, and
+ * the reboot waits until it opens again. A stop beats it. Hours may pass midnight; the day is that
+ * on which the window opens. An opening lasts from the first moment at which the civil clock says
+ * its beginning or later to the first at which it says its end or later. So where clocks go forward
+ * over all of it, it is left out that day; over its beginning, it opens late; and where they go
+ * back, it does not open a second time.
  *
  * Each box starts at an offset of its own behind the opening, so that not all start at once; one
  * that comes later starts at once. */

@@ -5,6 +5,7 @@ SETTLE = "agent/settle.c"
 REVERT = "agent/revert.c"
 CONFIRM = "agent/confirm.c"
 STATE = "agent/state.c"
+STATE_JSON = "agent/state_json.c"
 RULES = "agent/conf_rules.c"
 SLOT = "agent/slot.c"
 TREE = "agent/tree_check.c"
@@ -98,14 +99,14 @@ MUTANTS = [
     Mutant("a damaged state is a fresh one", STATE,
            "if (state_read(copy, out, &why) < 0)", "if (state_read(copy, out, &why) < 0 && 0)",
            "test_state", "every_prefix_is_refused"),
-    Mutant("an update may be under way without its release", STATE,
+    Mutant("an update may be under way without its release", STATE_JSON,
            "if (out->phase != PHASE_NONE && !out->release.known)", "if (0)",
            "test_state", "what_makes_no_sense_is_refused"),
-    Mutant("a stop may have any id", STATE,
+    Mutant("a stop may have any id", STATE_JSON,
            'return hex_decode(out->id, id, sizeof(id), e) < 0 ? err_context(e, "id") : 0;',
            "(void)id;\n\treturn 0;",
            "test_state", "what_makes_no_sense_is_refused"),
-    Mutant("a release may have any name", STATE,
+    Mutant("a release may have any name", STATE_JSON,
            "if (out[0] != 0 && !name_is_plain(out))", "if (0)",
            "test_state", "what_makes_no_sense_is_refused"),
     Mutant("a release that fails again is remembered twice", STATE,

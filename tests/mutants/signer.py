@@ -298,7 +298,7 @@ MUTANTS = [
     Mutant("there need not be a gate of all", SCOPE,
            "return missing ? gate_put(w, &g->role, &all, e) : 0;", "return 0;",
            "e2e/test_rollouts", "test_the_first_gate_makes_the_gate_of_all"),
-    Mutant("a plan keeps its version though its bundle changed", ROLLOUT,
+    Mutant("a plan keeps its version though its bundle changed", "signer/binding.c",
            "*same = digest_equal(&sha256, &before->sha256);", "*same = true;",
            "e2e/test_rollouts", "test_a_released_anew_bundle_makes_a_new_plan"),
     Mutant("a plan is signed unasked", ROLLOUT,
