@@ -1,8 +1,7 @@
 #include "signer/binding.h"
 
-/* What release engineers signed of a bundle that a plan names. */
-static int
-bundle_find(const struct workspace *w, const char *path, struct rollout_bundle *out,
+int
+binding_bundle(const struct workspace *w, const char *path, struct rollout_bundle *out,
 	struct listing *listing, struct err *e)
 {
 	AUTO_METADATA struct metadata releases = {0};
@@ -31,7 +30,7 @@ recall_find(const struct workspace *w, const struct rollout *r, const struct lis
 
 	if (!*r->recall_path)
 		return 0;
-	if (bundle_find(w, r->recall_path, &other, &listing, e) < 0)
+	if (binding_bundle(w, r->recall_path, &other, &listing, e) < 0)
 		return err_context(e, "recall");
 	if (digest_equal(&listing.manifest_sha256, &own->manifest_sha256))
 		return err_set(e, ERR_REFUSED,
@@ -47,7 +46,7 @@ binding_find(const struct workspace *w, const struct rollout *r, struct binding 
 	const json_t *budget = json_object_get(r->doc, "budget_bytes");
 	struct binding found = {0};
 
-	if (bundle_find(w, r->bundle_path, &found.bundle, &found.listing, e) < 0 ||
+	if (binding_bundle(w, r->bundle_path, &found.bundle, &found.listing, e) < 0 ||
 		recall_find(w, r, &found.listing, &found.bundle, e) < 0)
 		return -1;
 	if (budget && (uint64_t)json_integer_value(budget) < found.bundle.head_length)

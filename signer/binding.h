@@ -17,6 +17,10 @@ struct binding {
 	struct listing listing; /* of the plan's own bundle */
 };
 
+/* What release engineers signed of one bundle. ERR_REFUSED where they have not. */
+int binding_bundle(const struct workspace *w, const char *path, struct rollout_bundle *out,
+	struct listing *listing, struct err *e);
+
 /* What release engineers signed of the bundles that a plan names. ERR_REFUSED where they have not,
  * or no box could ever follow: it recalls the release that it brings, or a box may not even fetch
  * the bundle's head. */

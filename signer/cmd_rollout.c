@@ -7,23 +7,24 @@
 #include "signer/command.h"
 #include "signer/lint.h"
 #include "signer/metadata.h"
+#include "signer/plan_diff.h"
 #include "signer/publish.h"
 #include "signer/rollout.h"
 #include "signer/scope.h"
 #include "signer/signing.h"
 #include "signer/workspace.h"
 
-enum { SHOWN_MAX = 160 };
-
 static const char help[] =
 	"usage: sluice rollout check FILE\n"
+	"       sluice rollout diff FILE [--role ROLE] [-w DIR]\n"
 	"       sluice rollout publish FILE {--key K | --draft} [--role ROLE] [--yes]\n"
 	"           [--sign-with CMD] [--no-publish] [-w DIR]\n"
 	"\n"
-	"check reads a plan (YAML) and prints what boxes would read. Complaints name the\n"
-	"line and column. publish binds the plan to its released bundle by length and\n"
-	"SHA-256, shows what changes, signs it and publishes it. Its gate is shut then:\n"
-	"open the first wave with `sluice gate open`.\n"
+	"check reads a plan (YAML) and prints what boxes would read. Complaints and\n"
+	"warnings name the line and column. diff says what publishing would change, in\n"
+	"words and boxes. publish shows that, binds the plan to its released bundle by\n"
+	"length and SHA-256, signs it and publishes it. Its gate is shut then: open the\n"
+	"first wave with `sluice gate open`.\n"
 	"\n"
 	"  --key K            a key of the rollouts role\n"
 	"  --sign-with CMD    K is a .pub and CMD signs (`sluice metadata sign --help`)\n"
@@ -33,9 +34,7 @@ static const char help[] =
 	"  --no-publish       leave it in incoming/ for the publisher\n"
 	"  --passphrase-file F, --passphrase-fd N    where the key's passphrase is\n"
 	"\n"
-	"example: sluice rollout check manifests/rollouts/stable.yaml\n"
-	"         sluice rollout publish manifests/rollouts/stable.yaml \\\n"
-	"             --key keys/rollouts.key\n";
+	"example: sluice rollout diff manifests/rollouts/stable.yaml\n";
 
 static int
 options_read(int argc, char **argv, struct signing *o, const char **file, struct err *e)
@@ -98,40 +97,6 @@ rollout_check(int argc, char **argv, struct err *e)
 	return 0;
 }
 
-static void
-value_print(char sign, const char *key, const json_t *value)
-{
-	AUTO_BUF struct buf text = BUF_INIT(PLAN_BYTES_MAX);
-
-	if (!value || json_canonical(value, &text, NULL) < 0)
-		return;
-	(void)printf("  %c %s: %.*s%s\n", sign, key, SHOWN_MAX, buf_str(&text),
-		text.len > SHOWN_MAX ? "..." : "");
-}
-
-/* Word by word what the signature changes. */
-static int
-difference_print(
-	const struct scope_plan *before, struct span bytes, const char *path, struct err *e)
-{
-	AUTO_JSON json_t *after = NULL;
-	const char *key;
-	json_t *value;
-
-	if (json_parse(bytes, path, &after, e) < 0)
-		return -1;
-	(void)printf("%s: %s\n", path, before->listed ? "changes" : "new");
-	json_object_foreach (after, key, value) {
-		const json_t *old = json_object_get(before->plan.doc, key);
-
-		if (old && json_equal((json_t *)(uintptr_t)old, value))
-			continue;
-		value_print('-', key, old);
-		value_print('+', key, value);
-	}
-	return 0;
-}
-
 static int
 plan_put(const struct workspace *w, struct scope_plan *plan, const char *path, struct span bytes,
 	struct err *e)
@@ -149,16 +114,62 @@ plan_put(const struct workspace *w, struct scope_plan *plan, const char *path, s
 	return scope_all_put(w, &plan->role, e);
 }
 
+/* What publishing changes; nothing does where the file says what is published. */
 static int
-plan_agree(const struct signing *o, const struct scope_plan *before, const struct rollout *r,
-	struct span bytes, bool same, struct err *e)
+difference_print(const struct workspace *w, const struct rollout *r, const struct binding *binding,
+	const struct scope_plan *before, struct err *e)
+{
+	AUTO_PLAN struct plan after = {0};
+	const struct plan_diff d = {
+		.w = w, .name = r->name, .before = before, .after = &after, .binding = binding};
+
+	if (rollout_plan(r, binding ? &binding->bundle : NULL, &after, e) < 0)
+		return -1;
+	return plan_diff_print(&d, e);
+}
+
+static int
+rollout_diff(int argc, char **argv, struct err *e)
+{
+	AUTO_WORKSPACE struct workspace w = {0};
+	AUTO_ROLLOUT struct rollout r = {0};
+	AUTO_SCOPE_PLAN struct scope_plan plan = {0};
+	AUTO_BUF struct buf bytes = BUF_INIT(PLAN_BYTES_MAX);
+	struct signing o = SIGNING_INIT;
+	struct err why = ERR_INIT;
+	struct binding binding;
+	const char *file;
+	bool bound, same = false;
+
+	if (options_read(argc, argv, &o, &file, e) < 0 || rollout_load(file, &r, e) < 0 ||
+		workspace_open(o.workspace, &w, e) < 0 ||
+		scope_plan_load(&w, r.name, o.role, &plan, e) < 0)
+		return -1;
+	bound = binding_find(&w, &r, &binding, &why) == 0;
+	if (bound && binding_plan(&r, &binding, &plan, &bytes, &same, e) < 0)
+		return -1;
+	if (same) {
+		(void)printf("%s says what is published: version %llu, and its gate, stay\n", file,
+			(unsigned long long)plan.plan.version);
+		return 0;
+	}
+	if (difference_print(&w, &r, bound ? &binding : NULL, &plan, e) < 0)
+		return -1;
+	if (!bound)
+		(void)printf("It cannot be published yet: %s\n", why.text);
+	return 0;
+}
+
+static int
+plan_agree(const struct workspace *w, const struct signing *o, const struct scope_plan *before,
+	const struct rollout *r, const struct binding *binding, bool same, struct err *e)
 {
 	if (same) {
 		(void)printf("%s says what it said: version %llu is signed again\n", r->path,
 			(unsigned long long)before->plan.version);
 		return 0;
 	}
-	if (difference_print(before, bytes, r->path, e) < 0)
+	if (difference_print(w, r, binding, before, e) < 0)
 		return -1;
 	return o->yes ? 0 : ui_confirm("Sign and publish this plan?", e);
 }
@@ -183,7 +194,7 @@ rollout_publish(int argc, char **argv, struct err *e)
 		binding_find(&w, &r, &binding, e) < 0 ||
 		scope_plan_load(&w, r.name, o.role, &plan, e) < 0 ||
 		binding_plan(&r, &binding, &plan, &bytes, &same, e) < 0 ||
-		plan_agree(&o, &plan, &r, buf_span(&bytes), same, e) < 0 ||
+		plan_agree(&w, &o, &plan, &r, &binding, same, e) < 0 ||
 		signing_open(&o, &key, e) < 0 ||
 		metadata_check_signer(&plan.role, &key.signer, e) < 0 ||
 		(!same && plan_put(&w, &plan, r.path, buf_span(&bytes), e) < 0) ||
@@ -199,10 +210,11 @@ run(int argc, char **argv, struct err *e)
 
 	if (strcmp(verb, "check") == 0)
 		return rollout_check(argc - 1, argv + 1, e);
+	if (strcmp(verb, "diff") == 0)
+		return rollout_diff(argc - 1, argv + 1, e);
 	if (strcmp(verb, "publish") == 0)
 		return rollout_publish(argc - 1, argv + 1, e);
-	return err_set(
-		e, ERR_USAGE, "`rollout check` or `rollout publish`; see `sluice rollout --help`");
+	return err_set(e, ERR_USAGE, "say what: check, diff, publish; see `sluice rollout --help`");
 }
 
 const struct command cmd_rollout = {

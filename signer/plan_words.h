@@ -1,0 +1,25 @@
+/* The words of a plan as people say them. */
+#ifndef SLUICE_SIGNER_PLAN_WORDS_H
+#define SLUICE_SIGNER_PLAN_WORDS_H
+
+#include <stdint.h>
+
+#include "common/format/plan.h"
+
+enum { PLAN_WORDS_MAX = 256, WAVE_WORDS_MAX = 128, SPAN_WORDS_MAX = 32 };
+
+/* "none" (or "at once", "any") where the plan does not say. */
+struct plan_words {
+	char attempt[PLAN_WORDS_MAX], recall[PLAN_WORDS_MAX + TUF_PATH_MAX], window[PLAN_WORDS_MAX],
+		start[PLAN_WORDS_MAX], budget[PLAN_WORDS_MAX], advance[PLAN_WORDS_MAX],
+		stop[PLAN_WORDS_MAX], stop_poll[PLAN_WORDS_MAX], deadline[PLAN_WORDS_MAX];
+};
+void plan_words_make(const struct plan *p, struct plan_words *out);
+
+/* "3 boxes by name" or "up to 5%". Returns out. */
+const char *wave_words(const struct wave *w, char out[WAVE_WORDS_MAX]);
+
+/* "4h", "90s", "none" for 0. Returns out. */
+const char *span_words(uint64_t s, char out[SPAN_WORDS_MAX]);
+
+#endif
