@@ -9,6 +9,8 @@ publication_free(struct publication *p)
 {
 	scope_plan_free(&p->before);
 	scope_gate_free(&p->gate);
+	scope_gate_free(&p->all);
+	metadata_free(&p->all_plans);
 }
 
 /* Whether the file would be published as what is there. */
@@ -26,7 +28,9 @@ publication_find(const struct workspace *w, const struct rollout *r, struct publ
 	const char *differs;
 
 	if (scope_plan_load(w, r->name, NULL, &out->before, &out->why) < 0 ||
-		scope_gate_load(w, r->name, NULL, &out->gate, &out->why) < 0)
+		scope_gate_load(w, r->name, NULL, &out->gate, &out->why) < 0 ||
+		scope_gate_load(w, "all", NULL, &out->all, &out->why) < 0 ||
+		scope_role(w, PLAN_ALL_PATH, NULL, &out->all_plans, &out->why) < 0)
 		return;
 	out->known = true;
 	out->gate_binds =
@@ -42,14 +46,21 @@ publication_opens(const struct publication *p, const char *wave)
 	return p->same && p->gate_binds && gate_is_open(&p->gate.gate, wave);
 }
 
+static const struct stop *
+stop_find(const struct gate *g, const json_t *resumes)
+{
+	for (size_t i = 0; i < g->stop_count; i++) {
+		if (!stop_is_lifted(g->stops[i].id, resumes))
+			return &g->stops[i];
+	}
+	return NULL;
+}
+
 const struct stop *
 publication_stop(const struct publication *p)
 {
-	for (size_t i = 0; i < p->gate.gate.stop_count; i++) {
-		const struct stop *s = &p->gate.gate.stops[i];
+	const struct stop *all =
+		stop_find(&p->all.gate, scope_resumes(metadata_find(&p->all_plans, PLAN_ALL_PATH)));
 
-		if (!stop_is_lifted(s->id, scope_resumes(p->before.entry)))
-			return s;
-	}
-	return NULL;
+	return all ? all : stop_find(&p->gate.gate, scope_resumes(p->before.entry));
 }

@@ -16,9 +16,10 @@ struct publication {
 	bool same;	/* what is published says what the file says */
 	struct err why; /* why it is not known, or not bound */
 	struct binding binding;
-	struct scope_plan before; /* before.listed: one is published */
-	bool gate_binds;	  /* and its gate is of it */
-	struct scope_gate gate;
+	struct scope_plan before;    /* before.listed: one is published */
+	bool gate_binds;	     /* and its gate is of it */
+	struct scope_gate gate, all; /* all: of every box */
+	struct metadata all_plans;   /* the role that lifts stops of every box */
 };
 
 void publication_free(struct publication *p);
@@ -30,7 +31,7 @@ void publication_find(const struct workspace *w, const struct rollout *r, struct
 /* Whether a wave of the file, as it is published, is open. */
 bool publication_opens(const struct publication *p, const char *wave);
 
-/* The stop that holds boxes which follow the plan, or NULL. One of everything is not looked at. */
+/* The stop that holds boxes which follow the plan, or NULL. */
 const struct stop *publication_stop(const struct publication *p);
 
 #endif
