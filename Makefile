@@ -135,9 +135,10 @@ $(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(FUZZ_OBJ) $(B)/libsigner.a $(
 		$(B)/libcommon.a
 	$(call say,LINK)
 	$(Q)$(CC) $(LDFLAGS_ALL) $(FUZZ_LD) -o $@ $^ $(sort $(LIBS_AGENT) $(LIBS_SIGNER))
-$(B)/tests/tools/%: $(B)/tests/tools/%.o $(B)/libagent.a $(B)/libcommon.a
+$(B)/tests/tools/%: $(B)/tests/tools/%.o $(B)/libsigner.a $(B)/libagent.a $(B)/libcommon.a
 	$(call say,LINK)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(B)/libagent.a $(B)/libcommon.a $(LIBS_AGENT)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(B)/libsigner.a $(B)/libagent.a $(B)/libcommon.a \
+		$(sort $(LIBS_AGENT) $(LIBS_SIGNER))
 
 # tests/conformance/client is a link, which the suite's --entrypoint takes.
 $(B)/tests/conformance/client: $(call obj,$(CONFORMANCE_SRC)) $(B)/libcommon.a
