@@ -70,8 +70,8 @@ class Ingest(unittest.TestCase):
             self.numbers(copy, "SELECT sum(seen), sum(started), sum(ok), sum(failed + reverted + "
                          "overdue + inconclusive) FROM wave"), [(BOXES, BOXES, BOXES, 0)])
         self.assertEqual(
-            self.numbers(copy, "SELECT count(*), sum(started), sum(status = 'ok') FROM participant"),
-            [(BOXES, BOXES, BOXES)])
+            self.numbers(copy, "SELECT count(*), sum(started), sum(status = 'ok') "
+                         "FROM participant"), [(BOXES, BOXES, BOXES)])
         self.assertEqual(set(os.listdir(os.path.join(copy, "spool", "aside"))), set(JUNK))
         self.assertEqual(self.numbers(copy, "PRAGMA integrity_check"), ["ok"])
 

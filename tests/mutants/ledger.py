@@ -1,0 +1,96 @@
+"""Checks of what the host makes of reports (signer: ingest, record, hearing, following)."""
+from mutant import Mutant
+
+INGEST = "signer/ingest.c"
+LETTER = "signer/letter.c"
+RECORD = "signer/record.c"
+HEARING = "signer/hearing.c"
+FOLLOWING = "signer/following.c"
+COUNTS = "signer/following_counts.c"
+PARTICIPANT = "signer/participant.c"
+KILLED = "test_a_kill_at_any_step_loses_nothing_and_counts_nothing_twice"
+
+MUTANTS = [
+    Mutant("files go before the transaction lasts", INGEST,
+           "if (sql_begin(i->sql, e) < 0 || "
+           "sql_end(i->sql, batch_write(i, round_ends, e), e) < 0)\n\t\treturn -1;\n"
+           "\treturn batch_clear(i, e);",
+           "if (sql_begin(i->sql, e) < 0 || batch_write(i, round_ends, e) < 0 ||\n"
+           "\t\tbatch_clear(i, e) < 0)\n\t\treturn -1;\n\treturn sql_end(i->sql, 0, e);",
+           "e2e/test_ingest", KILLED),
+    Mutant("a duplicate touches the counts", INGEST,
+           "if (recorded == RECORD_NEW) {", "if (recorded != RECORD_CLASH) {",
+           "test_ingest", "a_report_that_comes_again_counts_once"),
+    Mutant("a file set aside counts each time", "signer/aside.c",
+           "*fresh = sql_changes(s) != 0;", "*fresh = true;",
+           "test_ingest", "a_file_that_is_set_aside_twice_counts_once"),
+    Mutant("a report of another box is taken", LETTER,
+           "if (strcmp(r.box, l->box) != 0 || r.seq != l->seq)", "if (r.seq != l->seq)",
+           "test_ingest", "what_is_no_report_of_its_box_is_set_aside_with_its_reason"),
+    Mutant("a report under another number is taken", LETTER,
+           "if (strcmp(r.box, l->box) != 0 || r.seq != l->seq)",
+           "if (strcmp(r.box, l->box) != 0)",
+           "test_ingest", "what_is_no_report_of_its_box_is_set_aside_with_its_reason"),
+    Mutant("links in the spool are followed", LETTER,
+           "O_NONBLOCK | O_NOFOLLOW", "O_NONBLOCK",
+           "test_ingest", "what_is_no_report_of_its_box_is_set_aside_with_its_reason"),
+    Mutant("revoked boxes report", INGEST,
+           "WHERE name = ?1 AND revoked_s = 0", "WHERE name = ?1",
+           "test_ingest", "what_is_no_report_of_its_box_is_set_aside_with_its_reason"),
+    Mutant("what was deleted is new again", RECORD,
+           "if ((int64_t)r->seq <= k.pruned_seq) {", "if (0) {",
+           "test_ingest", "of_a_boxs_reports_the_newest_are_kept_and_those_of_its_last_failure"),
+    Mutant("an older report is what is known", RECORD,
+           "return (int64_t)r->seq > k.seq ?", "return 1 ?",
+           "test_ingest", "what_is_known_of_a_box_is_of_its_newest_report"),
+    Mutant("another version of the plan counts", HEARING,
+           "r->plan_version == x->plan.version &&", "r->plan_version > 0 &&",
+           "test_following", "reports_of_another_plan_version_or_attempt_touch_no_count"),
+    Mutant("another attempt counts", HEARING,
+           "r->attempt == x->plan.attempt &&", "r->attempt > 0 &&",
+           "test_following", "reports_of_another_plan_version_or_attempt_touch_no_count"),
+    Mutant("another path's plan counts", HEARING,
+           "(!r->plan[0] || strcmp(r->plan, x->plan.path) == 0)", "true",
+           "test_following", "reports_of_another_plan_version_or_attempt_touch_no_count"),
+    Mutant("what is heard before a wave opens is seen", HEARING,
+           "return opened_s > 0 && r->heard_s >= opened_s;", "return true;",
+           "test_following",
+           "what_is_heard_before_a_wave_opens_is_not_seen_but_what_was_done_counts"),
+    Mutant("a change of wave or state counts twice", HEARING,
+           "if (old->found)\n\t\tparticipant_count(&old->how, -1, &x->change[old->wave]);", "",
+           "test_following", "a_rollout_is_followed_from_start_to_end"),
+    Mutant("reports count in the order in which they come", HEARING,
+           "if (old.found && old.seq > (int64_t)r->seq)", "if (0)",
+           "test_following_census", "reports_in_any_order_come_to_the_same"),
+    Mutant("an outage makes boxes overdue", FOLLOWING,
+           "if (!can_hear || at_s >= now_s || now_s - at_s > LISTEN_GAP_MAX_S)",
+           "if (at_s >= now_s)",
+           "test_following", "silence_does_not_grow_while_nobody_can_be_heard"),
+    Mutant("a stop is accepted again and again", FOLLOWING,
+           "if (sql_changes(s) == 0)\n\t\treturn 0;\n"
+           "\tif (sql_do(s, e, \"UPDATE rollout SET accepted",
+           "if (sql_do(s, e, \"UPDATE rollout SET accepted",
+           "test_following", "an_accepted_stop_keeps_what_had_gone_wrong_by_then"),
+    Mutant("overdue boxes are not counted", COUNTS,
+           "overdue = overdue + 1", "overdue = overdue",
+           "test_following", "a_box_that_starts_and_falls_silent_is_overdue"),
+    Mutant("a box that has not booted is ok", PARTICIPANT,
+           "strcmp(t->running, manifest) == 0 && strcmp(t->boot_id, p->start_boot) != 0",
+           "strcmp(t->running, manifest) == 0",
+           "test_participant", "what_a_box_only_claims_does_not_count"),
+    Mutant("whatever runs is ok", PARTICIPANT,
+           "strcmp(t->running, manifest) == 0 && strcmp(t->boot_id, p->start_boot) != 0",
+           "strcmp(t->boot_id, p->start_boot) != 0",
+           "test_participant", "what_a_box_only_claims_does_not_count"),
+    Mutant("what is not confirmed is ok", PARTICIPANT,
+           "if (t->state != BOX_CONFIRMED)\n\t\treturn false;", "",
+           "test_participant", "what_a_box_only_claims_does_not_count"),
+    Mutant("a new try forgives a failure", PARTICIPANT,
+           "if (!is_bad(p->status))\n\t\tp->status = PARTICIPANT_STARTED;",
+           "p->status = PARTICIPANT_STARTED;",
+           "test_participant", "what_went_wrong_stays_so_until_it_is_well"),
+    Mutant("a file that half was brought up to date stays so", "signer/fleet_schema.c",
+           "if (sql_begin(s, e) < 0)\n\t\treturn -1;\n\treturn sql_end(s, steps_take(s, e), e);",
+           "return steps_take(s, e);",
+           "test_fleet", "a_file_that_cannot_be_brought_up_to_date_stays_as_it_was"),
+]
