@@ -126,6 +126,13 @@ round_begin(struct ingest *i, struct err *e)
 	return 0;
 }
 
+static void
+round_end(struct ingest *i)
+{
+	cleanup_dir(&i->dir);
+	i->dir = NULL;
+}
+
 /* nginx copies a report under another name first where its temporary files are on another file
  * system. What has another name for long is nobody's. */
 static bool
@@ -170,10 +177,8 @@ slice_read(struct ingest *i, bool *more, struct err *e)
 	if (i->count < INGEST_BATCH_MAX && errno != 0)
 		return err_sys(e, errno, "reading the spool");
 	*more = i->count == INGEST_BATCH_MAX;
-	if (!*more) {
-		cleanup_dir(&i->dir);
-		i->dir = NULL;
-	}
+	if (!*more)
+		round_end(i);
 	return 0;
 }
 
@@ -338,12 +343,15 @@ ingest_batch(struct ingest *i, int64_t now_s, struct ingest_stats *out, bool *mo
 
 	i->now_s = now_s;
 	i->stats = (struct ingest_stats){0};
-	if (slice_read(i, &goes_on, e) < 0)
-		return -1;
-	rc = i->count > 0 ? batch_take(i, !goes_on, e) : 0;
+	rc = slice_read(i, &goes_on, e);
+	if (rc == 0 && i->count > 0)
+		rc = batch_take(i, !goes_on, e);
 	keys_forget(i);
-	if (rc < 0)
+	if (rc < 0) {
+		/* What was not taken is for the next round. */
+		round_end(i);
 		return -1;
+	}
 	*out = i->stats;
 	*more = goes_on;
 	return 0;

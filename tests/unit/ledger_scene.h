@@ -193,4 +193,68 @@ ledger_scene_drain(struct ledger_scene *x)
 	return sum;
 }
 
+/* What was found of a box and of its reports. */
+struct found {
+	size_t count;
+	char reason[256], name[64], stops[128], running[65], tags[64], state[16], outcome[16],
+		class_[16];
+	uint64_t seq, failed_seq;
+	int64_t heard_s;
+	uint64_t seqs[256];
+};
+
+static inline int
+find_box(void *arg, const struct ledger_box *b, struct err *e)
+{
+	struct found *found = arg;
+
+	(void)e;
+	(void)snprintf(found->name, sizeof(found->name), "%s", b->name);
+	(void)snprintf(found->stops, sizeof(found->stops), "%s", b->stops);
+	(void)snprintf(found->running, sizeof(found->running), "%s", b->running);
+	(void)snprintf(found->tags, sizeof(found->tags), "%s", b->tags);
+	(void)snprintf(found->state, sizeof(found->state), "%s", b->state);
+	(void)snprintf(found->outcome, sizeof(found->outcome), "%s", b->outcome);
+	(void)snprintf(found->class_, sizeof(found->class_), "%s", b->class_);
+	found->seq = b->seq;
+	found->failed_seq = b->failed_seq;
+	found->heard_s = b->heard_s;
+	found->count++;
+	return 0;
+}
+
+static inline int
+find_report(void *arg, const struct report *r, int64_t heard_s, struct err *e)
+{
+	struct found *found = arg;
+
+	(void)e;
+	assert_true(heard_s > 0);
+	assert_true(found->count < 256);
+	found->seqs[found->count++] = r->seq;
+	return 0;
+}
+
+static inline struct found
+ledger_scene_box(struct ledger_scene *x, const char *name)
+{
+	struct ledger_filter filter = {.name = name};
+	struct found found = {0};
+	struct err e = ERR_INIT;
+
+	assert_int_equal(ledger_each_box(x->f, &filter, find_box, &found, &e), 0);
+	assert_int_equal(found.count, 1);
+	return found;
+}
+
+static inline struct found
+ledger_scene_history(struct ledger_scene *x, const char *name)
+{
+	struct found found = {0};
+	struct err e = ERR_INIT;
+
+	assert_int_equal(ledger_each_report(x->f, name, find_report, &found, &e), 0);
+	return found;
+}
+
 #endif

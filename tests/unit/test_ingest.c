@@ -36,15 +36,6 @@ write_file(const char *path, const char *text)
 		fail_msg("%s", e.text);
 }
 
-struct found {
-	size_t count;
-	char reason[256], name[64], stops[128], running[65], tags[64], state[16], outcome[16],
-		class_[16];
-	uint64_t seq, failed_seq;
-	int64_t heard_s;
-	uint64_t seqs[256];
-};
-
 static int
 find_reason(void *arg, const char *file, int64_t at_s, const char *reason, struct err *e)
 {
@@ -57,60 +48,6 @@ find_reason(void *arg, const char *file, int64_t at_s, const char *reason, struc
 		(void)snprintf(found->reason, sizeof(found->reason), "%s", reason);
 	}
 	return 0;
-}
-
-static int
-find_box(void *arg, const struct ledger_box *b, struct err *e)
-{
-	struct found *found = arg;
-
-	(void)e;
-	(void)snprintf(found->name, sizeof(found->name), "%s", b->name);
-	(void)snprintf(found->stops, sizeof(found->stops), "%s", b->stops);
-	(void)snprintf(found->running, sizeof(found->running), "%s", b->running);
-	(void)snprintf(found->tags, sizeof(found->tags), "%s", b->tags);
-	(void)snprintf(found->state, sizeof(found->state), "%s", b->state);
-	(void)snprintf(found->outcome, sizeof(found->outcome), "%s", b->outcome);
-	(void)snprintf(found->class_, sizeof(found->class_), "%s", b->class_);
-	found->seq = b->seq;
-	found->failed_seq = b->failed_seq;
-	found->heard_s = b->heard_s;
-	found->count++;
-	return 0;
-}
-
-static int
-find_report(void *arg, const struct report *r, int64_t heard_s, struct err *e)
-{
-	struct found *found = arg;
-
-	(void)e;
-	assert_true(heard_s > 0);
-	assert_true(found->count < 256);
-	found->seqs[found->count++] = r->seq;
-	return 0;
-}
-
-static struct found
-box(struct ledger_scene *x, const char *name)
-{
-	struct ledger_filter filter = {.name = name};
-	struct found found = {0};
-	struct err e = ERR_INIT;
-
-	assert_int_equal(ledger_each_box(x->f, &filter, find_box, &found, &e), 0);
-	assert_int_equal(found.count, 1);
-	return found;
-}
-
-static struct found
-history(struct ledger_scene *x, const char *name)
-{
-	struct found found = {0};
-	struct err e = ERR_INIT;
-
-	assert_int_equal(ledger_each_report(x->f, name, find_report, &found, &e), 0);
-	return found;
 }
 
 static void
@@ -131,7 +68,7 @@ a_report_is_taken_once_and_its_file_goes(void **state)
 	assert_int_equal(stats.taken, 1);
 	assert_int_equal(stats.duplicates + stats.aside + stats.unread, 0);
 	assert_false(is_there("spool/gw-1@1.json"));
-	found = box(x, "gw-1");
+	found = ledger_scene_box(x, "gw-1");
 	assert_int_equal(found.seq, 1);
 	assert_string_equal(found.state, "starting");
 	assert_string_equal(found.outcome, "none");
@@ -185,7 +122,7 @@ a_report_that_comes_again_counts_once(void **state)
 	assert_int_equal(ledger_totals(x->f, &totals, &e), 0);
 	assert_true(totals.reports == 1 && totals.duplicates == 2 && totals.clashes == 1 &&
 		    totals.aside == 0);
-	assert_int_equal(history(x, "gw-1").count, 1);
+	assert_int_equal(ledger_scene_history(x, "gw-1").count, 1);
 }
 
 static void
@@ -236,7 +173,7 @@ what_is_no_report_of_its_box_is_set_aside_with_its_reason(void **state)
 	set_aside(x, "gw-1@12.json", "not a regular file");
 	assert_int_equal(mkdir("spool/gw-1@13.json", 0700), 0);
 	set_aside(x, "gw-1@13.json", "not a regular file");
-	assert_int_equal(box(x, "gw-1").seq, 0);
+	assert_int_equal(ledger_scene_box(x, "gw-1").seq, 0);
 }
 
 static void
@@ -351,96 +288,45 @@ of_what_was_set_aside_the_newest_are_kept(void **state)
 }
 
 static void
-what_is_known_of_a_box_is_of_its_newest_report(void **state)
+rename_table(struct ledger_scene *x, const char *statement)
 {
-	struct ledger_scene *x = *state;
-	struct report old = ledger_scene_report("gw-1", 2, BOX_IDLE, OUTCOME_REVERTED),
-		      new = ledger_scene_success("gw-1", 5);
-	struct found found;
-
-	ledger_scene_add(x, "gw-1");
-	(void)snprintf(old.class_, sizeof(old.class_), "refused");
-	ledger_scene_put(x, &new);
-	assert_int_equal(ledger_scene_drain(x).taken, 1);
-	ledger_scene_put(x, &old);
-	assert_int_equal(ledger_scene_drain(x).taken, 1);
-	found = box(x, "gw-1");
-	assert_int_equal(found.seq, 5);
-	assert_string_equal(found.state, "confirmed");
-	assert_string_equal(found.outcome, "ok");
-	assert_string_equal(found.class_, "none");
-	assert_string_equal(found.running, NEW_SHA);
-	assert_int_equal(found.failed_seq, 2);
-	assert_int_equal(history(x, "gw-1").count, 2);
-	/* What came last may be about nothing: the last outcome stays. */
-	new = ledger_scene_report("gw-1", 6, BOX_HELD, OUTCOME_NONE);
-	ledger_scene_put(x, &new);
-	(void)ledger_scene_drain(x);
-	found = box(x, "gw-1");
-	assert_string_equal(found.state, "held");
-	assert_string_equal(found.outcome, "ok");
-}
-
-static void
-of_a_boxs_reports_the_newest_are_kept_and_those_of_its_last_failure(void **state)
-{
-	struct ledger_scene *x = *state;
-	struct found found;
-	struct report r;
-
-	ledger_scene_add(x, "gw-1");
-	for (uint64_t seq = 1; seq <= 150; seq++) {
-		r = ledger_scene_report("gw-1", seq, BOX_HELD, OUTCOME_NONE);
-		if (seq == 3 || seq == 20)
-			r.state = BOX_STARTING;
-		if (seq == 5 || seq == 23) {
-			r.state = BOX_IDLE;
-			r.outcome = OUTCOME_REVERTED;
-		}
-		ledger_scene_put(x, &r);
-	}
-	assert_int_equal(ledger_scene_drain(x).taken, 150);
-	found = history(x, "gw-1");
-	assert_int_equal(found.count, LEDGER_KEPT + 4);
-	assert_int_equal(found.seqs[0], 150);
-	assert_int_equal(found.seqs[LEDGER_KEPT - 1], 150 - LEDGER_KEPT + 1);
-	assert_int_equal(found.seqs[LEDGER_KEPT], 23);
-	assert_int_equal(found.seqs[LEDGER_KEPT + 3], 20);
-	assert_int_equal(box(x, "gw-1").failed_seq, 23);
-	/* One whose row is gone is no new one, and one whose row is there neither. */
-	r = ledger_scene_report("gw-1", 7, BOX_STARTING, OUTCOME_NONE);
-	ledger_scene_put(x, &r);
-	r = ledger_scene_report("gw-1", 149, BOX_HELD, OUTCOME_NONE);
-	ledger_scene_put(x, &r);
-	assert_int_equal(ledger_scene_drain(x).duplicates, 2);
-	assert_int_equal(history(x, "gw-1").count, LEDGER_KEPT + 4);
-	/* And so on. */
-	for (uint64_t seq = 151; seq <= 183; seq++) {
-		r = ledger_scene_report("gw-1", seq, BOX_HELD, OUTCOME_NONE);
-		ledger_scene_put(x, &r);
-	}
-	assert_int_equal(ledger_scene_drain(x).taken, 33);
-	assert_int_equal(history(x, "gw-1").count, LEDGER_KEPT + 4);
-}
-
-static void
-a_box_with_new_keys_counts_from_1_again(void **state)
-{
-	struct ledger_scene *x = *state;
-	struct report r = ledger_scene_report("gw-1", 9, BOX_STARTING, OUTCOME_NONE);
+	struct sql *s = NULL;
 	struct err e = ERR_INIT;
 
-	ledger_scene_add(x, "gw-1");
-	ledger_scene_put(x, &r);
-	(void)ledger_scene_drain(x);
-	assert_int_equal(fleet_revoke(x->f, "gw-1", 2000, &e), 0);
-	ledger_scene_add(x, "gw-1");
-	assert_int_equal(box(x, "gw-1").seq, 0);
-	r = ledger_scene_report("gw-1", 1, BOX_HELD, OUTCOME_NONE);
-	ledger_scene_put(x, &r);
-	assert_int_equal(ledger_scene_drain(x).taken, 1);
-	assert_int_equal(box(x, "gw-1").seq, 1);
-	assert_int_equal(history(x, "gw-1").count, 1);
+	assert_int_equal(fleet_sql(x->f, &s, &e), 0);
+	if (sql_run(s, statement, &e) < 0)
+		fail_msg("%s", e.text);
+}
+
+static void
+a_batch_that_failed_is_taken_up_by_the_next_round(void **state)
+{
+	enum { FILES = INGEST_BATCH_MAX + 10 };
+	struct ledger_scene *x = *state;
+	struct ingest_stats stats = {.taken = 77};
+	struct err e = ERR_INIT;
+	bool more = false;
+	char name[64];
+
+	for (unsigned i = 1; i <= FILES; i++) {
+		int fd;
+
+		(void)snprintf(name, sizeof(name), "spool/gw-9@%u.json", i);
+		fd = open(name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+		assert_true(fd >= 0);
+		assert_int_equal(close(fd), 0);
+	}
+	rename_table(x, "ALTER TABLE aside RENAME TO away");
+	assert_int_equal(ingest_batch(x->i, x->now_s, &stats, &more, &e), -1);
+	assert_int_equal(e.class, ERR_SYSTEM);
+	assert_int_equal(stats.taken, 77);
+	rename_table(x, "ALTER TABLE away RENAME TO aside");
+	assert_int_equal(ingest_batch(x->i, x->now_s, &stats, &more, &e), 0);
+	assert_true(more);
+	assert_int_equal(stats.aside, INGEST_BATCH_MAX);
+	assert_int_equal(ingest_batch(x->i, x->now_s, &stats, &more, &e), 0);
+	assert_false(more);
+	assert_int_equal(stats.aside, FILES - INGEST_BATCH_MAX);
 }
 
 static void
@@ -454,119 +340,6 @@ two_at_one_spool_are_refused(void **state)
 	assert_int_equal(e.class, ERR_REFUSED);
 	ingest_close(&x->i);
 	assert_int_equal(ingest_open(&x->w, x->f, 1, &second, &e), 0);
-}
-
-static struct ledger_share
-share(struct ledger_scene *x, const char *stop, const char *path)
-{
-	struct ledger_share s;
-	struct err e = ERR_INIT;
-
-	assert_int_equal(ledger_stop_share(x->f, stop, path, &s, &e), 0);
-	return s;
-}
-
-static void
-a_stop_knows_which_share_of_the_fleet_has_taken_it(void **state)
-{
-	static const char other[] = "ffeeddccbbaa99887766554433221100";
-	struct ledger_scene *x = *state;
-	struct report r = ledger_scene_report("gw-1", 1, BOX_HELD, OUTCOME_NONE);
-	struct err e = ERR_INIT;
-
-	for (unsigned i = 1; i <= 4; i++) {
-		char name[8];
-
-		(void)snprintf(name, sizeof(name), "gw-%u", i);
-		ledger_scene_add(x, name);
-	}
-	r.stop_count = 2;
-	memcpy(r.stops[0], STOP_ID, STOP_ID_SIZE);
-	memcpy(r.stops[1], other, STOP_ID_SIZE);
-	ledger_scene_put(x, &r);
-	r = ledger_scene_report("gw-2", 1, BOX_HELD, OUTCOME_NONE);
-	(void)snprintf(r.plan, sizeof(r.plan), "rollouts/other.json");
-	ledger_scene_put(x, &r);
-	(void)ledger_scene_drain(x);
-	assert_string_equal(box(x, "gw-1").stops,
-		"00112233445566778899aabbccddeeff ffeeddccbbaa99887766554433221100");
-	assert_int_equal(share(x, STOP_ID, NULL).taken, 1);
-	assert_int_equal(share(x, STOP_ID, NULL).boxes, 4);
-	assert_int_equal(share(x, STOP_ID, "rollouts/stable.json").taken, 1);
-	assert_int_equal(share(x, STOP_ID, "rollouts/stable.json").boxes, 3);
-	assert_int_equal(share(x, STOP_ID, "rollouts/other.json").taken, 0);
-	/* One of the two was lifted. */
-	r = ledger_scene_report("gw-1", 2, BOX_HELD, OUTCOME_NONE);
-	r.stop_count = 1;
-	memcpy(r.stops[0], other, STOP_ID_SIZE);
-	ledger_scene_put(x, &r);
-	(void)ledger_scene_drain(x);
-	assert_int_equal(share(x, STOP_ID, NULL).taken, 0);
-	assert_int_equal(share(x, other, NULL).taken, 1);
-	/* A report that comes late changes nothing. */
-	r = ledger_scene_report("gw-1", 1, BOX_HELD, OUTCOME_NONE);
-	ledger_scene_put(x, &r);
-	(void)ledger_scene_drain(x);
-	assert_int_equal(share(x, STOP_ID, NULL).taken, 0);
-	assert_int_equal(fleet_revoke(x->f, "gw-1", 2000, &e), 0);
-	assert_int_equal(share(x, other, NULL).taken, 0);
-	assert_int_equal(share(x, other, NULL).boxes, 3);
-}
-
-static int
-count_kind(void *arg, const char *what, uint64_t boxes, struct err *e)
-{
-	char *text = arg;
-	size_t len = strlen(text);
-
-	(void)e;
-	(void)snprintf(text + len, 256 - len, "%s=%llu ", what, (unsigned long long)boxes);
-	return 0;
-}
-
-static void
-the_fleet_is_counted_by_state_version_and_failure(void **state)
-{
-	struct ledger_scene *x = *state;
-	struct report r = ledger_scene_success("gw-1", 1);
-	char states[256] = "", versions[256] = "", failures[256] = "";
-	struct ledger_filter filter = {.outcome = "failed"};
-	struct ledger_census census;
-	struct found found = {0};
-	struct err e = ERR_INIT;
-
-	for (unsigned i = 1; i <= 4; i++) {
-		char name[8];
-
-		(void)snprintf(name, sizeof(name), "gw-%u", i);
-		ledger_scene_add(x, name);
-	}
-	ledger_scene_put(x, &r);
-	for (unsigned i = 2; i <= 3; i++) {
-		r = ledger_scene_report("gw-2", 1, BOX_IDLE, OUTCOME_FAILED);
-		(void)snprintf(r.class_, sizeof(r.class_), "untrusted");
-		(void)snprintf(r.box, sizeof(r.box), "gw-%u", i);
-		ledger_scene_put(x, &r);
-	}
-	assert_int_equal(ledger_scene_drain(x).taken, 3);
-	assert_int_equal(ledger_count(x->f, LEDGER_BY_STATE, count_kind, states, &e), 0);
-	assert_string_equal(states, "idle=2 =1 confirmed=1 ");
-	assert_int_equal(ledger_count(x->f, LEDGER_BY_VERSION, count_kind, versions, &e), 0);
-	assert_string_equal(versions, "2.3.0=2 =1 2.4.0=1 ");
-	assert_int_equal(ledger_count(x->f, LEDGER_BY_FAILURE, count_kind, failures, &e), 0);
-	assert_string_equal(failures, "untrusted=2 ");
-	assert_int_equal(ledger_census(x->f, x->now_s, &census, &e), 0);
-	assert_true(census.boxes == 4 && census.never == 1 && census.silent == 3);
-	assert_int_equal(ledger_census(x->f, 1, &census, &e), 0);
-	assert_int_equal(census.silent, 0);
-	assert_int_equal(ledger_each_box(x->f, &filter, find_box, &found, &e), 0);
-	assert_int_equal(found.count, 2);
-	assert_string_equal(found.name, "gw-3");
-	found.count = 0;
-	filter = (struct ledger_filter){.silent_since_s = 1};
-	assert_int_equal(ledger_each_box(x->f, &filter, find_box, &found, &e), 0);
-	assert_int_equal(found.count, 1);
-	assert_string_equal(found.name, "gw-4");
 }
 
 int
@@ -583,12 +356,8 @@ main(void)
 		TEST(a_file_that_is_still_being_written_is_left_alone),
 		TEST(a_file_that_is_set_aside_twice_counts_once),
 		TEST(of_what_was_set_aside_the_newest_are_kept),
-		TEST(what_is_known_of_a_box_is_of_its_newest_report),
-		TEST(of_a_boxs_reports_the_newest_are_kept_and_those_of_its_last_failure),
-		TEST(a_box_with_new_keys_counts_from_1_again),
+		TEST(a_batch_that_failed_is_taken_up_by_the_next_round),
 		TEST(two_at_one_spool_are_refused),
-		TEST(a_stop_knows_which_share_of_the_fleet_has_taken_it),
-		TEST(the_fleet_is_counted_by_state_version_and_failure),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,224 @@
+#include "tests/unit/ledger_scene.h"
+
+#include <string.h>
+
+static void
+what_is_known_of_a_box_is_of_its_newest_report(void **state)
+{
+	struct ledger_scene *x = *state;
+	struct report old = ledger_scene_report("gw-1", 2, BOX_IDLE, OUTCOME_REVERTED),
+		      new = ledger_scene_success("gw-1", 5);
+	struct found found;
+
+	ledger_scene_add(x, "gw-1");
+	(void)snprintf(old.class_, sizeof(old.class_), "refused");
+	ledger_scene_put(x, &new);
+	assert_int_equal(ledger_scene_drain(x).taken, 1);
+	ledger_scene_put(x, &old);
+	assert_int_equal(ledger_scene_drain(x).taken, 1);
+	found = ledger_scene_box(x, "gw-1");
+	assert_int_equal(found.seq, 5);
+	assert_string_equal(found.state, "confirmed");
+	assert_string_equal(found.outcome, "ok");
+	assert_string_equal(found.class_, "none");
+	assert_string_equal(found.running, NEW_SHA);
+	assert_int_equal(found.failed_seq, 2);
+	assert_int_equal(ledger_scene_history(x, "gw-1").count, 2);
+	/* What came last may be about nothing: the last outcome stays. */
+	new = ledger_scene_report("gw-1", 6, BOX_HELD, OUTCOME_NONE);
+	ledger_scene_put(x, &new);
+	(void)ledger_scene_drain(x);
+	found = ledger_scene_box(x, "gw-1");
+	assert_string_equal(found.state, "held");
+	assert_string_equal(found.outcome, "ok");
+}
+
+static void
+of_a_boxs_reports_the_newest_are_kept_and_those_of_its_last_failure(void **state)
+{
+	struct ledger_scene *x = *state;
+	struct found found;
+	struct report r;
+
+	ledger_scene_add(x, "gw-1");
+	for (uint64_t seq = 1; seq <= 150; seq++) {
+		r = ledger_scene_report("gw-1", seq, BOX_HELD, OUTCOME_NONE);
+		if (seq == 3 || seq == 20)
+			r.state = BOX_STARTING;
+		if (seq == 5 || seq == 23) {
+			r.state = BOX_IDLE;
+			r.outcome = OUTCOME_REVERTED;
+		}
+		ledger_scene_put(x, &r);
+	}
+	assert_int_equal(ledger_scene_drain(x).taken, 150);
+	found = ledger_scene_history(x, "gw-1");
+	assert_int_equal(found.count, LEDGER_KEPT + 4);
+	assert_int_equal(found.seqs[0], 150);
+	assert_int_equal(found.seqs[LEDGER_KEPT - 1], 150 - LEDGER_KEPT + 1);
+	assert_int_equal(found.seqs[LEDGER_KEPT], 23);
+	assert_int_equal(found.seqs[LEDGER_KEPT + 3], 20);
+	assert_int_equal(ledger_scene_box(x, "gw-1").failed_seq, 23);
+	/* One whose row is gone is no new one, and one whose row is there neither. */
+	r = ledger_scene_report("gw-1", 7, BOX_STARTING, OUTCOME_NONE);
+	ledger_scene_put(x, &r);
+	r = ledger_scene_report("gw-1", 149, BOX_HELD, OUTCOME_NONE);
+	ledger_scene_put(x, &r);
+	assert_int_equal(ledger_scene_drain(x).duplicates, 2);
+	assert_int_equal(ledger_scene_history(x, "gw-1").count, LEDGER_KEPT + 4);
+	/* And so on. */
+	for (uint64_t seq = 151; seq <= 183; seq++) {
+		r = ledger_scene_report("gw-1", seq, BOX_HELD, OUTCOME_NONE);
+		ledger_scene_put(x, &r);
+	}
+	assert_int_equal(ledger_scene_drain(x).taken, 33);
+	assert_int_equal(ledger_scene_history(x, "gw-1").count, LEDGER_KEPT + 4);
+}
+
+static void
+a_box_with_new_keys_counts_from_1_again(void **state)
+{
+	struct ledger_scene *x = *state;
+	struct report r = ledger_scene_report("gw-1", 9, BOX_STARTING, OUTCOME_NONE);
+	struct err e = ERR_INIT;
+
+	ledger_scene_add(x, "gw-1");
+	ledger_scene_put(x, &r);
+	(void)ledger_scene_drain(x);
+	assert_int_equal(fleet_revoke(x->f, "gw-1", 2000, &e), 0);
+	ledger_scene_add(x, "gw-1");
+	assert_int_equal(ledger_scene_box(x, "gw-1").seq, 0);
+	r = ledger_scene_report("gw-1", 1, BOX_HELD, OUTCOME_NONE);
+	ledger_scene_put(x, &r);
+	assert_int_equal(ledger_scene_drain(x).taken, 1);
+	assert_int_equal(ledger_scene_box(x, "gw-1").seq, 1);
+	assert_int_equal(ledger_scene_history(x, "gw-1").count, 1);
+}
+
+static struct ledger_share
+share(struct ledger_scene *x, const char *stop, const char *path)
+{
+	struct ledger_share s;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(ledger_stop_share(x->f, stop, path, &s, &e), 0);
+	return s;
+}
+
+static void
+a_stop_knows_which_share_of_the_fleet_has_taken_it(void **state)
+{
+	static const char other[] = "ffeeddccbbaa99887766554433221100";
+	struct ledger_scene *x = *state;
+	struct report r = ledger_scene_report("gw-1", 1, BOX_HELD, OUTCOME_NONE);
+	struct err e = ERR_INIT;
+
+	for (unsigned i = 1; i <= 4; i++) {
+		char name[8];
+
+		(void)snprintf(name, sizeof(name), "gw-%u", i);
+		ledger_scene_add(x, name);
+	}
+	r.stop_count = 2;
+	memcpy(r.stops[0], STOP_ID, STOP_ID_SIZE);
+	memcpy(r.stops[1], other, STOP_ID_SIZE);
+	ledger_scene_put(x, &r);
+	r = ledger_scene_report("gw-2", 1, BOX_HELD, OUTCOME_NONE);
+	(void)snprintf(r.plan, sizeof(r.plan), "rollouts/other.json");
+	ledger_scene_put(x, &r);
+	(void)ledger_scene_drain(x);
+	assert_string_equal(ledger_scene_box(x, "gw-1").stops,
+		"00112233445566778899aabbccddeeff ffeeddccbbaa99887766554433221100");
+	assert_int_equal(share(x, STOP_ID, NULL).taken, 1);
+	assert_int_equal(share(x, STOP_ID, NULL).boxes, 4);
+	assert_int_equal(share(x, STOP_ID, "rollouts/stable.json").taken, 1);
+	assert_int_equal(share(x, STOP_ID, "rollouts/stable.json").boxes, 3);
+	assert_int_equal(share(x, STOP_ID, "rollouts/other.json").taken, 0);
+	/* One of the two was lifted. */
+	r = ledger_scene_report("gw-1", 2, BOX_HELD, OUTCOME_NONE);
+	r.stop_count = 1;
+	memcpy(r.stops[0], other, STOP_ID_SIZE);
+	ledger_scene_put(x, &r);
+	(void)ledger_scene_drain(x);
+	assert_int_equal(share(x, STOP_ID, NULL).taken, 0);
+	assert_int_equal(share(x, other, NULL).taken, 1);
+	/* A report that comes late changes nothing. */
+	r = ledger_scene_report("gw-1", 1, BOX_HELD, OUTCOME_NONE);
+	ledger_scene_put(x, &r);
+	(void)ledger_scene_drain(x);
+	assert_int_equal(share(x, STOP_ID, NULL).taken, 0);
+	assert_int_equal(fleet_revoke(x->f, "gw-1", 2000, &e), 0);
+	assert_int_equal(share(x, other, NULL).taken, 0);
+	assert_int_equal(share(x, other, NULL).boxes, 3);
+}
+
+static int
+count_kind(void *arg, const char *what, uint64_t boxes, struct err *e)
+{
+	char *text = arg;
+	size_t len = strlen(text);
+
+	(void)e;
+	(void)snprintf(text + len, 256 - len, "%s=%llu ", what, (unsigned long long)boxes);
+	return 0;
+}
+
+static void
+the_fleet_is_counted_by_state_version_and_failure(void **state)
+{
+	struct ledger_scene *x = *state;
+	struct report r = ledger_scene_success("gw-1", 1);
+	char states[256] = "", versions[256] = "", failures[256] = "";
+	struct ledger_filter filter = {.outcome = "failed"};
+	struct ledger_census census;
+	struct found found = {0};
+	struct err e = ERR_INIT;
+
+	for (unsigned i = 1; i <= 4; i++) {
+		char name[8];
+
+		(void)snprintf(name, sizeof(name), "gw-%u", i);
+		ledger_scene_add(x, name);
+	}
+	ledger_scene_put(x, &r);
+	for (unsigned i = 2; i <= 3; i++) {
+		r = ledger_scene_report("gw-2", 1, BOX_IDLE, OUTCOME_FAILED);
+		(void)snprintf(r.class_, sizeof(r.class_), "untrusted");
+		(void)snprintf(r.box, sizeof(r.box), "gw-%u", i);
+		ledger_scene_put(x, &r);
+	}
+	assert_int_equal(ledger_scene_drain(x).taken, 3);
+	assert_int_equal(ledger_count(x->f, LEDGER_BY_STATE, count_kind, states, &e), 0);
+	assert_string_equal(states, "idle=2 =1 confirmed=1 ");
+	assert_int_equal(ledger_count(x->f, LEDGER_BY_VERSION, count_kind, versions, &e), 0);
+	assert_string_equal(versions, "2.3.0=2 =1 2.4.0=1 ");
+	assert_int_equal(ledger_count(x->f, LEDGER_BY_FAILURE, count_kind, failures, &e), 0);
+	assert_string_equal(failures, "untrusted=2 ");
+	assert_int_equal(ledger_census(x->f, x->now_s, &census, &e), 0);
+	assert_true(census.boxes == 4 && census.never == 1 && census.silent == 3);
+	assert_int_equal(ledger_census(x->f, 1, &census, &e), 0);
+	assert_int_equal(census.silent, 0);
+	assert_int_equal(ledger_each_box(x->f, &filter, find_box, &found, &e), 0);
+	assert_int_equal(found.count, 2);
+	assert_string_equal(found.name, "gw-3");
+	found.count = 0;
+	filter = (struct ledger_filter){.silent_since_s = 1};
+	assert_int_equal(ledger_each_box(x->f, &filter, find_box, &found, &e), 0);
+	assert_int_equal(found.count, 1);
+	assert_string_equal(found.name, "gw-4");
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, ledger_scene_set, ledger_scene_clear)
+	const struct CMUnitTest tests[] = {
+		TEST(what_is_known_of_a_box_is_of_its_newest_report),
+		TEST(of_a_boxs_reports_the_newest_are_kept_and_those_of_its_last_failure),
+		TEST(a_box_with_new_keys_counts_from_1_again),
+		TEST(a_stop_knows_which_share_of_the_fleet_has_taken_it),
+		TEST(the_fleet_is_counted_by_state_version_and_failure),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
