@@ -4,8 +4,8 @@
 
 #include "common/base/clock.h"
 #include "common/base/text.h"
-#include "common/crypto/random.h"
 #include "signer/command.h"
+#include "signer/halt.h"
 #include "signer/leftover.h"
 #include "signer/metadata.h"
 #include "signer/publish.h"
@@ -101,25 +101,6 @@ resumes_load(const struct workspace *w, const char *name, struct metadata *rollo
 	return scope_resumes(metadata_find(rollouts, path));
 }
 
-/* Takes out the stops that are lifted where there is no room for another: they are of no use. */
-static int
-room_make(const char *name, struct gate *g, const json_t *resumes, struct err *e)
-{
-	size_t kept = 0;
-
-	if (g->stop_count < STOPS_MAX)
-		return 0;
-	for (size_t i = 0; i < g->stop_count; i++) {
-		if (!stop_is_lifted(g->stops[i].id, resumes))
-			g->stops[kept++] = g->stops[i];
-	}
-	g->stop_count = kept;
-	if (kept < STOPS_MAX)
-		return 0;
-	return err_set(e, ERR_LIMIT, "%s is stopped %d times already; resume some of them", name,
-		STOPS_MAX);
-}
-
 /* Where the gates role wants several signatures, the others sign the stop that waits for them. One
  * that was lifted stops nobody: the same reason makes another then. */
 static const struct stop *
@@ -131,17 +112,6 @@ stop_waiting(const struct scope_gate *g, const char *reason, const json_t *resum
 	if (!g->role.waiting || !newest || strcmp(newest->reason, reason) != 0)
 		return NULL;
 	return stop_is_lifted(newest->id, resumes) ? NULL : newest;
-}
-
-static const struct stop *
-stop_add(struct gate *g, const char *reason)
-{
-	struct stop *s = &g->stops[g->stop_count++];
-
-	*s = (struct stop){.at_s = clock_wall_s()};
-	random_hex(STOP_ID_BYTES, s->id);
-	(void)snprintf(s->reason, sizeof(s->reason), "%s", reason);
-	return s;
 }
 
 /* A plan's first gate: it has to say which plan it is of. */
@@ -183,9 +153,8 @@ stop_put(const struct workspace *w, const struct stop_options *o, struct scope_g
 	*out = stop_waiting(g, o->reason, resumes);
 	if (*out)
 		return 0;
-	if (room_make(o->name, &g->gate, resumes, e) < 0)
+	if (halt_add(&g->gate, resumes, o->reason, clock_wall_s(), out, e) < 0)
 		return -1;
-	*out = stop_add(&g->gate, o->reason);
 	return scope_gate_put(w, g, e);
 }
 

@@ -28,6 +28,7 @@ static const struct command *const commands[] = {
 	&cmd_stop,
 	&cmd_resume,
 	&cmd_publish,
+	&cmd_watch,
 	&cmd_doctor,
 	&cmd_tls,
 };

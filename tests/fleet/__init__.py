@@ -4,9 +4,10 @@ Everything here drives the programs that people use, by the command lines that p
 looks into their memory. Standard library only.
 """
 from fleet.box import Box, make_image
+from fleet.crier import Crier
 from fleet.nginx import Nginx, free_port
 from fleet.process import CommandFailed, Programs, run, wait_until
 from fleet.workspace import Workspace
 
-__all__ = ["Box", "CommandFailed", "Nginx", "Programs", "Workspace", "free_port", "make_image",
-           "run", "wait_until"]
+__all__ = ["Box", "CommandFailed", "Crier", "Nginx", "Programs", "Workspace", "free_port",
+           "make_image", "run", "wait_until"]

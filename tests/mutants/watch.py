@@ -5,6 +5,11 @@ METADATA = "signer/metadata.c"
 JUDGEMENT = "common/format/judgement.c"
 GATE = "signer/cmd_gate.c"
 STOP = "signer/cmd_stop.c"
+VERDICT = "signer/verdict.c"
+KEEPER = "signer/gatekeeper.c"
+COURSE = "signer/course.c"
+ROLLOUTS = "signer/watch_rollouts.c"
+SITE = "signer/watch_site.c"
 
 MUTANTS = [
     Mutant("who signs last takes back what others have signed", METADATA,
@@ -24,4 +29,43 @@ MUTANTS = [
     Mutant("a pause shuts what is open", GATE,
            "gate.gate.paused = pause;", "gate.gate.paused = pause;\n\tgate.gate.open_count = 0;",
            "e2e/test_gates", "test_a_plan_is_paused_and_goes_on_as_open_as_it_was"),
+    # What the watch does by itself.
+    Mutant("it opens the first wave", VERDICT,
+           "if (open == 0)\n\t\treturn verdict_say(", "if (0)\n\t\treturn verdict_say(",
+           "e2e/test_watch", "test_the_first_wave_is_opened_by_people_alone"),
+    Mutant("it follows a plan that its gate is not bound to", ROLLOUTS,
+           "if (!c->binds)\n\t\treturn 0;", "",
+           "e2e/test_watch", "test_the_first_wave_is_opened_by_people_alone"),
+    Mutant("it opens waves while every box is stopped", VERDICT,
+           "if (courses_stop(all))", "if (0)",
+           "e2e/test_watch", "test_nothing_opens_while_every_box_is_stopped"),
+    Mutant("it opens waves while every box is paused", VERDICT,
+           "if (all->all.paused)", "if (0)",
+           "e2e/test_watch", "test_a_paused_plan_is_stopped_and_goes_no_further"),
+    Mutant("it stops what is stopped", KEEPER,
+           "s = standing_stop(&g.gate, c);\n\tif (!s) {",
+           "s = standing_stop(&g.gate, c);\n\tif (1) {",
+           "e2e/test_watch_killed", "test_killed_while_it_publishes_it_does_so_once"),
+    Mutant("a lifted stop stops the watch for ever", KEEPER,
+           "if (!stop_is_lifted(g->stops[i].id, resumes))", "if (resumes || !resumes)",
+           "e2e/test_watch", "test_a_resume_accepts_what_failed_before_and_nothing_after"),
+    Mutant("a resume accepts nothing", ROLLOUTS,
+           "if (stop_is_lifted(c->gate.stops[i].id, resumes) &&", "if (0 && resumes &&",
+           "e2e/test_watch", "test_a_resume_accepts_what_failed_before_and_nothing_after"),
+    Mutant("what waits in incoming/ counts as open", COURSE,
+           "seen.published_only = true;", "",
+           "e2e/test_watch", "test_a_wave_that_waits_for_a_second_signature_is_not_open"),
+    Mutant("local limits are not looked at", ROLLOUTS,
+           "&w->workspace->watch.limits", "&(struct local_limits){0}",
+           "e2e/test_watch", "test_no_plan_gets_further_than_the_host_allows"),
+    Mutant("silence counts while nobody can be heard", ROLLOUTS,
+           "hears = probe_server(w->workspace, &e) == 0;",
+           "hears = probe_server(w->workspace, &e) == 0 || e.text[0];",
+           "e2e/test_watch_killed", "test_while_the_server_is_down_nobody_is_overdue"),
+    Mutant("the timestamp is never signed again", SITE,
+           "if ((news || timestamp_is_due(w) ||", "if ((news ||",
+           "e2e/test_watch", "test_the_timestamp_is_signed_hourly"),
+    Mutant("what is published here and not served is not pushed again", SITE,
+           "renew || w->publish.wait_ms > 0", "renew",
+           "e2e/test_watch", "test_a_stop_goes_out_though_a_publication_fails"),
 ]

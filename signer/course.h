@@ -1,0 +1,47 @@
+/* Plans as boxes find them published, each with its gate and the release that it brings. */
+#ifndef SLUICE_SIGNER_COURSE_H
+#define SLUICE_SIGNER_COURSE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/cleanup.h"
+#include "common/base/err.h"
+#include "common/crypto/digest.h"
+#include "common/format/gate.h"
+#include "signer/scope.h"
+#include "signer/workspace.h"
+
+struct course {
+	char name[NAME_BYTES_MAX + 1]; /* "stable" for rollouts/stable.json */
+	struct scope_plan plan;
+	struct gate gate; /* all zeros where there is none */
+	bool binds;	  /* the gate speaks of exactly this plan */
+	struct digest manifest;
+	struct err why;	   /* why it cannot be followed: class ERR_NONE where it can */
+	int64_t following; /* 0 until whoever follows it says so */
+};
+
+/* Of the gate of every box: nothing that is shut there opens by a plan's gate. */
+struct courses {
+	struct course *list;
+	size_t count;
+	bool published; /* false: nothing is, and so nothing can be said to be withdrawn */
+	bool has_all;
+	struct gate all;
+	json_t *all_resumes; /* owned, or NULL */
+};
+
+void courses_free(struct courses *c);
+#define AUTO_COURSES CLEANUP(courses_free)
+
+/* Reads them all from the site, whatever waits in incoming/. What is wrong with one plan or gate
+ * stands in its `why`, and holds up no other. Nothing is published yet: there are none. */
+int courses_read(const struct workspace *w, struct courses *out, struct err *e);
+
+/* The first stop of a gate that nobody has lifted, or NULL. */
+const struct stop *course_stop(const struct course *c);
+const struct stop *courses_stop(const struct courses *c);
+
+#endif

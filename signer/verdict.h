@@ -1,0 +1,42 @@
+/* What is to be done about a rollout: the judgement of its waves, with all that a gate says. Pure.
+ */
+#ifndef SLUICE_SIGNER_VERDICT_H
+#define SLUICE_SIGNER_VERDICT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/format/judgement.h"
+#include "signer/course.h"
+#include "signer/following.h"
+
+enum deed {
+	DEED_NONE,
+	DEED_OPEN,   /* the wave `next` */
+	DEED_STOP,   /* the plan, for this reason */
+	DEED_FINISH, /* nothing is left to be opened, and all is well */
+};
+
+enum { VERDICT_REASON_MAX = JUDGEMENT_REASON_MAX + 128 };
+
+struct verdict {
+	enum judgement_kind kind;
+	enum deed deed;
+	size_t wave;	      /* the one that was judged */
+	size_t next;	      /* DEED_OPEN: the one behind it */
+	int64_t good_since_s; /* see struct judgement */
+	char reason[VERDICT_REASON_MAX];
+};
+
+/* How many waves a gate that binds has open, up to the last that is; *gap: one before it is shut.
+ */
+size_t verdict_open(const struct course *c, bool *gap);
+
+/* good_since_s is what the last verdict on the same wave said, or 0. A gate that is stopped asks
+ * for nothing more. No wave opens that is the first, or in a gate that is paused, stopped or does
+ * not bind, or while every box is shut by gates/all.json. */
+struct verdict verdict_reach(const struct course *c, const struct courses *all,
+	const struct following *x, const struct local_limits *limits, int64_t good_since_s,
+	int64_t now_s);
+
+#endif

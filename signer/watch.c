@@ -1,0 +1,253 @@
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/num.h"
+#include "common/base/text.h"
+#include "signer/site.h"
+#include "signer/watching.h"
+
+enum { BACKOFF_MIN_MS = 1000, BACKOFF_MAX_MS = 60000 };
+
+void
+watch_tell(struct watch *w, struct watch_event x, const char *format, ...)
+{
+	char text[ERR_TEXT_MAX];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	text_clean(text);
+	for (char *c = strpbrk(text, "\n\t"); c; c = strpbrk(c, "\n\t"))
+		*c = ' ';
+	x.at_s = w->now_s;
+	x.text = text;
+	x.plan = x.plan ? x.plan : "";
+	x.wave = x.wave ? x.wave : "";
+	x.stop = x.stop ? x.stop : "";
+	x.box = x.box ? x.box : "";
+	w->settings.tell(w->settings.arg, &x);
+}
+
+int
+watch_problem(struct watch *w, enum watch_job job, const struct err *e)
+{
+	w->failures++;
+	if (strcmp(w->problems[job], e->text) == 0)
+		return -1;
+	(void)snprintf(w->problems[job], sizeof(w->problems[job]), "%s", e->text);
+	watch_tell(w, (struct watch_event){.what = "problem"}, "%s", e->text);
+	return -1;
+}
+
+void
+watch_well(struct watch *w, enum watch_job job)
+{
+	w->problems[job][0] = '\0';
+}
+
+bool
+backoff_is_due(const struct backoff *b, int64_t now_ms)
+{
+	return b->wait_ms == 0 || now_ms >= b->at_ms;
+}
+
+void
+backoff_failed(struct backoff *b, int64_t now_ms)
+{
+	b->wait_ms = b->wait_ms == 0 ? BACKOFF_MIN_MS : 2 * b->wait_ms;
+	if (b->wait_ms > BACKOFF_MAX_MS)
+		b->wait_ms = BACKOFF_MAX_MS;
+	b->at_ms = now_ms + b->wait_ms;
+}
+
+void
+backoff_reset(struct backoff *b)
+{
+	*b = (struct backoff){0};
+}
+
+void
+watch_close(struct watch **w)
+{
+	struct watch *x = *w;
+
+	if (!x)
+		return;
+	publisher_close(&x->publisher);
+	opened_key_close(&x->gates_key);
+	courses_free(&x->courses);
+	ingest_close(&x->ingest);
+	fleet_close(&x->fleet);
+	free(x->said);
+	if (x->lock >= 0)
+		(void)close(x->lock);
+	free(x);
+	*w = NULL;
+}
+
+static int
+gates_open(struct watch *w, struct err *e)
+{
+	const struct watch_conf *c = &w->workspace->watch;
+
+	if (!c->gates)
+		return 0;
+	if ((c->sign_with ? opened_key_outside(c->gates, c->sign_with, &w->gates_key, e)
+			  : opened_key_open(c->gates, &w->settings.pass, &w->gates_key, e)) < 0)
+		return err_context(e, "the gates key of workspace.yaml");
+	w->keeper = (struct gatekeeper){&w->writer, &w->gates_key.signer};
+	w->has_gates = true;
+	return 0;
+}
+
+static int
+keys_open(struct watch *w, struct err *e)
+{
+	const struct workspace *ws = w->workspace;
+
+	if (ws->watch.passphrase_file && !w->settings.pass.file && w->settings.pass.fd < 0)
+		w->settings.pass.file = ws->watch.passphrase_file;
+	if (gates_open(w, e) < 0)
+		return -1;
+	if (access(ws->online_snapshot, R_OK) < 0 || access(ws->online_timestamp, R_OK) < 0)
+		return 0;
+	return publisher_open(ws, &w->settings.pass, &w->publisher, e);
+}
+
+static int
+parts_open(struct watch *w, struct err *e)
+{
+	if (workspace_lock(w->workspace, "watch.lock", "another sluice watch", 0, &w->lock, e) <
+			0 ||
+		keys_open(w, e) < 0 || fleet_open(w->workspace, &w->fleet, e) < 0)
+		return -1;
+	return ingest_open(w->workspace, w->fleet, 0, &w->ingest, e);
+}
+
+int
+watch_open(const struct workspace *w, const struct watch_settings *s, struct watch **out,
+	struct err *e)
+{
+	AUTO_WATCH struct watch *x = calloc(1, sizeof(*x));
+
+	if (!x)
+		return err_sys(e, ENOMEM, "the watch");
+	x->lock = -1;
+	x->workspace = w;
+	x->writer = *w;
+	x->writer.sets_aside = true;
+	x->settings = *s;
+	if (parts_open(x, e) < 0)
+		return -1;
+	*out = TAKE_PTR(x);
+	return 0;
+}
+
+/* All that lies in the spool. */
+static void
+drain(struct watch *w)
+{
+	struct ingest_stats s = {0};
+	struct err e = ERR_INIT;
+	bool more = true;
+
+	while (more && keep_going_ask(w->settings.keep_going, NULL) == 0) {
+		if (ingest_batch(w->ingest, w->now_s, &s, &more, &e) < 0) {
+			(void)watch_problem(w, JOB_SPOOL, &e);
+			return;
+		}
+		w->taken += s.taken;
+		w->judge_again = w->judge_again || s.taken > 0;
+		if (s.aside > 0 || s.clashes > 0)
+			watch_tell(w, (struct watch_event){.what = "note"},
+				"%llu files of the spool were set aside, %llu reports were others "
+				"than those that came under their number before: see `sluice "
+				"status`",
+				(unsigned long long)s.aside, (unsigned long long)s.clashes);
+	}
+	if (s.unread > 0) {
+		(void)err_set(&e, ERR_SYSTEM, "%llu reports cannot be read: %s",
+			(unsigned long long)s.unread, s.why);
+		(void)watch_problem(w, JOB_SPOOL, &e);
+		return;
+	}
+	watch_well(w, JOB_SPOOL);
+}
+
+/* Whether another publication can be seen than when courses were read. */
+static bool
+site_changed(struct watch *w)
+{
+	char path[PATH_MAX];
+	struct stat now = {0};
+
+	if (workspace_path(w->workspace, "site/metadata/timestamp.json", path, NULL) < 0 ||
+		stat(path, &now) < 0)
+		now = (struct stat){0};
+	if (now.st_ino == w->seen.st_ino && now.st_size == w->seen.st_size &&
+		now.st_mtim.tv_sec == w->seen.st_mtim.tv_sec &&
+		now.st_mtim.tv_nsec == w->seen.st_mtim.tv_nsec)
+		return false;
+	w->seen = now;
+	return true;
+}
+
+static int
+site_read(struct watch *w, struct err *e)
+{
+	AUTO_SITE struct site s = {0};
+	AUTO_COURSES struct courses c = {0};
+
+	if (site_open(w->workspace, &s, e) < 0 || courses_read(w->workspace, &c, e) < 0)
+		return -1;
+	w->timestamp_expires_s = s.timestamp ? s.timestamp->expires_s : 0;
+	courses_free(&w->courses);
+	w->courses = c;
+	c = (struct courses){0};
+	return 0;
+}
+
+/* Plans are followed as they are published, once for each publication. */
+static void
+look_at_site(struct watch *w)
+{
+	struct err e = ERR_INIT;
+
+	if (!site_changed(w))
+		return;
+	if (site_read(w, &e) < 0) {
+		w->seen = (struct stat){0};
+		(void)watch_problem(w, JOB_SITE, &e);
+		return;
+	}
+	watch_well(w, JOB_SITE);
+	w->judge_again = true;
+	watch_follow(w);
+}
+
+unsigned
+watch_look(struct watch *w, bool full)
+{
+	w->now_s = clock_wall_s();
+	w->now_ms = clock_boot_ms();
+	w->full = full;
+	w->failures = 0;
+	drain(w);
+	look_at_site(w);
+	if (full)
+		watch_listen(w);
+	if (full || (w->judge_again && backoff_is_due(&w->act, w->now_ms)))
+		watch_judge(w);
+	watch_publish(w);
+	if (full) {
+		watch_renew(w);
+		watch_offline(w);
+	}
+	return w->failures;
+}

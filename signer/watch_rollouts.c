@@ -1,0 +1,343 @@
+/* The part of the watch that follows plans, and acts on how they stand. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/limits.h"
+#include "signer/following.h"
+#include "signer/ledger.h"
+#include "signer/probe.h"
+#include "signer/watching.h"
+
+/* Boxes come and go slowly, and counting a million of them takes seconds. */
+#define CENSUS_EVERY_MS ((int64_t)600 * 1000)
+
+enum { REASON_CUT_MAX = STOP_REASON_MAX, MARK_MAX = 48 };
+
+static int
+course_begin(struct watch *w, struct course *c, struct err *e)
+{
+	AUTO_BUF struct buf bytes = BUF_INIT(PLAN_BYTES_MAX);
+
+	if (metadata_read_target(
+		    w->workspace, &c->plan.role, c->plan.plan.path, PLAN_BYTES_MAX, &bytes, e) < 0)
+		return -1;
+	return following_begin(w->fleet, buf_span(&bytes), &c->plan.sha256, &c->manifest, w->now_s,
+		&c->following, e);
+}
+
+/* What is open, by whose hand ever. */
+static int
+waves_see(struct watch *w, const struct course *c, struct err *e)
+{
+	AUTO_FREE struct following *x = calloc(1, sizeof(*x));
+	const struct plan *p = &c->plan.plan;
+
+	if (!x)
+		return err_sys(e, ENOMEM, "reading rollouts");
+	if (following_read(w->fleet, c->following, x, e) < 0)
+		return -1;
+	for (size_t i = 0; i < p->wave_count && i < x->wave_count; i++) {
+		if (x->waves[i].opened_s != 0 || !gate_is_open(&c->gate, p->waves[i].name))
+			continue;
+		if (following_opened(w->fleet, c->following, i, w->now_s, e) < 0)
+			return -1;
+		watch_tell(w,
+			(struct watch_event){
+				.what = "wave_opened", .plan = c->name, .wave = p->waves[i].name},
+			"wave %s is open, for %llu boxes", p->waves[i].name,
+			(unsigned long long)x->waves[i].tally.boxes);
+	}
+	return 0;
+}
+
+/* What a person resumed is accepted as it is now: the spool was drained before. */
+static int
+resumes_see(struct watch *w, const struct course *c, struct err *e)
+{
+	const json_t *resumes = scope_resumes(c->plan.entry);
+
+	for (size_t i = 0; i < c->gate.stop_count; i++) {
+		if (stop_is_lifted(c->gate.stops[i].id, resumes) &&
+			following_accept(w->fleet, c->following, c->gate.stops[i].id, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+course_follow(struct watch *w, struct course *c, struct err *e)
+{
+	if (c->why.class != ERR_NONE)
+		return err_set(e, c->why.class, "%s", c->why.text);
+	if (!c->binds)
+		return 0;
+	if (course_begin(w, c, e) < 0 || resumes_see(w, c, e) < 0)
+		return -1;
+	return waves_see(w, c, e);
+}
+
+struct withdrawal {
+	const struct courses *courses;
+	char path[TUF_PATH_MAX + 1]; /* of one that is followed and not published any more, or "" */
+};
+
+static int
+withdrawn_find(void *arg, const struct following *x, struct err *e)
+{
+	struct withdrawal *d = arg;
+
+	(void)e;
+	for (size_t i = 0; i < d->courses->count; i++) {
+		const struct course *c = &d->courses->list[i];
+		char path[TUF_PATH_MAX + 1];
+
+		if (scope_path("rollouts", c->name, path, NULL) == 0 && strcmp(path, x->path) == 0)
+			return 0;
+	}
+	memcpy(d->path, x->path, sizeof(d->path));
+	return 1;
+}
+
+static int
+withdrawn_end(struct watch *w, struct err *e)
+{
+	struct withdrawal d = {.courses = &w->courses};
+	int rc;
+
+	if (!w->courses.published)
+		return 0;
+	while ((rc = following_each(w->fleet, false, withdrawn_find, &d, e)) == 1) {
+		if (following_end(w->fleet, d.path, w->now_s, e) < 0)
+			return -1;
+		watch_tell(w, (struct watch_event){.what = "note", .plan = d.path},
+			"is not published any more, and not followed");
+	}
+	return rc;
+}
+
+void
+watch_follow(struct watch *w)
+{
+	struct err e = ERR_INIT;
+	int rc = withdrawn_end(w, &e);
+
+	for (size_t i = 0; i < w->courses.count; i++) {
+		struct err why = ERR_INIT;
+
+		if (course_follow(w, &w->courses.list[i], &why) == 0)
+			continue;
+		rc = err_set(&e, why.class, "%s cannot be followed: %s", w->courses.list[i].name,
+			why.text);
+	}
+	if (rc == 0) {
+		watch_well(w, JOB_FOLLOW);
+		return;
+	}
+	(void)watch_problem(w, JOB_FOLLOW, &e);
+	/* To be tried again, if it was not the plan's own fault. */
+	if (e.class == ERR_SYSTEM)
+		w->seen = (struct stat){0};
+}
+
+static struct said *
+said_find(struct watch *w, int64_t following)
+{
+	struct said *list;
+
+	for (size_t i = 0; i < w->said_count; i++) {
+		if (w->said[i].following == following)
+			return &w->said[i];
+	}
+	list = reallocarray(w->said, w->said_count + 1, sizeof(*list));
+	if (!list)
+		return NULL;
+	w->said = list;
+	list[w->said_count] =
+		(struct said){.following = following, .kind = (enum judgement_kind) - 1};
+	return &list[w->said_count++];
+}
+
+static const char *
+verdict_event(const struct verdict *v)
+{
+	if (v->kind == JUDGEMENT_STOP && v->deed == DEED_NONE)
+		return "stopped";
+	if (v->kind == JUDGEMENT_HOLD)
+		return "held";
+	return v->deed == DEED_FINISH ? "finished" : "note";
+}
+
+/* Once, when it changes: not each time that a count does. */
+static void
+verdict_say(struct watch *w, const struct course *c, const struct verdict *v)
+{
+	const struct stop *stop = course_stop(c);
+	struct said *s = said_find(w, c->following);
+	struct watch_event x = {.what = verdict_event(v),
+		.plan = c->name,
+		.wave = c->plan.plan.waves[v->wave].name,
+		.stop = stop ? stop->id : ""};
+	bool hand = v->deed == DEED_OPEN || v->deed == DEED_STOP;
+
+	if (!s || (s->kind == v->kind && s->deed == v->deed && s->wave == v->wave))
+		return;
+	*s = (struct said){c->following, v->kind, v->deed, v->wave};
+	if (hand && w->has_gates)
+		return;
+	if (hand)
+		watch_tell(w, x, "%s, but has no gates key: %s",
+			v->deed == DEED_OPEN ? "would open the wave behind" : "WOULD STOP",
+			v->reason);
+	else
+		watch_tell(w, x, "%s: %s",
+			v->deed == DEED_FINISH ? "finished" : judgement_name(v->kind), v->reason);
+}
+
+static int
+open_next(struct watch *w, const struct course *c, const struct verdict *v, struct err *e)
+{
+	const char *wave = c->plan.plan.waves[v->next].name;
+	enum kept kept;
+
+	if (gatekeeper_open(&w->keeper, c, v->next, &kept, e) < 0)
+		return err_context(e, "opening wave %s of %s", wave, c->name);
+	if (kept == KEPT_SIGNED)
+		watch_tell(w, (struct watch_event){.what = "note", .plan = c->name, .wave = wave},
+			"opens wave %s: %s", wave, v->reason);
+	return 0;
+}
+
+static int
+stop_plan(struct watch *w, const struct course *c, const struct verdict *v, struct err *e)
+{
+	char reason[STOP_REASON_MAX + 1], id[STOP_ID_SIZE];
+	enum kept kept;
+
+	(void)snprintf(reason, sizeof(reason), "%.*s", REASON_CUT_MAX, v->reason);
+	if (gatekeeper_stop(&w->keeper, c, reason, w->now_s, id, &kept, e) < 0)
+		return err_context(e, "stopping %s", c->name);
+	if (kept == KEPT_SIGNED)
+		watch_tell(w, (struct watch_event){.what = "note", .plan = c->name, .stop = id},
+			"STOPS: %s", reason);
+	return 0;
+}
+
+/* What was signed is published in the same look; see watch_look. */
+static int
+act(struct watch *w, const struct course *c, const struct verdict *v, struct err *e)
+{
+	if (!w->has_gates)
+		return 0;
+	if (v->deed == DEED_OPEN)
+		return open_next(w, c, v, e);
+	return v->deed == DEED_STOP ? stop_plan(w, c, v, e) : 0;
+}
+
+/* By wave: whoever is killed between two waves lets no soak of the first count for the second. */
+static void
+mark_name(size_t wave, char out[MARK_MAX])
+{
+	(void)snprintf(out, MARK_MAX, "good_since_s %zu", wave);
+}
+
+static int
+course_stand(struct watch *w, const struct course *c, struct verdict *out, struct err *e)
+{
+	AUTO_FREE struct following *x = calloc(1, sizeof(*x));
+	uint64_t overdue;
+	int64_t since_s = 0;
+	char mark[MARK_MAX];
+	bool gap;
+	size_t open = verdict_open(c, &gap);
+
+	if (!x)
+		return err_sys(e, ENOMEM, "judging rollouts");
+	mark_name(open ? open - 1 : 0, mark);
+	if (following_overdue(w->fleet, c->following, &overdue, e) < 0 ||
+		following_read(w->fleet, c->following, x, e) < 0 ||
+		following_mark(w->fleet, c->following, mark, &since_s, e) < 0)
+		return -1;
+	if (overdue > 0)
+		watch_tell(w, (struct watch_event){.what = "note", .plan = c->name},
+			"%llu boxes were seen starting, and are silent for too long",
+			(unsigned long long)overdue);
+	*out = verdict_reach(c, &w->courses, x, &w->workspace->watch.limits, since_s, w->now_s);
+	if (out->good_since_s == since_s)
+		return 0;
+	return following_mark_set(w->fleet, c->following, mark, out->good_since_s, e);
+}
+
+static int
+course_judge(struct watch *w, const struct course *c, struct err *e)
+{
+	struct verdict v;
+
+	if (course_stand(w, c, &v, e) < 0)
+		return err_context(e, "judging %s", c->name);
+	verdict_say(w, c, &v);
+	return act(w, c, &v, e);
+}
+
+static void
+census_take(struct watch *w)
+{
+	struct err e = ERR_INIT;
+
+	if (w->census_ms != 0 && w->now_ms - w->census_ms < CENSUS_EVERY_MS)
+		return;
+	w->census_ms = w->now_ms;
+	for (size_t i = 0; i < w->courses.count; i++) {
+		int64_t id = w->courses.list[i].following;
+
+		if (id != 0 && following_census(w->fleet, id, &e) < 0)
+			(void)watch_problem(w, JOB_JUDGE, &e);
+	}
+}
+
+void
+watch_judge(struct watch *w)
+{
+	struct err e = ERR_INIT;
+	int rc = 0;
+
+	if (w->full)
+		census_take(w);
+	/* One that fails holds up no other's stop. */
+	for (size_t i = 0; i < w->courses.count; i++) {
+		if (w->courses.list[i].following != 0 &&
+			course_judge(w, &w->courses.list[i], &e) < 0)
+			rc = -1;
+	}
+	w->judge_again = rc < 0;
+	if (rc == 0) {
+		backoff_reset(&w->act);
+		watch_well(w, JOB_JUDGE);
+		return;
+	}
+	backoff_failed(&w->act, w->now_ms);
+	/* Somebody else signed at the same moment: that is all in order. */
+	if (e.errnum != EAGAIN)
+		(void)watch_problem(w, JOB_JUDGE, &e);
+}
+
+void
+watch_listen(struct watch *w)
+{
+	struct err e = ERR_INIT;
+	bool follows = false, hears = w->taken > 0;
+
+	for (size_t i = 0; i < w->courses.count; i++)
+		follows = follows || w->courses.list[i].following != 0;
+	if (follows && !hears && !w->problems[JOB_SPOOL][0]) {
+		hears = probe_server(w->workspace, &e) == 0;
+		if (hears)
+			watch_well(w, JOB_SERVER);
+		else
+			(void)watch_problem(w, JOB_SERVER, &e);
+	}
+	w->taken = 0;
+	if (following_listen(w->fleet, w->now_s, hears && !w->problems[JOB_SPOOL][0], &e) < 0)
+		(void)watch_problem(w, JOB_JUDGE, &e);
+}

@@ -1,0 +1,271 @@
+/* The part of the watch that publishes, and renews what would expire. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/base/clock.h"
+#include "common/base/file.h"
+#include "common/base/num.h"
+#include "common/base/text.h"
+#include "common/limits.h"
+#include "signer/authority.h"
+#include "signer/doctor.h"
+#include "signer/following.h"
+#include "signer/ledger.h"
+#include "signer/watching.h"
+
+#define HOUR_S ((uint64_t)3600)
+#define EXPIRES_SOON_S (7 * 24 * HOUR_S)
+
+enum { OFFLINE_NAMED_MAX = 20, ROLES_TEXT_MAX = 256 };
+
+struct listing_state {
+	char dir[PATH_MAX];
+	uint64_t sum;
+};
+
+static int
+file_sum(void *arg, const char *name, struct err *e)
+{
+	struct listing_state *l = arg;
+	char path[PATH_MAX];
+	struct stat st;
+	struct digest d;
+
+	if (!text_ends_with(name, ".json") || path_join(path, sizeof(path), l->dir, name, e) < 0 ||
+		lstat(path, &st) < 0)
+		return 0;
+	d = digest_of(span_of(&st.st_mtim, sizeof(st.st_mtim)));
+	l->sum += num_get_le64(d.b) ^ st.st_ino ^ (uint64_t)st.st_size << 32;
+	return 0;
+}
+
+/* A number that is another whenever something new lies in incoming/; 0 while nothing does. */
+static uint64_t
+incoming_sum(const struct watch *w)
+{
+	struct listing_state l = {0};
+
+	if (workspace_path(w->workspace, "incoming", l.dir, NULL) < 0 ||
+		dir_each(l.dir, INCOMING_ENTRIES_MAX, file_sum, &l, NULL) < 0)
+		return 0;
+	return l.sum;
+}
+
+/* Hourly; a timestamp of a short life in the second half of it. */
+static bool
+timestamp_is_due(const struct watch *w)
+{
+	uint64_t life_s = w->workspace->timestamp_life_s;
+	uint64_t left_s = num_max(life_s > HOUR_S ? life_s - HOUR_S : 0, life_s / 2);
+
+	return w->timestamp_expires_s != 0 && w->timestamp_expires_s - w->now_s < (int64_t)left_s;
+}
+
+/* Nobody here can: said once, for the timestamp is what boxes wait for first. */
+static void
+publisher_miss(struct watch *w)
+{
+	struct err e = ERR_INIT;
+	char at[CLOCK_TEXT_MAX];
+
+	if (!timestamp_is_due(w))
+		return;
+	(void)err_set(&e, ERR_USAGE,
+		"the keys of snapshot and timestamp are not here, so nothing is published; the "
+		"timestamp expires at %s",
+		clock_format(w->timestamp_expires_s, at));
+	(void)watch_problem(w, JOB_TIMESTAMP, &e);
+}
+
+static void
+published_say(struct watch *w, const struct published *p)
+{
+	if (p->roles[0])
+		watch_tell(w, (struct watch_event){.what = "published"}, "published %s", p->roles);
+	if (p->deferred[0])
+		watch_tell(w, (struct watch_event){.what = "note"},
+			"%s lists large content, which goes first: run `sluice publish`",
+			p->deferred);
+}
+
+/* A publication that failed is begun anew, timestamp and all: how far it got is not known. */
+static void
+publish_now(struct watch *w, bool renew)
+{
+	struct published p;
+	struct err e = ERR_INIT;
+	int rc = publisher_publish(w->publisher, renew || w->publish.wait_ms > 0, &p, &e);
+
+	if (rc == 0)
+		w->waiting = incoming_sum(w);
+	if (p.any)
+		w->timestamp_expires_s = w->now_s + (int64_t)w->workspace->timestamp_life_s;
+	published_say(w, &p);
+	if (rc == 0) {
+		backoff_reset(&w->publish);
+		watch_well(w, JOB_PUBLISH);
+		return;
+	}
+	backoff_failed(&w->publish, w->now_ms);
+	(void)watch_problem(w, JOB_PUBLISH, &e);
+}
+
+void
+watch_publish(struct watch *w)
+{
+	uint64_t waiting = incoming_sum(w);
+	bool news = waiting != 0 && (waiting != w->waiting || w->full);
+
+	if (!w->publisher) {
+		publisher_miss(w);
+		return;
+	}
+	if ((news || timestamp_is_due(w) || w->publish.wait_ms > 0) &&
+		backoff_is_due(&w->publish, w->now_ms))
+		publish_now(w, timestamp_is_due(w));
+}
+
+static void
+gates_renew(struct watch *w)
+{
+	char renewed[ROLES_TEXT_MAX];
+	struct err e = ERR_INIT;
+
+	if (!w->has_gates)
+		return;
+	if (gatekeeper_renew(&w->keeper, w->now_s, renewed, sizeof(renewed), &e) < 0) {
+		(void)watch_problem(w, JOB_RENEW, &e);
+		return;
+	}
+	watch_well(w, JOB_RENEW);
+	if (renewed[0])
+		watch_tell(w, (struct watch_event){.what = "note"}, "signed %s again, for longer",
+			renewed);
+}
+
+static void
+crl_renew(struct watch *w)
+{
+	struct err e = ERR_INIT;
+
+	if (!authority_crl_is_due(w->workspace, w->now_s))
+		return;
+	if (authority_renew_crl(w->workspace, w->fleet, w->now_s, &e) < 0) {
+		(void)err_context(&e, "renewing the CRL, whose expiry locks every box out");
+		(void)watch_problem(w, JOB_CRL, &e);
+		return;
+	}
+	watch_well(w, JOB_CRL);
+	watch_tell(w, (struct watch_event){.what = "note"}, "renewed the CRL");
+}
+
+/* What expires soon, and is none of the watch's: as one text, told when it changes. */
+static int
+expiry_read(struct watch *w, char *out, size_t size, struct err *e)
+{
+	AUTO_DOCTOR struct doctor d = {0};
+	const json_t *row;
+	size_t i, len = 0;
+
+	out[0] = '\0';
+	if (doctor_open(w->workspace, EXPIRES_SOON_S, &d, e) < 0 ||
+		doctor_look_at_keys(&d, e) < 0 || doctor_look_at_roles(&d, e) < 0 ||
+		doctor_look_at_expiry(&d, e) < 0)
+		return -1;
+	json_array_foreach (json_object_get(d.report, "expiries"), i, row) {
+		if (strcmp(json_text(row, "state"), "ok") != 0 && len < size)
+			len += (size_t)snprintf(out + len, size - len, "%s%s at %s (%s)",
+				len ? "; " : "", json_text(row, "name"), json_text(row, "expires"),
+				json_text(row, "do"));
+	}
+	return 0;
+}
+
+static void
+expiry_say(struct watch *w)
+{
+	char text[ERR_TEXT_MAX - 64];
+	struct err e = ERR_INIT;
+
+	if (expiry_read(w, text, sizeof(text), &e) < 0) {
+		(void)watch_problem(w, JOB_EXPIRY, &e);
+		return;
+	}
+	if (!text[0]) {
+		watch_well(w, JOB_EXPIRY);
+		return;
+	}
+	(void)err_set(&e, ERR_EXPIRED, "expires, and is not renewed here: %s", text);
+	(void)watch_problem(w, JOB_EXPIRY, &e);
+}
+
+void
+watch_renew(struct watch *w)
+{
+	crl_renew(w);
+	gates_renew(w);
+	/* What was renewed is out before it is looked at. */
+	watch_publish(w);
+	if (w->hourly_ms != 0 && w->now_ms - w->hourly_ms < (int64_t)HOUR_S * 1000)
+		return;
+	w->hourly_ms = w->now_ms;
+	expiry_say(w);
+}
+
+struct silence {
+	struct watch *watch;
+	int64_t from_s, to_s; /* heard last from then on, and before */
+	uint64_t boxes;
+};
+
+static int
+box_silent(void *arg, const struct ledger_box *b, struct err *e)
+{
+	struct silence *s = arg;
+	char at[CLOCK_TEXT_MAX];
+
+	(void)e;
+	if (b->seq == 0 || b->heard_s < s->from_s)
+		return 0;
+	if (s->boxes++ < OFFLINE_NAMED_MAX)
+		watch_tell(s->watch, (struct watch_event){.what = "box_offline", .box = b->name},
+			"%s is offline: last heard of at %s", b->name,
+			clock_format(b->heard_s, at));
+	return 0;
+}
+
+/* Those that became silent since the last look, so that none is told of twice: when that was is
+ * kept in fleet.db, under no rollout. */
+static int
+offline_look(struct watch *w, struct err *e)
+{
+	static const char mark[] = "offline_told_s";
+	struct silence s = {
+		.watch = w, .to_s = w->now_s - (int64_t)w->workspace->watch.offline_after_s};
+	const struct ledger_filter filter = {.silent_since_s = s.to_s};
+
+	if (following_mark(w->fleet, 0, mark, &s.from_s, e) < 0)
+		return -1;
+	if (s.to_s <= s.from_s)
+		return 0;
+	if (s.from_s != 0 && ledger_each_box(w->fleet, &filter, box_silent, &s, e) < 0)
+		return -1;
+	if (s.boxes > OFFLINE_NAMED_MAX)
+		watch_tell(w, (struct watch_event){.what = "note"},
+			"and %llu more boxes are offline: see `sluice boxes --offline`",
+			(unsigned long long)(s.boxes - OFFLINE_NAMED_MAX));
+	return following_mark_set(w->fleet, 0, mark, s.to_s, e);
+}
+
+void
+watch_offline(struct watch *w)
+{
+	struct err e = ERR_INIT;
+
+	if (offline_look(w, &e) < 0)
+		(void)watch_problem(w, JOB_OFFLINE, &e);
+	else
+		watch_well(w, JOB_OFFLINE);
+}

@@ -1,0 +1,96 @@
+/* Inside the watch: for watch.c, watch_rollouts.c and watch_site.c. */
+#ifndef SLUICE_SIGNER_WATCHING_H
+#define SLUICE_SIGNER_WATCHING_H
+
+#include <sys/stat.h>
+
+#include "signer/course.h"
+#include "signer/fleet.h"
+#include "signer/gatekeeper.h"
+#include "signer/ingest.h"
+#include "signer/publish.h"
+#include "signer/signing.h"
+#include "signer/verdict.h"
+#include "signer/watch.h"
+
+/* Things that fail apart from each other. */
+enum watch_job {
+	JOB_SPOOL,
+	JOB_SITE,
+	JOB_SERVER,
+	JOB_FOLLOW,
+	JOB_JUDGE,
+	JOB_GATE,
+	JOB_PUBLISH,
+	JOB_TIMESTAMP,
+	JOB_RENEW,
+	JOB_CRL,
+	JOB_OFFLINE,
+	JOB_EXPIRY,
+	WATCH_JOBS
+};
+
+/* Tried again after a second, two, four, up to a minute. */
+struct backoff {
+	int64_t wait_ms, at_ms;
+};
+
+/* What was last said of a rollout. */
+struct said {
+	int64_t following;
+	enum judgement_kind kind;
+	enum deed deed;
+	size_t wave;
+};
+
+struct watch {
+	const struct workspace *workspace;
+	struct workspace writer; /* the same with sets_aside; borrows */
+	struct watch_settings settings;
+	int lock;
+	struct fleet *fleet;
+	struct ingest *ingest;
+	struct opened_key gates_key;
+	struct gatekeeper keeper;
+	bool has_gates;
+	struct publisher *publisher; /* NULL: the online keys are not here */
+
+	int64_t now_s, now_ms; /* of this look */
+	bool full;
+	uint64_t taken; /* reports since the server was last asked whether it answers */
+	struct courses courses;
+	struct stat seen; /* timestamp.json, when courses were read */
+	int64_t timestamp_expires_s;
+	bool judge_again;
+	uint64_t waiting; /* what incoming/ looked like at the last attempt to publish */
+	struct backoff publish, act;
+	int64_t hourly_ms, census_ms;
+	struct said *said;
+	size_t said_count;
+	char problems[WATCH_JOBS][ERR_TEXT_MAX]; /* as they were told */
+	unsigned failures;
+};
+
+/* Tells of something, with the parts of x that are set. */
+void watch_tell(struct watch *w, struct watch_event x, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Tells of what went wrong, once for as long as it is the same. Always -1. */
+int watch_problem(struct watch *w, enum watch_job job, const struct err *e);
+void watch_well(struct watch *w, enum watch_job job);
+
+bool backoff_is_due(const struct backoff *b, int64_t now_ms);
+void backoff_failed(struct backoff *b, int64_t now_ms);
+void backoff_reset(struct backoff *b);
+
+/* Plans: which are followed, how they stand, and what that asks for. */
+void watch_follow(struct watch *w);
+void watch_judge(struct watch *w);
+void watch_listen(struct watch *w);
+
+/* The site: what waits, and what would expire. */
+void watch_publish(struct watch *w);
+void watch_renew(struct watch *w);
+void watch_offline(struct watch *w);
+
+#endif

@@ -1,0 +1,230 @@
+"""What `sluice watch` does by itself, and what it leaves to people."""
+import os
+import unittest
+
+from fleet import wait_until
+from watching import WATCH, Watch, Watched
+
+
+class Judging(Watched):
+    def test_a_wave_that_has_passed_is_followed_by_the_next(self):
+        self.succeed(1, 2, 3, 4)
+        said = self.watch()
+        self.assertIn("stable: opens wave early: 4 of 4 boxes decided are well", said)
+        self.assertEqual(self.opened(), ["canary", "early"])
+        version = self.version()
+        # The next wave is judged by its own boxes.
+        self.watch()
+        self.assertEqual((self.opened(), self.version()), (["canary", "early"], version))
+        self.succeed(5, 6, 7, 8)
+        self.watch()
+        self.assertEqual(self.opened(), ["canary", "early", "everyone"])
+        self.assertEqual(os.listdir(self.ws.path("spool")), ["aside"])
+
+    def test_the_first_wave_is_opened_by_people_alone(self):
+        self.ws.publish_plan(self.ws.plan("gateway-2.0.0.ota", (("all", 100),), rollout="again"))
+        said = self.watch()
+        self.assertNotIn("opens", said)
+        self.assertEqual(self.opened(), ["canary"])  # of the plan before: it is shut
+        self.assertEqual(self.gate()["plan"]["version"], 1)
+        # Nor where the gate speaks of the plan already.
+        for verb in ("pause", "unpause"):
+            self.ws.sluice("gate", verb, "stable", "--key", self.ws.key("gates"))
+        self.ws.publish_plan(self.ws.plan("gateway-2.0.0.ota", (("all", 100),), name="new"))
+        for verb in ("pause", "unpause"):
+            self.ws.sluice("gate", verb, "new", "--key", self.ws.key("gates"))
+        self.assertIn("new: wait: no wave is open", self.watch())
+        self.assertEqual(self.ws.target("gates/new.json")["open"], [])
+
+    def test_a_wave_that_is_not_decided_waits(self):
+        self.succeed(1, 2, 3)
+        self.assertIn("stable: wait: 3 of 4 boxes are decided, and 4 are needed", self.watch())
+        self.assertEqual(self.opened(), ["canary"])
+
+    def test_boxes_that_only_claim_success_open_nothing(self):
+        for number in (1, 2, 3, 4):
+            self.box(number).start().say("confirmed", "ok")  # in the same boot, from the old system
+        self.watch()
+        self.assertEqual(self.opened(), ["canary"])
+
+    def test_boxes_that_fail_stop_the_plan_once_with_reason_and_numbers(self):
+        self.succeed(1)
+        self.go_wrong(2, 3)
+        self.assertNotIn("STOPS", self.watch())
+        self.assertEqual(self.stops(), [])
+        self.go_wrong(4, outcome="reverted")
+        self.assertIn("stable: STOPS: 3 of 4 boxes decided in wave canary went wrong", self.watch())
+        stop, = self.stops()
+        self.assertIn("(2 failed, 1 reverted, 0 overdue)", stop["reason"])
+        self.watch()
+        self.assertEqual(self.stops(), [stop])
+
+    def test_a_plan_that_somebody_stopped_is_stopped_by_nobody_else(self):
+        stop = self.ws.stop("stable")
+        self.go_wrong(1, 2, 3)
+        self.assertIn(f"stable: stop: stopped by {stop}", self.watch())
+        self.assertEqual([s["id"] for s in self.stops()], [stop])
+
+    def test_a_resume_accepts_what_failed_before_and_nothing_after(self):
+        self.go_wrong(1, 2, 3)
+        self.watch()
+        first, = self.stops()
+        self.ws.resume(first["id"])
+        self.succeed(4)
+        self.watch()
+        self.assertEqual(self.stops(), [first])
+        self.assertEqual(self.opened(), ["canary"])  # what failed still counts against going on
+        self.ws.open_gate("early")
+        self.go_wrong(5, 6, 7)
+        self.watch()
+        self.assertEqual(len(self.stops()), 2)
+
+    def test_a_paused_plan_is_stopped_and_goes_no_further(self):
+        for paused in ("stable", "all"):
+            with self.subTest(paused=paused):
+                self.setUp()
+                self.ws.sluice("gate", "pause", paused, "--key", self.ws.key("gates"))
+                self.succeed(1, 2, 3, 4)
+                self.assertIn("is paused", self.watch())
+                self.assertEqual(self.opened(), ["canary"])
+                self.ws.sluice("gate", "unpause", paused, "--key", self.ws.key("gates"))
+                self.watch()
+                self.assertEqual(self.opened(), ["canary", "early"])
+
+    def test_nothing_opens_while_every_box_is_stopped(self):
+        stop = self.ws.stop()
+        self.succeed(1, 2, 3, 4)
+        self.assertIn("every box is stopped", self.watch())
+        self.assertEqual(self.opened(), ["canary"])
+        self.ws.resume(stop)
+        self.watch()
+        self.assertEqual(self.opened(), ["canary", "early"])
+
+    def test_no_plan_gets_further_than_the_host_allows(self):
+        self.succeed(1, 2, 3, 4)
+        self.ws.set(watch=WATCH % ", first_wave_max: 3")
+        self.assertIn("this host opens nothing behind one of over 3", self.watch())
+        self.assertEqual(self.opened(), ["canary"])
+        self.ws.set(watch=WATCH % ", soak_min: 1h")
+        self.assertIn("stable: soak: 4 of 4 boxes decided are well", self.watch())
+        self.ws.clock_s = 3500
+        self.watch()
+        self.assertEqual(self.opened(), ["canary"])
+        self.ws.clock_s = 3700
+        self.watch()
+        self.assertEqual(self.opened(), ["canary", "early"])
+
+    def test_without_a_gates_key_it_says_what_it_would_do(self):
+        self.ws.set(watch="{every: 1s}")
+        self.succeed(1, 2, 3, 4)
+        self.assertIn("would open the wave behind, but has no gates key", self.watch())
+        self.go_wrong(5, 6, 7)
+        self.ws.open_gate("early")
+        self.assertIn("WOULD STOP, but has no gates key", self.watch())
+        self.assertEqual((self.opened(), self.stops()), (["canary", "early"], []))
+
+    def test_a_plan_that_is_withdrawn_is_followed_no_more(self):
+        self.watch()
+        signed = self.ws.metadata("rollouts")["signed"]
+        del signed["targets"]["rollouts/stable.json"]
+        signed["version"] += 1
+        self.ws.sign_by_hand("rollouts", signed)
+        self.assertIn("published rollouts", self.watch())
+        self.assertIn(("rollouts/stable.json", 1),
+                      self.rows("SELECT path, ended_s > 0 FROM rollout"))
+
+
+class Publishing(Watched):
+    def test_what_waits_in_incoming_is_published(self):
+        self.ws.sluice("stop", "stable", "--reason", "smoke", "--yes", "--no-publish", "--key",
+                       self.ws.key("gates"))
+        self.assertEqual(self.stops(), [])
+        self.assertIn("published gates", self.watch())
+        self.assertEqual([s["reason"] for s in self.stops()], ["smoke"])
+
+    def test_a_wave_that_waits_for_a_second_signature_is_not_open(self):
+        self.ws.sluice("gate", "open", "stable", "early", "--key", self.ws.key("gates"),
+                       "--no-publish")
+        os.rename(self.ws.key("timestamp"), self.ws.path("elsewhere"))
+        self.assertNotIn("wave early is open", self.watch())
+        os.rename(self.ws.path("elsewhere"), self.ws.key("timestamp"))
+        self.assertIn("wave early is open", self.watch())
+
+    def test_nothing_new_signs_nothing(self):
+        self.watch()
+        before = self.version("timestamp"), self.version("snapshot"), self.version()
+        self.watch()
+        self.assertEqual((self.version("timestamp"), self.version("snapshot"), self.version()),
+                         before)
+
+    def test_the_timestamp_is_signed_hourly(self):
+        before = self.version("timestamp")
+        self.ws.clock_s = 3000
+        self.watch()
+        self.assertEqual(self.version("timestamp"), before)
+        self.ws.clock_s = 3700
+        self.watch()
+        self.assertEqual(self.version("timestamp"), before + 1)
+
+    def test_gates_and_crl_are_renewed_in_the_second_half_of_their_lives(self):
+        with open(self.ws.path("tls", "crl.pem"), encoding="ascii") as f:
+            crl = f.read()
+        before = self.version()
+        self.ws.clock_s = 4 * 86400
+        said = self.watch("--json")
+        self.assertIn("signed gates again, for longer", said)
+        self.assertIn("renewed the CRL", said)
+        self.assertEqual(self.version(), before + 1)
+        with open(self.ws.path("tls", "crl.pem"), encoding="ascii") as f:
+            self.assertNotEqual(f.read(), crl)
+
+    def test_what_needs_a_key_that_is_not_here_is_told(self):
+        os.rename(self.ws.key("timestamp"), self.ws.path("elsewhere"))
+        self.ws.clock_s = 7200
+        self.succeed(1, 2, 3, 4)
+        said = self.watch(check=1)
+        self.assertIn("the keys of snapshot and timestamp are not here", said)
+        self.assertEqual(self.opened(), ["canary"])
+        # What it signed waits for whoever has them.
+        os.rename(self.ws.path("elsewhere"), self.ws.key("timestamp"))
+        self.ws.publish()
+        self.assertEqual(self.opened(), ["canary", "early"])
+
+    def test_what_expires_and_is_not_renewed_here_is_told(self):
+        self.ws.clock_s = 85 * 86400
+        self.assertIn("rollouts at", self.watch(check=1))
+
+    def test_a_stop_goes_out_though_a_publication_fails(self):
+        self.ws.set(push=self.ws.path("push"))
+        with open(self.ws.path("push"), "w", encoding="utf-8") as f:
+            f.write(f'#!/bin/sh\n[ "$1" = timestamp ] || exit 0\n'
+                    f"echo x >> {self.ws.path('pushes')}\n"
+                    f"[ $(wc -l < {self.ws.path('pushes')}) -gt 2 ] && touch served\n")
+        os.chmod(f.name, 0o755)
+        with Watch(self.ws) as watch:
+            self.go_wrong(1, 2, 3)
+            watch.wait_for("problem: ")
+            watch.wait_for("stable: stop: stopped by")
+            wait_until(lambda: os.path.exists(self.ws.path("served")), 30, "it is pushed")
+            self.assertEqual(len(self.stops()), 1)
+            self.assertEqual(watch.said().count("STOPS"), 1)
+
+    def test_two_watches_of_one_workspace_are_refused(self):
+        with Watch(self.ws) as watch:
+            watch.wait_for("wait:")
+            self.assertIn("another sluice watch", self.ws.sluice("watch", "--once",
+                                                                 check=1).stderr)
+            self.assertEqual(watch.end(), 0)
+        self.watch()
+
+    def test_a_key_that_it_is_to_hold_and_does_not_is_an_error(self):
+        self.ws.set(watch="{gates: keys/nobody.key}")
+        self.assertIn("nobody.key", self.ws.sluice("watch", "--once", check=1).stderr)
+        self.ws.set(watch="{gates: keys/rollouts.key}")
+        self.succeed(1, 2, 3, 4)
+        self.assertIn("is not one of the role gates", self.watch(check=1))
+        self.assertEqual(self.opened(), ["canary"])
+
+
+if __name__ == "__main__":
+    unittest.main()

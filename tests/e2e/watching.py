@@ -1,0 +1,109 @@
+"""A workspace whose boxes are played, and a watch over it."""
+import contextlib
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import tempfile
+import unittest
+
+from fleet import Crier, Nginx, Workspace, free_port, make_image, wait_until
+
+CANARY = [f"gw-{i:02d}" for i in range(1, 5)]
+OTHERS = [f"gw-{i:02d}" for i in range(5, 9)]
+WAVES = (("canary", CANARY), ("early", OTHERS), ("everyone", 100))
+WATCH = "{gates: keys/gates.key, every: 1s%s}"
+
+
+class Watch:
+    """`sluice watch` as a process beside the test."""
+
+    def __init__(self, workspace, *args):
+        self.log = workspace.path("watch.log")
+        self.env = dict(os.environ, SLUICE_WORKSPACE=workspace.dir)
+        self.argv = [workspace.programs.sluice, "watch", *args]
+        self.process = None
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(self.argv, stdout=log, stderr=log, env=self.env,
+                                            stdin=subprocess.DEVNULL)
+        return self
+
+    def said(self):
+        with open(self.log, encoding="utf-8") as f:
+            return f.read()
+
+    def wait_for(self, text, timeout_s=30):
+        wait_until(lambda: text in self.said(), timeout_s,
+                   lambda: f"the watch says '{text}':\n{self.said()}")
+
+    def end(self, number=signal.SIGTERM):
+        """Returns its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(30)
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.end(signal.SIGKILL)
+
+
+class Watched(unittest.TestCase):
+    """A plan is published, and its first wave is open; the boxes have said nothing yet."""
+    settings = {}
+
+    @classmethod
+    def setUpClass(cls):
+        cls.base = tempfile.mkdtemp(prefix="sluice-watch-")
+        cls.addClassCleanup(shutil.rmtree, cls.base)
+        made = cls.made = Workspace(os.path.join(cls.base, "made"), free_port()).init()
+        made.ceremony()
+        made.set(watch=WATCH % "")
+        # Its copies have the same address, and the same certificate.
+        cls.nginx = Nginx(made).start()
+        cls.addClassCleanup(cls.nginx.stop)
+        image = make_image(os.path.join(cls.base, "image"), "2", size=1 << 18)
+        made.roll_out(made.pack("2.0.0", image), WAVES, open_waves=["canary"], **cls.settings)
+        for name in CANARY + OTHERS:
+            made.add_box(name)
+
+    def setUp(self):
+        folder = tempfile.mkdtemp(dir=self.base)
+        shutil.copytree(self.made.dir, folder, dirs_exist_ok=True)
+        self.ws = Workspace(folder, self.made.port)
+        self.boxes = {name: Crier(self.ws, name, add=False) for name in CANARY + OTHERS}
+
+    def box(self, number):
+        return self.boxes[f"gw-{number:02d}"]
+
+    def succeed(self, *numbers):
+        for number in numbers:
+            self.box(number).succeed()
+
+    def go_wrong(self, *numbers, **more):
+        for number in numbers:
+            self.box(number).fail(**more)
+
+    def watch(self, *args, **kwargs):
+        """One look; returns what it said."""
+        return self.ws.sluice("watch", "--once", *args, **kwargs).stdout
+
+    def gate(self):
+        return self.ws.target("gates/stable.json")
+
+    def opened(self):
+        return self.gate()["open"]
+
+    def stops(self):
+        return self.gate()["stops"]
+
+    def version(self, role="gates"):
+        return self.ws.metadata(role)["signed"]["version"]
+
+    def rows(self, statement, *values):
+        with contextlib.closing(sqlite3.connect(self.ws.path("fleet.db"))) as db:
+            return db.execute(statement, values).fetchall()
