@@ -25,8 +25,8 @@ say = $(if $(V),,@printf '  %-4s %s\n' $(1) $@)
 DEPS_BUILD := gcc make pkg-config libc6-dev libsodium-dev libssl-dev libcurl4-openssl-dev \
 	libarchive-dev zlib1g-dev libjansson-dev libfyaml-dev libinih-dev libsqlite3-dev
 DEPS_TEST := libcmocka-dev python3 nginx-light openssl minisign e2fsprogs util-linux procps curl \
-	tzdata python3-securesystemslib python3-cryptography zstd xz-utils bzip2 strace ca-certificates \
-	iproute2 clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev cppcheck
+	sqlite3 tzdata python3-securesystemslib python3-cryptography zstd xz-utils bzip2 strace \
+	ca-certificates iproute2 clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev cppcheck
 
 CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
 # A folder for each variant and compiler: build/release, build/asan, build/release-clang-14.
