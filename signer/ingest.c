@@ -100,13 +100,10 @@ ingest_open(const struct workspace *w, struct fleet *f, unsigned threads, struct
 		return err_sys(e, ENOMEM, "reading reports");
 	i->lock = i->spool = -1;
 	i->threads = threads ? threads : processors();
-	/* The cache holds the inner pages of a million boxes. */
 	if (workspace_lock(
 		    w, "spool.lock", "another process that reads the spool", 0, &i->lock, e) < 0 ||
 		fleet_sql(f, &i->sql, e) < 0 || spool_open(w, &i->spool, e) < 0 ||
-		sql_run(i->sql, "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 8000", e) <
-			0 ||
-		hearing_new(i->sql, &i->hearing, e) < 0)
+		sql_bulk(i->sql, e) < 0 || hearing_new(i->sql, &i->hearing, e) < 0)
 		return -1;
 	*out = TAKE_PTR(i);
 	return 0;

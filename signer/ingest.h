@@ -15,7 +15,8 @@
 #include "signer/fleet.h"
 #include "signer/workspace.h"
 
-enum { ASIDE_MAX = 1000, INGEST_BATCH_MAX = 4096, INGEST_THREADS_MAX = 64 };
+/* The larger a batch, the more rows of it share a page of fleet.db; and the longer others wait. */
+enum { ASIDE_MAX = 1000, INGEST_BATCH_MAX = 16384, INGEST_THREADS_MAX = 64 };
 
 /* Borrows the workspace and the fleet. */
 struct ingest;

@@ -108,6 +108,12 @@ sql_run(struct sql *s, const char *statements, struct err *e)
 }
 
 int
+sql_bulk(struct sql *s, struct err *e)
+{
+	return sql_run(s, "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 32768", e);
+}
+
+int
 sql_begin(struct sql *s, struct err *e)
 {
 	return sql_run(s, "BEGIN IMMEDIATE", e);

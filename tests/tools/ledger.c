@@ -43,8 +43,6 @@ static const char plan_text[] =
 	"\"success_bp\":9800,\"sample\":30,\"coverage_bp\":8000},\"stop\":{\"failures_bp\":500,"
 	"\"at_least\":3,\"overdue_s\":86400}}";
 
-enum { ENTER_BATCH = 4096 };
-
 static struct workspace w;
 
 static double
@@ -334,8 +332,8 @@ files_list(struct entering *x, const char *spool, struct err *e)
 static int
 enter_all(struct entering *x, const char *spool, struct err *e)
 {
-	for (size_t i = 0; i < x->count; i += ENTER_BATCH) {
-		size_t to = num_min(i + ENTER_BATCH, x->count);
+	for (size_t i = 0; i < x->count; i += INGEST_BATCH_MAX) {
+		size_t to = num_min(i + INGEST_BATCH_MAX, x->count);
 		double started;
 		int rc;
 
@@ -361,9 +359,7 @@ enter(struct err *e)
 	char spool[PATH_MAX];
 	int rc;
 
-	if (fleet_open(&w, &f, e) < 0 || fleet_sql(f, &x.sql, e) < 0 ||
-		sql_run(x.sql, "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 8000", e) <
-			0 ||
+	if (fleet_open(&w, &f, e) < 0 || fleet_sql(f, &x.sql, e) < 0 || sql_bulk(x.sql, e) < 0 ||
 		hearing_new(x.sql, &hearing, e) < 0 || workspace_path(&w, "spool", spool, e) < 0)
 		return -1;
 	x.hearing = hearing;
