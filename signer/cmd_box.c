@@ -20,7 +20,7 @@ enum { TEXT_MAX = 64 * 1024, PUBLISHED_MAX = 1000000 };
 static const char help[] =
 	"usage: sluice box add NAME [--tags k=v,...] [--compatible C] [--plan PLAN]\n"
 	"           [--csr FILE] [--out DIR] [--etc DIR] [--state DIR] [-w DIR]\n"
-	"       sluice box revoke NAME [-w DIR]\n"
+	"       sluice box {revoke | show} NAME [-w DIR]\n"
 	"\n"
 	"add makes what a box starts with, in boxes/NAME/: its certificate (CN = NAME)\n"
 	"and key, the key that signs its reports, the fleet's CA, root.json, and\n"
@@ -35,8 +35,8 @@ static const char help[] =
 	"  --etc DIR          where the files will be on the box (/etc/sluice)\n"
 	"  --state DIR        the agent's own folder there (/var/lib/sluice)\n"
 	"\n"
-	"revoke puts the box's certificates on the CRL (tls/crl.pem). The web server has\n"
-	"to read it again: see `reload` in workspace.yaml.\n"
+	"revoke puts its certificates on the CRL, which the web server has to read again\n"
+	"(`reload` in workspace.yaml). show: what it said, the log of its last failure.\n"
 	"\n"
 	"example: sluice box add gw-000001 --compatible acme-gw3 --tags site=lyon\n"
 	"         sluice box revoke gw-000001\n";
@@ -370,7 +370,10 @@ run(int argc, char **argv, struct err *e)
 		return box_add(argc - 1, argv + 1, e);
 	if (strcmp(verb, "revoke") == 0)
 		return box_revoke(argc - 1, argv + 1, e);
-	return err_set(e, ERR_USAGE, "`box add` or `box revoke`; see `sluice box --help`");
+	if (strcmp(verb, "show") == 0)
+		return box_history(argc - 1, argv + 1, e);
+	return err_set(
+		e, ERR_USAGE, "`box add`, `box revoke` or `box show`; see `sluice box --help`");
 }
 
 const struct command cmd_box = {

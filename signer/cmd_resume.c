@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "signer/acknowledgement.h"
 #include "signer/command.h"
 #include "signer/leftover.h"
 #include "signer/metadata.h"
@@ -13,7 +14,7 @@
 
 static const char help[] =
 	"usage: sluice resume ID [PLAN | --all] --key K [--sign-with CMD] [--role ROLE]\n"
-	"           [--yes] [--no-publish] [-w DIR]\n"
+	"           [--yes] [--no-publish] [--wait TIME] [-w DIR]\n"
 	"\n"
 	"Lifts one stop by its id, which `sluice gate show` tells. The signature is that\n"
 	"of the rollouts role that owns the plan; a stop of every box is lifted by the\n"
@@ -26,6 +27,7 @@ static const char help[] =
 	"  --role ROLE        a role other than the first that may speak for the plan\n"
 	"  --yes              do not ask\n"
 	"  --no-publish       leave it in incoming/ for the publisher\n"
+	"  --wait TIME        then count for so long which boxes have heard of it\n"
 	"  --passphrase-file F, --passphrase-fd N    where the key's passphrase is\n"
 	"\n"
 	"example: sluice resume 5f0c44a6d7b34a14b6f1d06b0c1fbe3f --key keys/rollouts.key\n";
@@ -41,14 +43,15 @@ struct search {
 
 struct resume_options {
 	struct signing signing;
+	const char *wait;
 	const char *id, *name; /* name: of the plan, "all", or NULL to look for the stop */
 };
 
 static int
 options_read(int argc, char **argv, struct resume_options *o, struct err *e)
 {
-	static const struct option known[] = {
-		SIGNING_LONG, {"all", no_argument, NULL, 1}, {NULL, 0, NULL, 0}};
+	static const struct option known[] = {SIGNING_LONG, {"all", no_argument, NULL, 1},
+		{"wait", required_argument, NULL, 2}, {NULL, 0, NULL, 0}};
 	int option;
 
 	opterr = 0;
@@ -56,12 +59,15 @@ options_read(int argc, char **argv, struct resume_options *o, struct err *e)
 	while ((option = getopt_long(argc, argv, SIGNING_SHORT, known, NULL)) != -1) {
 		if (option == 1)
 			o->name = "all";
+		else if (option == 2)
+			o->wait = optarg;
 		else if (signing_option(&o->signing, option, optarg, e) < 0)
 			return -1;
 	}
 	if (argc - optind < 1 || argc - optind > (o->name ? 1 : 2))
 		return err_set(e, ERR_USAGE, "ID and --key K expected; see `sluice resume --help`");
-	if (signing_check(&o->signing, "a key of the rollouts role", e) < 0)
+	if (signing_check(&o->signing, "a key of the rollouts role", e) < 0 ||
+		acknowledgement_check(&(struct acknowledgement){.wait = o->wait}, e) < 0)
 		return -1;
 	o->id = argv[optind];
 	if (optind + 1 < argc)
@@ -176,7 +182,15 @@ run(int argc, char **argv, struct err *e)
 		return -1;
 	leftover_say(&rollouts);
 	(void)printf("lifts stop %s: %s\n", o.id, s.stop.reason);
-	return publish_here(&w, rollouts.role, &o.signing, e);
+	if (publish_here(&w, rollouts.role, &o.signing, e) < 0)
+		return -1;
+	if (!o.signing.no_publish && !o.signing.draft)
+		acknowledgement_show(
+			&w, &(struct acknowledgement){.stop = o.id,
+				    .plan = strcmp(s.path, PLAN_ALL_PATH) == 0 ? NULL : s.path,
+				    .lifted = true,
+				    .wait = o.wait});
+	return 0;
 }
 
 const struct command cmd_resume = {

@@ -4,6 +4,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/text.h"
+#include "signer/acknowledgement.h"
 #include "signer/command.h"
 #include "signer/halt.h"
 #include "signer/leftover.h"
@@ -17,7 +18,7 @@ enum { TRIES_MAX = 20 };
 
 static const char help[] =
 	"usage: sluice stop {PLAN | --all} --reason TEXT --key K [--sign-with CMD]\n"
-	"           [--role ROLE] [--yes] [--no-publish] [-w DIR]\n"
+	"           [--role ROLE] [--yes] [--no-publish] [--wait TIME] [-w DIR]\n"
 	"\n"
 	"Shuts the gate on every box of a plan, or on every box there is, and publishes\n"
 	"that at once. Boxes that have not started do not start; those downloading stop\n"
@@ -30,6 +31,8 @@ static const char help[] =
 	"  --role ROLE        a role other than the first that may speak for this gate\n"
 	"  --yes              do not ask\n"
 	"  --no-publish       leave it in incoming/ for the publisher\n"
+	"  --wait TIME        then count for so long which boxes acknowledge (0s; 60s on\n"
+	"                     a terminal)\n"
 	"  --passphrase-file F, --passphrase-fd N    where the key's passphrase is\n"
 	"\n"
 	"example: sluice stop stable --reason \"boxes in Lyon do not come back\" \\\n"
@@ -38,6 +41,7 @@ static const char help[] =
 struct stop_options {
 	struct signing signing;
 	const char *name, *reason; /* name "all" for --all */
+	const char *wait;
 };
 
 static int
@@ -56,6 +60,8 @@ options_check(struct stop_options *o, bool all, struct err *e)
 			"--reason TEXT and --key K expected; see `sluice stop --help`");
 	if (strlen(o->reason) > STOP_REASON_MAX)
 		return err_set(e, ERR_USAGE, "--reason: %d bytes are the most", STOP_REASON_MAX);
+	if (acknowledgement_check(&(struct acknowledgement){.wait = o->wait}, e) < 0)
+		return -1;
 	(void)snprintf(clean, sizeof(clean), "%s", o->reason);
 	text_clean(clean);
 	if (strcmp(clean, o->reason) != 0 || strpbrk(clean, "\n\t"))
@@ -66,9 +72,10 @@ options_check(struct stop_options *o, bool all, struct err *e)
 static int
 options_read(int argc, char **argv, struct stop_options *o, struct err *e)
 {
-	enum { ALL = 1, REASON };
+	enum { ALL = 1, REASON, WAIT };
 	static const struct option known[] = {SIGNING_LONG, {"all", no_argument, NULL, ALL},
-		{"reason", required_argument, NULL, REASON}, {NULL, 0, NULL, 0}};
+		{"reason", required_argument, NULL, REASON},
+		{"wait", required_argument, NULL, WAIT}, {NULL, 0, NULL, 0}};
 	bool all = false;
 	int option;
 
@@ -79,6 +86,8 @@ options_read(int argc, char **argv, struct stop_options *o, struct err *e)
 			all = true;
 		else if (option == REASON)
 			o->reason = optarg;
+		else if (option == WAIT)
+			o->wait = optarg;
 		else if (signing_option(&o->signing, option, optarg, e) < 0)
 			return -1;
 	}
@@ -209,7 +218,14 @@ run(int argc, char **argv, struct err *e)
 	leftover_say(&gate.role);
 	(void)printf("stop %s of %s: %s\n", s->id, o.name, s->reason);
 	(void)printf("to lift it: sluice resume %s --key K\n", s->id);
-	return publish_here(&w, gate.role.role, &o.signing, e);
+	if (publish_here(&w, gate.role.role, &o.signing, e) < 0)
+		return -1;
+	if (!o.signing.no_publish)
+		acknowledgement_show(
+			&w, &(struct acknowledgement){.stop = s->id,
+				    .plan = gate.gate.has_plan ? gate.gate.plan_path : NULL,
+				    .wait = o.wait});
+	return 0;
 }
 
 const struct command cmd_stop = {

@@ -28,6 +28,9 @@ struct verb {
 extern const char key_revoke_help[];
 int key_revoke(int argc, char **argv, struct err *e);
 
+/* `box show`, too. */
+int box_history(int argc, char **argv, struct err *e);
+
 extern const struct command cmd_init;
 extern const struct command cmd_key;
 extern const struct command cmd_root;
@@ -47,6 +50,9 @@ extern const struct command cmd_simulate;
 extern const struct command cmd_gate;
 extern const struct command cmd_stop;
 extern const struct command cmd_resume;
+extern const struct command cmd_status;
+extern const struct command cmd_boxes;
+extern const struct command cmd_backup;
 extern const struct command cmd_doctor;
 extern const struct command cmd_tls;
 

@@ -29,6 +29,9 @@ static const struct command *const commands[] = {
 	&cmd_resume,
 	&cmd_publish,
 	&cmd_watch,
+	&cmd_status,
+	&cmd_boxes,
+	&cmd_backup,
 	&cmd_doctor,
 	&cmd_tls,
 };

@@ -10,6 +10,8 @@ KEEPER = "signer/gatekeeper.c"
 COURSE = "signer/course.c"
 ROLLOUTS = "signer/watch_rollouts.c"
 SITE = "signer/watch_site.c"
+BACKUP = "signer/cmd_backup.c"
+OVERVIEW = "signer/overview.c"
 
 MUTANTS = [
     Mutant("who signs last takes back what others have signed", METADATA,
@@ -68,4 +70,11 @@ MUTANTS = [
     Mutant("what is published here and not served is not pushed again", SITE,
            "renew || w->publish.wait_ms > 0", "renew",
            "e2e/test_watch", "test_a_stop_goes_out_though_a_publication_fails"),
+    # What people see, and keep.
+    Mutant("a backup has secret keys in it", BACKUP,
+           "if (text_ends_with(name, \".key\") ||", "if (",
+           "e2e/test_status", "test_a_backup_has_all_that_is_signed_and_no_secret"),
+    Mutant("stops that were lifted are shown as if they held", OVERVIEW,
+           "if (stop_is_lifted(stop->id, resumes))", "if (0 && resumes)",
+           "e2e/test_status", "test_a_stop_is_shown_with_who_has_taken_it"),
 ]

@@ -1,0 +1,235 @@
+#include "signer/overview.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "signer/course.h"
+#include "signer/doctor.h"
+#include "signer/fleet.h"
+#include "signer/following.h"
+#include "signer/ledger.h"
+
+#define EXPIRES_SOON_S ((uint64_t)30 * 86400)
+
+struct sight {
+	const struct workspace *w;
+	struct fleet *fleet; /* NULL: there is none yet */
+	struct courses courses;
+	json_t *doc;
+};
+
+static void
+sight_end(struct sight *s)
+{
+	fleet_close(&s->fleet);
+	courses_free(&s->courses);
+	json_decref(s->doc);
+}
+
+static int
+put(json_t *object, const char *key, json_t *value, struct err *e)
+{
+	return json_object_set_new(object, key, value) < 0 ? err_sys(e, ENOMEM, "status") : 0;
+}
+
+/* plan NULL: of every box. */
+static json_t *
+stops_build(const struct sight *s, const struct gate *g, const json_t *resumes, const char *plan)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < g->stop_count; i++) {
+		const struct stop *stop = &g->stops[i];
+		struct ledger_share share = {0};
+		char at[CLOCK_TEXT_MAX];
+
+		if (stop_is_lifted(stop->id, resumes))
+			continue;
+		if (s->fleet)
+			(void)ledger_stop_share(s->fleet, stop->id, plan, &share, NULL);
+		(void)json_array_append_new(
+			list, json_pack("{s:s, s:s, s:s, s:I, s:I}", "id", stop->id, "reason",
+				      stop->reason, "at", clock_format(stop->at_s, at), "taken",
+				      (json_int_t)share.taken, "boxes", (json_int_t)share.boxes));
+	}
+	return list;
+}
+
+static int
+wave_count(json_t *wave, const struct following_wave *f, struct err *e)
+{
+	const struct tally *t = &f->tally;
+	char at[CLOCK_TEXT_MAX];
+	json_t *counts = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "opened",
+		f->opened_s ? clock_format(f->opened_s, at) : "", "boxes", (json_int_t)t->boxes,
+		"seen", (json_int_t)t->seen, "started", (json_int_t)t->started, "ok",
+		(json_int_t)t->ok, "failed", (json_int_t)t->failed, "reverted",
+		(json_int_t)t->reverted, "overdue", (json_int_t)t->overdue, "inconclusive",
+		(json_int_t)t->inconclusive);
+	int rc = json_object_update(wave, counts);
+
+	json_decref(counts);
+	return rc < 0 ? err_sys(e, ENOMEM, "status") : 0;
+}
+
+/* x NULL: nobody follows it yet. */
+static int
+waves_build(const struct course *c, const struct following *x, json_t *list, struct err *e)
+{
+	for (size_t i = 0; i < c->plan.plan.wave_count; i++) {
+		const char *name = c->plan.plan.waves[i].name;
+		json_t *wave = json_pack("{s:s, s:b}", "name", name, "open",
+			c->binds && gate_is_open(&c->gate, name));
+
+		if (json_array_append_new(list, wave) < 0)
+			return err_sys(e, ENOMEM, "status");
+		if (x && i < x->wave_count && wave_count(wave, &x->waves[i], e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+struct match {
+	const struct course *course;
+	struct following *out;
+};
+
+static int
+following_match(void *arg, const struct following *x, struct err *e)
+{
+	struct match *m = arg;
+
+	(void)e;
+	if (strcmp(x->path, m->course->plan.plan.path) != 0 ||
+		!digest_equal(&x->plan_sha256, &m->course->plan.sha256))
+		return 0;
+	*m->out = *x;
+	return 1;
+}
+
+static int
+rollout_build(struct sight *s, const struct course *c, json_t *list, struct err *e)
+{
+	AUTO_FREE struct following *x = calloc(1, sizeof(*x));
+	const struct plan *p = &c->plan.plan;
+	struct match m = {c, x};
+	json_t *j = json_pack("{s:s, s:s, s:I, s:I, s:b, s:b, s:s, s:o, s:[]}", "name", c->name,
+		"rollout", p->rollout, "version", (json_int_t)p->version, "attempt",
+		(json_int_t)p->attempt, "binds", c->binds, "paused", c->gate.paused, "problem",
+		c->why.text, "stops",
+		stops_build(s, &c->gate, scope_resumes(c->plan.entry), p->path), "waves");
+	int found;
+
+	if (!x || json_array_append_new(list, j) < 0)
+		return err_sys(e, ENOMEM, "status");
+	found = s->fleet ? following_each(s->fleet, false, following_match, &m, e) : 0;
+	if (found < 0)
+		return -1;
+	return waves_build(c, found ? x : NULL, json_object_get(j, "waves"), e);
+}
+
+static int
+rollouts_build(struct sight *s, struct err *e)
+{
+	json_t *list = json_array();
+
+	if (put(s->doc, "rollouts", list, e) < 0)
+		return -1;
+	for (size_t i = 0; i < s->courses.count; i++) {
+		if (rollout_build(s, &s->courses.list[i], list, e) < 0)
+			return -1;
+	}
+	return put(s->doc, "all",
+		json_pack("{s:b, s:o}", "paused", s->courses.all.paused, "stops",
+			stops_build(s, &s->courses.all, s->courses.all_resumes, NULL)),
+		e);
+}
+
+static int
+count_add(void *arg, const char *what, uint64_t boxes, struct err *e)
+{
+	json_t *row = json_pack("{s:s, s:I}", "what", what, "boxes", (json_int_t)boxes);
+
+	return json_array_append_new(arg, row) < 0 ? err_sys(e, ENOMEM, "status") : 0;
+}
+
+static int
+kind_build(struct sight *s, const char *key, enum ledger_kind kind, struct err *e)
+{
+	json_t *list = json_array();
+
+	if (put(s->doc, key, list, e) < 0)
+		return -1;
+	return s->fleet ? ledger_count(s->fleet, kind, count_add, list, e) : 0;
+}
+
+static int
+boxes_build(struct sight *s, int64_t now_s, struct err *e)
+{
+	const uint64_t after_s = s->w->watch.offline_after_s;
+	struct ledger_census c = {0};
+	struct ledger_totals t = {0};
+
+	if (s->fleet && (ledger_census(s->fleet, now_s - (int64_t)after_s, &c, e) < 0 ||
+				ledger_totals(s->fleet, &t, e) < 0))
+		return -1;
+	if (put(s->doc, "boxes",
+		    json_pack("{s:I, s:I, s:I, s:I}", "count", (json_int_t)c.boxes, "never",
+			    (json_int_t)c.never, "offline", (json_int_t)c.silent, "offline_after_s",
+			    (json_int_t)after_s),
+		    e) < 0 ||
+		put(s->doc, "spool",
+			json_pack("{s:I, s:I, s:I, s:I}", "reports", (json_int_t)t.reports,
+				"duplicates", (json_int_t)t.duplicates, "clashes",
+				(json_int_t)t.clashes, "aside", (json_int_t)t.aside),
+			e) < 0 ||
+		kind_build(s, "states", LEDGER_BY_STATE, e) < 0 ||
+		kind_build(s, "versions", LEDGER_BY_VERSION, e) < 0)
+		return -1;
+	return kind_build(s, "failures", LEDGER_BY_FAILURE, e);
+}
+
+static int
+expiries_build(struct sight *s, struct err *e)
+{
+	AUTO_DOCTOR struct doctor d = {0};
+	json_t *rows;
+
+	if (!s->courses.published)
+		return put(s->doc, "expiries", json_array(), e);
+	if (doctor_open(s->w, EXPIRES_SOON_S, &d, e) < 0 || doctor_look_at_keys(&d, e) < 0 ||
+		doctor_look_at_roles(&d, e) < 0 || doctor_look_at_expiry(&d, e) < 0)
+		return -1;
+	rows = json_object_get(d.report, "expiries");
+	return put(s->doc, "expiries", rows ? json_incref(rows) : json_array(), e);
+}
+
+static int
+fleet_find_file(struct sight *s, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	if (fleet_open_read(s->w, &s->fleet, &why) == 0 || why.errnum == ENOENT)
+		return 0;
+	return err_set(e, why.class, "%s", why.text);
+}
+
+int
+overview_read(const struct workspace *w, json_t **out, struct err *e)
+{
+	CLEANUP(sight_end) struct sight s = {.w = w};
+	int64_t now_s = clock_wall_s();
+	char at[CLOCK_TEXT_MAX];
+
+	s.doc = json_pack("{s:s}", "at", clock_format(now_s, at));
+	if (!s.doc)
+		return err_sys(e, ENOMEM, "status");
+	if (fleet_find_file(&s, e) < 0 || courses_read(w, &s.courses, e) < 0 ||
+		rollouts_build(&s, e) < 0 || boxes_build(&s, now_s, e) < 0 ||
+		expiries_build(&s, e) < 0)
+		return -1;
+	*out = TAKE_PTR(s.doc);
+	return 0;
+}
