@@ -53,6 +53,7 @@ extern const struct command cmd_resume;
 extern const struct command cmd_status;
 extern const struct command cmd_boxes;
 extern const struct command cmd_backup;
+extern const struct command cmd_site;
 extern const struct command cmd_doctor;
 extern const struct command cmd_tls;
 

@@ -32,6 +32,7 @@ static const struct command *const commands[] = {
 	&cmd_status,
 	&cmd_boxes,
 	&cmd_backup,
+	&cmd_site,
 	&cmd_doctor,
 	&cmd_tls,
 };

@@ -12,6 +12,7 @@ ROLLOUTS = "signer/watch_rollouts.c"
 SITE = "signer/watch_site.c"
 BACKUP = "signer/cmd_backup.c"
 OVERVIEW = "signer/overview.c"
+PRUNE = "signer/prune.c"
 
 MUTANTS = [
     Mutant("who signs last takes back what others have signed", METADATA,
@@ -77,4 +78,18 @@ MUTANTS = [
     Mutant("stops that were lifted are shown as if they held", OVERVIEW,
            "if (stop_is_lifted(stop->id, resumes))", "if (0 && resumes)",
            "e2e/test_status", "test_a_stop_is_shown_with_who_has_taken_it"),
+    Mutant("what an older timestamp leads to is pruned", PRUNE,
+           "(last || s->snapshots[i + 1].at_s >= s->before_s)", "last",
+           "e2e/test_prune",
+           "test_what_an_older_timestamp_leads_to_stays_for_as_long_as_that_may_live"),
+    Mutant("older roots are pruned", PRUNE,
+           "return version_read(name, &version, role) && strcmp(role, \"root\") != 0;",
+           "return version_read(name, &version, role);",
+           "e2e/test_prune", "test_every_root_stays"),
+    Mutant("what boxes may still fetch is pruned if one asks for it", PRUNE,
+           "if (grace_s < w->timestamp_life_s)", "if (0)",
+           "e2e/test_prune", "test_less_than_a_timestamp_lives_is_refused"),
+    Mutant("what has just been placed is pruned", PRUNE,
+           "st.st_mtime >= s->before_s ||", "",
+           "e2e/test_prune", "test_what_is_young_stays_whatever_leads_to_it"),
 ]
