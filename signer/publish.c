@@ -480,6 +480,10 @@ publish_once(const struct publisher *by, bool *again, struct err *e)
 	}
 	if (publication_follow_up(&p, again, e) < 0)
 		return -1;
+	if (by->news) {
+		(void)report_refused(&p, NULL, &by->news->refused);
+		return 0;
+	}
 	return *again ? 0 : report_refused(&p, by->role, e);
 }
 

@@ -34,11 +34,13 @@ struct published {
 	bool any; /* there is a new timestamp */
 	char roles[256];
 	char deferred[256]; /* their large content goes first, which `sluice publish` sees to */
+	struct err
+		refused; /* what stays in incoming/ for good: class ERR_NONE where nothing does */
 };
 
 /* The same as publish(), without a word, and without waiting for large content to be copied. With
- * renew a timestamp is signed in any case, else only where something in incoming/ is in order.
- * *out is filled in even where it fails. */
+ * renew a timestamp is signed in any case, else only where something in incoming/ is in order. What
+ * is refused makes it not fail. *out is filled in even where it fails. */
 int publisher_publish(struct publisher *p, bool renew, struct published *out, struct err *e);
 
 /* What every command that signs calls last: publishes when the online keys are readable here and

@@ -103,6 +103,10 @@ publish_now(struct watch *w, bool renew)
 	if (p.any)
 		w->timestamp_expires_s = w->now_s + (int64_t)w->workspace->timestamp_life_s;
 	published_say(w, &p);
+	if (p.refused.class != ERR_NONE)
+		(void)watch_problem(w, JOB_REFUSED, &p.refused);
+	else if (rc == 0)
+		watch_well(w, JOB_REFUSED);
 	if (rc == 0) {
 		backoff_reset(&w->publish);
 		watch_well(w, JOB_PUBLISH);

@@ -1,5 +1,6 @@
 """What `sluice watch` does by itself, and what it leaves to people."""
 import os
+import time
 import unittest
 
 from fleet import wait_until
@@ -156,6 +157,20 @@ class Publishing(Watched):
         self.watch()
         self.assertEqual((self.version("timestamp"), self.version("snapshot"), self.version()),
                          before)
+
+    def test_what_is_refused_is_told_once_and_holds_up_nothing(self):
+        signed = self.ws.metadata("releases")["signed"]
+        signed["version"] += 5
+        self.ws.sign_by_hand("releases", signed)
+        before = self.version("timestamp")
+        with Watch(self.ws) as watch:
+            watch.wait_for("releases.json was not published")
+            time.sleep(4)
+            self.assertEqual(self.version("timestamp"), before)
+            self.assertEqual(watch.said().count("was not published"), 1)
+            self.ws.sluice("stop", "stable", "--reason", "smoke", "--yes", "--no-publish",
+                           "--key", self.ws.key("gates"))
+            watch.wait_for("published gates")
 
     def test_the_timestamp_is_signed_hourly(self):
         before = self.version("timestamp")
