@@ -64,9 +64,7 @@ wave_open(struct gate *g, const struct plan *p, const char *wave, struct err *e)
 				"wave %s of %s comes before it and is shut; open that first",
 				p->waves[i].name, p->path);
 	}
-	if (!gate_is_open(g, wave))
-		memcpy(g->open[g->open_count++], p->waves[n].name, sizeof(g->open[0]));
-	return 0;
+	return gate_open_wave(g, p, n, e);
 }
 
 static int

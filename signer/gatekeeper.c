@@ -68,7 +68,8 @@ gatekeeper_open(const struct gatekeeper *k, const struct course *c, size_t wave,
 	*out = KEPT_ALREADY;
 	if (gate_is_open(&g.gate, name))
 		return 0;
-	memcpy(g.gate.open[g.gate.open_count++], name, sizeof(g.gate.open[0]));
+	if (gate_open_wave(&g.gate, &c->plan.plan, wave, e) < 0)
+		return -1;
 	if (gate_sign(k, &g, e) < 0)
 		return -1;
 	*out = KEPT_SIGNED;

@@ -12,7 +12,8 @@
 #include "common/format/report.h"
 #include "signer/fleet.h"
 
-/* Of each box the newest so many reports are kept, and those of the update that last failed. */
+/* Of each box the newest so many reports are kept, and those of the update that last failed, up to
+ * as many before its end. */
 enum { LEDGER_KEPT = 64 };
 
 /* What is known of a box now. Texts are borrowed, until the next box; of one that was never heard

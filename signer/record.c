@@ -5,9 +5,12 @@
 
 #include "common/base/buf.h"
 #include "common/base/num.h"
+#include "common/format/field.h"
 #include "signer/ledger.h"
 
-enum { TAGS_TEXT_MAX = 16 * 1024, STOPS_TEXT_MAX = STOPS_MAX * STOP_ID_SIZE };
+/* All bytes of all tags may need a backslash, and each tag four quotes, a colon and a comma. */
+enum { TAGS_TEXT_MAX = FIELD_TAGS_MAX * (4 * NAME_BYTES_MAX + 6) + 2 };
+enum { STOPS_TEXT_MAX = STOPS_MAX * STOP_ID_SIZE };
 _Static_assert(LEDGER_KEPT + RECORD_SLACK == 96, "index known_full has another number");
 
 /* What is known of a box beside what its newest report says. */
@@ -192,9 +195,9 @@ prune_one(struct sql *s, int64_t box, struct err *e)
 		    "ii", box, (int64_t)LEDGER_KEPT) < 0 ||
 		sql_do(s, e,
 			"DELETE FROM report WHERE box = ?1 AND seq <= ?2 AND NOT EXISTS (SELECT 1 "
-			"FROM known WHERE known.box = ?1 AND report.seq BETWEEN failed_from AND "
-			"failed_seq)",
-			"ii", box, newest) < 0)
+			"FROM known WHERE known.box = ?1 AND report.seq BETWEEN max(failed_from, "
+			"failed_seq - ?3) AND failed_seq)",
+			"iii", box, newest, (int64_t)LEDGER_KEPT) < 0)
 		return -1;
 	return sql_do(s, e, "UPDATE known SET pruned_seq = ?2, kept = ?3 WHERE box = ?1", "iii",
 		box, newest, (int64_t)LEDGER_KEPT);

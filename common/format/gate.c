@@ -206,6 +206,43 @@ gate_is_open(const struct gate *g, const char *wave)
 	return false;
 }
 
+static bool
+is_wave_of(const struct plan *p, const char *name)
+{
+	for (size_t i = 0; i < p->wave_count; i++) {
+		if (strcmp(p->waves[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+drop_others(struct gate *g, const struct plan *p)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < g->open_count; i++) {
+		if (is_wave_of(p, g->open[i]))
+			memmove(g->open[kept++], g->open[i], sizeof(g->open[0]));
+	}
+	g->open_count = kept;
+}
+
+int
+gate_open_wave(struct gate *g, const struct plan *p, size_t wave, struct err *e)
+{
+	const char *name = p->waves[wave].name;
+
+	if (gate_is_open(g, name))
+		return 0;
+	if (g->open_count == WAVES_MAX)
+		drop_others(g, p);
+	if (g->open_count == WAVES_MAX)
+		return err_set(e, ERR_LIMIT, "%s has %d waves open already", g->path, WAVES_MAX);
+	memcpy(g->open[g->open_count++], name, sizeof(g->open[0]));
+	return 0;
+}
+
 bool
 stop_is_lifted(const char *id, const json_t *resumes)
 {

@@ -61,6 +61,10 @@ bool gate_binds(const struct gate *g, const struct plan *p, const struct digest 
 /* Whether a wave is open in a gate that binds. */
 bool gate_is_open(const struct gate *g, const char *wave);
 
+/* Opens a wave of p in a gate, if it is not open yet. What the gate has open beside p's waves,
+ * which opens nothing, goes where there is no room. ERR_LIMIT where that does not help. */
+int gate_open_wave(struct gate *g, const struct plan *p, size_t wave, struct err *e);
+
 /* Whether this is a stop's id: 32 lower-case hexadecimal digits. */
 bool stop_id_valid(const char *id);
 

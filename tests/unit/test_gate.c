@@ -246,6 +246,39 @@ a_stop_is_lifted_by_its_own_id_only(void **state)
 	assert_false(stop_id_valid(""));
 }
 
+/* Whoever has a gates key may have opened waves that no plan has. */
+static void
+a_gate_that_is_full_drops_what_opens_nothing(void **state)
+{
+	struct plan *p = calloc(1, sizeof(*p));
+	struct gate g = {.open_count = WAVES_MAX, .stop_count = 1, .paused = true};
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_non_null(p);
+	p->wave_count = 2;
+	(void)strcpy(p->waves[0].name, "canary");
+	(void)strcpy(p->waves[1].name, "early");
+	for (size_t i = 0; i < WAVES_MAX; i++)
+		(void)snprintf(g.open[i], sizeof(g.open[0]), "other-%zu", i);
+	(void)strcpy(g.open[7], "canary");
+	assert_int_equal(gate_open_wave(&g, p, 0, &e), 0);
+	assert_int_equal(g.open_count, WAVES_MAX);
+	assert_int_equal(gate_open_wave(&g, p, 1, &e), 0);
+	assert_int_equal(g.open_count, 2);
+	assert_true(gate_is_open(&g, "canary") && gate_is_open(&g, "early"));
+	assert_int_equal(g.stop_count, 1);
+	assert_true(g.paused);
+	/* The same wave over and over is no room either. */
+	for (size_t i = 0; i < WAVES_MAX; i++)
+		(void)strcpy(g.open[i], "canary");
+	g.open_count = WAVES_MAX;
+	assert_int_equal(gate_open_wave(&g, p, 1, &e), -1);
+	assert_int_equal(e.class, ERR_LIMIT);
+	assert_int_equal(g.open_count, WAVES_MAX);
+	free(p);
+}
+
 int
 main(void)
 {
@@ -259,6 +292,7 @@ main(void)
 		cmocka_unit_test(a_damaged_gate_is_refused_or_reads_as_what_it_says),
 		cmocka_unit_test(a_gate_binds_one_plan_by_path_id_version_and_digest),
 		cmocka_unit_test(a_stop_is_lifted_by_its_own_id_only),
+		cmocka_unit_test(a_gate_that_is_full_drops_what_opens_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

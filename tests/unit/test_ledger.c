@@ -1,3 +1,4 @@
+#include "common/format/field.h"
 #include "tests/unit/ledger_scene.h"
 
 #include <string.h>
@@ -73,6 +74,51 @@ of_a_boxs_reports_the_newest_are_kept_and_those_of_its_last_failure(void **state
 	}
 	assert_int_equal(ledger_scene_drain(x).taken, 33);
 	assert_int_equal(ledger_scene_history(x, "gw-1").count, LEDGER_KEPT + 4);
+}
+
+/* One that fails again and again without ever starting anew. */
+static void
+no_box_has_more_reports_kept_than_so_many(void **state)
+{
+	struct ledger_scene *x = *state;
+	struct report r;
+
+	ledger_scene_add(x, "gw-1");
+	for (uint64_t seq = 1; seq <= 300; seq++) {
+		r = ledger_scene_report("gw-1", seq, BOX_IDLE, OUTCOME_FAILED);
+		if (seq == 1) {
+			r.state = BOX_STARTING;
+			r.outcome = OUTCOME_NONE;
+		}
+		ledger_scene_put(x, &r);
+	}
+	assert_int_equal(ledger_scene_drain(x).taken, 300);
+	assert_in_range(ledger_scene_history(x, "gw-1").count, LEDGER_KEPT, 2 * LEDGER_KEPT + 33);
+	assert_int_equal(ledger_scene_box(x, "gw-1").failed_seq, 300);
+}
+
+/* A batch that failed for it would come again for ever, and no report behind it would be heard. */
+static void
+the_longest_tags_that_a_report_may_have_are_taken(void **state)
+{
+	struct ledger_scene *x = *state;
+	struct report r = ledger_scene_report("gw-1", 1, BOX_IDLE, OUTCOME_NONE);
+	AUTO_JSON json_t *tags = json_object();
+	char key[NAME_BYTES_MAX + 1], value[NAME_BYTES_MAX + 1];
+
+	memset(key, '"', NAME_BYTES_MAX);
+	memset(value, '\\', NAME_BYTES_MAX);
+	key[NAME_BYTES_MAX] = value[NAME_BYTES_MAX] = '\0';
+	for (int i = 0; i < FIELD_TAGS_MAX; i++) {
+		for (int bit = 0; bit < 6; bit++)
+			key[bit] = i >> bit & 1 ? '"' : '\\';
+		assert_int_equal(json_object_set_new(tags, key, json_string(value)), 0);
+	}
+	assert_int_equal(json_object_size(tags), FIELD_TAGS_MAX);
+	ledger_scene_add(x, "gw-1");
+	r.tags = tags;
+	ledger_scene_put(x, &r);
+	assert_int_equal(ledger_scene_drain(x).taken, 1);
 }
 
 static void
@@ -215,6 +261,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_known_of_a_box_is_of_its_newest_report),
 		TEST(of_a_boxs_reports_the_newest_are_kept_and_those_of_its_last_failure),
+		TEST(no_box_has_more_reports_kept_than_so_many),
+		TEST(the_longest_tags_that_a_report_may_have_are_taken),
 		TEST(a_box_with_new_keys_counts_from_1_again),
 		TEST(a_stop_knows_which_share_of_the_fleet_has_taken_it),
 		TEST(the_fleet_is_counted_by_state_version_and_failure),
