@@ -66,10 +66,24 @@ barrier(const struct course *c, const struct courses *all, bool gap)
 	return NULL;
 }
 
-static void
-pass(const struct course *c, const struct courses *all, bool gap, size_t open, struct verdict *v)
+/* A wave of names that no box has passes, as it has to between two others; but not the first. */
+static bool
+is_shown(const struct following *x, size_t open)
 {
-	const char *barred = barrier(c, all, gap);
+	for (size_t i = 0; i < open; i++) {
+		if (x->waves[i].tally.ok > 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+pass(const struct course *c, const struct courses *all, const struct following *x, bool gap,
+	size_t open, struct verdict *v)
+{
+	const char *barred =
+		is_shown(x, open) ? barrier(c, all, gap)
+				  : "no box at all has shown that it works, so a person opens on";
 	size_t len = strlen(v->reason);
 
 	if (!barred && open < c->plan.plan.wave_count) {
@@ -108,6 +122,6 @@ verdict_reach(const struct course *c, const struct courses *all, const struct fo
 	if (j.kind == JUDGEMENT_STOP)
 		v.deed = DEED_STOP;
 	else if (j.kind == JUDGEMENT_PASS)
-		pass(c, all, gap, open, &v);
+		pass(c, all, x, gap, open, &v);
 	return v;
 }

@@ -224,6 +224,13 @@ stop_plan(struct watch *w, const struct course *c, const struct verdict *v, stru
 	return 0;
 }
 
+/* Boxes cannot be heard, which is a problem that was told: failures may wait for that to end. */
+static bool
+is_deaf(const struct watch *w)
+{
+	return w->problems[JOB_SPOOL][0] || w->problems[JOB_SERVER][0];
+}
+
 /* What was signed is published in the same look; see watch_look. */
 static int
 act(struct watch *w, const struct course *c, const struct verdict *v, struct err *e)
@@ -231,7 +238,7 @@ act(struct watch *w, const struct course *c, const struct verdict *v, struct err
 	if (!w->has_gates)
 		return 0;
 	if (v->deed == DEED_OPEN)
-		return open_next(w, c, v, e);
+		return is_deaf(w) ? 0 : open_next(w, c, v, e);
 	return v->deed == DEED_STOP ? stop_plan(w, c, v, e) : 0;
 }
 
@@ -263,7 +270,9 @@ course_stand(struct watch *w, const struct course *c, struct verdict *out, struc
 		watch_tell(w, (struct watch_event){.what = "note", .plan = c->name},
 			"%llu boxes were seen starting, and are silent for too long",
 			(unsigned long long)overdue);
-	*out = verdict_reach(c, &w->courses, x, &w->workspace->watch.limits, since_s, w->now_s);
+	/* Time in which nobody could complain is no soak: it begins anew. */
+	*out = verdict_reach(
+		c, &w->courses, x, &w->workspace->watch.limits, is_deaf(w) ? 0 : since_s, w->now_s);
 	if (out->good_since_s == since_s)
 		return 0;
 	return following_mark_set(w->fleet, c->following, mark, out->good_since_s, e);

@@ -42,6 +42,42 @@ class Judging(Watched):
         self.assertIn("stable: wait: 3 of 4 boxes are decided, and 4 are needed", self.watch())
         self.assertEqual(self.opened(), ["canary"])
 
+    def test_waves_without_a_box_show_nothing(self):
+        waves = (("canary", ["gw-O1"]), ("everyone", 100))
+        self.ws.publish_plan(self.ws.plan("gateway-2.0.0.ota", waves, rollout="misspelt"))
+        self.ws.open_gate("canary")
+        self.assertIn("no box at all has shown that it works", self.watch())
+        self.assertEqual(self.opened(), ["canary"])
+
+    def test_time_in_which_nobody_can_be_heard_is_no_soak(self):
+        self.ws.set(watch=WATCH % ", soak_min: 2s")
+        self.succeed(1, 2, 3, 4)
+        self.assertIn("stable: soak", self.watch())
+        self.ws.set(report_url="https://127.0.0.1:9/")
+        time.sleep(2.5)
+        self.watch(check=1)
+        self.assertEqual(self.opened(), ["canary"])
+        self.ws.set(report_url=f"https://127.0.0.1:{self.ws.port}/")
+        self.watch()
+        self.assertEqual(self.opened(), ["canary"])
+        time.sleep(2.5)
+        self.watch()
+        self.assertEqual(self.opened(), ["canary", "early"])
+
+    def test_nothing_opens_while_nobody_can_be_heard(self):
+        self.succeed(1, 2, 3)
+        self.watch()
+        self.ws.set(report_url="https://127.0.0.1:9/")
+        self.succeed(4)
+        self.ws.set(watch="{every: 1s}")
+        self.watch()  # takes the report, and holds no key
+        self.ws.set(watch=WATCH % "")
+        self.watch(check=1)
+        self.assertEqual(self.opened(), ["canary"])
+        self.ws.set(report_url=f"https://127.0.0.1:{self.ws.port}/")
+        self.watch()
+        self.assertEqual(self.opened(), ["canary", "early"])
+
     def test_boxes_that_only_claim_success_open_nothing(self):
         for number in (1, 2, 3, 4):
             self.box(number).start().say("confirmed", "ok")  # in the same boot, from the old system
