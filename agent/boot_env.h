@@ -11,8 +11,6 @@
 
 #include "agent/boot.h"
 
-enum { BOOT_ENV_BYTES_MAX = 1024, BOOT_TRIES_MAX = 100 };
-
 struct boot_env {
 	enum side primary, booted;
 	struct boot_side side[SIDES];

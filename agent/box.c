@@ -8,8 +8,6 @@
 #include "common/base/num.h"
 #include "common/base/process.h"
 
-enum { REBOOT_WORDS_MAX = 16 };
-
 void
 box_close(struct box *b)
 {

@@ -35,7 +35,7 @@ static int
 check(struct budget *b, uint64_t len, struct err *e)
 {
 	struct spending *s = &b->state->spent;
-	char wants[NUM_HUMAN_MAX], budget[NUM_HUMAN_MAX];
+	char wants[NUM_HUMAN_SIZE], budget[NUM_HUMAN_SIZE];
 
 	if (b->bytes == 0 || (s->bytes <= b->bytes && len <= b->bytes - s->bytes))
 		return 0;

@@ -84,7 +84,7 @@ write_it(struct box *b, const struct head *h, int fd, struct err *e)
 	struct source source = source_file(&file);
 	struct pending p = {.local = true, .deadline_s = b->conf.confirm_deadline_s};
 	struct install_stats stats = {0};
-	char in_place[NUM_HUMAN_MAX], written[NUM_HUMAN_MAX];
+	char in_place[NUM_HUMAN_SIZE], written[NUM_HUMAN_SIZE];
 
 	if (install_write(&b->conf, b->boot, b->state, h, &source, &UNTIL_SIGNAL, &p, &stats, e) <
 		0)

@@ -6,8 +6,6 @@
 #include "agent/command.h"
 #include "agent/status.h"
 
-enum { STATUS_BYTES_MAX = 256 * 1024 };
-
 static int
 options_read(int argc, char **argv, const char *name, bool *json, struct err *e)
 {

@@ -11,9 +11,6 @@
 #include "common/base/text.h"
 #include "common/format/field.h"
 
-/* inih cuts section and key names longer than this without a word, so they are refused before. */
-enum { INI_NAME_MAX = 48, SECONDS_MAX = 30 * 24 * 3600, SECTIONS_MAX = 8 + SLOT_CLASSES_MAX };
-
 enum value_kind {
 	VALUE_NAME,	/* char[NAME_BYTES_MAX + 1] */
 	VALUE_TEXT,	/* char * */
@@ -46,7 +43,7 @@ struct key {
 	}
 #define TIME(section, name, f, preset_s)                                                           \
 	{                                                                                          \
-		section, name, VALUE_DURATION, false, FIELD(f), 1, SECONDS_MAX, preset_s           \
+		section, name, VALUE_DURATION, false, FIELD(f), 1, CONF_SPAN_MAX_S, preset_s       \
 	}
 #define COUNT(section, name, f, max, preset)                                                       \
 	{                                                                                          \
@@ -99,7 +96,7 @@ struct reading {
 	unsigned line;
 	struct conf *conf;
 	size_t section_count;
-	struct section sections[SECTIONS_MAX];
+	struct section sections[CONF_SECTIONS_MAX];
 	bool seen[ARRAY_LEN(KEYS)], slot_seen[SLOT_CLASSES_MAX][SLOT_KEYS];
 	struct err *e;
 	bool failed;
@@ -380,8 +377,8 @@ section_begin(struct reading *r, const char *name, size_t len)
 	if (len > INI_NAME_MAX)
 		return err_set(
 			r->e, ERR_USAGE, "the section's name is longer than %d", INI_NAME_MAX);
-	if (r->section_count == SECTIONS_MAX)
-		return err_set(r->e, ERR_USAGE, "more than %d sections", (int)SECTIONS_MAX);
+	if (r->section_count == CONF_SECTIONS_MAX)
+		return err_set(r->e, ERR_USAGE, "more than %d sections", (int)CONF_SECTIONS_MAX);
 	memcpy(s->name, name, len);
 	s->name[len] = 0;
 	for (size_t i = 0; i < r->section_count; i++) {

@@ -11,8 +11,6 @@
 #include "common/base/json.h"
 #include "common/limits.h"
 
-enum { SLOT_CLASSES_MAX = 16 };
-
 enum slot_type { SLOT_BLOCK, SLOT_FILE, SLOT_DIR };
 enum side { SIDE_A, SIDE_B, SIDES };
 

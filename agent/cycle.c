@@ -135,7 +135,7 @@ write_slots(struct cycle *cy, const struct order *o, struct budget *budget, cons
 	struct install_stats stats = {0};
 	struct box *b = &cy->box;
 	struct source source, counted;
-	char fetched[NUM_HUMAN_MAX], kept[NUM_HUMAN_MAX], written[NUM_HUMAN_MAX];
+	char fetched[NUM_HUMAN_SIZE], kept[NUM_HUMAN_SIZE], written[NUM_HUMAN_SIZE];
 
 	if (net_source_new(cy->net, o->bundle_url, &keep_going, &remote, e) < 0)
 		return -1;

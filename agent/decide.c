@@ -267,7 +267,7 @@ static bool
 rule_failed(const struct world *w, const struct state *s, const struct facts *f, struct decision *d)
 {
 	const struct failed *past = state_failed(s, &w->listing.manifest_sha256);
-	char when[CLOCK_TEXT_MAX];
+	char when[CLOCK_TEXT_SIZE];
 
 	if (!past || w->plan.attempt > past->attempt)
 		return false;
@@ -317,7 +317,7 @@ rule_fresh(const struct world *w, const struct state *s, const struct facts *f, 
 static bool
 rule_start(const struct world *w, const struct state *s, const struct facts *f, struct decision *d)
 {
-	char when[CLOCK_TEXT_MAX];
+	char when[CLOCK_TEXT_SIZE];
 
 	(void)s;
 	return f->now_s < w->plan.start_s &&
@@ -330,7 +330,7 @@ static bool
 rule_window(const struct world *w, const struct state *s, const struct facts *f, struct decision *d)
 {
 	const struct window *window = &w->plan.window;
-	char text[WINDOW_TEXT_MAX], when[CLOCK_TEXT_MAX];
+	char text[WINDOW_TEXT_SIZE], when[CLOCK_TEXT_SIZE];
 	int64_t turn;
 
 	(void)s;
@@ -350,7 +350,7 @@ rule_window(const struct world *w, const struct state *s, const struct facts *f,
 static bool
 rule_budget(const struct world *w, const struct state *s, const struct facts *f, struct decision *d)
 {
-	char wants[NUM_HUMAN_MAX], budget[NUM_HUMAN_MAX];
+	char wants[NUM_HUMAN_SIZE], budget[NUM_HUMAN_SIZE];
 
 	(void)f;
 	return budget_is_spent(&s->spent, &w->listing.manifest_sha256, w->plan.attempt,
@@ -413,7 +413,7 @@ decide_switch(const struct world *w, int64_t now_s, struct err *e)
 {
 	const struct window *window = &w->plan.window;
 	struct opening o;
-	char text[WINDOW_TEXT_MAX];
+	char text[WINDOW_TEXT_SIZE];
 
 	if (!w->has_plan || !w->plan.has_window ||
 		(window_opening(window, now_s, &o) && o.opens_s <= now_s))

@@ -78,7 +78,7 @@ effective_take(struct effective *t, struct state *s, const json_t *timestamp,
 	if (json_get_uint(timestamp, "version", 1, INT64_MAX, &version, NULL) < 0 ||
 		version <= s->floor_version)
 		return dropped;
-	if (json_get_string(timestamp, "signed_at", CLOCK_TEXT_MAX, &text, NULL) == 0 &&
+	if (json_get_string(timestamp, "signed_at", CLOCK_TEXT_SIZE, &text, NULL) == 0 &&
 		clock_parse(text, &signed_s, NULL) < 0)
 		signed_s = 0;
 	floor_raise(t, s, signed_s, now);
@@ -105,6 +105,6 @@ effective_is_unknown(const struct effective *t, const struct state *s, const str
 		return false;
 	if (s->floor_s == 0)
 		return true;
-	return json_get_string(root, "expires", CLOCK_TEXT_MAX, &text, NULL) == 0 &&
+	return json_get_string(root, "expires", CLOCK_TEXT_SIZE, &text, NULL) == 0 &&
 	       clock_parse(text, &expires_s, NULL) == 0 && effective_now_s(t, s, now) >= expires_s;
 }

@@ -7,16 +7,16 @@
 #include "common/base/num.h"
 #include "common/limits.h"
 
-enum { NUMBER_DIGITS_MAX = 20, TAG_SETTLES_S = 2 };
+enum { NUMBER_DIGITS = 20, TAG_SETTLES_S = 2 };
 
 /* Reads the number at *p, which `end` must follow, and steps behind both. */
 static bool
 take_number(const char **p, char end, uint64_t *out)
 {
 	size_t digits = strspn(*p, "0123456789");
-	char text[NUMBER_DIGITS_MAX + 1];
+	char text[NUMBER_DIGITS + 1];
 
-	if (digits == 0 || digits > NUMBER_DIGITS_MAX || (*p)[digits] != end)
+	if (digits == 0 || digits > NUMBER_DIGITS || (*p)[digits] != end)
 		return false;
 	memcpy(text, *p, digits);
 	text[digits] = 0;

@@ -19,7 +19,7 @@
 #include "common/crypto/tls.h"
 #include "common/limits.h"
 
-enum { URL_MAX = 4096, WAIT_MS = 1000, CONNECT_S_MAX = 30 };
+enum { WAIT_MS = 1000 };
 
 struct child {
 	struct outbox outbox;
@@ -281,7 +281,8 @@ job_set_flow(struct job *j, int64_t deadline_ms)
 	       SET(CURLOPT_WRITEDATA, j) &&
 	       SET(CURLOPT_LOW_SPEED_LIMIT, (long)NET_BYTES_PER_S_MIN) &&
 	       SET(CURLOPT_LOW_SPEED_TIME, stall_s) &&
-	       SET(CURLOPT_CONNECTTIMEOUT, stall_s < CONNECT_S_MAX ? stall_s : CONNECT_S_MAX) &&
+	       SET(CURLOPT_CONNECTTIMEOUT,
+		       stall_s < NET_CONNECT_MAX_S ? stall_s : NET_CONNECT_MAX_S) &&
 	       (deadline_ms == 0 || SET(CURLOPT_TIMEOUT_MS, (long)deadline_ms));
 }
 
@@ -334,7 +335,7 @@ job_set_headers(struct job *j, struct span etag)
 static int
 job_start(struct job *j, const struct wire_message *m, struct err *e)
 {
-	AUTO_BUF struct buf url = BUF_INIT(URL_MAX);
+	AUTO_BUF struct buf url = BUF_INIT(URL_BYTES_MAX);
 	CURL *easy;
 
 	memcpy(j->reply.path, m->text.data, m->text.len);
@@ -476,7 +477,7 @@ child_obey(struct child *c, const struct wire_message *m)
 static void
 child_listen(struct child *c)
 {
-	static uint8_t packet[WIRE_BYTES_MAX];
+	static uint8_t packet[WIRE_MESSAGE_BYTES];
 	struct wire_message m;
 	struct err e;
 	bool got = true;

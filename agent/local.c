@@ -9,8 +9,6 @@
 #include "common/base/file.h"
 #include "common/base/num.h"
 
-enum { METADATA_FILES_MAX = 100000 };
-
 int
 local_metadata_dir(const struct conf *c, char *out, struct err *e)
 {

@@ -22,7 +22,7 @@ enum { GRACE_MS = 15 * 1000, START_MS = 20 * 1000, ASK_MS = 500 };
 
 /* What is taken in one go: a child that never falls silent must not keep its parent from looking
  * at the clock and at signals. */
-enum { PUMP_MESSAGES_MAX = 256 };
+enum { PUMP_MESSAGES = 256 };
 
 struct net {
 	const struct conf *conf;
@@ -37,7 +37,7 @@ struct net {
 	uint64_t received, answers;
 	int64_t range_retry_after_s;
 	struct net_transfer *open[NET_REQUESTS_MAX];
-	uint8_t packet[WIRE_BYTES_MAX];
+	uint8_t packet[WIRE_MESSAGE_BYTES];
 };
 
 /* queue is a ring of NET_WINDOW_BYTES: more than that was never asked for. */
@@ -130,7 +130,7 @@ text_clean(struct span from, char *to, size_t size)
 static void
 end_error(const struct wire_message *m, struct err *e)
 {
-	char text[ERR_TEXT_MAX];
+	char text[ERR_TEXT_SIZE];
 
 	text_clean(m->text, text, sizeof(text));
 	(void)err_set(e, m->class, "%s", text[0] ? text : "no reason given");
@@ -232,7 +232,7 @@ net_pump(struct net *n, int wait_ms)
 
 	if (n->socket < 0 || poll(&fd, 1, wait_ms) <= 0)
 		return;
-	for (int i = 0; got && i < PUMP_MESSAGES_MAX; i++) {
+	for (int i = 0; got && i < PUMP_MESSAGES; i++) {
 		if (wire_receive(n->socket, WIRE_TO_PARENT, n->packet, &m, &got, &why) < 0 ||
 			(got && net_dispatch(n, &m, &why) < 0)) {
 			/* Of the first child the class stays: it cannot read its certificates, say.

@@ -50,7 +50,7 @@ outbox_say(struct outbox *o, const struct wire_message *m, struct err *e)
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return err_sys(e, ENOMEM, "keeping a message");
-	p->bytes = BUF_INIT(WIRE_BYTES_MAX);
+	p->bytes = BUF_INIT(WIRE_MESSAGE_BYTES);
 	if (wire_encode(m, &p->bytes, e) < 0) {
 		free(p);
 		return -1;

@@ -13,7 +13,6 @@
 #include "common/limits.h"
 
 enum { PUT_DEADLINE_MS = 60 * 1000, HTTP_TOO_LARGE = 413 };
-enum { ENTRIES_MAX = 4 * SPOOL_MAX };
 
 /* The sequence numbers that are kept, in order. */
 struct kept {
@@ -71,7 +70,7 @@ kept_list(const struct conf *c, struct kept *out, struct err *e)
 
 	if (path_join(dir, sizeof(dir), c->state_dir, "spool", e) < 0)
 		return -1;
-	if (file_exists(dir) && dir_each(dir, ENTRIES_MAX, kept_add, &k, e) < 0)
+	if (file_exists(dir) && dir_each(dir, SPOOL_ENTRIES_MAX, kept_add, &k, e) < 0)
 		return err_context(e, "%s", dir);
 	*out = k;
 	return 0;
@@ -153,7 +152,8 @@ place_make(const struct conf *c, uint64_t seq, char path[PATH_MAX], struct err *
 
 	if (path_join(dir, sizeof(dir), c->state_dir, "spool", e) < 0 ||
 		dir_make(dir, 0700, e) < 0 ||
-		dir_each(dir, ENTRIES_MAX, leftover_remove, dir, e) < 0 || kept_trim(c, e) < 0)
+		dir_each(dir, SPOOL_ENTRIES_MAX, leftover_remove, dir, e) < 0 ||
+		kept_trim(c, e) < 0)
 		return -1;
 	return spool_path(c, seq, path, e);
 }

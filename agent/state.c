@@ -8,7 +8,6 @@
 #include "common/base/log.h"
 #include "common/base/num.h"
 
-enum { STATE_BYTES_MAX = 256 * 1024 };
 #define STATE_FILE "state.json"
 #define STATE_COPY "state.copy.json"
 

@@ -69,8 +69,6 @@ struct ended {
 	int64_t doubt_since_boot_ms;	     /* and when */
 };
 
-enum { FAILED_MAX = 32 };
-
 /* A release that failed here is not tried again until a plan says a higher attempt. */
 struct failed {
 	struct digest manifest;

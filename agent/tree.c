@@ -14,7 +14,7 @@
 #include "common/base/log.h"
 #include "common/base/num.h"
 
-enum { XATTR_NAMES_MAX = 64 * 1024, XATTR_VALUE_MAX = 64 * 1024, DIR_MODE = 0755 };
+enum { DIR_MODE = 0755 };
 
 /* One pass over the list: each() for every entry. */
 struct pass {

@@ -11,8 +11,6 @@
 #include "common/base/file.h"
 #include "common/base/num.h"
 
-enum { XATTR_NAMES_MAX = 64 * 1024, XATTR_VALUE_MAX = 64 * 1024 };
-
 struct check {
 	int root;
 	const struct tree_list *list;

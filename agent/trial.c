@@ -5,7 +5,7 @@
 #include "common/base/log.h"
 #include "common/base/num.h"
 
-enum { WAIT_FIRST_MS = 1000, WAIT_MAX_MS = 30 * 1000, WAIT_DOUBLINGS = 5 };
+enum { WAIT_FIRST_MS = 1000, WAIT_DOUBLINGS = 5 };
 
 /* A server that does not answer may not hold the box past its deadline. */
 static int
@@ -206,7 +206,7 @@ trial_wait_ms(const struct trial *t)
 			  << (doublings < WAIT_DOUBLINGS ? doublings : WAIT_DOUBLINGS);
 	int64_t left_ms = confirm_left_ms(&t->box->conf, t->box->state);
 
-	wait_ms = wait_ms < WAIT_MAX_MS ? wait_ms : WAIT_MAX_MS;
+	wait_ms = wait_ms < TRIAL_WAIT_MAX_MS ? wait_ms : TRIAL_WAIT_MAX_MS;
 	wait_ms = left_ms < wait_ms ? left_ms : wait_ms;
 	return wait_ms > WAIT_FIRST_MS ? wait_ms : WAIT_FIRST_MS;
 }

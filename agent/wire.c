@@ -11,7 +11,7 @@
  * of text, etag and body, 0 (32 bits each). */
 enum { AT_BASE = 1, AT_FLAGS = 2, AT_ID = 4, AT_NUMBERS = 8, AT_LENGTHS = 40, NUMBERS = 4 };
 enum { FLAG_RANGE = 1, FLAG_PUT = 2 };
-enum { BASES = 3, STATUS_MIN = 100, STATUS_MAX = 599 };
+enum { BASES = 3, STATUS_FIRST = 100, STATUS_LAST = 599 };
 
 /* A message as its packet has it, before and after the numbers get their names. */
 struct raw {
@@ -108,7 +108,8 @@ values_hold(const struct wire_message *m)
 	case WIRE_CREDIT:
 		return m->credit > 0;
 	case WIRE_ANSWER:
-		return m->status >= STATUS_MIN && m->status <= STATUS_MAX && m->retry_after_s >= -1;
+		return m->status >= STATUS_FIRST && m->status <= STATUS_LAST &&
+		       m->retry_after_s >= -1;
 	case WIRE_END:
 		return class_valid(m->class) && m->errnum >= 0 &&
 		       (m->id != 0 || m->class != ERR_NONE);
@@ -209,7 +210,7 @@ message_of(const struct raw *r, struct wire_message *m)
 	case WIRE_ANSWER:
 		m->status = (uint32_t)r->number[0];
 		m->retry_after_s = (int64_t)(r->number[1] - 1);
-		return r->number[0] <= STATUS_MAX && r->number[1] <= INT64_MAX;
+		return r->number[0] <= STATUS_LAST && r->number[1] <= INT64_MAX;
 	case WIRE_END:
 		m->class = (enum err_class)r->number[0];
 		m->errnum = (int)r->number[1];
@@ -234,7 +235,7 @@ wire_decode(struct span packet, enum wire_to to, struct wire_message *out, struc
 	struct raw r;
 	uint64_t text, etag, body;
 
-	if (packet.len < WIRE_HEADER_BYTES || packet.len > WIRE_BYTES_MAX)
+	if (packet.len < WIRE_HEADER_BYTES || packet.len > WIRE_MESSAGE_BYTES)
 		return refuse(e, "its size is wrong");
 	if (p[0] < WIRE_TIME || p[0] > WIRE_END || shapes[p[0]].to != to)
 		return refuse(e, "its type does not belong here");
@@ -268,7 +269,7 @@ wire_decode(struct span packet, enum wire_to to, struct wire_message *out, struc
 int
 wire_send(int fd, const struct wire_message *m, bool *sent, struct err *e)
 {
-	AUTO_BUF struct buf packet = BUF_INIT(WIRE_BYTES_MAX);
+	AUTO_BUF struct buf packet = BUF_INIT(WIRE_MESSAGE_BYTES);
 	ssize_t n;
 
 	if (wire_encode(m, &packet, e) < 0)
@@ -291,7 +292,7 @@ wire_receive(int fd, enum wire_to to, uint8_t *packet, struct wire_message *out,
 	/* With MSG_TRUNC the packet's true size comes back, so one too long is not taken for a
 	 * shorter one. */
 	do
-		n = recv(fd, packet, WIRE_BYTES_MAX, MSG_DONTWAIT | MSG_TRUNC);
+		n = recv(fd, packet, WIRE_MESSAGE_BYTES, MSG_DONTWAIT | MSG_TRUNC);
 	while (n < 0 && errno == EINTR);
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
 		*got = false;

@@ -15,10 +15,7 @@
 
 enum {
 	WIRE_HEADER_BYTES = 56,
-	WIRE_TEXT_MAX = 3 * TUF_PATH_MAX + 128, /* a quoted path with its digest, or a message */
-	WIRE_ETAG_MAX = 127,
-	WIRE_DATA_MAX = 16 * 1024, /* what libcurl hands over at once */
-	WIRE_BYTES_MAX = WIRE_HEADER_BYTES + WIRE_TEXT_MAX + WIRE_ETAG_MAX + REPORT_BYTES_MAX,
+	WIRE_MESSAGE_BYTES = WIRE_HEADER_BYTES + WIRE_TEXT_MAX + WIRE_ETAG_MAX + REPORT_BYTES_MAX,
 };
 
 enum wire_type {
@@ -67,7 +64,7 @@ int wire_decode(struct span packet, enum wire_to to, struct wire_message *out, s
 int wire_send(int fd, const struct wire_message *m, bool *sent, struct err *e);
 
 /* Takes one message without waiting: *got false when there is none. packet is the memory that *out
- * looks into, at least WIRE_BYTES_MAX bytes. ERR_NETWORK when the other side is gone. */
+ * looks into, at least WIRE_MESSAGE_BYTES bytes. ERR_NETWORK when the other side is gone. */
 int wire_receive(int fd, enum wire_to to, uint8_t *packet, struct wire_message *out, bool *got,
 	struct err *e);
 

@@ -11,7 +11,7 @@
 #include "signer/ingest.h"
 #include "signer/ledger.h"
 
-enum { WAIT_ON_TERMINAL_S = 60, WAIT_MAX_S = 86400, LOOK_EVERY_MS = 500 };
+enum { WAIT_ON_TERMINAL_S = 60, LOOK_EVERY_MS = 500 };
 
 static int
 wait_read(const struct acknowledgement *a, uint64_t *seconds, struct err *e)
@@ -19,7 +19,7 @@ wait_read(const struct acknowledgement *a, uint64_t *seconds, struct err *e)
 	*seconds = isatty(STDOUT_FILENO) ? WAIT_ON_TERMINAL_S : 0;
 	if (!a->wait)
 		return 0;
-	if (num_parse_duration(a->wait, WAIT_MAX_S, seconds, NULL) < 0)
+	if (num_parse_duration(a->wait, ACKNOWLEDGEMENT_WAIT_MAX_S, seconds, NULL) < 0)
 		return err_set(e, ERR_USAGE, "--wait: a time like 0s or 5m expected, not '%.32s'",
 			a->wait);
 	return 0;

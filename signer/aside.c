@@ -24,7 +24,7 @@ aside_note(struct sql *s, const struct letter *l, int64_t now_s, const char *rea
 int
 aside_move(int spool, const char *file, struct err *e)
 {
-	char to[sizeof(ASIDE_DIR) + LETTER_NAME_MAX + 1];
+	char to[sizeof(ASIDE_DIR) + FILE_NAME_MAX + 1];
 
 	(void)snprintf(to, sizeof(to), ASIDE_DIR "/%s", file);
 	if (renameat(spool, file, spool, to) == 0 || errno == ENOENT)
@@ -35,7 +35,7 @@ aside_move(int spool, const char *file, struct err *e)
 static int
 aside_delete(int spool, const char *file, struct err *e)
 {
-	char path[sizeof(ASIDE_DIR) + LETTER_NAME_MAX + 1];
+	char path[sizeof(ASIDE_DIR) + FILE_NAME_MAX + 1];
 
 	(void)snprintf(path, sizeof(path), ASIDE_DIR "/%s", file);
 	if (unlinkat(spool, path, 0) == 0 || errno == ENOENT)

@@ -11,9 +11,6 @@
 #include "signer/summary.h"
 #include "signer/ui.h"
 
-/* As in workspace.yaml: what is signed today has to be judged again some day. */
-#define EXPIRY_MAX_S ((uint64_t)20 * 366 * 86400)
-
 void
 ceremony_end(struct ceremony *c)
 {

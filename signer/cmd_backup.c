@@ -15,8 +15,6 @@
 #include "signer/sql.h"
 #include "signer/workspace.h"
 
-enum { ENTRIES_MAX = 1000000, DEPTH_MAX = 16 };
-
 static const char help[] =
 	"usage: sluice backup DIR [-w DIR]\n"
 	"\n"
@@ -120,11 +118,11 @@ copy_any(struct copying *c, struct err *e)
 		return is_wanted(c->part, name) ? copy_file(c, e) : 0;
 	if (!S_ISDIR(st.st_mode))
 		return 0;
-	if (c->depth == DEPTH_MAX)
+	if (c->depth == FOLDER_DEPTH_MAX)
 		return err_set(e, ERR_LIMIT, "%s is nested too deep", c->from);
 	if (dir_make(c->to, 0755, e) < 0)
 		return -1;
-	return dir_each(c->from, ENTRIES_MAX, copy_entry, c, e);
+	return dir_each(c->from, FOLDER_ENTRIES_MAX, copy_entry, c, e);
 }
 
 static int
@@ -182,7 +180,7 @@ run(int argc, char **argv, struct err *e)
 {
 	AUTO_WORKSPACE struct workspace w = {0};
 	const char *workspace = NULL, *dir;
-	char size[NUM_HUMAN_MAX];
+	char size[NUM_HUMAN_SIZE];
 	uint64_t files = 0, bytes = 0;
 	int option;
 

@@ -15,7 +15,7 @@
 #include "signer/fleet.h"
 #include "signer/workspace.h"
 
-enum { TEXT_MAX = 64 * 1024, PUBLISHED_MAX = 1000000 };
+enum { TEXT_BYTES = 64 * 1024 };
 
 static const char help[] =
 	"usage: sluice box add NAME [--tags k=v,...] [--compatible C] [--plan PLAN]\n"
@@ -170,7 +170,7 @@ root_read(const struct workspace *w, struct buf *out, struct err *e)
 	uint64_t newest = 0;
 
 	if (workspace_path(w, "site/metadata", dir, e) < 0 ||
-		dir_each(dir, PUBLISHED_MAX, root_seen, &newest, e) < 0)
+		dir_each(dir, FOLDER_ENTRIES_MAX, root_seen, &newest, e) < 0)
 		return -1;
 	if (newest == 0)
 		return err_set(e, ERR_REFUSED,
@@ -192,7 +192,7 @@ struct kit {
 		.key = BUF_INIT(PEM_BYTES_MAX),                                                    \
 		.ca = BUF_INIT(TLS_PEM_MAX),                                                       \
 		.root = BUF_INIT(TUF_ROOT_BYTES_MAX),                                              \
-		.conf = BUF_INIT(TEXT_MAX)})
+		.conf = BUF_INIT(TEXT_BYTES)})
 
 static void
 kit_free(struct kit *k)

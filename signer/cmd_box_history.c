@@ -19,7 +19,7 @@ static int
 box_print(void *arg, const struct ledger_box *b, struct err *e)
 {
 	struct shown *s = arg;
-	char at[CLOCK_TEXT_MAX], heard[CLOCK_TEXT_MAX];
+	char at[CLOCK_TEXT_SIZE], heard[CLOCK_TEXT_SIZE];
 
 	(void)e;
 	s->found = true;
@@ -45,7 +45,7 @@ box_print(void *arg, const struct ledger_box *b, struct err *e)
 static int
 report_print(void *arg, const struct report *r, int64_t heard_s, struct err *e)
 {
-	char at[CLOCK_TEXT_MAX];
+	char at[CLOCK_TEXT_SIZE];
 	bool *any = arg;
 
 	(void)e;

@@ -10,8 +10,6 @@
 #include "signer/ledger.h"
 #include "signer/workspace.h"
 
-#define SPAN_MAX_S ((uint64_t)100 * 366 * 86400)
-
 static const char help[] =
 	"usage: sluice boxes [--offline TIME] [--state STATE] [--version V] [--revoked]\n"
 	"           [--csv] [-w DIR]\n"
@@ -58,7 +56,7 @@ offline_choose(const char *word, struct ledger_filter *f, struct err *e)
 {
 	uint64_t span_s;
 
-	if (num_parse_duration(word, SPAN_MAX_S, &span_s, NULL) < 0)
+	if (num_parse_duration(word, ASKED_SPAN_MAX_S, &span_s, NULL) < 0)
 		return err_set(
 			e, ERR_USAGE, "--offline: a time like 1h expected, not '%.32s'", word);
 	f->silent_since_s = clock_wall_s() - (int64_t)span_s;
@@ -112,7 +110,7 @@ csv_put(const char *field, bool last)
 static int
 csv_row(void *arg, const struct ledger_box *b, struct err *e)
 {
-	char at[CLOCK_TEXT_MAX] = "";
+	char at[CLOCK_TEXT_SIZE] = "";
 	const char *const fields[] = {b->name, b->compatible, b->state, b->outcome, b->class_,
 		b->version, at, b->plan, b->tags};
 
@@ -128,7 +126,7 @@ csv_row(void *arg, const struct ledger_box *b, struct err *e)
 static int
 row(void *arg, const struct ledger_box *b, struct err *e)
 {
-	char at[CLOCK_TEXT_MAX] = "never heard of";
+	char at[CLOCK_TEXT_SIZE] = "never heard of";
 	uint64_t *count = arg;
 
 	(void)e;

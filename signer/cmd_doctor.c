@@ -8,7 +8,6 @@
 #include "signer/workspace.h"
 
 #define WITHIN_DEFAULT_S ((uint64_t)30 * 86400)
-#define WITHIN_MAX_S ((uint64_t)100 * 366 * 86400)
 
 enum { OPT_WITHIN = 1, OPT_JSON, REPORT_BYTES = 16 * 1024 * 1024 };
 
@@ -43,7 +42,7 @@ option_take(struct doctor_options *o, int option, struct err *e)
 {
 	switch (option) {
 	case OPT_WITHIN:
-		if (num_parse_duration(optarg, WITHIN_MAX_S, &o->within_s, NULL) < 0)
+		if (num_parse_duration(optarg, ASKED_SPAN_MAX_S, &o->within_s, NULL) < 0)
 			return err_set(e, ERR_USAGE,
 				"--within takes a time like 30d or 12h, not '%.32s'", optarg);
 		return 0;

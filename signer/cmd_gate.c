@@ -188,7 +188,7 @@ struct show {
 static void
 stops_print(const struct gate *g, const json_t *resumes)
 {
-	char at[CLOCK_TEXT_MAX];
+	char at[CLOCK_TEXT_SIZE];
 
 	for (size_t i = 0; i < g->stop_count; i++) {
 		const struct stop *s = &g->stops[i];

@@ -15,7 +15,7 @@
 #include "signer/samples.h"
 #include "signer/workspace.h"
 
-enum { TEXT_MAX = 64 * 1024 };
+enum { TEXT_BYTES = 64 * 1024 };
 
 static const char default_url[] = "https://localhost:8443/";
 
@@ -131,7 +131,7 @@ samples_write(const char *dir, struct err *e)
 static int
 settings_write(const char *dir, const struct init_options *o, struct err *e)
 {
-	AUTO_BUF struct buf text = BUF_INIT(TEXT_MAX);
+	AUTO_BUF struct buf text = BUF_INIT(TEXT_BYTES);
 
 	if (sample_workspace(o->site_url, o->report_url, &text, e) < 0)
 		return -1;
@@ -141,7 +141,7 @@ settings_write(const char *dir, const struct init_options *o, struct err *e)
 static int
 nginx_write(const struct workspace *w, struct err *e)
 {
-	AUTO_BUF struct buf sluice = BUF_INIT(TEXT_MAX), whole = BUF_INIT(TEXT_MAX);
+	AUTO_BUF struct buf sluice = BUF_INIT(TEXT_BYTES), whole = BUF_INIT(TEXT_BYTES);
 	/* Started by root, the workers stay whom the workspace's files belong to. */
 	const char *user = getuid() == 0 ? "root" : NULL;
 

@@ -16,7 +16,7 @@
 #include "signer/ui.h"
 #include "signer/workspace.h"
 
-enum { KEY_FILES_MAX = 10000, OPT_NONE = 1, OPT_FILE, OPT_FD };
+enum { OPT_NONE = 1, OPT_FILE, OPT_FD };
 
 struct key_options {
 	struct passphrase_source pass;

@@ -147,7 +147,7 @@ pack_manifest(struct pack *p, json_t **envelope, struct err *e)
 static void
 pack_report(const struct pack *p, const struct pack_options *o)
 {
-	char plain[NUM_HUMAN_MAX], stored[NUM_HUMAN_MAX];
+	char plain[NUM_HUMAN_SIZE], stored[NUM_HUMAN_SIZE];
 
 	for (size_t i = 0; i < p->count; i++) {
 		const struct payload *payload = &p->payloads[i].payload;

@@ -12,7 +12,7 @@
 #include "signer/rollout.h"
 #include "signer/workspace.h"
 
-enum { BAR_MAX = 30, JSON_BYTES = 1024 * 1024, TIMES_MAX = 256 };
+enum { BAR_CELLS = 30, JSON_BYTES = 1024 * 1024 };
 
 enum { OPT_INVENTORY = 1, OPT_BOX, OPT_JSON };
 
@@ -218,8 +218,9 @@ name_width(const struct plan *p)
 static void
 wave_line(const struct view *v, const char *name, const char *gate, uint64_t in, uint64_t all)
 {
-	uint64_t length = all ? (in * BAR_MAX + all / 2) / all : 0, bp = all ? in * 10000 / all : 0;
-	char bar[BAR_MAX + 1];
+	uint64_t length = all ? (in * BAR_CELLS + all / 2) / all : 0,
+		 bp = all ? in * 10000 / all : 0;
+	char bar[BAR_CELLS + 1];
 
 	if (in > 0 && length == 0)
 		length = 1;
@@ -247,7 +248,7 @@ left_out_print(const struct view *v, const struct audience *a)
 static void
 times_print(const struct plan *p)
 {
-	char text[WINDOW_TEXT_MAX], when[CLOCK_TEXT_MAX], size[NUM_HUMAN_MAX];
+	char text[WINDOW_TEXT_SIZE], when[CLOCK_TEXT_SIZE], size[NUM_HUMAN_SIZE];
 
 	if (p->start_s > 0)
 		(void)printf("starts not before %s\n", clock_format(p->start_s, when));

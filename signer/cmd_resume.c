@@ -151,7 +151,7 @@ resume_put(struct metadata *m, const struct search *s, struct err *e)
 static int
 resume_agree(const struct signing *o, const struct search *s, struct err *e)
 {
-	char at[CLOCK_TEXT_MAX], question[STOP_REASON_MAX + TUF_PATH_MAX + 80];
+	char at[CLOCK_TEXT_SIZE], question[STOP_REASON_MAX + TUF_PATH_MAX + 80];
 
 	if (o->yes)
 		return 0;

@@ -160,7 +160,7 @@ print_json(const struct show *s, struct err *e)
 static void
 print_payload(const struct payload *p, const struct chunk_counts *c)
 {
-	char plain[NUM_HUMAN_MAX], stored[NUM_HUMAN_MAX], hex[DIGEST_HEX_SIZE];
+	char plain[NUM_HUMAN_SIZE], stored[NUM_HUMAN_SIZE], hex[DIGEST_HEX_SIZE];
 
 	(void)printf("\n%s: %s for slot %s\n", p->name, payload_kind_name(p->kind), p->slot_class);
 	(void)printf("  size     %s, stored in %s\n", num_human_size(p->size, plain),
@@ -175,7 +175,7 @@ print_text(const struct show *s)
 {
 	AUTO_JSON json_t *ids = signers(s);
 	const struct manifest *m = s->b.manifest;
-	char total[NUM_HUMAN_MAX], head[NUM_HUMAN_MAX], hex[DIGEST_HEX_SIZE];
+	char total[NUM_HUMAN_SIZE], head[NUM_HUMAN_SIZE], hex[DIGEST_HEX_SIZE];
 
 	(void)printf("%s %s, rollback index %" PRIu64 "\n", m->name, m->version, m->rollback_index);
 	(void)printf("  for     ");

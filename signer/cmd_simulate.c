@@ -8,9 +8,7 @@
 #include "signer/rollout.h"
 #include "signer/simulation.h"
 
-#define SPAN_MAX_S ((uint64_t)366 * 86400)
-
-enum { SEEDS_MAX = 100000, JSON_BYTES = 1024 * 1024, SPAN_TEXT_MAX = 32 };
+enum { JSON_BYTES = 1024 * 1024, SPAN_TEXT_SIZE = 32 };
 
 enum {
 	OPT_BOXES = 1,
@@ -70,9 +68,9 @@ option_take(struct simulate_options *o, int option, struct err *e)
 	case OPT_OFFLINE:
 		return num_parse_percent(optarg, &o->settings.offline_bp, e);
 	case OPT_POLL:
-		return num_parse_duration(optarg, SPAN_MAX_S, &o->settings.poll_s, e);
+		return num_parse_duration(optarg, PLAN_SPAN_MAX_S, &o->settings.poll_s, e);
 	case OPT_OVER:
-		return num_parse_duration(optarg, SPAN_MAX_S, &o->settings.over_s, e);
+		return num_parse_duration(optarg, PLAN_SPAN_MAX_S, &o->settings.over_s, e);
 	case OPT_SEEDS:
 		return num_parse(optarg, 1, SEEDS_MAX, &o->seeds, e);
 	case OPT_JSON:
@@ -200,9 +198,9 @@ release_is_good(const struct plan *p, const struct simulation *s)
 }
 
 static const char *
-span_text(uint64_t s, char out[SPAN_TEXT_MAX])
+span_text(uint64_t s, char out[SPAN_TEXT_SIZE])
 {
-	(void)snprintf(out, SPAN_TEXT_MAX, "%lluh %02um", (unsigned long long)(s / 3600),
+	(void)snprintf(out, SPAN_TEXT_SIZE, "%lluh %02um", (unsigned long long)(s / 3600),
 		(unsigned)(s % 3600 / 60));
 	return out;
 }
@@ -225,7 +223,7 @@ summary_print(const struct plan *p, const struct simulated_fleet *f,
 	const struct simulate_options *o, const struct summary *s)
 {
 	uint64_t stopped = s->ends[END_STOPPED], finished = s->ends[END_FINISHED];
-	char median[SPAN_TEXT_MAX], max[SPAN_TEXT_MAX];
+	char median[SPAN_TEXT_SIZE], max[SPAN_TEXT_SIZE];
 
 	(void)printf("%s: %llu boxes, %llu runs\n", p->rollout, (unsigned long long)f->boxes,
 		(unsigned long long)o->seeds);

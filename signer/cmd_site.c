@@ -9,7 +9,6 @@
 #include "signer/workspace.h"
 
 #define GRACE_DEFAULT_S ((uint64_t)30 * 86400)
-#define GRACE_MAX_S ((uint64_t)100 * 366 * 86400)
 
 static const char help[] =
 	"usage: sluice site prune [--older-than TIME] [--dry-run] [-w DIR]\n"
@@ -45,7 +44,8 @@ options_read(int argc, char **argv, struct site_options *o, struct err *e)
 	while ((option = getopt_long(argc, argv, "w:", known, NULL)) != -1) {
 		if (option == '?')
 			return err_set(e, ERR_USAGE, "see `sluice site --help`");
-		if (option == OLDER && num_parse_duration(optarg, GRACE_MAX_S, &o->grace_s, e) < 0)
+		if (option == OLDER &&
+			num_parse_duration(optarg, ASKED_SPAN_MAX_S, &o->grace_s, e) < 0)
 			return err_set(e, ERR_USAGE, "--older-than: a time like 7d expected");
 		o->dry_run = o->dry_run || option == DRY;
 		o->workspace = option == 'w' ? optarg : o->workspace;
@@ -72,7 +72,7 @@ site_prune(int argc, char **argv, struct err *e)
 	AUTO_PRUNING struct pruning p = {0};
 	AUTO_CLOSE int lock = -1, bulk = -1;
 	struct site_options o = {.grace_s = GRACE_DEFAULT_S};
-	char size[NUM_HUMAN_MAX];
+	char size[NUM_HUMAN_SIZE];
 
 	if (options_read(argc, argv, &o, e) < 0 || workspace_open(o.workspace, &w, e) < 0)
 		return -1;

@@ -11,7 +11,7 @@
 #include "signer/overview.h"
 #include "signer/workspace.h"
 
-enum { BAR_CELLS = 30, LOOK_EVERY_MS = 2000, NAMES_MAX = 12 };
+enum { BAR_CELLS = 30, LOOK_EVERY_MS = 2000, NAMES_SHOWN = 12 };
 
 #define JSON_BYTES ((size_t)64 * 1024 * 1024)
 
@@ -148,20 +148,20 @@ counts_print(const json_t *doc, const char *key, const char *title, const char *
 		return;
 	(void)printf("%s:", title);
 	json_array_foreach (list, i, row) {
-		if (i == NAMES_MAX)
+		if (i == NAMES_SHOWN)
 			break;
 		(void)printf("%s %s %llu", i ? "," : "",
 			*text(row, "what") ? text(row, "what") : unknown,
 			(unsigned long long)number(row, "boxes"));
 	}
-	(void)printf("%s\n", json_array_size(list) > NAMES_MAX ? ", ..." : "");
+	(void)printf("%s\n", json_array_size(list) > NAMES_SHOWN ? ", ..." : "");
 }
 
 static void
 boxes_print(const json_t *doc)
 {
 	const json_t *boxes = json_object_get(doc, "boxes"), *spool = json_object_get(doc, "spool");
-	char span[DOCTOR_SPAN_MAX];
+	char span[DOCTOR_SPAN_SIZE];
 
 	(void)printf("boxes: %llu; %llu were never heard of, %llu are offline (silent for %s)\n",
 		(unsigned long long)number(boxes, "count"),

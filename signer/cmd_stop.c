@@ -14,7 +14,7 @@
 #include "signer/signing.h"
 #include "signer/workspace.h"
 
-enum { TRIES_MAX = 20 };
+enum { TRIES = 20 };
 
 static const char help[] =
 	"usage: sluice stop {PLAN | --all} --reason TEXT --key K [--sign-with CMD]\n"
@@ -183,7 +183,7 @@ stop_sign(const struct workspace *w, const struct stop_options *o, const struct 
 {
 	struct err why = ERR_INIT;
 
-	for (int tries = 0; tries < TRIES_MAX; tries++) {
+	for (int tries = 0; tries < TRIES; tries++) {
 		if (stop_put(w, o, g, out, e) < 0)
 			return -1;
 		if (metadata_sign(w, &g->role, signer, &why) == 0)

@@ -25,7 +25,7 @@ run(int argc, char **argv, struct err *e)
 	static const struct option known[] = {{0}};
 	AUTO_WORKSPACE struct workspace w = {0};
 	const char *dir = NULL;
-	char until[CLOCK_TEXT_MAX];
+	char until[CLOCK_TEXT_SIZE];
 	int64_t until_s;
 	int option;
 

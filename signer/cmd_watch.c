@@ -79,7 +79,7 @@ ask(void *arg, struct err *e)
 static void
 tell_text(void *arg, const struct watch_event *x)
 {
-	char at[CLOCK_TEXT_MAX];
+	char at[CLOCK_TEXT_SIZE];
 
 	(void)arg;
 	(void)printf("%s %s%s%s%s\n", clock_format(x->at_s, at), x->plan, *x->plan ? ": " : "",
@@ -90,7 +90,7 @@ tell_text(void *arg, const struct watch_event *x)
 static void
 tell_json(void *arg, const struct watch_event *x)
 {
-	char at[CLOCK_TEXT_MAX];
+	char at[CLOCK_TEXT_SIZE];
 	AUTO_JSON json_t *j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "at",
 		clock_format(x->at_s, at), "event", x->what, "plan", x->plan, "wave", x->wave,
 		"stop", x->stop, "box", x->box, "text", x->text);

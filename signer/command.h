@@ -6,11 +6,11 @@
 
 enum exit_status { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
-enum { COMMAND_SUMMARY_MAX = 28 };
+enum { COMMAND_SUMMARY_COLUMNS = 28 };
 
 struct command {
 	const char *name;    /* "pack"; or "key" with its own verbs behind it */
-	const char *summary; /* for `sluice --help`: up to COMMAND_SUMMARY_MAX characters */
+	const char *summary; /* for `sluice --help`: up to COMMAND_SUMMARY_COLUMNS characters */
 	const char *help;    /* for `sluice NAME --help`: fits a screen, has an example */
 	/* argv[0] is the command's name. Returns 0 or -1 with e; ERR_USAGE exits 2, all else 1. */
 	int (*run)(int argc, char **argv, struct err *e);

@@ -9,7 +9,7 @@
 #include "common/base/file.h"
 #include "common/limits.h"
 
-enum { MESSAGE_MAX = 256 };
+enum { MESSAGE_SIZE = 256 };
 
 /* Where a field stands between its first character and its last. */
 enum place { PLACE_START, PLACE_PLAIN, PLACE_QUOTED, PLACE_BEHIND };
@@ -80,7 +80,7 @@ csv_field(const struct csv *c, size_t i)
 int
 csv_error(const struct csv *c, struct err *e, const char *format, ...)
 {
-	char message[MESSAGE_MAX];
+	char message[MESSAGE_SIZE];
 	va_list args;
 
 	va_start(args, format);

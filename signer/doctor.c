@@ -12,8 +12,6 @@
 #include "common/base/file.h"
 #include "common/base/text.h"
 
-enum { SCRATCH_ENTRIES_MAX = 100000 };
-
 void
 doctor_free(struct doctor *d)
 {
@@ -34,9 +32,9 @@ doctor_open(const struct workspace *w, uint64_t within_s, struct doctor *out, st
 {
 	AUTO_DOCTOR struct doctor d = {.w = w, .now_s = clock_wall_s(), .within_s = within_s};
 	struct err why = ERR_INIT;
-	char now[CLOCK_TEXT_MAX];
+	char now[CLOCK_TEXT_SIZE];
 
-	d.keys = calloc(DOCTOR_KEYS_MAX, sizeof(*d.keys));
+	d.keys = calloc(KEY_FILES_MAX, sizeof(*d.keys));
 	d.roles = calloc(DOCTOR_ROLES_MAX, sizeof(*d.roles));
 	d.report = json_pack("{s:s, s:s, s:I, s:[], s:[], s:[], s:[], s:{}, s:{}}", "workspace",
 		w->dir, "time", clock_format(d.now_s, now), "within_seconds", (json_int_t)within_s,
@@ -66,7 +64,7 @@ int
 doctor_problem(struct doctor *d, enum doctor_level level, const char *remedy, struct err *e,
 	const char *format, ...)
 {
-	char what[ERR_TEXT_MAX];
+	char what[ERR_TEXT_SIZE];
 	va_list args;
 	json_t *problem;
 
@@ -136,7 +134,7 @@ doctor_key_name(const struct doctor *d, const char *id, char *out)
 }
 
 const char *
-doctor_span(int64_t seconds, char out[DOCTOR_SPAN_MAX])
+doctor_span(int64_t seconds, char out[DOCTOR_SPAN_SIZE])
 {
 	static const struct {
 		const char *name;
@@ -146,7 +144,8 @@ doctor_span(int64_t seconds, char out[DOCTOR_SPAN_MAX])
 
 	while (i < 3 && seconds < 2 * units[i].s)
 		i++;
-	(void)snprintf(out, DOCTOR_SPAN_MAX, "%" PRId64 " %s", seconds / units[i].s, units[i].name);
+	(void)snprintf(
+		out, DOCTOR_SPAN_SIZE, "%" PRId64 " %s", seconds / units[i].s, units[i].name);
 	return out;
 }
 
@@ -159,7 +158,7 @@ remove_one(void *arg, const char *name, struct err *e)
 	if (path_join(path, sizeof(path), arg, name, e) < 0 || lstat(path, &st) < 0)
 		return 0;
 	if (S_ISDIR(st.st_mode)) {
-		(void)dir_each(path, SCRATCH_ENTRIES_MAX, remove_one, path, NULL);
+		(void)dir_each(path, FOLDER_ENTRIES_MAX, remove_one, path, NULL);
 		(void)rmdir(path);
 	} else {
 		(void)unlink(path);
@@ -172,7 +171,7 @@ doctor_scratch_free(struct scratch *s)
 {
 	if (!s->dir[0])
 		return;
-	(void)dir_each(s->dir, SCRATCH_ENTRIES_MAX, remove_one, s->dir, NULL);
+	(void)dir_each(s->dir, FOLDER_ENTRIES_MAX, remove_one, s->dir, NULL);
 	(void)rmdir(s->dir);
 	s->dir[0] = '\0';
 }

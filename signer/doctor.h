@@ -17,8 +17,6 @@
 #include "signer/site.h"
 #include "signer/workspace.h"
 
-enum { DOCTOR_ROLES_MAX = 256, DOCTOR_KEYS_MAX = 1024 };
-
 /* A key of this workspace: both halves, or one of them. */
 struct doctor_key {
 	char id[DIGEST_HEX_SIZE];
@@ -78,9 +76,9 @@ const struct doctor_key *doctor_key_find(const struct doctor *d, const char *id)
 /* Its name, or the beginning of its id where nothing here is of it. out holds NAME_MAX + 1. */
 const char *doctor_key_name(const struct doctor *d, const char *id, char *out);
 
-/* "6 days", "23 h": out holds DOCTOR_SPAN_MAX. */
-enum { DOCTOR_SPAN_MAX = 32 };
-const char *doctor_span(int64_t seconds, char out[DOCTOR_SPAN_MAX]);
+/* "6 days", "23 h": out holds DOCTOR_SPAN_SIZE. */
+enum { DOCTOR_SPAN_SIZE = 32 };
+const char *doctor_span(int64_t seconds, char out[DOCTOR_SPAN_SIZE]);
 
 /* The steps, in this order. Each adds to the report what it finds; errors are only what keeps it
  * from looking. */

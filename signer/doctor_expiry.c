@@ -36,7 +36,7 @@ static int
 expiry_add(struct doctor *d, const struct expiry *x, struct err *e)
 {
 	const char *state = state_of(d, x);
-	char at[CLOCK_TEXT_MAX], span[DOCTOR_SPAN_MAX], what[NAME_MAX + 64];
+	char at[CLOCK_TEXT_SIZE], span[DOCTOR_SPAN_SIZE], what[NAME_MAX + 64];
 	json_t *problems,
 		*row = json_pack("{s:s, s:s, s:s, s:I, s:s, s:s}", "kind", x->kind, "name", x->name,
 			"expires", clock_format(x->expires_s, at), "seconds_left",

@@ -5,7 +5,7 @@
 
 #include "signer/doctor.h"
 
-enum { LINE_MAX_BYTES = 512, COLUMNS = 88, NAMES_WIDTH_MAX = 24 };
+enum { LINE_SIZE = 512, COLUMNS = 88, NAMES_COLUMNS = 24 };
 
 static const char *
 text_or_empty(const json_t *object, const char *key)
@@ -33,7 +33,7 @@ static void
 head_print(const struct doctor *d)
 {
 	const json_t *problems = json_object_get(d->report, "problems"), *p;
-	char span[DOCTOR_SPAN_MAX];
+	char span[DOCTOR_SPAN_SIZE];
 	size_t i, bad = 0;
 
 	json_array_foreach (problems, i, p)
@@ -91,7 +91,7 @@ expiry_of(const struct doctor *d, const char *kind, const char *name)
 }
 
 static const char *
-left(const json_t *expiry, char out[DOCTOR_SPAN_MAX])
+left(const json_t *expiry, char out[DOCTOR_SPAN_SIZE])
 {
 	int64_t s = json_integer_value(json_object_get(expiry, "seconds_left"));
 
@@ -104,7 +104,7 @@ static void
 roles_print(const struct doctor *d)
 {
 	const json_t *roles = json_object_get(d->report, "roles"), *r;
-	char names[LINE_MAX_BYTES], paths[LINE_MAX_BYTES], span[DOCTOR_SPAN_MAX];
+	char names[LINE_SIZE], paths[LINE_SIZE], span[DOCTOR_SPAN_SIZE];
 	size_t i;
 
 	if (json_array_size(roles) > 0)
@@ -128,7 +128,7 @@ certificates_print(const struct doctor *d)
 	const json_t *boxes = json_object_get(d->report, "boxes"), *x;
 	const json_t *first = expiry_of(d, "box certificates", NULL);
 	const char *between = "";
-	char span[DOCTOR_SPAN_MAX];
+	char span[DOCTOR_SPAN_SIZE];
 	size_t i;
 
 	json_array_foreach (json_object_get(d->report, "expiries"), i, x) {
@@ -199,13 +199,13 @@ static void
 stolen_print(const struct doctor *d)
 {
 	const json_t *stolen = json_object_get(d->report, "stolen"), *row;
-	char names[LINE_MAX_BYTES];
+	char names[LINE_SIZE];
 	size_t i, width = 0;
 
 	json_array_foreach (stolen, i, row) {
 		size_t len = names_alike(stolen, row, names, sizeof(names));
 
-		width = len > width && len <= NAMES_WIDTH_MAX ? len : width;
+		width = len > width && len <= NAMES_COLUMNS ? len : width;
 	}
 	if (i > 0)
 		(void)printf("\nWhoever steals ... could, until `sluice key revoke`:\n");

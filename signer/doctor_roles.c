@@ -46,7 +46,7 @@ key_add(struct doctor *d, const char *id, const char *name)
 		if (strcmp(d->keys[i].id, id) == 0)
 			return &d->keys[i];
 	}
-	if (d->key_count == DOCTOR_KEYS_MAX)
+	if (d->key_count == KEY_FILES_MAX)
 		return NULL;
 	(void)snprintf(d->keys[d->key_count].id, DIGEST_HEX_SIZE, "%s", id);
 	(void)snprintf(d->keys[d->key_count].name, NAME_MAX + 1, "%s", name);
@@ -118,7 +118,7 @@ doctor_look_at_keys(struct doctor *d, struct err *e)
 
 	if (workspace_path(d->w, "keys", dir, e) < 0)
 		return -1;
-	if (file_exists(dir) && dir_each(dir, DOCTOR_KEYS_MAX, key_file, &f, e) < 0)
+	if (file_exists(dir) && dir_each(dir, KEY_FILES_MAX, key_file, &f, e) < 0)
 		return -1;
 	for (size_t i = 0; i < 2; i++) {
 		if (file_exists(online[i]) && secret_add(d, online[i], true, e) < 0)

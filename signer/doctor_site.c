@@ -15,7 +15,7 @@
 /* Larger files are looked at by their size: reading every bundle would take minutes. */
 #define SMALL_BYTES ((uint64_t)16 * 1024 * 1024)
 
-enum { TOLD_MAX = 10 }; /* problems of one kind that are told one by one */
+enum { TOLD_ONE_BY_ONE = 10 }; /* problems of one kind that are told one by one */
 
 static int
 fetch_from(const char *dir, const char *path, uint64_t max, struct buf *out, struct err *e)
@@ -95,7 +95,7 @@ struct rounds {
 static int
 wrong(struct rounds *r, struct err *e, const char *path, const char *why)
 {
-	if (r->wrong++ >= TOLD_MAX)
+	if (r->wrong++ >= TOLD_ONE_BY_ONE)
 		return 0;
 	return doctor_problem(r->d, DOCTOR_BAD,
 		"restore the file from where it is served, or let role members sign anew", e,
@@ -168,9 +168,10 @@ all_roles_check(struct rounds *r, struct err *e)
 		if (r->role->document && role_check(r, e) < 0)
 			return -1;
 	}
-	if (r->wrong > TOLD_MAX)
+	if (r->wrong > TOLD_ONE_BY_ONE)
 		return doctor_problem(r->d, DOCTOR_BAD, "restore site/ from where it is served", e,
-			"and %" PRIu64 " more files of the site like that", r->wrong - TOLD_MAX);
+			"and %" PRIu64 " more files of the site like that",
+			r->wrong - TOLD_ONE_BY_ONE);
 	return 0;
 }
 

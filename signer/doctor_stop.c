@@ -41,7 +41,7 @@ static int miss(struct rehearsal *r, const char *format, ...) __attribute__((for
 static int
 miss(struct rehearsal *r, const char *format, ...)
 {
-	char text[ERR_TEXT_MAX];
+	char text[ERR_TEXT_SIZE];
 	va_list args;
 
 	va_start(args, format);
@@ -384,7 +384,7 @@ check_age(struct doctor *d, struct err *e)
 {
 	const char *text =
 		json_string_value(json_object_get(d->site.timestamp->verified.body, "signed_at"));
-	char span[DOCTOR_SPAN_MAX];
+	char span[DOCTOR_SPAN_SIZE];
 	int64_t signed_at_s;
 
 	if (!text || clock_parse(text, &signed_at_s, NULL) < 0 || d->now_s - signed_at_s < OLD_S)

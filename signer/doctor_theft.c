@@ -9,7 +9,7 @@
 #include "common/base/num.h"
 #include "signer/doctor.h"
 
-enum { TEXT_MAX = 512 };
+enum { TEXT_SIZE = 512 };
 
 #define POWER_ONLINE (POWER_SNAPSHOT | POWER_TIMESTAMP)
 #define POWER_OFFLINE (POWER_ROOT | POWER_TARGETS)
@@ -35,7 +35,7 @@ power_with(const struct doctor *d, const json_t *ids)
 
 /* How long gates that are signed today are believed. */
 static const char *
-gates_life(const struct doctor *d, char out[DOCTOR_SPAN_MAX])
+gates_life(const struct doctor *d, char out[DOCTOR_SPAN_SIZE])
 {
 	int64_t life_s = (int64_t)d->w->gates_life_s;
 
@@ -81,7 +81,7 @@ static void
 hiding_text(const struct doctor *d, unsigned power, char *out, size_t size)
 {
 	int64_t life_s = (int64_t)num_min(d->w->snapshot_life_s, d->w->gates_life_s);
-	char span[DOCTOR_SPAN_MAX];
+	char span[DOCTOR_SPAN_SIZE];
 
 	out[0] = '\0';
 	if ((power & POWER_ONLINE) == POWER_SNAPSHOT)
@@ -96,19 +96,19 @@ hiding_text(const struct doctor *d, unsigned power, char *out, size_t size)
 }
 
 static void
-then_text(const struct doctor *d, unsigned power, char out[TEXT_MAX])
+then_text(const struct doctor *d, unsigned power, char out[TEXT_SIZE])
 {
 	const char *signing = signing_text(power);
-	char hiding[TEXT_MAX / 2];
+	char hiding[TEXT_SIZE / 2];
 
 	hiding_text(d, power, hiding, sizeof(hiding));
 	if (!signing && !hiding[0])
-		(void)snprintf(out, TEXT_MAX, "nothing alone: more signatures are needed");
+		(void)snprintf(out, TEXT_SIZE, "nothing alone: more signatures are needed");
 	else if ((power & POWER_OFFLINE) || !hiding[0])
-		(void)snprintf(out, TEXT_MAX, "%s", signing ? signing : hiding);
+		(void)snprintf(out, TEXT_SIZE, "%s", signing ? signing : hiding);
 	else
-		(void)snprintf(out, TEXT_MAX, "%s%s%s", signing ? signing : "", signing ? "; " : "",
-			hiding);
+		(void)snprintf(out, TEXT_SIZE, "%s%s%s", signing ? signing : "",
+			signing ? "; " : "", hiding);
 }
 
 static json_t *
@@ -140,7 +140,7 @@ stolen_add(struct doctor *d, const char *kind, const char *what, unsigned powers
 
 /* The roles of a key, "releases and rollouts", and their powers together. */
 static size_t
-roles_of(const struct doctor *d, const char *id, unsigned *powers, char out[TEXT_MAX])
+roles_of(const struct doctor *d, const char *id, unsigned *powers, char out[TEXT_SIZE])
 {
 	size_t count = 0, len = 0;
 
@@ -149,8 +149,8 @@ roles_of(const struct doctor *d, const char *id, unsigned *powers, char out[TEXT
 	for (size_t i = 0; i < d->role_count; i++) {
 		if (!json_has_text(d->roles[i].keyids, id))
 			continue;
-		if (len < TEXT_MAX)
-			len += (size_t)snprintf(out + len, TEXT_MAX - len, "%s%s",
+		if (len < TEXT_SIZE)
+			len += (size_t)snprintf(out + len, TEXT_SIZE - len, "%s%s",
 				count ? " and " : "", d->roles[i].name);
 		*powers |= d->roles[i].power;
 		count++;
@@ -178,7 +178,7 @@ key_theft(struct doctor *d, const char *id, json_t *bare, struct err *e)
 {
 	AUTO_JSON json_t *ids = json_pack("{s:b}", id, 1);
 	const struct doctor_key *k = doctor_key_find(d, id);
-	char name[NAME_MAX + 1], roles[TEXT_MAX], then[TEXT_MAX];
+	char name[NAME_MAX + 1], roles[TEXT_SIZE], then[TEXT_SIZE];
 	unsigned powers, power = power_with(d, ids);
 	size_t count = roles_of(d, id, &powers, roles);
 
@@ -197,7 +197,7 @@ key_theft(struct doctor *d, const char *id, json_t *bare, struct err *e)
 static int
 bare_keys(struct doctor *d, const json_t *bare, struct err *e)
 {
-	char names[TEXT_MAX] = "";
+	char names[TEXT_SIZE] = "";
 	const json_t *name;
 	size_t i, len = 0;
 
@@ -240,7 +240,7 @@ static int
 host_theft(struct doctor *d, struct err *e)
 {
 	AUTO_JSON json_t *ids = json_object();
-	char then[TEXT_MAX], all[2 * TEXT_MAX], ca[PATH_MAX];
+	char then[TEXT_SIZE], all[2 * TEXT_SIZE], ca[PATH_MAX];
 	bool offline = false, online = false;
 	unsigned power;
 
@@ -274,7 +274,7 @@ host_theft(struct doctor *d, struct err *e)
 static int
 other_hosts_theft(struct doctor *d, struct err *e)
 {
-	char then[TEXT_MAX], span[DOCTOR_SPAN_MAX];
+	char then[TEXT_SIZE], span[DOCTOR_SPAN_SIZE];
 
 	(void)snprintf(then, sizeof(then), "hold updates and stops back for %s (timestamp's life)",
 		doctor_span((int64_t)d->w->timestamp_life_s, span));

@@ -9,7 +9,7 @@
 #include "signer/fleet_schema.h"
 #include "signer/sql.h"
 
-enum { DOCUMENT_MAX = 64 * 1024 };
+enum { DOCUMENT_BYTES = 64 * 1024 };
 
 struct fleet {
 	struct sql *sql;
@@ -92,7 +92,7 @@ fleet_box_free(struct fleet_box *b)
 static int
 box_write(struct fleet *f, const struct fleet_box *box, struct err *e)
 {
-	AUTO_BUF struct buf tags = BUF_INIT(DOCUMENT_MAX), key = BUF_INIT(DOCUMENT_MAX);
+	AUTO_BUF struct buf tags = BUF_INIT(DOCUMENT_BYTES), key = BUF_INIT(DOCUMENT_BYTES);
 
 	if (json_canonical(box->tags, &tags, e) < 0 || json_canonical(box->report_key, &key, e) < 0)
 		return -1;
@@ -323,7 +323,7 @@ fleet_crl_number(struct fleet *f, uint64_t *out, struct err *e)
 }
 
 /* Tags that were read, each under its text: most fleets have few kinds. */
-enum { MEMO_SLOTS = 1024, MEMO_TEXT_MAX = 4096 };
+enum { MEMO_SLOTS = 1024, MEMO_TEXT_BYTES = 4096 };
 
 struct tags_memo {
 	struct {
@@ -370,7 +370,7 @@ tags_read(struct tags_memo *m, const char *text, json_t **out, struct err *e)
 	if (json_parse(span_str(text), "fleet.db", &tags, e) < 0)
 		return -1;
 	*out = tags;
-	if (strlen(text) > MEMO_TEXT_MAX) {
+	if (strlen(text) > MEMO_TEXT_BYTES) {
 		json_decref(m->other);
 		m->other = TAKE_PTR(tags);
 		return 0;

@@ -86,7 +86,6 @@ int following_recount(struct fleet *f, int64_t id, struct tally *out, struct err
 /* The clock of silence: it runs only while boxes could be heard, so an outage of ours makes nobody
  * overdue. To be called at least every LISTEN_GAP_MAX_S, after the spool was drained: can_hear says
  * whether, since the last call, the server took reports. Longer gaps do not count. */
-enum { LISTEN_GAP_MAX_S = 180 };
 int following_listen(struct fleet *f, int64_t now_s, bool can_hear, struct err *e);
 
 /* Marks boxes overdue: under way, undecided, and silent by that clock for more than the plan's

@@ -12,9 +12,6 @@
 #include "signer/signing.h"
 #include "signer/workspace.h"
 
-/* Roots old and new and targets, of everybody. */
-enum { HAND_KEYS_MAX = 4 * ROLE_KEYS_MAX };
-
 struct hand {
 	const char *path[HAND_KEYS_MAX], *sign_with[HAND_KEYS_MAX]; /* sign_with[i] may be NULL */
 	struct opened_key key[HAND_KEYS_MAX];

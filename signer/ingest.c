@@ -19,7 +19,7 @@
 #include "signer/record.h"
 #include "signer/sql.h"
 
-enum { PRUNED_A_BATCH = 1000, WRITING_MAX_S = 3600 };
+enum { PRUNED_A_BATCH = 1000 };
 
 enum fate {
 	FATE_STAYS, /* it could not be read, or is gone */
@@ -135,7 +135,7 @@ round_end(struct ingest *i)
 static bool
 is_being_written(const struct ingest *i, const struct letter *l)
 {
-	return !l->box[0] && i->now_s - l->came_s < WRITING_MAX_S;
+	return !l->box[0] && i->now_s - l->came_s < SPOOL_WRITING_MAX_S;
 }
 
 static void

@@ -15,9 +15,6 @@
 #include "signer/fleet.h"
 #include "signer/workspace.h"
 
-/* The larger a batch, the more rows of it share a page of fleet.db; and the longer others wait. */
-enum { ASIDE_MAX = 1000, INGEST_BATCH_MAX = 16384, INGEST_THREADS_MAX = 64 };
-
 /* Borrows the workspace and the fleet. */
 struct ingest;
 
@@ -30,8 +27,8 @@ int ingest_open(const struct workspace *w, struct fleet *f, unsigned threads, st
 
 struct ingest_stats {
 	uint64_t taken, duplicates, clashes, aside; /* as in struct ledger_totals */
-	uint64_t unread;	/* could not be opened, and stay: the web server's group or mode */
-	char why[ERR_TEXT_MAX]; /* of the first of these */
+	uint64_t unread;	 /* could not be opened, and stay: the web server's group or mode */
+	char why[ERR_TEXT_SIZE]; /* of the first of these */
 };
 
 /* Takes the next batch; *out is what became of it. *more is false at the end of the folder: what

@@ -8,8 +8,7 @@
 #include "common/base/text.h"
 #include "common/crypto/pubkey.h"
 #include "common/crypto/seckey.h"
-
-enum { KEYRING_FILES_MAX = 10000 };
+#include "common/limits.h"
 
 void
 keyring_free(struct keyring *k)
@@ -56,7 +55,7 @@ keyring_add(struct keyring *k, const char *dir, struct err *e)
 		return err_sys(e, ENOMEM, "the keys in %s", dir);
 	if (!file_exists(dir))
 		return 0;
-	return dir_each(dir, KEYRING_FILES_MAX, add_file, &a, e);
+	return dir_each(dir, KEY_FILES_MAX, add_file, &a, e);
 }
 
 const char *

@@ -20,7 +20,7 @@ letter_address(const char *file, struct letter *out)
 	char digits[24];
 
 	if (!dot || strcmp(dot, ".json") != 0 || (size_t)(at - file) > NAME_BYTES_MAX ||
-		(size_t)(dot - at) > sizeof(digits) || strlen(file) > LETTER_NAME_MAX)
+		(size_t)(dot - at) > sizeof(digits) || strlen(file) > FILE_NAME_MAX)
 		return false;
 	(void)snprintf(l.file, sizeof(l.file), "%s", file);
 	memcpy(l.box, file, (size_t)(at - file));

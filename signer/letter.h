@@ -9,10 +9,8 @@
 #include "common/format/report.h"
 #include "common/limits.h"
 
-enum { LETTER_NAME_MAX = 255 }; /* of a file, on every file system that we know */
-
 struct letter {
-	char file[LETTER_NAME_MAX + 1];
+	char file[FILE_NAME_MAX + 1];
 	char box[NAME_BYTES_MAX + 1]; /* "" where the name is none of a report */
 	uint64_t seq;
 	uint64_t inode;

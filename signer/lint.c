@@ -164,7 +164,7 @@ static void
 window_look(struct lint *l)
 {
 	const struct window *w = &l->p->window;
-	char when[CLOCK_TEXT_MAX];
+	char when[CLOCK_TEXT_SIZE];
 
 	if (l->p->has_window && w->length_s - w->spread_s < POLL_S)
 		WARN(l, place(l, "window", w->length_s < 2 * POLL_S ? "hours" : "spread"),

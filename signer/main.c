@@ -52,7 +52,7 @@ usage(FILE *to)
 									   ? commands[i + rows]
 									   : NULL;
 
-		(void)fprintf(to, "  %-9s %-*s", left->name, right ? COMMAND_SUMMARY_MAX : 0,
+		(void)fprintf(to, "  %-9s %-*s", left->name, right ? COMMAND_SUMMARY_COLUMNS : 0,
 			left->summary);
 		if (right)
 			(void)fprintf(to, "  %-9s %s", right->name, right->summary);

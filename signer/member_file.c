@@ -8,7 +8,7 @@
 #include "common/base/num.h"
 #include "signer/output.h"
 
-enum { PENDING_MAX = 256 * 1024 };
+enum { PENDING_BYTES = 256 * 1024 };
 
 static const char name[] = "a temporary file";
 
@@ -35,7 +35,7 @@ member_file_open(const char *scratch, struct member_file *out, struct err *e)
 {
 	AUTO_MEMBER_FILE struct member_file f = MEMBER_FILE_INIT;
 
-	f.pending = malloc(PENDING_MAX);
+	f.pending = malloc(PENDING_BYTES);
 	if (!f.pending)
 		return err_sys(e, ENOMEM, "packing");
 	if (scratch_open(scratch, &f.fd, e) < 0 || digest_begin(&f.sum, e) < 0)
@@ -60,14 +60,14 @@ member_file_add(struct member_file *f, const void *data, size_t len, struct err 
 	const uint8_t *from = data;
 
 	while (len > 0) {
-		size_t step = (size_t)num_min(len, PENDING_MAX - f->used);
+		size_t step = (size_t)num_min(len, PENDING_BYTES - f->used);
 
 		memcpy(f->pending + f->used, from, step);
 		f->used += step;
 		f->size += step;
 		from += step;
 		len -= step;
-		if (f->used == PENDING_MAX && flush(f, e) < 0)
+		if (f->used == PENDING_BYTES && flush(f, e) < 0)
 			return -1;
 	}
 	return 0;

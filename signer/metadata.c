@@ -149,7 +149,7 @@ static int
 renew(const struct workspace *w, struct metadata *m, struct err *e)
 {
 	int64_t expires_s = m->expires_s ? m->expires_s : clock_wall_s() + (int64_t)life_of(w, m);
-	char text[CLOCK_TEXT_MAX];
+	char text[CLOCK_TEXT_SIZE];
 
 	if (json_object_set_new(m->body, "version", json_integer((json_int_t)m->published + 1)) <
 			0 ||
@@ -245,7 +245,7 @@ static bool
 is_same(const struct metadata *m)
 {
 	const char *text = json_string_value(json_object_get(m->body, "expires"));
-	char wanted[CLOCK_TEXT_MAX];
+	char wanted[CLOCK_TEXT_SIZE];
 
 	if (!m->waiting || !json_equal(m->waiting, m->body) || is_expired(m))
 		return false;

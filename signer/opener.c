@@ -7,9 +7,9 @@
 #include "common/base/cleanup.h"
 #include "signer/ingest.h"
 
-enum { AHEAD_MAX = 256 };
+enum { AHEAD = 256 };
 
-/* Letter n is in ring[n % AHEAD_MAX], from when a thread has begun with it to when it was taken. */
+/* Letter n is in ring[n % AHEAD], from when a thread has begun with it to when it was taken. */
 struct place {
 	bool done, opened;
 	struct report report;
@@ -21,7 +21,7 @@ struct run {
 	pthread_mutex_t lock;
 	pthread_cond_t opened, room;
 	struct place *ring;
-	size_t begun, taken; /* how many so far; taken <= begun <= taken + AHEAD_MAX */
+	size_t begun, taken; /* how many so far; taken <= begun <= taken + AHEAD */
 	bool failed;
 };
 
@@ -45,9 +45,9 @@ thread_main(void *arg)
 	pthread_mutex_lock(&r->lock);
 	while (!r->failed && r->begun < r->o->count) {
 		size_t i = r->begun;
-		struct place *p = &r->ring[i % AHEAD_MAX];
+		struct place *p = &r->ring[i % AHEAD];
 
-		if (i == r->taken + AHEAD_MAX) {
+		if (i == r->taken + AHEAD) {
 			pthread_cond_wait(&r->room, &r->lock);
 			continue;
 		}
@@ -82,7 +82,7 @@ run_take(struct run *r, struct err *e)
 
 	while (rc == 0 && r->taken < r->o->count) {
 		size_t i = r->taken;
-		struct place *p = &r->ring[i % AHEAD_MAX];
+		struct place *p = &r->ring[i % AHEAD];
 
 		if (!p->done) {
 			pthread_cond_wait(&r->opened, &r->lock);
@@ -94,7 +94,7 @@ run_take(struct run *r, struct err *e)
 		p->done = false;
 		r->taken++;
 		/* Not for each: who waits has little to do then. */
-		if (r->taken % (AHEAD_MAX / 4) == 0 || r->begun - r->taken < AHEAD_MAX / 4)
+		if (r->taken % (AHEAD / 4) == 0 || r->begun - r->taken < AHEAD / 4)
 			pthread_cond_broadcast(&r->room);
 	}
 	return rc;
@@ -104,7 +104,7 @@ run_take(struct run *r, struct err *e)
 static void
 ring_free(struct place *ring)
 {
-	for (size_t i = 0; i < AHEAD_MAX; i++) {
+	for (size_t i = 0; i < AHEAD; i++) {
 		if (ring[i].done && ring[i].opened)
 			report_free(&ring[i].report);
 	}
@@ -138,7 +138,7 @@ opener_run(const struct opener *o, struct err *e)
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.opened = PTHREAD_COND_INITIALIZER,
 		.room = PTHREAD_COND_INITIALIZER,
-		.ring = calloc(AHEAD_MAX, sizeof(*r.ring))};
+		.ring = calloc(AHEAD, sizeof(*r.ring))};
 	int rc;
 
 	if (!r.ring)

@@ -43,7 +43,7 @@ stops_build(const struct sight *s, const struct gate *g, const json_t *resumes, 
 	for (size_t i = 0; i < g->stop_count; i++) {
 		const struct stop *stop = &g->stops[i];
 		struct ledger_share share = {0};
-		char at[CLOCK_TEXT_MAX];
+		char at[CLOCK_TEXT_SIZE];
 
 		if (stop_is_lifted(stop->id, resumes))
 			continue;
@@ -61,7 +61,7 @@ static int
 wave_count(json_t *wave, const struct following_wave *f, struct err *e)
 {
 	const struct tally *t = &f->tally;
-	char at[CLOCK_TEXT_MAX];
+	char at[CLOCK_TEXT_SIZE];
 	json_t *counts = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "opened",
 		f->opened_s ? clock_format(f->opened_s, at) : "", "boxes", (json_int_t)t->boxes,
 		"seen", (json_int_t)t->seen, "started", (json_int_t)t->started, "ok",
@@ -221,7 +221,7 @@ overview_read(const struct workspace *w, json_t **out, struct err *e)
 {
 	CLEANUP(sight_end) struct sight s = {.w = w};
 	int64_t now_s = clock_wall_s();
-	char at[CLOCK_TEXT_MAX];
+	char at[CLOCK_TEXT_SIZE];
 
 	s.doc = json_pack("{s:s}", "at", clock_format(now_s, at));
 	if (!s.doc)

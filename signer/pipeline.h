@@ -15,8 +15,6 @@
 #include "common/format/index.h"
 #include "common/limits.h"
 
-enum { PIPELINE_THREADS_MAX = 256 };
-
 /* A chunk on its way. read sets len and plain (and begins_file); write finds the rest. */
 struct piece {
 	size_t len;

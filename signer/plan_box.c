@@ -8,37 +8,37 @@
 #include "common/base/num.h"
 #include "signer/audience.h"
 
-enum { LIST_MAX = 160, DAY_S = 86400 };
+enum { LIST_SIZE = 160, DAY_S = 86400 };
 
 /* "lyon, paris", cut where there are many. */
 static const char *
-list_text(const json_t *list, char out[LIST_MAX])
+list_text(const json_t *list, char out[LIST_SIZE])
 {
 	const json_t *value;
 	size_t i, len = 0;
 
 	out[0] = 0;
 	json_array_foreach (list, i, value) {
-		if (len + json_string_length(value) + 8 > LIST_MAX) {
-			(void)snprintf(out + len, LIST_MAX - len, ", ...");
+		if (len + json_string_length(value) + 8 > LIST_SIZE) {
+			(void)snprintf(out + len, LIST_SIZE - len, ", ...");
 			break;
 		}
-		len += (size_t)snprintf(out + len, LIST_MAX - len, "%s%s", len ? ", " : "",
+		len += (size_t)snprintf(out + len, LIST_SIZE - len, "%s%s", len ? ", " : "",
 			json_string_value(value));
 	}
 	return out;
 }
 
-static void say(char out[PLAN_BOX_TEXT_MAX], const char *format, ...)
+static void say(char out[PLAN_BOX_TEXT_SIZE], const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 static void
-say(char out[PLAN_BOX_TEXT_MAX], const char *format, ...)
+say(char out[PLAN_BOX_TEXT_SIZE], const char *format, ...)
 {
 	va_list args;
 
 	va_start(args, format);
-	(void)vsnprintf(out, PLAN_BOX_TEXT_MAX, format, args);
+	(void)vsnprintf(out, PLAN_BOX_TEXT_SIZE, format, args);
 	va_end(args);
 }
 
@@ -46,7 +46,7 @@ say(char out[PLAN_BOX_TEXT_MAX], const char *format, ...)
 static void
 tag_say(const struct plan *p, const struct box_facts *box, char *out)
 {
-	char values[LIST_MAX];
+	char values[LIST_SIZE];
 	const json_t *wanted;
 	const char *tag;
 
@@ -67,7 +67,7 @@ tag_say(const struct plan *p, const struct box_facts *box, char *out)
 static void
 from_say(const struct plan *p, const struct box_facts *box, char *out)
 {
-	char wanted[LIST_MAX];
+	char wanted[LIST_SIZE];
 
 	list_text(json_object_get(p->doc, "from"), wanted);
 	if (*box->version)
@@ -79,7 +79,7 @@ from_say(const struct plan *p, const struct box_facts *box, char *out)
 static void
 left_out_say(const struct plan *p, const struct box_facts *box, enum membership why, char *out)
 {
-	char classes[LIST_MAX];
+	char classes[LIST_SIZE];
 	uint32_t bucket = plan_bucket(p->rollout, box->id), last = 0;
 
 	for (size_t i = 0; i < p->wave_count; i++)
@@ -190,7 +190,7 @@ plan_box_find(const struct plan *p, const struct publication *pub, const struct 
 	int64_t now_s, struct plan_box *out)
 {
 	struct plan_box b = {.turn_s = now_s};
-	char when[CLOCK_TEXT_MAX];
+	char when[CLOCK_TEXT_SIZE];
 
 	member_say(p, m, &b);
 	if (!b.in_wave) {
@@ -218,7 +218,7 @@ static void
 window_print(const struct plan *p, const struct plan_box *b)
 {
 	uint32_t at = (p->window.opens_s + b->offset_s) % DAY_S;
-	char text[WINDOW_TEXT_MAX], when[CLOCK_TEXT_MAX];
+	char text[WINDOW_TEXT_SIZE], when[CLOCK_TEXT_SIZE];
 
 	(void)printf("  window   %s; its turn is %um %02us behind the opening, at %02u:%02u:%02u\n",
 		window_text(&p->window, text), b->offset_s / 60, b->offset_s % 60, at / 3600,
@@ -230,7 +230,7 @@ window_print(const struct plan *p, const struct plan_box *b)
 void
 plan_box_print(const struct plan *p, const struct fleet_member *m, const struct plan_box *b)
 {
-	char when[CLOCK_TEXT_MAX];
+	char when[CLOCK_TEXT_SIZE];
 
 	if (!b->in_wave) {
 		(void)printf("%s is in no wave of %s: %s\n", m->facts.id, p->rollout, b->member);
@@ -251,7 +251,7 @@ plan_box_json(const struct plan *p, const struct fleet_member *m, const struct p
 {
 	json_t *j = json_pack("{s:s, s:s, s:b, s:s}", "box", m->facts.id, "rollout", p->rollout,
 		"in_wave", b->in_wave, "why", b->member);
-	char when[CLOCK_TEXT_MAX];
+	char when[CLOCK_TEXT_SIZE];
 
 	if (!b->in_wave)
 		return j;

@@ -9,7 +9,7 @@
 #include "signer/fleet.h"
 #include "signer/publication.h"
 
-enum { PLAN_BOX_TEXT_MAX = 512 };
+enum { PLAN_BOX_TEXT_SIZE = 512 };
 
 struct plan_box {
 	bool in_wave;
@@ -17,8 +17,8 @@ struct plan_box {
 	uint32_t offset_s; /* behind the window's opening, where there is a window */
 	int64_t turn_s; /* from when on it may start by start and window; -1: its own clock says */
 	bool may_start; /* all is open, and only its own clock may have it wait */
-	char member[PLAN_BOX_TEXT_MAX];	 /* why in that wave, or in none */
-	char verdict[PLAN_BOX_TEXT_MAX]; /* why it may start, or why not */
+	char member[PLAN_BOX_TEXT_SIZE];  /* why in that wave, or in none */
+	char verdict[PLAN_BOX_TEXT_SIZE]; /* why it may start, or why not */
 };
 
 /* pub NULL: there is no workspace to ask. */

@@ -11,7 +11,7 @@
 #include "signer/audience.h"
 #include "signer/plan_words.h"
 
-enum { ROW_MAX = 1024, SHOWN_MAX = 6 };
+enum { ROW_SIZE = 1024, NAMES_SHOWN = 6 };
 
 /* Rows that were printed under the title. */
 struct rows {
@@ -24,7 +24,7 @@ static void row(struct rows *r, const char *what, const char *format, ...)
 static void
 row(struct rows *r, const char *what, const char *format, ...)
 {
-	char text[ROW_MAX];
+	char text[ROW_SIZE];
 	va_list args;
 
 	va_start(args, format);
@@ -44,7 +44,7 @@ row_change(struct rows *r, const char *what, const char *was, const char *become
 
 /* The names of one list that the other has not, behind a sign. */
 static size_t
-others_add(char sign, const json_t *list, const json_t *other, char out[ROW_MAX], size_t len)
+others_add(char sign, const json_t *list, const json_t *other, char out[ROW_SIZE], size_t len)
 {
 	struct names has = {0};
 	const json_t *value;
@@ -56,21 +56,21 @@ others_add(char sign, const json_t *list, const json_t *other, char out[ROW_MAX]
 		names_add(&has, json_string_value(value), 0);
 	names_sort(&has);
 	json_array_foreach (list, i, value) {
-		if (names_has(&has, json_string_value(value), 0) || ++found > SHOWN_MAX)
+		if (names_has(&has, json_string_value(value), 0) || ++found > NAMES_SHOWN)
 			continue;
-		len += (size_t)snprintf(out + len, ROW_MAX - len, "%s%c %s", len ? "  " : "", sign,
+		len += (size_t)snprintf(out + len, ROW_SIZE - len, "%s%c %s", len ? "  " : "", sign,
 			json_string_value(value));
 	}
-	if (found > SHOWN_MAX)
+	if (found > NAMES_SHOWN)
 		len += (size_t)snprintf(
-			out + len, ROW_MAX - len, "  %c %zu more", sign, found - SHOWN_MAX);
+			out + len, ROW_SIZE - len, "  %c %zu more", sign, found - NAMES_SHOWN);
 	names_free(&has);
 	return len;
 }
 
 /* "+ gw-3  - gw-1"; "" where both have the same. */
 static const char *
-list_change(const json_t *was, const json_t *becomes, char out[ROW_MAX])
+list_change(const json_t *was, const json_t *becomes, char out[ROW_SIZE])
 {
 	size_t len;
 
@@ -83,7 +83,7 @@ list_change(const json_t *was, const json_t *becomes, char out[ROW_MAX])
 static void
 row_list(struct rows *r, const char *what, const json_t *was, const json_t *becomes)
 {
-	char text[ROW_MAX];
+	char text[ROW_SIZE];
 
 	if (*list_change(was, becomes, text))
 		row(r, what, "%s", text);
@@ -101,7 +101,7 @@ match_compare(struct rows *r, const json_t *was, const json_t *becomes)
 {
 	const json_t *values;
 	const char *tag;
-	char what[ROW_MAX], text[ROW_MAX];
+	char what[ROW_SIZE], text[ROW_SIZE];
 
 	json_object_foreach ((json_t *)(uintptr_t)becomes, tag, values) {
 		const json_t *before = json_object_get(was, tag);
@@ -119,23 +119,23 @@ match_compare(struct rows *r, const json_t *was, const json_t *becomes)
 
 /* "gateway 2.4.0", where the release is still the one that the plan is bound to. */
 static void
-bundle_words(const struct plan_diff *d, const struct plan *p, char out[ROW_MAX])
+bundle_words(const struct plan_diff *d, const struct plan *p, char out[ROW_SIZE])
 {
 	struct rollout_bundle bundle = {0};
 	struct listing listing;
 
 	if (binding_bundle(d->w, p->bundle_path, &bundle, &listing, NULL) == 0 &&
 		digest_equal(&bundle.sha256, &p->bundle_sha256))
-		(void)snprintf(out, ROW_MAX, "%s %s", listing.name, listing.version);
+		(void)snprintf(out, ROW_SIZE, "%s %s", listing.name, listing.version);
 	else
-		(void)snprintf(out, ROW_MAX, "%s", p->bundle_path);
+		(void)snprintf(out, ROW_SIZE, "%s", p->bundle_path);
 }
 
 static void
 bundle_compare(struct rows *r, const struct plan_diff *d, const struct plan *was)
 {
 	const struct plan *becomes = d->after;
-	char before[ROW_MAX], after[ROW_MAX];
+	char before[ROW_SIZE], after[ROW_SIZE];
 
 	bundle_words(d, was, before);
 	bundle_words(d, becomes, after);
@@ -209,7 +209,7 @@ static void
 wave_change(struct rows *r, const struct plan *was, size_t i, const struct plan *becomes, size_t k)
 {
 	const struct wave *before = &was->waves[i], *after = &becomes->waves[k];
-	char what[ROW_MAX], old[WAVE_WORDS_MAX], new[WAVE_WORDS_MAX];
+	char what[ROW_SIZE], old[WAVE_WORDS_SIZE], new[WAVE_WORDS_SIZE];
 
 	(void)snprintf(what, sizeof(what), "wave %s", after->name);
 	if (wave_rank(was, i, becomes) != wave_rank(becomes, k, was))
@@ -222,7 +222,7 @@ wave_change(struct rows *r, const struct plan *was, size_t i, const struct plan 
 static void
 waves_compare(struct rows *r, const struct plan *was, const struct plan *becomes)
 {
-	char what[ROW_MAX], text[WAVE_WORDS_MAX];
+	char what[ROW_SIZE], text[WAVE_WORDS_SIZE];
 
 	for (size_t i = 0; i < was->wave_count; i++) {
 		(void)snprintf(what, sizeof(what), "wave %s", was->waves[i].name);
@@ -263,7 +263,7 @@ static void
 plan_describe(const struct plan_diff *d)
 {
 	const struct plan *p = d->after;
-	char text[ROW_MAX], wave[WAVE_WORDS_MAX], what[ROW_MAX];
+	char text[ROW_SIZE], wave[WAVE_WORDS_SIZE], what[ROW_SIZE];
 	struct plan_words words;
 	struct rows r = {0};
 
@@ -322,7 +322,7 @@ count_print(const struct counting *c, const char *what, uint64_t before, uint64_
 static void
 counts_print(const struct counting *c)
 {
-	char what[ROW_MAX];
+	char what[ROW_SIZE];
 
 	(void)printf("boxes, by fleet.db%s:\n", c->was ? ", before and after" : "");
 	for (size_t i = 0; i < c->becomes->wave_count; i++) {
@@ -365,7 +365,7 @@ boxes_count(const struct plan_diff *d, struct err *e)
 
 /* What is open now, as a person would say it; "" where nothing is. */
 static void
-open_words(const struct plan_diff *d, char out[ROW_MAX])
+open_words(const struct plan_diff *d, char out[ROW_SIZE])
 {
 	AUTO_SCOPE_GATE struct scope_gate g = {0};
 	const char *why;
@@ -375,16 +375,16 @@ open_words(const struct plan_diff *d, char out[ROW_MAX])
 	if (scope_gate_load(d->w, d->name, NULL, &g, NULL) < 0 || !g.listed ||
 		!gate_binds(&g.gate, &d->before->plan, &d->before->sha256, &why))
 		return;
-	for (size_t i = 0; i < g.gate.open_count && len < ROW_MAX; i++)
+	for (size_t i = 0; i < g.gate.open_count && len < ROW_SIZE; i++)
 		len += (size_t)snprintf(
-			out + len, ROW_MAX - len, "%s%s", len ? ", " : "", g.gate.open[i]);
+			out + len, ROW_SIZE - len, "%s%s", len ? ", " : "", g.gate.open[i]);
 }
 
 int
 plan_diff_print(const struct plan_diff *d, struct err *e)
 {
 	const struct plan *was = &d->before->plan;
-	char open[ROW_MAX] = "";
+	char open[ROW_SIZE] = "";
 
 	if (d->before->listed) {
 		(void)printf("%s: version %llu becomes version %llu\n", d->after->path,

@@ -6,10 +6,10 @@
 #include "common/base/clock.h"
 #include "common/base/num.h"
 
-enum { SHARE_WORDS_MAX = 16, DIGITS_SHOWN = 12 };
+enum { SHARE_WORDS_SIZE = 16, DIGITS_SHOWN = 12 };
 
 const char *
-span_words(uint64_t s, char out[SPAN_WORDS_MAX])
+span_words(uint64_t s, char out[SPAN_WORDS_SIZE])
 {
 	static const struct {
 		uint64_t s;
@@ -23,36 +23,36 @@ span_words(uint64_t s, char out[SPAN_WORDS_MAX])
 	if (i == 0 && s < 2 * units[0].s)
 		i = 1;
 	if (s == 0)
-		(void)snprintf(out, SPAN_WORDS_MAX, "none");
+		(void)snprintf(out, SPAN_WORDS_SIZE, "none");
 	else
-		(void)snprintf(out, SPAN_WORDS_MAX, "%llu%c", (unsigned long long)(s / units[i].s),
+		(void)snprintf(out, SPAN_WORDS_SIZE, "%llu%c", (unsigned long long)(s / units[i].s),
 			units[i].unit);
 	return out;
 }
 
 static const char *
-share_words(uint32_t bp, char out[SHARE_WORDS_MAX])
+share_words(uint32_t bp, char out[SHARE_WORDS_SIZE])
 {
 	if (bp % 100 == 0)
-		(void)snprintf(out, SHARE_WORDS_MAX, "%u%%", bp / 100);
+		(void)snprintf(out, SHARE_WORDS_SIZE, "%u%%", bp / 100);
 	else
-		(void)snprintf(out, SHARE_WORDS_MAX, "%u.%02u%%", bp / 100, bp % 100);
+		(void)snprintf(out, SHARE_WORDS_SIZE, "%u.%02u%%", bp / 100, bp % 100);
 	return out;
 }
 
 const char *
-wave_words(const struct wave *w, char out[WAVE_WORDS_MAX])
+wave_words(const struct wave *w, char out[WAVE_WORDS_SIZE])
 {
-	char share[SHARE_WORDS_MAX], soak[SPAN_WORDS_MAX];
+	char share[SHARE_WORDS_SIZE], soak[SPAN_WORDS_SIZE];
 	size_t boxes = json_array_size(w->boxes);
 
 	if (w->has_percent)
-		(void)snprintf(out, WAVE_WORDS_MAX, "up to %s", share_words(w->percent_bp, share));
+		(void)snprintf(out, WAVE_WORDS_SIZE, "up to %s", share_words(w->percent_bp, share));
 	else
-		(void)snprintf(
-			out, WAVE_WORDS_MAX, "%zu %s by name", boxes, boxes == 1 ? "box" : "boxes");
+		(void)snprintf(out, WAVE_WORDS_SIZE, "%zu %s by name", boxes,
+			boxes == 1 ? "box" : "boxes");
 	if (w->soak_s > 0)
-		(void)snprintf(out + strlen(out), WAVE_WORDS_MAX - strlen(out), ", soak %s",
+		(void)snprintf(out + strlen(out), WAVE_WORDS_SIZE - strlen(out), ", soak %s",
 			span_words(w->soak_s, soak));
 	return out;
 }
@@ -60,7 +60,7 @@ wave_words(const struct wave *w, char out[WAVE_WORDS_MAX])
 static void
 limits_make(const struct plan *p, struct plan_words *out)
 {
-	char a[SHARE_WORDS_MAX], b[SHARE_WORDS_MAX], s[SPAN_WORDS_MAX];
+	char a[SHARE_WORDS_SIZE], b[SHARE_WORDS_SIZE], s[SPAN_WORDS_SIZE];
 
 	(void)snprintf(out->advance, sizeof(out->advance), "success %s of %llu, coverage %s",
 		share_words(p->advance.success_bp, a), (unsigned long long)p->advance.sample,
@@ -78,7 +78,7 @@ plan_words_make(const struct plan *p, struct plan_words *out)
 {
 	struct plan_words w = {
 		.recall = "none", .window = "any time", .start = "at once", .budget = "any"};
-	char text[WINDOW_TEXT_MAX], s[SPAN_WORDS_MAX], hex[DIGEST_HEX_SIZE];
+	char text[WINDOW_TEXT_SIZE], s[SPAN_WORDS_SIZE], hex[DIGEST_HEX_SIZE];
 
 	limits_make(p, &w);
 	if (p->has_recall)

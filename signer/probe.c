@@ -7,7 +7,7 @@
 #include "common/base/process.h"
 #include "common/base/text.h"
 
-enum { SAID_MAX = 4096 };
+enum { SAID_BYTES = 4096 };
 
 static int
 request_write(const struct workspace *w, struct buf *out, struct err *e)
@@ -28,7 +28,7 @@ int
 probe_server(const struct workspace *w, struct err *e)
 {
 	static const char *const argv[] = {"curl", "-q", "--config", "-", NULL};
-	AUTO_BUF struct buf request = BUF_INIT(2 * PATH_MAX), said = BUF_INIT(SAID_MAX);
+	AUTO_BUF struct buf request = BUF_INIT(2 * PATH_MAX), said = BUF_INIT(SAID_BYTES);
 	struct process p = {
 		.argv = argv, .output = &said, .timeout_ms = (PROBE_TIMEOUT_S + 5) * 1000};
 	char *line;

@@ -25,7 +25,7 @@ bar_draw(const struct progress *p)
 {
 	static const char full[] = "##############################";
 	_Static_assert(sizeof(full) == BAR_CELLS + 1, "a cell for each #");
-	char done[NUM_HUMAN_MAX], total[NUM_HUMAN_MAX];
+	char done[NUM_HUMAN_SIZE], total[NUM_HUMAN_SIZE];
 	unsigned percent = percent_of(p);
 
 	(void)fprintf(stderr, "\r%.20s [%-*.*s] %3u%%  %s of %s\033[K", p->label, BAR_CELLS,
@@ -36,7 +36,7 @@ bar_draw(const struct progress *p)
 static void
 line_print(const struct progress *p)
 {
-	char done[NUM_HUMAN_MAX], total[NUM_HUMAN_MAX];
+	char done[NUM_HUMAN_SIZE], total[NUM_HUMAN_SIZE];
 
 	(void)fprintf(stderr, "%s: %u%% (%s of %s)\n", p->label, percent_of(p),
 		num_human_size(p->done, done), num_human_size(p->total, total));

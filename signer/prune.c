@@ -14,7 +14,7 @@
 #include "common/limits.h"
 #include "signer/site.h"
 
-enum { ENTRIES_MAX = 10000000, DEPTH_MAX = 16, DIGEST_LETTERS = 64 };
+enum { DIGEST_LETTERS = 64 };
 
 /* One of the snapshots that lie there. */
 struct seen {
@@ -220,7 +220,7 @@ folder_judge(struct search *s, const char *dir, int depth, struct err *e)
 {
 	struct folder f = {s, dir, depth};
 
-	return depth < DEPTH_MAX ? dir_each(dir, ENTRIES_MAX, file_judge, &f, e) : 0;
+	return depth < FOLDER_DEPTH_MAX ? dir_each(dir, FOLDER_ENTRIES_MAX, file_judge, &f, e) : 0;
 }
 
 static int
@@ -267,7 +267,7 @@ prune_find(const struct workspace *w, uint64_t grace_s, int64_t now_s, struct pr
 		return -1;
 	if (!s.site.snapshot)
 		return err_set(e, ERR_REFUSED, "nothing is published yet");
-	if (dir_each(s.site.metadata, ENTRIES_MAX, snapshot_note, &s, e) < 0)
+	if (dir_each(s.site.metadata, FOLDER_ENTRIES_MAX, snapshot_note, &s, e) < 0)
 		return -1;
 	qsort(s.snapshots, s.count, sizeof(*s.snapshots), by_version);
 	if (snapshots_keep(&s, e) < 0 || folder_judge(&s, s.site.metadata, 0, e) < 0 ||

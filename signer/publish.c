@@ -178,7 +178,7 @@ static int
 make_snapshot(struct publication *p, struct err *e)
 {
 	AUTO_JSON json_t *body = NULL;
-	char expires[CLOCK_TEXT_MAX];
+	char expires[CLOCK_TEXT_SIZE];
 
 	if (!needs_snapshot(p)) {
 		p->snapshot_version = p->site.snapshot->version;
@@ -201,7 +201,7 @@ make_timestamp(struct publication *p, struct err *e)
 {
 	const struct document *old = p->site.timestamp;
 	AUTO_JSON json_t *body = NULL;
-	char expires[CLOCK_TEXT_MAX], signed_at[CLOCK_TEXT_MAX];
+	char expires[CLOCK_TEXT_SIZE], signed_at[CLOCK_TEXT_SIZE];
 	json_t *listed;
 
 	if (p->snapshot.len > 0)

@@ -9,11 +9,6 @@
 #include "signer/rollout.h"
 #include "signer/yaml.h"
 
-/* A plan in YAML with comments may be longer than what it becomes. */
-#define ROLLOUT_BYTES_MAX (2 * PLAN_BYTES_MAX)
-
-/* Nothing in a plan lasts longer: common/format/plan.c. */
-#define SPAN_MAX_S ((uint64_t)366 * 86400)
 #define DAY_S ((uint64_t)86400)
 
 /* What every step needs. */

@@ -6,10 +6,8 @@
 #include <string.h>
 
 #include "common/base/file.h"
+#include "common/limits.h"
 #include "signer/yaml.h"
-
-/* Integers up to here survive every JSON reader there is (RFC 8259 section 6). */
-static const uint64_t rollback_index_max = (uint64_t)1 << 53;
 
 static const struct yaml_node *
 member(const struct yaml *y, const struct yaml_node *map, const char *key, struct err *e)
@@ -181,7 +179,7 @@ parse_numbers(const struct yaml *y, const struct yaml_node *root, struct recipe 
 	const struct yaml_node *level = yaml_get(root, "level");
 	uint64_t n = RECIPE_LEVEL_DEFAULT;
 
-	if (!index || yaml_uint(y, index, 0, rollback_index_max, &r->rollback_index, e) < 0 ||
+	if (!index || yaml_uint(y, index, 0, FIELD_INT_MAX, &r->rollback_index, e) < 0 ||
 		(level && yaml_uint(y, level, 1, 9, &n, e) < 0))
 		return -1;
 	r->level = (int)n;

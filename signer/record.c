@@ -9,14 +9,14 @@
 #include "signer/ledger.h"
 
 /* All bytes of all tags may need a backslash, and each tag four quotes, a colon and a comma. */
-enum { TAGS_TEXT_MAX = FIELD_TAGS_MAX * (4 * NAME_BYTES_MAX + 6) + 2 };
-enum { STOPS_TEXT_MAX = STOPS_MAX * STOP_ID_SIZE };
+enum { TAGS_TEXT_SIZE = FIELD_TAGS_MAX * (4 * NAME_BYTES_MAX + 6) + 2 };
+enum { STOPS_TEXT_SIZE = STOPS_MAX * STOP_ID_SIZE };
 _Static_assert(LEDGER_KEPT + RECORD_SLACK == 96, "index known_full has another number");
 
 /* What is known of a box beside what its newest report says. */
 struct known {
 	int64_t seq, outcome_seq, began_seq, failed_from, failed_seq, pruned_seq, kept;
-	char outcome[16], class_[16], stops[STOPS_TEXT_MAX + 1];
+	char outcome[16], class_[16], stops[STOPS_TEXT_SIZE + 1];
 };
 
 static int
@@ -80,14 +80,14 @@ report_compare(
 }
 
 static void
-stops_text(const struct report *r, char out[STOPS_TEXT_MAX + 1])
+stops_text(const struct report *r, char out[STOPS_TEXT_SIZE + 1])
 {
 	size_t len = 0;
 
 	out[0] = 0;
 	for (size_t i = 0; i < r->stop_count; i++)
 		len += (size_t)snprintf(
-			out + len, STOPS_TEXT_MAX + 1 - len, "%s%s", i ? " " : "", r->stops[i]);
+			out + len, STOPS_TEXT_SIZE + 1 - len, "%s%s", i ? " " : "", r->stops[i]);
 }
 
 /* Who has taken a stop is looked for by the stop. */
@@ -135,8 +135,8 @@ static int
 known_replace(struct sql *s, int64_t box, struct known *k, const struct report *r, int64_t heard_s,
 	struct err *e)
 {
-	AUTO_BUF struct buf tags = BUF_INIT(TAGS_TEXT_MAX);
-	char stops[STOPS_TEXT_MAX + 1];
+	AUTO_BUF struct buf tags = BUF_INIT(TAGS_TEXT_SIZE);
+	char stops[STOPS_TEXT_SIZE + 1];
 
 	stops_text(r, stops);
 	if (json_canonical(r->tags, &tags, e) < 0 ||

@@ -66,7 +66,7 @@ spread_read(struct reading *in, const struct yaml_node *n, struct window *w)
 {
 	uint64_t spread = window_spread_preset(w);
 
-	if (n && yaml_duration(in->y, n, SPAN_MAX_S, &spread, in->e) < 0)
+	if (n && yaml_duration(in->y, n, PLAN_SPAN_MAX_S, &spread, in->e) < 0)
 		return -1;
 	if (spread > w->length_s)
 		return yaml_error(in->y, n, in->e,
@@ -124,7 +124,7 @@ start_read(struct reading *in)
 
 	if (!n)
 		return 0;
-	if (yaml_text(in->y, n, CLOCK_TEXT_MAX, &text, in->e) < 0)
+	if (yaml_text(in->y, n, CLOCK_TEXT_SIZE, &text, in->e) < 0)
 		return -1;
 	if (clock_parse(text, &start_s, &why) < 0)
 		return yaml_error(in->y, n, in->e, "%s, in UTC", why.text);
@@ -190,8 +190,8 @@ rollout_timing_read(struct reading *in)
 	if (reading_uint(in, in->r->doc, in->root, "attempt", 1) < 0 ||
 		reading_duration(in, in->r->doc, in->root, "stop_poll", "stop_poll_s", DAY_S, 60) <
 			0 ||
-		reading_duration(
-			in, in->r->doc, in->root, "deadline", "deadline_s", SPAN_MAX_S, 3600) < 0 ||
+		reading_duration(in, in->r->doc, in->root, "deadline", "deadline_s",
+			PLAN_SPAN_MAX_S, 3600) < 0 ||
 		window_read(in) < 0 || start_read(in) < 0 || budget_read(in) < 0)
 		return -1;
 	return notes_read(in);

@@ -79,7 +79,7 @@ wave_read(struct reading *in, const struct yaml_node *n, json_t *waves, uint32_t
 	if (boxes ? boxes_read(in, boxes, wave) < 0
 		  : percent_wave_read(in, percent, wave, so_far) < 0)
 		return -1;
-	if (soak && yaml_duration(in->y, soak, SPAN_MAX_S, &soak_s, in->e) < 0)
+	if (soak && yaml_duration(in->y, soak, PLAN_SPAN_MAX_S, &soak_s, in->e) < 0)
 		return -1;
 	if (reading_put(in, wave, "soak_s", json_integer((json_int_t)soak_s)) < 0)
 		return -1;
@@ -113,7 +113,7 @@ stop_read(struct reading *in)
 		reading_percent(in, stop, n, "failures", "failures_bp", 0, 500) < 0 ||
 		reading_uint(in, stop, n, "at_least", 3) < 0)
 		return -1;
-	return reading_duration(in, stop, n, "overdue_after", "overdue_s", SPAN_MAX_S, DAY_S);
+	return reading_duration(in, stop, n, "overdue_after", "overdue_s", PLAN_SPAN_MAX_S, DAY_S);
 }
 
 int

@@ -10,10 +10,10 @@
 
 /* Seconds; see simulation.h. */
 enum {
-	FETCH_MIN_S = 120,
-	FETCH_MAX_S = 600,
-	CONFIRM_MIN_S = 60,
-	CONFIRM_MAX_S = 180,
+	FETCH_SHORTEST_S = 120,
+	FETCH_LONGEST_S = 600,
+	CONFIRM_SHORTEST_S = 60,
+	CONFIRM_LONGEST_S = 180,
 	WATCH_S = 60, /* silence is noticed once a minute */
 };
 
@@ -164,7 +164,8 @@ box_starts(struct world *w, uint32_t box)
 	t->started++;
 	silence_watch(w, box);
 	event_put(w,
-		w->now_s + FETCH_MIN_S + draw(w, box, DRAW_FETCHES, FETCH_MAX_S - FETCH_MIN_S + 1),
+		w->now_s + FETCH_SHORTEST_S +
+			draw(w, box, DRAW_FETCHES, FETCH_LONGEST_S - FETCH_SHORTEST_S + 1),
 		box, BOX_REBOOTS);
 }
 
@@ -172,8 +173,8 @@ static void
 box_reboots(struct world *w, uint32_t box)
 {
 	enum fate fate = fate_of(w, box);
-	uint64_t takes_s =
-		CONFIRM_MIN_S + draw(w, box, DRAW_CONFIRMS, CONFIRM_MAX_S - CONFIRM_MIN_S + 1);
+	uint64_t takes_s = CONFIRM_SHORTEST_S +
+			   draw(w, box, DRAW_CONFIRMS, CONFIRM_LONGEST_S - CONFIRM_SHORTEST_S + 1);
 
 	(void)box_heard(w, box);
 	silence_watch(w, box);

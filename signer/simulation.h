@@ -14,8 +14,6 @@
 #include "common/base/err.h"
 #include "common/format/plan.h"
 
-enum { SIMULATED_BOXES_MAX = 1000000 };
-
 /* The three shares add up to 10000 at most. */
 struct simulation {
 	uint64_t boxes, poll_s, over_s;

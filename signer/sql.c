@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 /* More statements than these are prepared anew each time. */
-enum { BUSY_TIMEOUT_MS = 10000, KEPT_MAX = 96 };
+enum { BUSY_TIMEOUT_MS = 10000, STATEMENTS_KEPT = 96 };
 
 struct query {
 	struct sql *sql;
@@ -20,7 +20,7 @@ struct query {
 
 struct sql {
 	sqlite3 *db;
-	struct query kept[KEPT_MAX];
+	struct query kept[STATEMENTS_KEPT];
 	size_t kept_count;
 };
 
@@ -169,7 +169,7 @@ query_kept(struct sql *s, const char *text)
 static int
 query_prepare(struct sql *s, const char *text, struct query **out, struct err *e)
 {
-	bool keep = s->kept_count < KEPT_MAX;
+	bool keep = s->kept_count < STATEMENTS_KEPT;
 	struct query *q = keep ? &s->kept[s->kept_count] : calloc(1, sizeof(*q));
 
 	if (!q)

@@ -9,7 +9,7 @@
 #include "common/base/clock.h"
 #include "common/base/num.h"
 
-enum { WORD_MAX = 160, LINE_MAX_BYTES = 1024 };
+enum { WORD_SHOWN = 160, LINE_SIZE = 1024 };
 
 /* A summary in the making. The first failure stays in e. */
 struct summary {
@@ -22,7 +22,7 @@ struct summary {
 
 static void __attribute__((format(printf, 2, 3))) say(struct summary *s, const char *format, ...)
 {
-	char line[LINE_MAX_BYTES];
+	char line[LINE_SIZE];
 	va_list args;
 
 	va_start(args, format);
@@ -33,14 +33,14 @@ static void __attribute__((format(printf, 2, 3))) say(struct summary *s, const c
 
 /* Text of the document for a terminal: all but printable ASCII as \xNN, long words cut. */
 static const char *
-shown(const char *text, char out[WORD_MAX + 8])
+shown(const char *text, char out[WORD_SHOWN + 8])
 {
 	size_t at = 0;
 
 	for (const char *p = text ? text : "(none)"; *p; p++) {
 		bool plain = *p >= ' ' && *p <= '~' && *p != '\\';
 
-		if (at + (plain ? 1 : 4) > WORD_MAX) {
+		if (at + (plain ? 1 : 4) > WORD_SHOWN) {
 			(void)snprintf(out + at, 4, "...");
 			return out;
 		}
@@ -52,7 +52,7 @@ shown(const char *text, char out[WORD_MAX + 8])
 
 /* Any value, on one line. */
 static const char *
-value_shown(const json_t *value, char out[WORD_MAX + 8])
+value_shown(const json_t *value, char out[WORD_SHOWN + 8])
 {
 	AUTO_FREE char *text = json_dumps(
 		value, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
@@ -65,7 +65,7 @@ key_line(struct summary *s, const char *mark, const char *id, const json_t *keys
 {
 	const char *name = keyring_name(s->names, id),
 		   *type = json_text(json_object_get(keys, id), "keytype");
-	char a[WORD_MAX + 8], b[WORD_MAX + 8], c[WORD_MAX + 8];
+	char a[WORD_SHOWN + 8], b[WORD_SHOWN + 8], c[WORD_SHOWN + 8];
 
 	say(s, "    %s %-16.40s %.16s %s\n", mark, name ? shown(name, a) : "(no name here)",
 		shown(id, b), type ? shown(type, c) : "no such key is listed: it can sign nothing");
@@ -100,7 +100,7 @@ static void
 other_fields(struct summary *s, const char *indent, const json_t *before, const json_t *after,
 	const char *const *known)
 {
-	char name[WORD_MAX + 8], was[WORD_MAX + 8], is[WORD_MAX + 8];
+	char name[WORD_SHOWN + 8], was[WORD_SHOWN + 8], is[WORD_SHOWN + 8];
 	const char *key;
 	json_t *value;
 
@@ -147,7 +147,7 @@ static void
 path_lines(struct summary *s, const json_t *before, const json_t *after)
 {
 	static const char *const lists[] = {"paths", "path_hash_prefixes"};
-	char word[WORD_MAX + 8];
+	char word[WORD_SHOWN + 8];
 
 	for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
 		const json_t *was = json_object_get(before, lists[l]);
@@ -178,7 +178,7 @@ role_lines(struct summary *s, const char *name, const json_t *before, const json
 {
 	static const char *const known[] = {
 		"name", "keyids", "threshold", "paths", "path_hash_prefixes", NULL};
-	char word[WORD_MAX + 8];
+	char word[WORD_SHOWN + 8];
 
 	if (!after) {
 		say(s, "  - role %s goes: nobody speaks for it any more\n", shown(name, word));
@@ -246,7 +246,7 @@ is_reordered(const json_t *was, const json_t *is)
 static void
 order_line(struct summary *s, const char *lead, const json_t *roles)
 {
-	char word[WORD_MAX + 8];
+	char word[WORD_SHOWN + 8];
 	const json_t *each;
 	size_t i;
 
@@ -294,7 +294,7 @@ custom_words(struct summary *s, const json_t *entry)
 {
 	static const char *const known[] = {"version", "rollback_index", NULL};
 	const json_t *custom = json_object_get(entry, "custom");
-	char name[WORD_MAX + 8], word[WORD_MAX + 8];
+	char name[WORD_SHOWN + 8], word[WORD_SHOWN + 8];
 	const char *key;
 	json_t *value;
 
@@ -316,7 +316,7 @@ custom_words(struct summary *s, const json_t *entry)
 static void
 target_line(struct summary *s, const char *mark, const char *path, const json_t *entry)
 {
-	char word[WORD_MAX + 8], name[WORD_MAX + 8];
+	char word[WORD_SHOWN + 8], name[WORD_SHOWN + 8];
 	const char *algorithm;
 	json_t *hash;
 
@@ -370,7 +370,7 @@ expiry_line(struct summary *s, const struct change *c, int64_t now_s)
 {
 	const char *was = json_text(c->before, "expires"), *is = json_text(c->after, "expires");
 	int64_t expires_s = 0;
-	char word[WORD_MAX + 8];
+	char word[WORD_SHOWN + 8];
 
 	say(s, "expires %s", shown(is, word));
 	if (clock_parse(is ? is : "", &expires_s, NULL) == 0 && expires_s > now_s)

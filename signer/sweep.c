@@ -14,7 +14,7 @@
 /* Longer than the longest copy of the largest bundle goes without a write. */
 #define OLD_S ((int64_t)86400)
 
-enum { DEPTH_MAX = 16, TEMPORARY_LETTERS = 6, TAG_LETTERS = 16, DIGEST_LETTERS = 64 };
+enum { TEMPORARY_LETTERS = 6, TAG_LETTERS = 16, DIGEST_LETTERS = 64 };
 
 static const char hexadecimal[] = "0123456789abcdef";
 static const char alphanumeric[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
@@ -62,7 +62,7 @@ sweep_folder(const char *dir, int64_t before_s, int depth)
 {
 	struct broom b = {dir, before_s, depth};
 
-	if (depth < DEPTH_MAX)
+	if (depth < FOLDER_DEPTH_MAX)
 		(void)dir_each(dir, INCOMING_ENTRIES_MAX, sweep_one, &b, NULL);
 }
 

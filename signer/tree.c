@@ -10,7 +10,7 @@
 #include "common/base/file.h"
 #include "common/base/num.h"
 
-enum { FOLDER_MODE_DEFAULT = 0755, LINK_CHAIN_MAX = 8 };
+enum { FOLDER_MODE_DEFAULT = 0755 };
 
 static void
 item_free(struct tree_item *item)

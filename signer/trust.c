@@ -11,8 +11,6 @@
 #include "common/base/num.h"
 #include "common/limits.h"
 
-enum { NAMES_MAX = 1000000 };
-
 void
 trust_free(struct trust *t)
 {
@@ -113,7 +111,7 @@ first_path(const char *dir, const char *role, bool oldest, char out[PATH_MAX], s
 		return -1;
 	if (file_exists(out))
 		return 0;
-	if (dir_each(dir, NAMES_MAX, note_version, &v, e) < 0)
+	if (dir_each(dir, FOLDER_ENTRIES_MAX, note_version, &v, e) < 0)
 		return -1;
 	if (v.newest == 0)
 		return err_set(e, ERR_USAGE,

@@ -17,7 +17,7 @@ enum deed {
 	DEED_FINISH, /* nothing is left to be opened, and all is well */
 };
 
-enum { VERDICT_REASON_MAX = JUDGEMENT_REASON_MAX + 128 };
+enum { VERDICT_REASON_SIZE = JUDGEMENT_REASON_SIZE + 128 };
 
 struct verdict {
 	enum judgement_kind kind;
@@ -25,7 +25,7 @@ struct verdict {
 	size_t wave;	      /* the one that was judged */
 	size_t next;	      /* DEED_OPEN: the one behind it */
 	int64_t good_since_s; /* see struct judgement */
-	char reason[VERDICT_REASON_MAX];
+	char reason[VERDICT_REASON_SIZE];
 };
 
 /* How many waves a gate that binds has open, up to the last that is; *gap: one before it is shut.

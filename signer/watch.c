@@ -11,12 +11,12 @@
 #include "signer/site.h"
 #include "signer/watching.h"
 
-enum { BACKOFF_MIN_MS = 1000, BACKOFF_MAX_MS = 60000 };
+enum { BACKOFF_MIN_MS = 1000 };
 
 void
 watch_tell(struct watch *w, struct watch_event x, const char *format, ...)
 {
-	char text[ERR_TEXT_MAX];
+	char text[ERR_TEXT_SIZE];
 	va_list args;
 
 	va_start(args, format);
@@ -61,8 +61,8 @@ void
 backoff_failed(struct backoff *b, int64_t now_ms)
 {
 	b->wait_ms = b->wait_ms == 0 ? BACKOFF_MIN_MS : 2 * b->wait_ms;
-	if (b->wait_ms > BACKOFF_MAX_MS)
-		b->wait_ms = BACKOFF_MAX_MS;
+	if (b->wait_ms > WATCH_BACKOFF_MAX_MS)
+		b->wait_ms = WATCH_BACKOFF_MAX_MS;
 	b->at_ms = now_ms + b->wait_ms;
 }
 

@@ -7,9 +7,6 @@
 #include "common/base/err.h"
 #include "common/format/judgement.h"
 
-/* Longer, and the clock of silence would not run: LISTEN_GAP_MAX_S. */
-enum { WATCH_EVERY_MAX_S = 120 };
-
 struct watch_conf {
 	char *gates;	 /* key file, absolute; NULL: it opens and stops nothing */
 	char *sign_with; /* or NULL; else gates is the public half of what this command signs with

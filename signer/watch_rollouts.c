@@ -13,7 +13,7 @@
 /* Boxes come and go slowly, and counting a million of them takes seconds. */
 #define CENSUS_EVERY_MS ((int64_t)600 * 1000)
 
-enum { REASON_CUT_MAX = STOP_REASON_MAX, MARK_MAX = 48 };
+enum { REASON_CUT = STOP_REASON_MAX, MARK_SIZE = 48 };
 
 static int
 course_begin(struct watch *w, struct course *c, struct err *e)
@@ -215,7 +215,7 @@ stop_plan(struct watch *w, const struct course *c, const struct verdict *v, stru
 	char reason[STOP_REASON_MAX + 1], id[STOP_ID_SIZE];
 	enum kept kept;
 
-	(void)snprintf(reason, sizeof(reason), "%.*s", REASON_CUT_MAX, v->reason);
+	(void)snprintf(reason, sizeof(reason), "%.*s", REASON_CUT, v->reason);
 	if (gatekeeper_stop(&w->keeper, c, reason, w->now_s, id, &kept, e) < 0)
 		return err_context(e, "stopping %s", c->name);
 	if (kept == KEPT_SIGNED)
@@ -244,9 +244,9 @@ act(struct watch *w, const struct course *c, const struct verdict *v, struct err
 
 /* By wave: whoever is killed between two waves lets no soak of the first count for the second. */
 static void
-mark_name(size_t wave, char out[MARK_MAX])
+mark_name(size_t wave, char out[MARK_SIZE])
 {
-	(void)snprintf(out, MARK_MAX, "good_since_s %zu", wave);
+	(void)snprintf(out, MARK_SIZE, "good_since_s %zu", wave);
 }
 
 static int
@@ -255,7 +255,7 @@ course_stand(struct watch *w, const struct course *c, struct verdict *out, struc
 	AUTO_FREE struct following *x = calloc(1, sizeof(*x));
 	uint64_t overdue;
 	int64_t since_s = 0;
-	char mark[MARK_MAX];
+	char mark[MARK_SIZE];
 	bool gap;
 	size_t open = verdict_open(c, &gap);
 

@@ -18,7 +18,7 @@
 #define HOUR_S ((uint64_t)3600)
 #define EXPIRES_SOON_S (7 * 24 * HOUR_S)
 
-enum { OFFLINE_NAMED_MAX = 20, ROLES_TEXT_MAX = 256 };
+enum { OFFLINE_NAMED = 20, ROLES_TEXT_SIZE = 256 };
 
 struct listing_state {
 	char dir[PATH_MAX];
@@ -68,7 +68,7 @@ static void
 publisher_miss(struct watch *w)
 {
 	struct err e = ERR_INIT;
-	char at[CLOCK_TEXT_MAX];
+	char at[CLOCK_TEXT_SIZE];
 
 	if (!timestamp_is_due(w))
 		return;
@@ -134,7 +134,7 @@ watch_publish(struct watch *w)
 static void
 gates_renew(struct watch *w)
 {
-	char renewed[ROLES_TEXT_MAX];
+	char renewed[ROLES_TEXT_SIZE];
 	struct err e = ERR_INIT;
 
 	if (!w->has_gates)
@@ -190,7 +190,7 @@ expiry_read(struct watch *w, char *out, size_t size, struct err *e)
 static void
 expiry_say(struct watch *w)
 {
-	char text[ERR_TEXT_MAX - 64];
+	char text[ERR_TEXT_SIZE - 64];
 	struct err e = ERR_INIT;
 
 	if (expiry_read(w, text, sizeof(text), &e) < 0) {
@@ -228,12 +228,12 @@ static int
 box_silent(void *arg, const struct ledger_box *b, struct err *e)
 {
 	struct silence *s = arg;
-	char at[CLOCK_TEXT_MAX];
+	char at[CLOCK_TEXT_SIZE];
 
 	(void)e;
 	if (b->seq == 0 || b->heard_s < s->from_s)
 		return 0;
-	if (s->boxes++ < OFFLINE_NAMED_MAX)
+	if (s->boxes++ < OFFLINE_NAMED)
 		watch_tell(s->watch, (struct watch_event){.what = "box_offline", .box = b->name},
 			"%s is offline: last heard of at %s", b->name,
 			clock_format(b->heard_s, at));
@@ -256,10 +256,10 @@ offline_look(struct watch *w, struct err *e)
 		return 0;
 	if (s.from_s != 0 && ledger_each_box(w->fleet, &filter, box_silent, &s, e) < 0)
 		return -1;
-	if (s.boxes > OFFLINE_NAMED_MAX)
+	if (s.boxes > OFFLINE_NAMED)
 		watch_tell(w, (struct watch_event){.what = "note"},
 			"and %llu more boxes are offline: see `sluice boxes --offline`",
-			(unsigned long long)(s.boxes - OFFLINE_NAMED_MAX));
+			(unsigned long long)(s.boxes - OFFLINE_NAMED));
 	return following_mark_set(w->fleet, 0, mark, s.to_s, e);
 }
 

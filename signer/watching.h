@@ -68,7 +68,7 @@ struct watch {
 	int64_t hourly_ms, census_ms;
 	struct said *said;
 	size_t said_count;
-	char problems[WATCH_JOBS][ERR_TEXT_MAX]; /* as they were told */
+	char problems[WATCH_JOBS][ERR_TEXT_SIZE]; /* as they were told */
 	unsigned failures;
 };
 

@@ -12,11 +12,7 @@
 #include "signer/setting.h"
 #include "signer/yaml.h"
 
-/* The longest that anything may live: what is signed today has to be judged again some day. */
-#define LIFE_MAX_S ((uint64_t)20 * 366 * 86400)
 #define LIFE_MIN_S ((uint64_t)60)
-#define COMMAND_BYTES_MAX 4096
-#define COMMAND_WORDS_MAX 64
 
 #define HOUR_S ((uint64_t)3600)
 #define DAY_S (24 * HOUR_S)
@@ -179,7 +175,7 @@ lives_read(struct workspace *w, const struct yaml *y, struct err *e)
 		const struct yaml_node *n = yaml_get(map, lives[i].key);
 		uint64_t life_s = lives[i].default_s;
 
-		if (n && yaml_duration(y, n, LIFE_MAX_S, &life_s, e) < 0)
+		if (n && yaml_duration(y, n, EXPIRY_MAX_S, &life_s, e) < 0)
 			return -1;
 		if (life_s < LIFE_MIN_S)
 			return yaml_error(

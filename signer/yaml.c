@@ -7,22 +7,15 @@
 
 #include "common/base/file.h"
 #include "common/base/text.h"
+#include "common/limits.h"
 #include "signer/yaml_node.h"
-
-/* What we read nests 4 deep. A plan may list 10 000 boxes; a mapping's keys are words of ours or
- * of a fleet's tags, and being compared pairwise there must not be many of them. */
-enum { DEPTH_MAX = 16, NODES_MAX = 200000, KEYS_MAX = 1000 };
-
-/* libfyaml 0.7.12 takes a time that grows with the square of the blank lines in a row inside a
- * block scalar: a minute for 256 KiB of them. */
-enum { BLANK_LINES_MAX = 1000 };
 
 /* A document in the making: the open collections, innermost last. The library's own tree builder is
  * not used, so that depth and number of nodes are bounded before anything is kept. */
 struct builder {
 	struct yaml *doc;
 	struct span bytes; /* all of the file; borrowed */
-	struct yaml_node *open[DEPTH_MAX];
+	struct yaml_node *open[YAML_DEPTH_MAX];
 	struct yaml_node *key; /* of the innermost mapping, waiting for its value; owned */
 	size_t depth, nodes;
 	unsigned documents;
@@ -104,9 +97,9 @@ blank_lines_check(struct span bytes, const char *name, struct err *e)
 		} else if (c != ' ' && c != '\t' && c != '\r') {
 			empty = false;
 		}
-		if (blank > BLANK_LINES_MAX)
+		if (blank > YAML_BLANK_LINES_MAX)
 			return err_set(e, ERR_MALFORMED, "%s:%zu:1: more than %d blank lines", name,
-				line, BLANK_LINES_MAX);
+				line, YAML_BLANK_LINES_MAX);
 	}
 	return 0;
 }
@@ -175,12 +168,13 @@ builder_take_key(struct builder *b, struct yaml_node *map, struct yaml_node *key
 {
 	if (key->kind != NODE_SCALAR)
 		return yaml_error(b->doc, key, e, "a key must be a word");
-	if (map->count == KEYS_MAX)
-		return yaml_error(b->doc, key, e, "more than %d keys in one mapping", KEYS_MAX);
+	if (map->count == YAML_KEYS_MAX)
+		return yaml_error(
+			b->doc, key, e, "more than %d keys in one mapping", YAML_KEYS_MAX);
 	for (size_t i = 0; i < map->count; i++) {
 		if (strcmp(map->keys[i]->text, key->text) == 0)
 			return yaml_error(b->doc, key, e, "'%.*s' is there already, in line %u",
-				YAML_KEY_SHOWN_MAX, key->text, map->keys[i]->line);
+				YAML_KEY_SHOWN, key->text, map->keys[i]->line);
 	}
 	b->key = key;
 	return 0;
@@ -204,8 +198,9 @@ builder_put(struct builder *b, struct yaml_node *n, struct err *e)
 	struct yaml_node *in = b->depth ? b->open[b->depth - 1] : NULL;
 	int result = 0;
 
-	if (++b->nodes > NODES_MAX)
-		result = yaml_error(b->doc, n, e, "more than %d values in one file", NODES_MAX);
+	if (++b->nodes > YAML_NODES_MAX)
+		result =
+			yaml_error(b->doc, n, e, "more than %d values in one file", YAML_NODES_MAX);
 	else if (in && in->kind == NODE_MAP && !b->key)
 		result = builder_take_key(b, in, n, e);
 	else if (in && (result = node_grow(in, e)) == 0) {
@@ -238,9 +233,9 @@ builder_open(struct builder *b, enum node_kind kind, struct fy_token *start, str
 
 	if (!n)
 		return no_memory(e);
-	if (b->depth == DEPTH_MAX) {
+	if (b->depth == YAML_DEPTH_MAX) {
 		yaml_node_free(n);
-		return token_error(b->doc, start, e, "nested deeper than %d", DEPTH_MAX);
+		return token_error(b->doc, start, e, "nested deeper than %d", YAML_DEPTH_MAX);
 	}
 	if (builder_put(b, n, e) < 0)
 		return -1;

@@ -9,7 +9,7 @@
 #include "signer/yaml.h"
 
 /* A word this many letters off is what was meant, perhaps. */
-enum { NEAR_MAX = 2 };
+enum { NEAR_LETTERS = 2 };
 
 void
 yaml_node_free(struct yaml_node *n)
@@ -42,7 +42,7 @@ int
 yaml_place_error(const char *name, unsigned line, unsigned column, struct err *e,
 	const char *format, va_list args)
 {
-	char text[ERR_TEXT_MAX / 2];
+	char text[ERR_TEXT_SIZE / 2];
 
 	(void)vsnprintf(text, sizeof(text), format, args);
 	return err_set(
@@ -116,9 +116,9 @@ yaml_get(const struct yaml_node *map, const char *key)
 static size_t
 word_distance(const char *a, const char *b)
 {
-	size_t row[YAML_KEY_SHOWN_MAX + 1], width = strlen(b);
+	size_t row[YAML_KEY_SHOWN + 1], width = strlen(b);
 
-	if (width > YAML_KEY_SHOWN_MAX || strlen(a) > YAML_KEY_SHOWN_MAX)
+	if (width > YAML_KEY_SHOWN || strlen(a) > YAML_KEY_SHOWN)
 		return SIZE_MAX;
 	for (size_t j = 0; j <= width; j++)
 		row[j] = j;
@@ -140,7 +140,7 @@ static const char *
 word_near(const char *word, const char *const *known)
 {
 	const char *best = NULL;
-	size_t least = NEAR_MAX + 1;
+	size_t least = NEAR_LETTERS + 1;
 
 	for (; *known; known++) {
 		size_t distance = word_distance(word, *known);
@@ -168,16 +168,16 @@ key_unknown(
 	const struct yaml *y, const struct yaml_node *key, const char *const *known, struct err *e)
 {
 	const char *near = word_near(key->text, known);
-	AUTO_BUF struct buf list = BUF_INIT(ERR_TEXT_MAX / 4);
+	AUTO_BUF struct buf list = BUF_INIT(ERR_TEXT_SIZE / 4);
 
 	if (near)
 		return yaml_error(y, key, e, "'%.*s' is not known here; did you mean '%s'?",
-			YAML_KEY_SHOWN_MAX, key->text, near);
+			YAML_KEY_SHOWN, key->text, near);
 	for (size_t i = 0; known[i]; i++) {
 		if (buf_printf(&list, NULL, "%s%s", i ? ", " : "", known[i]) < 0)
 			break;
 	}
-	return yaml_error(y, key, e, "'%.*s' is not known here; known are: %s", YAML_KEY_SHOWN_MAX,
+	return yaml_error(y, key, e, "'%.*s' is not known here; known are: %s", YAML_KEY_SHOWN,
 		key->text, buf_str(&list));
 }
 
@@ -222,7 +222,7 @@ yaml_uint(const struct yaml *y, const struct yaml_node *n, uint64_t min, uint64_
 	struct err why = ERR_INIT;
 	const char *text = "";
 
-	if (yaml_text(y, n, YAML_KEY_SHOWN_MAX, &text, e) < 0)
+	if (yaml_text(y, n, YAML_KEY_SHOWN, &text, e) < 0)
 		return -1;
 	if (num_parse(text, min, max, out, &why) < 0)
 		return value_error(y, n, &why, e);
@@ -235,7 +235,7 @@ yaml_bool(const struct yaml *y, const struct yaml_node *n, bool *out, struct err
 	const char *text = "";
 	bool yes;
 
-	if (yaml_text(y, n, YAML_KEY_SHOWN_MAX, &text, e) < 0)
+	if (yaml_text(y, n, YAML_KEY_SHOWN, &text, e) < 0)
 		return -1;
 	yes = strcmp(text, "yes") == 0 || strcmp(text, "true") == 0;
 	if (!yes && strcmp(text, "no") != 0 && strcmp(text, "false") != 0)
@@ -251,7 +251,7 @@ yaml_duration(const struct yaml *y, const struct yaml_node *n, uint64_t max_s, u
 	struct err why = ERR_INIT;
 	const char *text = "";
 
-	if (yaml_text(y, n, YAML_KEY_SHOWN_MAX, &text, e) < 0)
+	if (yaml_text(y, n, YAML_KEY_SHOWN, &text, e) < 0)
 		return -1;
 	if (num_parse_duration(text, max_s, out, &why) < 0)
 		return value_error(y, n, &why, e);
@@ -264,7 +264,7 @@ yaml_percent(const struct yaml *y, const struct yaml_node *n, uint32_t *out_bp, 
 	struct err why = ERR_INIT;
 	const char *text = "";
 
-	if (yaml_text(y, n, YAML_KEY_SHOWN_MAX, &text, e) < 0)
+	if (yaml_text(y, n, YAML_KEY_SHOWN, &text, e) < 0)
 		return -1;
 	if (num_parse_percent(text, out_bp, &why) < 0)
 		return value_error(y, n, &why, e);
@@ -278,7 +278,7 @@ yaml_size(
 	struct err why = ERR_INIT;
 	const char *text = "";
 
-	if (yaml_text(y, n, YAML_KEY_SHOWN_MAX, &text, e) < 0)
+	if (yaml_text(y, n, YAML_KEY_SHOWN, &text, e) < 0)
 		return -1;
 	if (num_parse_size(text, max, out, &why) < 0)
 		return value_error(y, n, &why, e);

@@ -9,7 +9,7 @@
 #include "common/base/err.h"
 
 /* More of a key than this is not shown in messages. */
-enum { YAML_KEY_SHOWN_MAX = 48 };
+enum { YAML_KEY_SHOWN = 48 };
 
 enum node_kind { NODE_SCALAR, NODE_LIST, NODE_MAP };
 

@@ -89,13 +89,13 @@ clock_parse(const char *text, int64_t *out_s, struct err *e)
 }
 
 const char *
-clock_format(int64_t s, char out[CLOCK_TEXT_MAX])
+clock_format(int64_t s, char out[CLOCK_TEXT_SIZE])
 {
 	time_t t = (time_t)s;
 	struct tm tm;
 
 	if (s < 0 || !gmtime_r(&t, &tm) ||
-		strftime(out, CLOCK_TEXT_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-		(void)snprintf(out, CLOCK_TEXT_MAX, "(no date)");
+		strftime(out, CLOCK_TEXT_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		(void)snprintf(out, CLOCK_TEXT_SIZE, "(no date)");
 	return out;
 }

@@ -20,8 +20,8 @@ bool clock_is_synchronised(void);
 void clock_sleep_ms(int64_t ms);
 
 /* "2026-11-22T15:04:05Z" (TUF 1.0.34 section 4.2.1: no fractions, always Z). Years 1970 to 9999. */
-enum { CLOCK_TEXT_MAX = 24 };
+enum { CLOCK_TEXT_SIZE = 24 };
 int clock_parse(const char *text, int64_t *out_s, struct err *e);
-const char *clock_format(int64_t s, char out[CLOCK_TEXT_MAX]);
+const char *clock_format(int64_t s, char out[CLOCK_TEXT_SIZE]);
 
 #endif

@@ -6,36 +6,36 @@
 
 #include "common/base/text.h"
 
-static void text_format(char text[ERR_TEXT_MAX], const char *format, va_list args)
+static void text_format(char text[ERR_TEXT_SIZE], const char *format, va_list args)
 	__attribute__((format(printf, 2, 0)));
 
 /* Formats into a text of its own first, for the arguments may well point into e->text. */
 static void
-text_format(char text[ERR_TEXT_MAX], const char *format, va_list args)
+text_format(char text[ERR_TEXT_SIZE], const char *format, va_list args)
 {
-	if (vsnprintf(text, ERR_TEXT_MAX, format, args) < 0)
+	if (vsnprintf(text, ERR_TEXT_SIZE, format, args) < 0)
 		text[0] = 0;
 }
 
 /* Puts ": tail" behind text, as far as it fits. */
 static void
-text_add(char text[ERR_TEXT_MAX], const char *tail)
+text_add(char text[ERR_TEXT_SIZE], const char *tail)
 {
-	(void)strncat(text, ": ", ERR_TEXT_MAX - 1 - strlen(text));
-	(void)strncat(text, tail, ERR_TEXT_MAX - 1 - strlen(text));
+	(void)strncat(text, ": ", ERR_TEXT_SIZE - 1 - strlen(text));
+	(void)strncat(text, tail, ERR_TEXT_SIZE - 1 - strlen(text));
 }
 
 static void
-text_keep(struct err *e, char text[ERR_TEXT_MAX])
+text_keep(struct err *e, char text[ERR_TEXT_SIZE])
 {
 	text_clean(text);
-	memcpy(e->text, text, ERR_TEXT_MAX);
+	memcpy(e->text, text, ERR_TEXT_SIZE);
 }
 
 int
 err_set(struct err *e, enum err_class class, const char *format, ...)
 {
-	char text[ERR_TEXT_MAX] = "";
+	char text[ERR_TEXT_SIZE] = "";
 	va_list args;
 
 	if (!e)
@@ -52,7 +52,7 @@ err_set(struct err *e, enum err_class class, const char *format, ...)
 int
 err_sys(struct err *e, int errnum, const char *format, ...)
 {
-	char text[ERR_TEXT_MAX] = "";
+	char text[ERR_TEXT_SIZE] = "";
 	va_list args;
 
 	if (!e)
@@ -70,7 +70,7 @@ err_sys(struct err *e, int errnum, const char *format, ...)
 int
 err_context(struct err *e, const char *format, ...)
 {
-	char text[ERR_TEXT_MAX] = "";
+	char text[ERR_TEXT_SIZE] = "";
 	va_list args;
 
 	if (!e)

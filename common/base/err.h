@@ -16,20 +16,21 @@ enum err_class {
 	ERR_SYSTEM,    /* the operating system failed: back off */
 };
 
-enum { ERR_TEXT_MAX = 1024 };
+enum { ERR_TEXT_SIZE = 1024 };
 
 struct err {
 	enum err_class class;
 	int errnum; /* the errno behind an ERR_SYSTEM, the HTTP status behind an ERR_NETWORK, or 0
 		     */
-	char text[ERR_TEXT_MAX];
+	char text[ERR_TEXT_SIZE];
 };
 
 #define ERR_INIT ((struct err){.class = ERR_NONE})
 
 /* Fills in e (which may be NULL) with a class and a message that says what, where and what to do
- * next. A text over ERR_TEXT_MAX is cut; text_clean() goes over all of it, so it may be printed and
- * reported whatever its arguments were. Always returns -1, so that `return err_set(...)` works. */
+ * next. A text over ERR_TEXT_SIZE is cut; text_clean() goes over all of it, so it may be printed
+ * and reported whatever its arguments were. Always returns -1, so that `return err_set(...)` works.
+ */
 int err_set(struct err *e, enum err_class class, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

@@ -14,8 +14,9 @@
 #include <unistd.h>
 
 #include "common/base/cleanup.h"
+#include "common/limits.h"
 
-enum { READ_STEP = 64 * 1024, NAME_PLAIN_MAX = 128 };
+enum { READ_STEP = 64 * 1024 };
 
 int
 file_open_read(const char *path, int *fd, struct err *e)

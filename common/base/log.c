@@ -7,7 +7,7 @@
 
 #include "common/base/text.h"
 
-enum { LINE_MAX_BYTES = 2048 };
+enum { LINE_SIZE = 2048 };
 
 static enum log_level shown = LOG_INFO;
 static char tail[LOG_TAIL_BYTES];
@@ -38,7 +38,7 @@ tail_add(const char *line, size_t len)
 void
 log_line(enum log_level level, const char *format, ...)
 {
-	char line[LINE_MAX_BYTES];
+	char line[LINE_SIZE];
 	va_list args;
 	size_t len;
 

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/limits.h"
+
 int
 num_add(uint64_t a, uint64_t b, uint64_t *out, const char *what, struct err *e)
 {
@@ -205,7 +207,7 @@ hex_decode(const char *text, uint8_t *out, size_t len, struct err *e)
 }
 
 const char *
-num_human_size(uint64_t bytes, char out[NUM_HUMAN_MAX])
+num_human_size(uint64_t bytes, char out[NUM_HUMAN_SIZE])
 {
 	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
 	double v = (double)bytes;
@@ -217,25 +219,24 @@ num_human_size(uint64_t bytes, char out[NUM_HUMAN_MAX])
 		u++;
 	}
 	if (u == 0)
-		(void)snprintf(out, NUM_HUMAN_MAX, "%" PRIu64 " B", bytes);
+		(void)snprintf(out, NUM_HUMAN_SIZE, "%" PRIu64 " B", bytes);
 	else
-		(void)snprintf(out, NUM_HUMAN_MAX, "%.1f %s", v, units[u]);
+		(void)snprintf(out, NUM_HUMAN_SIZE, "%.1f %s", v, units[u]);
 	return out;
 }
 
 bool
 num_version_valid(const char *text)
 {
-	enum { PARTS_MAX = 8, DIGITS_MAX = 9 };
 	int parts = 0, digits = 0;
 
 	for (;; text++) {
 		if (isdigit((unsigned char)*text)) {
-			if (++digits > DIGITS_MAX)
+			if (++digits > VERSION_DIGITS_MAX)
 				return false;
 			continue;
 		}
-		if (digits == 0 || ++parts > PARTS_MAX)
+		if (digits == 0 || ++parts > VERSION_PARTS_MAX)
 			return false;
 		if (*text == 0)
 			return true;

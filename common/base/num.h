@@ -88,9 +88,9 @@ void hex_encode(const uint8_t *data, size_t len, char *out);
 /* Reads exactly len bytes from exactly 2 * len digits of either case. ERR_MALFORMED. */
 int hex_decode(const char *text, uint8_t *out, size_t len, struct err *e);
 
-/* "1.4 GiB": for people. out holds NUM_HUMAN_MAX. Returns out. */
-enum { NUM_HUMAN_MAX = 24 };
-const char *num_human_size(uint64_t bytes, char out[NUM_HUMAN_MAX]);
+/* "1.4 GiB": for people. out holds NUM_HUMAN_SIZE. Returns out. */
+enum { NUM_HUMAN_SIZE = 24 };
+const char *num_human_size(uint64_t bytes, char out[NUM_HUMAN_SIZE]);
 
 /* -1, 0 or 1 as dotted numeric version a is older than, equal to or newer than b ("2.10" is newer
  * than "2.9"; "2.1" equals "2.1.0"). Both must have passed num_version_valid. For display and the

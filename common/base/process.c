@@ -16,7 +16,7 @@
 #include "common/base/file.h"
 #include "common/limits.h"
 
-enum { EXIT_NOT_STARTED = 127, ARGS_MAX = 16, FD_FAILURE = 3, ASK_MS = 200, NAP_MAX_MS = 50 };
+enum { EXIT_NOT_STARTED = 127, FD_FAILURE = 3, ASK_MS = 200, NAP_LONGEST_MS = 50 };
 
 /* failure carries the errno of an exec that failed; exec that works closes it. */
 struct pipes {
@@ -209,7 +209,7 @@ exchange(const struct process *p, struct pipes *pipes, int64_t deadline_ms, stru
 static int
 reap(const struct process *p, pid_t pid, int64_t deadline_ms, int *wait_status, struct err *e)
 {
-	for (int64_t nap_ms = 1;; nap_ms = nap_ms < NAP_MAX_MS ? nap_ms * 2 : NAP_MAX_MS) {
+	for (int64_t nap_ms = 1;; nap_ms = nap_ms < NAP_LONGEST_MS ? nap_ms * 2 : NAP_LONGEST_MS) {
 		pid_t got = waitpid(pid, wait_status, WNOHANG);
 
 		if (got == pid)
@@ -264,7 +264,7 @@ child_ask_to_end(pid_t pid)
 	while (clock_boot_ms() < until_ms &&
 		waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
 		ended.si_pid == 0)
-		clock_sleep_ms(NAP_MAX_MS);
+		clock_sleep_ms(NAP_LONGEST_MS);
 }
 
 static int
@@ -328,7 +328,7 @@ part_run(void *arg, const char *name, struct err *e)
 {
 	const struct process_parts *parts = arg;
 	AUTO_BUF struct buf out = BUF_INIT(HOOK_OUTPUT_MAX);
-	const char *argv[ARGS_MAX + 2] = {0};
+	const char *argv[HOOK_ARGS_MAX + 2] = {0};
 	char path[PATH_MAX];
 	struct stat st;
 	int status;
@@ -340,8 +340,9 @@ part_run(void *arg, const char *name, struct err *e)
 		return 0;
 	argv[0] = path;
 	for (size_t i = 0; parts->args && parts->args[i]; i++) {
-		if (i == ARGS_MAX)
-			return err_set(e, ERR_LIMIT, "%s: more than %d arguments", path, ARGS_MAX);
+		if (i == HOOK_ARGS_MAX)
+			return err_set(
+				e, ERR_LIMIT, "%s: more than %d arguments", path, HOOK_ARGS_MAX);
 		argv[i + 1] = parts->args[i];
 	}
 	if (process_run(&(struct process){.argv = argv,

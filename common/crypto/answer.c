@@ -10,7 +10,7 @@
 #include "common/base/num.h"
 #include "common/crypto/libcrypto.h"
 
-enum { P256_HALF_BYTES = 32, P256_BYTES = 2 * P256_HALF_BYTES, P256_DER_MAX = 72 };
+enum { P256_HALF_BYTES = 32, P256_BYTES = 2 * P256_HALF_BYTES, P256_DER_BYTES = 72 };
 
 /* How libsodium reads text as bytes: 0, or anything else for what is no such text. */
 static int
@@ -28,7 +28,7 @@ from_base64(uint8_t *out, size_t max, const char *text, size_t len, size_t *got)
 
 /* r and s as the DER that everybody else writes; 0 bytes where that fails. */
 static size_t
-p256_der(struct span raw, uint8_t out[P256_DER_MAX])
+p256_der(struct span raw, uint8_t out[P256_DER_BYTES])
 {
 	ECDSA_SIG *sig = ECDSA_SIG_new();
 	BIGNUM *r = BN_bin2bn(raw.data, P256_HALF_BYTES, NULL);
@@ -51,7 +51,7 @@ static int
 try_bytes(const struct pubkey *key, struct span message, struct span bytes, struct buf *out,
 	bool *taken, struct err *e)
 {
-	uint8_t der[P256_DER_MAX];
+	uint8_t der[P256_DER_BYTES];
 	size_t len;
 
 	*taken = bytes.len <= SIGNATURE_BYTES_MAX && pubkey_verify(key, message, bytes, NULL) == 0;

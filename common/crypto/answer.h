@@ -7,9 +7,6 @@
 #include "common/crypto/pubkey.h"
 #include "common/limits.h"
 
-/* The longest form: hexadecimal, with line breaks. */
-#define ANSWER_BYTES_MAX (4 * SIGNATURE_BYTES_MAX)
-
 /* Appends the signature as TUF has it (Ed25519: 64 bytes; ECDSA: DER; RSA: the number) to out. The
  * answer may be that itself, or its hexadecimal or base64 text with blanks and line breaks; an
  * ECDSA signature may also be r and s of 32 bytes each, as PKCS #11 has it. Which it is is never

@@ -9,6 +9,7 @@
 #include "common/base/num.h"
 #include "common/crypto/random.h"
 #include "common/crypto/secret.h"
+#include "common/limits.h"
 
 /* Where things are in a secret key's record; everything from AT_ID on is encrypted. */
 enum {
@@ -37,10 +38,6 @@ static const uint8_t sig_ed25519[ALG_BYTES] = "Ed", kdf_scrypt[ALG_BYTES] = "Sc"
 		     kdf_none[ALG_BYTES] = {0}, chk_blake2b[ALG_BYTES] = "B2";
 
 #define COMMENT "untrusted comment: "
-
-/* What minisign itself writes; a file that asks for more asks for our memory. */
-#define OPSLIMIT_READ_MAX 33554432ULL
-#define MEMLIMIT_READ_MAX (1ULL << 30)
 
 /* scrypt with N = 2^16, r = 8, p = 2: 64 MiB, so that a small build machine can unlock a key, and
  * twice the rounds for what memory gives up against minisign's default. */
@@ -79,11 +76,11 @@ limits_check(const struct minisign_record *r, struct err *e)
 {
 	uint64_t ops = num_get_le64(r->b + AT_OPSLIMIT), mem = num_get_le64(r->b + AT_MEMLIMIT);
 
-	if (ops > OPSLIMIT_READ_MAX || mem > MEMLIMIT_READ_MAX)
+	if (ops > KDF_OPS_MAX || mem > KDF_BYTES_MAX)
 		return err_set(e, ERR_LIMIT,
 			"its passphrase would take %" PRIu64 " operations and %" PRIu64
 			" bytes of memory, more than minisign's own %llu and %llu",
-			ops, mem, OPSLIMIT_READ_MAX, MEMLIMIT_READ_MAX);
+			ops, mem, KDF_OPS_MAX, KDF_BYTES_MAX);
 	return 0;
 }
 
@@ -204,20 +201,20 @@ minisign_record_seal(
 
 /* Puts the Base64 of a record, and a newline, behind the comment that is in out already. */
 static void
-text_finish(char out[MINISIGN_TEXT_MAX], int used, const uint8_t *record, size_t size)
+text_finish(char out[MINISIGN_TEXT_SIZE], int used, const uint8_t *record, size_t size)
 {
 	size_t at = (size_t)used;
 
 	(void)sodium_bin2base64(
-		out + at, MINISIGN_TEXT_MAX - at, record, size, sodium_base64_VARIANT_ORIGINAL);
+		out + at, MINISIGN_TEXT_SIZE - at, record, size, sodium_base64_VARIANT_ORIGINAL);
 	at += strlen(out + at);
-	(void)snprintf(out + at, MINISIGN_TEXT_MAX - at, "\n");
+	(void)snprintf(out + at, MINISIGN_TEXT_SIZE - at, "\n");
 }
 
 void
-minisign_record_text(const struct minisign_record *r, char out[MINISIGN_TEXT_MAX])
+minisign_record_text(const struct minisign_record *r, char out[MINISIGN_TEXT_SIZE])
 {
-	int used = snprintf(out, MINISIGN_TEXT_MAX, COMMENT "sluice %s secret key\n",
+	int used = snprintf(out, MINISIGN_TEXT_SIZE, COMMENT "sluice %s secret key\n",
 		minisign_record_encrypted(r) ? "encrypted" : "unencrypted");
 
 	text_finish(out, used, r->b, sizeof(r->b));
@@ -237,10 +234,10 @@ minisign_public_parse(const char *text, uint8_t pk[MINISIGN_PK_BYTES], struct er
 }
 
 void
-minisign_public_text(const struct seckey *k, char out[MINISIGN_TEXT_MAX])
+minisign_public_text(const struct seckey *k, char out[MINISIGN_TEXT_SIZE])
 {
 	uint8_t record[PUBLIC_BYTES];
-	int used = snprintf(out, MINISIGN_TEXT_MAX, COMMENT "minisign public key %016" PRIX64 "\n",
+	int used = snprintf(out, MINISIGN_TEXT_SIZE, COMMENT "minisign public key %016" PRIX64 "\n",
 		num_get_le64(k->id));
 
 	memcpy(record, sig_ed25519, ALG_BYTES);

@@ -14,7 +14,7 @@ enum {
 	MINISIGN_SK_BYTES = 64,
 	MINISIGN_PK_BYTES = 32,
 	MINISIGN_RECORD_BYTES = 158,
-	MINISIGN_TEXT_MAX = 512, /* what we write, with its comment and a zero byte */
+	MINISIGN_TEXT_SIZE = 512, /* what we write, with its comment and a zero byte */
 };
 
 /* Lives in secret memory (secret.h) only. */
@@ -42,10 +42,10 @@ int minisign_record_seal(
 	const struct seckey *k, const char *pass, struct minisign_record *out, struct err *e);
 
 /* The file for a record. */
-void minisign_record_text(const struct minisign_record *r, char out[MINISIGN_TEXT_MAX]);
+void minisign_record_text(const struct minisign_record *r, char out[MINISIGN_TEXT_SIZE]);
 
 /* The same for public key files. */
 int minisign_public_parse(const char *text, uint8_t pk[MINISIGN_PK_BYTES], struct err *e);
-void minisign_public_text(const struct seckey *k, char out[MINISIGN_TEXT_MAX]);
+void minisign_public_text(const struct seckey *k, char out[MINISIGN_TEXT_SIZE]);
 
 #endif

@@ -17,7 +17,7 @@
 #include "common/crypto/secret.h"
 #include "common/limits.h"
 
-enum { WORD_MAX = 64 };
+enum { WORD_SIZE = 64 };
 
 enum scheme { SCHEME_ED25519, SCHEME_ECDSA_P256, SCHEME_RSA_PSS, SCHEME_RSA_PKCS1 };
 
@@ -81,7 +81,7 @@ spki_from_pem(struct span pem)
 static bool
 is_p256(const EVP_PKEY *pkey)
 {
-	char group[WORD_MAX] = "";
+	char group[WORD_SIZE] = "";
 	int is_explicit = 1;
 
 	return EVP_PKEY_is_a(pkey, "EC") &&
@@ -141,8 +141,8 @@ pubkey_parse(const json_t *key, struct pubkey **out, struct err *e)
 	json_t *keyval;
 	enum scheme id = SCHEME_ED25519;
 
-	if (json_get_string(key, "keytype", WORD_MAX, &keytype, e) < 0 ||
-		json_get_string(key, "scheme", WORD_MAX, &scheme, e) < 0 ||
+	if (json_get_string(key, "keytype", WORD_SIZE, &keytype, e) < 0 ||
+		json_get_string(key, "scheme", WORD_SIZE, &scheme, e) < 0 ||
 		json_get_object(key, "keyval", &keyval, e) < 0 ||
 		scheme_find(keytype, scheme, &id, e) < 0 ||
 		json_get_string(keyval, "public", KEY_FILE_MAX, &public, e) < 0)

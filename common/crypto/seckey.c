@@ -147,7 +147,7 @@ seckey_is_encrypted(const char *path, bool *encrypted, struct err *e)
 
 struct saving {
 	struct minisign_record record;
-	char text[MINISIGN_TEXT_MAX];
+	char text[MINISIGN_TEXT_SIZE];
 };
 
 int
@@ -168,7 +168,7 @@ seckey_save(const struct seckey *k, const char *path, const char *pass, struct e
 int
 seckey_save_public(const struct seckey *k, const char *path, struct err *e)
 {
-	char text[MINISIGN_TEXT_MAX];
+	char text[MINISIGN_TEXT_SIZE];
 
 	minisign_public_text(k, text);
 	return file_create(path, 0644, span_str(text), e);

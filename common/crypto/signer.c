@@ -10,7 +10,7 @@
 #include "common/limits.h"
 
 /* A person may have to find a token, put it in and type a PIN. */
-enum { COMMAND_TIMEOUT_MS = 5 * 60 * 1000, COMMAND_WORDS_MAX = 64, ED25519_BYTES = 64 };
+enum { COMMAND_TIMEOUT_MS = 5 * 60 * 1000, ED25519_BYTES = 64 };
 
 static int
 words_split(char *text, const char **words, struct err *e)

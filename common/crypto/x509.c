@@ -15,12 +15,12 @@
 #include "common/base/num.h"
 #include "common/crypto/libcrypto.h"
 #include "common/crypto/random.h"
+#include "common/limits.h"
 
 enum {
 	NAME_BYTES = 64, /* ub-common-name of RFC 5280 */
 	DNS_BYTES = 253, /* RFC 1035 */
 	SERIAL_BYTES = 16,
-	SERIAL_BYTES_MAX = 20, /* RFC 5280 section 4.1.2.2 */
 	SECURITY_BITS_MIN = 112,
 	VERSION_CERT = 2, /* v3 */
 	VERSION_CSR = 0,
@@ -380,7 +380,7 @@ x509_csr_new(struct span key_pem, const char *name, struct buf *csr_pem, struct 
 static ASN1_INTEGER *
 serial_parse(const char *hex)
 {
-	uint8_t raw[SERIAL_BYTES_MAX];
+	uint8_t raw[X509_SERIAL_BYTES_MAX];
 	size_t digits = strlen(hex);
 	ASN1_INTEGER *serial;
 	BIGNUM *n;

@@ -8,17 +8,18 @@
 #include "common/base/num.h"
 #include "common/crypto/libcrypto.h"
 #include "common/crypto/x509.h"
+#include "common/limits.h"
 
-enum { NAME_BYTES = 64, SERIAL_BYTES_MAX = 20 }; /* as in x509.c, of RFC 5280 */
+enum { NAME_BYTES = 64 }; /* as in x509.c, of RFC 5280 */
 
 static int
 serial_get(const X509 *cert, char out[65], struct err *e)
 {
 	BIGNUM *n = ASN1_INTEGER_to_BN(X509_get0_serialNumber(cert), NULL);
-	uint8_t raw[SERIAL_BYTES_MAX];
+	uint8_t raw[X509_SERIAL_BYTES_MAX];
 	int len;
 
-	if (!n || BN_is_zero(n) || BN_is_negative(n) || BN_num_bytes(n) > SERIAL_BYTES_MAX) {
+	if (!n || BN_is_zero(n) || BN_is_negative(n) || BN_num_bytes(n) > X509_SERIAL_BYTES_MAX) {
 		BN_free(n);
 		return err_set(e, ERR_LIMIT, "its serial number is not 1 to 20 bytes long");
 	}

@@ -22,7 +22,7 @@ err_archive(struct err *e, struct archive *a, const char *format, ...)
 {
 	const char *why = archive_error_string(a);
 	int errnum = archive_errno(a);
-	char what[ERR_TEXT_MAX];
+	char what[ERR_TEXT_SIZE];
 	va_list args;
 
 	va_start(args, format);

@@ -6,14 +6,14 @@
 #include "common/crypto/digest.h"
 #include "common/limits.h"
 
-enum { SALT_MAX = 31 };
+enum { SALT_BYTES = 31 };
 
 uint32_t
 bucket_of(const char *salt, const char *rollout, const char *box, uint32_t count)
 {
 	/* Ids longer than a plan or a configuration can hold would be cut: none comes here. */
-	char text[SALT_MAX + 1 + NAME_BYTES_MAX + 1 + NAME_BYTES_MAX];
-	size_t salt_len = strnlen(salt, SALT_MAX), rollout_len = strnlen(rollout, NAME_BYTES_MAX),
+	char text[SALT_BYTES + 1 + NAME_BYTES_MAX + 1 + NAME_BYTES_MAX];
+	size_t salt_len = strnlen(salt, SALT_BYTES), rollout_len = strnlen(rollout, NAME_BYTES_MAX),
 	       box_len = strnlen(box, NAME_BYTES_MAX), len = 0;
 	struct digest digest;
 	uint64_t v, high, low;

@@ -25,7 +25,7 @@ enum {
 static const char manifest_name[] = "manifest.json";
 
 /* Eleven octal digits hold less than this; from here on a size stands in base 256. */
-static const uint64_t octal_bytes_max = 8ULL << 30;
+static const uint64_t octal_bytes_end = 8ULL << 30;
 
 static void
 member_name(const struct payload *p, enum member_role role, char out[MEMBER_NAME_SIZE])
@@ -36,7 +36,7 @@ member_name(const struct payload *p, enum member_role role, char out[MEMBER_NAME
 static void
 put_size(uint8_t field[SIZE_DIGITS + 1], uint64_t size)
 {
-	if (size < octal_bytes_max) {
+	if (size < octal_bytes_end) {
 		(void)snprintf((char *)field, SIZE_DIGITS + 1, "%0*" PRIo64, SIZE_DIGITS, size);
 		return;
 	}

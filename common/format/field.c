@@ -82,7 +82,7 @@ field_time(const json_t *object, const char *key, int64_t *out_s, struct err *e)
 {
 	const char *text;
 
-	if (json_get_string(object, key, CLOCK_TEXT_MAX, &text, e) < 0)
+	if (json_get_string(object, key, CLOCK_TEXT_SIZE, &text, e) < 0)
 		return -1;
 	if (clock_parse(text, out_s, e) < 0)
 		return err_context(e, "'%s'", key);

@@ -10,11 +10,6 @@
 #include "common/crypto/digest.h"
 #include "common/limits.h"
 
-/* Integers up to here survive every JSON reader there is (RFC 8259 section 6). */
-#define FIELD_INT_MAX ((uint64_t)1 << 53)
-
-enum { FIELD_TAGS_MAX = 64 }; /* more than anybody can choose boxes by */
-
 /* All: ERR_MALFORMED or ERR_LIMIT naming the key; out is untouched on failure. */
 
 /* The version of a document of ours: "format" has to be 1. */

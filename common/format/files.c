@@ -9,10 +9,9 @@
 #include "common/base/file.h"
 #include "common/base/num.h"
 #include "common/format/path_set.h"
+#include "common/limits.h"
 
-enum { TREE_NAME_MAX = 255, TREE_XATTR_NAME_MAX = 255, TREE_MODE_MAX = 07777 };
-
-static const uint64_t mtime_max_s = 253402300799; /* the end of the year 9999 */
+enum { TREE_MODE_BITS = 07777 };
 
 static const char *const type_names[] = {
 	[TREE_DIR] = "dir",
@@ -73,8 +72,8 @@ check_component(const char *start, size_t len, struct err *e)
 		return err_set(e, ERR_MALFORMED, "a path that is absolute or has an empty part");
 	if (start[0] == '.' && (len == 1 || (len == 2 && start[1] == '.')))
 		return err_set(e, ERR_MALFORMED, "a path with . or .. in it");
-	if (len > TREE_NAME_MAX)
-		return err_set(e, ERR_LIMIT, "a file name longer than %d bytes", TREE_NAME_MAX);
+	if (len > FILE_NAME_MAX)
+		return err_set(e, ERR_LIMIT, "a file name longer than %d bytes", FILE_NAME_MAX);
 	return 0;
 }
 
@@ -121,12 +120,12 @@ check_entry(const struct tree_entry *t, struct err *e)
 {
 	if (check_path(t->path, e) < 0)
 		return -1;
-	if (t->mode > TREE_MODE_MAX)
+	if (t->mode > TREE_MODE_BITS)
 		return err_set(e, ERR_LIMIT, "mode %" PRIo32 " is more than permissions", t->mode);
 	/* chown() takes this number for "leave it". */
 	if (t->uid == UINT32_MAX || t->gid == UINT32_MAX)
 		return err_set(e, ERR_LIMIT, "%" PRIu32 " is no user or group", UINT32_MAX);
-	if (t->mtime_s < 0 || (uint64_t)t->mtime_s > mtime_max_s)
+	if (t->mtime_s < 0 || (uint64_t)t->mtime_s > TREE_MTIME_MAX_S)
 		return err_set(e, ERR_LIMIT, "a time before 1970 or after 9999");
 	if (t->size > PAYLOAD_BYTES_MAX)
 		return err_set(e, ERR_LIMIT, "%" PRIu64 " bytes are too many", t->size);
@@ -321,7 +320,7 @@ parse_entry(const json_t *j, struct tree_entry *t, struct err *e)
 	if (get_text(j, "path", t->path, e) < 0 || json_only(j, words, e) < 0 ||
 		get_type(j, &t->type, e) < 0 || get_u32(j, "mode", &t->mode, e) < 0 ||
 		get_u32(j, "uid", &t->uid, e) < 0 || get_u32(j, "gid", &t->gid, e) < 0 ||
-		json_get_uint(j, "mtime", 0, mtime_max_s, &mtime_s, e) < 0 ||
+		json_get_uint(j, "mtime", 0, TREE_MTIME_MAX_S, &mtime_s, e) < 0 ||
 		get_content(j, t, e) < 0)
 		return -1;
 	t->mtime_s = (int64_t)mtime_s;

@@ -155,7 +155,7 @@ stops_build(const struct gate *g)
 
 	for (size_t i = 0; i < g->stop_count; i++) {
 		const struct stop *s = &g->stops[i];
-		char at[CLOCK_TEXT_MAX];
+		char at[CLOCK_TEXT_SIZE];
 
 		if (json_array_append_new(
 			    list, json_pack("{s:s, s:s, s:s}", "id", s->id, "reason", s->reason,

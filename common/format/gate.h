@@ -23,7 +23,7 @@
 #include "common/format/plan.h"
 #include "common/limits.h"
 
-enum { STOP_ID_BYTES = 16, STOP_ID_SIZE = 33, STOPS_MAX = 64, STOP_REASON_MAX = 256 };
+enum { STOP_ID_BYTES = 16, STOP_ID_SIZE = 33 };
 
 /* The gate of every box: must exist; missing is shut. */
 #define GATE_ALL_PATH "gates/all.json"

@@ -14,9 +14,6 @@
 
 #include "common/format/plan.h"
 
-/* Counts above this would overflow the comparison. A tenth of all people have a box then. */
-#define TALLY_MAX 1000000000ULL
-
 /* The boxes of one wave; those of all waves together are up to TALLY_MAX. */
 struct tally {
 	uint64_t boxes; /* in the wave, as the plan has it */
@@ -54,14 +51,14 @@ enum judgement_kind {
 	JUDGEMENT_STOP,
 };
 
-enum { JUDGEMENT_REASON_MAX = 320 };
+enum { JUDGEMENT_REASON_SIZE = 320 };
 
 struct judgement {
 	enum judgement_kind kind;
 	int64_t good_since_s; /* for the next standing; 0 where the wave is not good, so that a wave
 				 that gets worse soaks anew */
 	int64_t until_s;      /* JUDGEMENT_SOAK only */
-	char reason[JUDGEMENT_REASON_MAX]; /* in words and numbers */
+	char reason[JUDGEMENT_REASON_SIZE]; /* in words and numbers */
 };
 
 /* A stop is looked for in each open wave and in all of them together: a wave alone would be blind

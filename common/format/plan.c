@@ -5,13 +5,6 @@
 #include "common/base/file.h"
 #include "common/format/field.h"
 
-/* Nothing in a plan lasts longer; a figure beyond it is a slip of the pen. */
-#define PLAN_SPAN_MAX_S ((uint64_t)366 * 86400)
-#define PLAN_STOP_POLL_MAX_S ((uint64_t)86400)
-
-/* So many boxes do not fit into PLAN_BYTES_MAX; the limit is for the array's own sake. */
-#define PLAN_BOXES_MAX ((size_t)PLAN_BYTES_MAX / 4)
-
 /* A list of plain names: box ids, hardware classes. */
 static int
 names_get(const json_t *object, const char *key, size_t min, size_t max, const json_t **out,

@@ -43,8 +43,6 @@ struct wave {
 /* How plan.boxes numbers names: those of wave i by PLAN_NAMED + i. */
 enum { PLAN_EXCLUDED, PLAN_NAMED };
 
-enum { WAVES_MAX = 64, FROM_MAX = 16, MATCH_KEYS_MAX = 32, MATCH_VALUES_MAX = 1024 };
-
 /* Not a plan: the target whose custom.resumes lifts the stops of gates/all.json. */
 #define PLAN_ALL_PATH "rollouts/all.json"
 

@@ -123,7 +123,7 @@ newer_build(const struct report *r, json_t *j)
 int
 report_build(const struct report *r, json_t **out, struct err *e)
 {
-	char at[CLOCK_TEXT_MAX];
+	char at[CLOCK_TEXT_SIZE];
 	json_t *tags = r->tags ? json_incref(r->tags) : json_object();
 	AUTO_JSON json_t *j =
 		json_pack("{s:i, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:I, s:s, s:s, "

@@ -44,8 +44,6 @@ enum outcome {
 	OUTCOMES
 };
 
-enum { REPORT_DETAIL_MAX = 1024, REPORT_LOG_MAX = 8192, BOOT_ID_MAX = 64 };
-
 struct report {
 	char box[NAME_BYTES_MAX + 1];
 	uint64_t seq;

@@ -10,9 +10,6 @@
 
 enum { DAY_S = 86400, HOUR_S = 3600, DAYS_AHEAD = 15 };
 
-/* POSIX lets a zone be up to 24:59:59 from UTC. */
-enum { ZONE_MAX_S = 26 * HOUR_S };
-
 static const char days[][4] = {"sun", "mon", "tue", "wed", "thu", "fri", "sat"};
 
 uint8_t
@@ -226,7 +223,7 @@ window_turn(const struct window *w, uint32_t offset_s, int64_t now_s)
 }
 
 const char *
-window_text(const struct window *w, char out[WINDOW_TEXT_MAX])
+window_text(const struct window *w, char out[WINDOW_TEXT_SIZE])
 {
 	uint32_t from = w->opens_s / 60, to = (w->opens_s + w->length_s) / 60;
 	int len = 0;
@@ -234,12 +231,12 @@ window_text(const struct window *w, char out[WINDOW_TEXT_MAX])
 	/* Monday first, as people have it. */
 	for (size_t i = 1; i <= ARRAY_LEN(days) && w->days != WINDOW_EVERY_DAY; i++) {
 		if (w->days >> (i % 7) & 1)
-			len += snprintf(out + len, WINDOW_TEXT_MAX - (size_t)len, "%s%s",
+			len += snprintf(out + len, WINDOW_TEXT_SIZE - (size_t)len, "%s%s",
 				len ? ", " : "", days[i % 7]);
 	}
 	if (to > 24 * 60)
 		to -= 24 * 60;
-	(void)snprintf(out + len, WINDOW_TEXT_MAX - (size_t)len, "%s %02u:%02u-%02u:%02u %s",
+	(void)snprintf(out + len, WINDOW_TEXT_SIZE - (size_t)len, "%s %02u:%02u-%02u:%02u %s",
 		len ? "" : "daily", from / 60, from % 60, to / 60, to % 60,
 		w->utc ? "UTC" : "local time");
 	return out;

@@ -21,7 +21,7 @@
 #include "common/base/err.h"
 #include "common/base/json.h"
 
-enum { WINDOW_EVERY_DAY = 0x7f, WINDOW_HOURS_MAX = 16, WINDOW_TEXT_MAX = 96 };
+enum { WINDOW_EVERY_DAY = 0x7f, WINDOW_TEXT_SIZE = 96 };
 
 struct window {
 	uint8_t days;	   /* a bit a day, Sunday's the lowest; not 0 */
@@ -67,6 +67,6 @@ bool window_opening(const struct window *w, int64_t now_s, struct opening *out);
 int64_t window_turn(const struct window *w, uint32_t offset_s, int64_t now_s);
 
 /* "sat, sun 02:00-05:00 local time": for people. Returns out. */
-const char *window_text(const struct window *w, char out[WINDOW_TEXT_MAX]);
+const char *window_text(const struct window *w, char out[WINDOW_TEXT_SIZE]);
 
 #endif

@@ -160,7 +160,7 @@ document_check(struct document *d, const struct role_keys *keys, struct err *e)
 int
 document_check_expiry(const struct document *d, int64_t now_s, struct err *e)
 {
-	char when[CLOCK_TEXT_MAX];
+	char when[CLOCK_TEXT_SIZE];
 
 	if (d->expires_s > now_s)
 		return 0;

@@ -145,7 +145,7 @@ child_socket(void)
 	static int pair[2] = {-1, -1};
 	pthread_t thread;
 	struct wire_message m;
-	static uint8_t packet[WIRE_BYTES_MAX];
+	static uint8_t packet[WIRE_MESSAGE_BYTES];
 	struct err e;
 	bool got = false;
 
@@ -249,7 +249,7 @@ grant(struct exchange *x, int socket)
 static void
 ask(const struct wire_message *request)
 {
-	static uint8_t packet[WIRE_BYTES_MAX];
+	static uint8_t packet[WIRE_MESSAGE_BYTES];
 	struct exchange x = {.request = request, .credit = request->credit};
 	int socket = child_socket();
 	struct err e = ERR_INIT;

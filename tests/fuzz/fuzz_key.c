@@ -19,7 +19,7 @@ is_cheap(const struct minisign_record *r)
 static void
 secret_file(const char *text)
 {
-	char written[MINISIGN_TEXT_MAX];
+	char written[MINISIGN_TEXT_SIZE];
 	struct minisign_record r, again;
 	struct seckey key = {0};
 	struct err e = ERR_INIT;

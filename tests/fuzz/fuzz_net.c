@@ -86,7 +86,7 @@ child_send(const void *packet, size_t len)
 static void
 child_drain(void)
 {
-	static uint8_t packet[WIRE_BYTES_MAX + 1];
+	static uint8_t packet[WIRE_MESSAGE_BYTES + 1];
 	struct wire_message m;
 	struct err e = ERR_INIT;
 	ssize_t n;
@@ -103,7 +103,7 @@ child_say(void)
 {
 	static const uint64_t good[WIRE_END + 1][2] = {
 		[WIRE_ANSWER] = {200, 0}, [WIRE_END] = {ERR_NONE, 0}};
-	static uint8_t packet[WIRE_BYTES_MAX];
+	static uint8_t packet[WIRE_MESSAGE_BYTES];
 	struct span *s = &stage.script;
 	uint8_t type = fuzz_take8(s) % (WIRE_END + 2), changed;
 	struct span text, etag;

@@ -17,7 +17,7 @@ static void
 check_window(const struct plan *p)
 {
 	static const int64_t times[] = {0, 1792893600, 253402300799};
-	char text[WINDOW_TEXT_MAX];
+	char text[WINDOW_TEXT_SIZE];
 	uint32_t offset;
 
 	if (!p->has_window)

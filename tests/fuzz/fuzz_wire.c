@@ -6,7 +6,7 @@
 static void
 check_message(const struct wire_message *m, struct span packet)
 {
-	AUTO_BUF struct buf again = BUF_INIT(WIRE_BYTES_MAX);
+	AUTO_BUF struct buf again = BUF_INIT(WIRE_MESSAGE_BYTES);
 	struct err e = ERR_INIT;
 
 	MUST(wire_encode(m, &again, &e) == 0);

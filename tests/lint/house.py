@@ -209,8 +209,28 @@ def check_guards(paths):
             yield f"{path}: its guard should be {guard}"
 
 
+LIMITS = "common/limits.h"
+# As a macro, as a constant of an enum, as a variable of a file.
+MAXIMUM = re.compile(r"^\s*#\s*define\s+([A-Z]\w*_MAX(?:_[A-Z]+)*)\b"
+                     r"|\b([A-Z]\w*_MAX(?:_[A-Z]+)*)\s*=(?!=)"
+                     r"|^static const [\w ]+\b(\w+_max(?:_\w+)?) =")
+
+
+def check_limits(paths):
+    """Every maximum is in one header, with its reason. What a buffer of ours has is none: it is a
+    _SIZE, or so many _BYTES; and what is shown of a longer list is so many _SHOWN."""
+    for path in c_files(paths):
+        if path.startswith("tests/") or path == LIMITS:
+            continue
+        for number, line in enumerate(lines_of(path), 1):
+            for found in MAXIMUM.findall(line):
+                yield f"{path}:{number}: {''.join(found)} belongs to {LIMITS}, with its reason; " \
+                      "a buffer has a _SIZE"
+
+
 CHECKS = (check_arrows, check_homes, check_top_level, check_lengths, check_words,
-          check_libraries_keep_quiet, check_gotos, check_guards)
+          check_libraries_keep_quiet, check_gotos, check_guards,
+          check_limits)
 
 
 def function_lengths(paths):

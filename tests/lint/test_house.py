@@ -107,6 +107,19 @@ class RulesBite(unittest.TestCase):
         self.assertEqual(self.complaints(
             house.check_guards, common__base__x_DOT_h="#ifndef SLUICE_BASE_X_H\n"), [])
 
+    def test_a_maximum_out_of_its_home_is_seen(self):
+        for text in ("#define WAVES_MAX 64\n", "enum { A = 1, WAVES_MAX = 64 };\n",
+                     "# define SPAN_MAX_S ((uint64_t)60)\n", "\tNAP_MAX_MS = 50,\n",
+                     "static const uint64_t wait_max_s = 60;\n"):
+            self.assertEqual(len(self.complaints(
+                house.check_limits, signer__x_DOT_h=text)), 1, text)
+            self.assertEqual(self.complaints(
+                house.check_limits, common__limits_DOT_h=text, tests__unit__x_DOT_c=text), [], text)
+        for text in ("enum { TEXT_SIZE = 64 };\n", "#define WAVES_MAXED 1\n",
+                     "\tif (count == WAVES_MAX)\n", "\tuint64_t max = WAVES_MAX;\n",
+                     "#include <limits.h>\nchar path[PATH_MAX] = \"\";\n"):
+            self.assertEqual(self.complaints(house.check_limits, signer__x_DOT_h=text), [], text)
+
     def test_functions_are_counted_by_the_lines_of_their_bodies(self):
         self.complaints(lambda paths: [], a_DOT_c="struct x {\n\tint a;\n};\n\nint\nf(void)\n{\n"
                         "\tif (1) {\n\t\tx();\n\t}\n}\n\nint\ng(void)\n{\n}\n")

@@ -20,7 +20,7 @@ dates_go_out_and_come_back(void **state)
 	} cases[] = {{"1970-01-01T00:00:00Z", 0}, {"2000-02-29T12:00:00Z", 951825600},
 		{"2026-11-22T15:04:05Z", 1795359845}, {"2038-01-19T03:14:08Z", 2147483648},
 		{"9999-12-31T23:59:59Z", 253402300799}};
-	char text[CLOCK_TEXT_MAX];
+	char text[CLOCK_TEXT_SIZE];
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -73,12 +73,12 @@ every_prefix_of_a_date_is_refused(void **state)
 static void
 a_time_that_has_no_date_is_still_a_string(void **state)
 {
-	char text[CLOCK_TEXT_MAX];
+	char text[CLOCK_TEXT_SIZE];
 
 	(void)state;
 	assert_string_equal(clock_format(-1, text), "(no date)");
 	assert_string_equal(clock_format(INT64_MAX, text), "(no date)");
-	assert_true(strlen(clock_format(67767976233532799, text)) < CLOCK_TEXT_MAX);
+	assert_true(strlen(clock_format(67767976233532799, text)) < CLOCK_TEXT_SIZE);
 }
 
 static void

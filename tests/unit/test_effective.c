@@ -20,7 +20,7 @@ static bool
 take(struct effective *t, struct state *s, uint64_t version, int64_t signed_s,
 	const struct digest *keys, const struct clocks *now)
 {
-	char text[CLOCK_TEXT_MAX];
+	char text[CLOCK_TEXT_SIZE];
 	AUTO_JSON json_t *j = json_pack("{s:I, s:s}", "version", (json_int_t)version, "signed_at",
 		clock_format(signed_s, text));
 
@@ -166,7 +166,7 @@ the_time_is_unknown_from_the_second_in_which_root_expires(void **state)
 	AUTO_FREE struct state *s = state_new();
 	struct clocks now = {.wall_s = 12, .boot_ms = 5000};
 	struct effective t = effective_start(s, &now);
-	char text[CLOCK_TEXT_MAX];
+	char text[CLOCK_TEXT_SIZE];
 	AUTO_JSON json_t *root =
 		json_pack("{s:s}", "expires", clock_format(SIGNED_S + HOUR_S, text));
 

@@ -59,35 +59,35 @@ static void
 a_long_text_is_cut_and_stays_a_string(void **state)
 {
 	struct err e = ERR_INIT;
-	char longer[2 * ERR_TEXT_MAX];
+	char longer[2 * ERR_TEXT_SIZE];
 
 	(void)state;
 	memset(longer, 'a', sizeof(longer) - 1);
 	longer[sizeof(longer) - 1] = 0;
 	(void)err_set(&e, ERR_USAGE, "%s", longer);
-	assert_int_equal(strlen(e.text), ERR_TEXT_MAX - 1);
+	assert_int_equal(strlen(e.text), ERR_TEXT_SIZE - 1);
 	(void)err_context(&e, "here");
-	assert_int_equal(strlen(e.text), ERR_TEXT_MAX - 1);
+	assert_int_equal(strlen(e.text), ERR_TEXT_SIZE - 1);
 	assert_memory_equal(e.text, "here: aaaa", 10);
 	(void)err_context(&e, "%s", longer);
-	assert_int_equal(strlen(e.text), ERR_TEXT_MAX - 1);
+	assert_int_equal(strlen(e.text), ERR_TEXT_SIZE - 1);
 	(void)err_sys(&e, EIO, "%s", longer);
-	assert_int_equal(strlen(e.text), ERR_TEXT_MAX - 1);
+	assert_int_equal(strlen(e.text), ERR_TEXT_SIZE - 1);
 }
 
 static void
 a_character_that_the_cut_halves_leaves_valid_text(void **state)
 {
 	struct err e = ERR_INIT;
-	char longer[2 * ERR_TEXT_MAX + 1];
+	char longer[2 * ERR_TEXT_SIZE + 1];
 
 	(void)state;
-	for (size_t i = 0; i < ERR_TEXT_MAX; i++)
+	for (size_t i = 0; i < ERR_TEXT_SIZE; i++)
 		memcpy(longer + 2 * i, "é", 2);
-	longer[2 * ERR_TEXT_MAX] = 0;
+	longer[2 * ERR_TEXT_SIZE] = 0;
 	(void)err_set(&e, ERR_USAGE, "%s", longer);
-	assert_int_equal(strlen(e.text), ERR_TEXT_MAX - 1);
-	assert_string_equal(e.text + ERR_TEXT_MAX - 4, "é?");
+	assert_int_equal(strlen(e.text), ERR_TEXT_SIZE - 1);
+	assert_string_equal(e.text + ERR_TEXT_SIZE - 4, "é?");
 }
 
 static void

@@ -118,7 +118,7 @@ act(int socket, const char *name, const struct wire_message *m)
 void
 http_run(int socket, const struct http_setup *setup)
 {
-	static uint8_t packet[WIRE_BYTES_MAX];
+	static uint8_t packet[WIRE_MESSAGE_BYTES];
 	struct wire_message m;
 	struct err e;
 	bool got;

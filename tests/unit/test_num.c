@@ -210,7 +210,7 @@ hexadecimal_of_another_length_or_alphabet_is_refused(void **state)
 static void
 sizes_for_people_have_one_place(void **state)
 {
-	char text[NUM_HUMAN_MAX];
+	char text[NUM_HUMAN_SIZE];
 
 	(void)state;
 	assert_string_equal(num_human_size(0, text), "0 B");

@@ -282,7 +282,7 @@ an_expiry_is_a_life_or_a_date_ahead(void **state)
 	static const char *const bad[] = {"", "0d", "8000d", "1999-01-01", "2030-13-01", "10",
 		"2030-01-01T00:00:00", "2100-01-01", "tomorrow", "-5d"};
 	int64_t now_s = 1800000000, at_s = 0; /* 2027-01-15T08:00:00Z */
-	char text[CLOCK_TEXT_MAX];
+	char text[CLOCK_TEXT_SIZE];
 	struct err e = ERR_INIT;
 
 	(void)state;

@@ -195,7 +195,7 @@ a_folder_is_no_key_and_nobody_is_told_to_chmod_it(void **state)
 static void
 write_record(const struct minisign_record *r)
 {
-	char text[MINISIGN_TEXT_MAX];
+	char text[MINISIGN_TEXT_SIZE];
 
 	minisign_record_text(r, text);
 	(void)unlink(key_path);
@@ -263,7 +263,7 @@ every_prefix_and_flip_of_a_key_file_is_refused_or_the_same_key(void **state)
 {
 	AUTO_SECKEY struct seckey *k = NULL;
 	struct minisign_record r, read;
-	char text[MINISIGN_TEXT_MAX], copy[MINISIGN_TEXT_MAX];
+	char text[MINISIGN_TEXT_SIZE], copy[MINISIGN_TEXT_SIZE];
 
 	(void)state;
 	assert_int_equal(seckey_new(&k, NULL), 0);

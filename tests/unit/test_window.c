@@ -37,7 +37,7 @@ at(const char *text)
 static void
 assert_opening(const struct window *w, const char *now, const char *opens, const char *closes)
 {
-	char a[CLOCK_TEXT_MAX], b[CLOCK_TEXT_MAX];
+	char a[CLOCK_TEXT_SIZE], b[CLOCK_TEXT_SIZE];
 	struct opening o = {0};
 
 	assert_true(window_opening(w, at(now), &o));
@@ -57,7 +57,7 @@ static void
 a_window_is_read_with_all_of_its_words(void **state)
 {
 	struct window w = window_of("\"sat\",\"sun\"", "02:00-05:00", "local", 3600);
-	char text[WINDOW_TEXT_MAX];
+	char text[WINDOW_TEXT_SIZE];
 
 	(void)state;
 	assert_int_equal(w.days, 0x41);

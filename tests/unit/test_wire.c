@@ -89,7 +89,7 @@ static const struct sample {
 static struct buf
 encoded(const struct wire_message *m)
 {
-	struct buf b = BUF_INIT(WIRE_BYTES_MAX);
+	struct buf b = BUF_INIT(WIRE_MESSAGE_BYTES);
 	struct err e;
 
 	assert_int_equal(wire_encode(m, &b, &e), 0);
@@ -176,7 +176,7 @@ every_flipped_bit_is_refused_or_a_message_that_encodes_the_same(void **state)
 static void
 assert_not_encoded(struct wire_message m)
 {
-	struct buf b = BUF_INIT(2 * WIRE_BYTES_MAX);
+	struct buf b = BUF_INIT(2 * WIRE_MESSAGE_BYTES);
 	struct err e;
 
 	assert_int_equal(wire_encode(&m, &b, &e), -1);
@@ -218,7 +218,7 @@ messages_that_break_the_rules_are_not_sent(void **state)
 static void
 a_child_that_gives_up_says_why(void **state)
 {
-	struct buf b = BUF_INIT(WIRE_BYTES_MAX);
+	struct buf b = BUF_INIT(WIRE_MESSAGE_BYTES);
 	struct wire_message m = {.type = WIRE_END, .class = ERR_SYSTEM}, out;
 	struct err e = ERR_INIT;
 
@@ -268,7 +268,7 @@ longest_request(void)
 static void
 a_packet_longer_than_any_message_is_not_cut_to_one(void **state)
 {
-	static uint8_t packet[WIRE_BYTES_MAX], large[WIRE_BYTES_MAX + 100];
+	static uint8_t packet[WIRE_MESSAGE_BYTES], large[WIRE_MESSAGE_BYTES + 100];
 	struct wire_message out;
 	struct buf b = encoded(&samples[1].m), longest = encoded(longest_request());
 	struct err e;
@@ -283,7 +283,7 @@ a_packet_longer_than_any_message_is_not_cut_to_one(void **state)
 	assert_int_equal(send(pair[0], large, sizeof(large), 0), (ssize_t)sizeof(large));
 	assert_int_equal(wire_receive(pair[1], WIRE_TO_CHILD, packet, &out, &got, &e), -1);
 	assert_int_equal(e.class, ERR_MALFORMED);
-	assert_int_equal(longest.len, WIRE_BYTES_MAX);
+	assert_int_equal(longest.len, WIRE_MESSAGE_BYTES);
 	memcpy(large, longest.data, longest.len);
 	assert_int_equal(send(pair[0], large, sizeof(large), 0), (ssize_t)sizeof(large));
 	assert_int_equal(wire_receive(pair[1], WIRE_TO_CHILD, packet, &out, &got, &e), -1);
