@@ -1,11 +1,14 @@
 #include "signer/sql.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* More statements than these are prepared anew each time. */
@@ -71,34 +74,108 @@ sql_open(const char *path, struct sql **out, struct err *e)
 	return 0;
 }
 
-/* Where nobody has it open, SQLite need not make its -wal and -shm files for us (and may not be
- * able to): https://www.sqlite.org/uri.html, "immutable". */
-static int
-read_uri(const char *path, char *uri, size_t size, struct err *e)
+/* Whether the -wal and -shm that an open database has beside it may be made (and removed) by us:
+ * those of another user would be in the way of whoever writes. */
+static bool
+is_ours(const char *real)
 {
-	char wal[PATH_MAX + 8];
-	size_t len;
+	char dir[PATH_MAX];
+	struct stat st;
 
-	(void)snprintf(wal, sizeof(wal), "%s-wal", path);
-	len = (size_t)snprintf(uri, size, "file:");
+	(void)snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(real, '/') - real), real);
+	return stat(real, &st) == 0 && (geteuid() == 0 || geteuid() == st.st_uid) &&
+	       faccessat(AT_FDCWD, real, R_OK | W_OK, AT_EACCESS) == 0 &&
+	       faccessat(AT_FDCWD, *dir ? dir : "/", W_OK, AT_EACCESS) == 0;
+}
+
+static int
+uri_make(const char *path, const char *query, char *uri, size_t size, struct err *e)
+{
+	size_t len = (size_t)snprintf(uri, size, "file:");
+
 	for (const char *p = path; *p && len + 4 < size; p++)
 		len += (size_t)snprintf(uri + len, size - len, strchr("%?#", *p) ? "%%%02x" : "%c",
 			(unsigned char)*p);
-	if (len + sizeof("?immutable=1") > size)
+	if (len + strlen(query) + 1 > size)
 		return err_set(e, ERR_LIMIT, "the path %s is too long", path);
-	if (access(wal, F_OK) < 0)
-		(void)snprintf(uri + len, size - len, "?immutable=1");
+	(void)snprintf(uri + len, size - len, "%s", query);
 	return 0;
+}
+
+/* A database that somebody may write to is opened as all who write open it: only so does SQLite see
+ * that it changes. *still: where that cannot be, and nobody has it open, it is read as a file that
+ * does not change (https://www.sqlite.org/uri.html, "immutable"); who begins to write meanwhile is
+ * not seen. */
+static int
+reader_open(const char *path, struct sql **out, bool *still, struct err *e)
+{
+	char real[PATH_MAX], wal[PATH_MAX + 8], uri[4 * PATH_MAX];
+	int mode;
+
+	if (!realpath(path, real))
+		return err_sys(e, errno, "%s", path);
+	(void)snprintf(wal, sizeof(wal), "%s-wal", real);
+	mode = is_ours(real) ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
+	*still = mode == SQLITE_OPEN_READONLY && access(wal, F_OK) < 0;
+	if (uri_make(real, *still ? "?immutable=1" : "", uri, sizeof(uri), e) < 0)
+		return -1;
+	return sql_open_as(path, uri, mode | SQLITE_OPEN_URI, out, e);
 }
 
 int
 sql_open_read(const char *path, struct sql **out, struct err *e)
 {
-	char uri[2 * PATH_MAX];
+	AUTO_SQL struct sql *s = NULL;
+	bool still;
 
-	if (read_uri(path, uri, sizeof(uri), e) < 0)
+	if (reader_open(path, &s, &still, e) < 0 || sql_run(s, "PRAGMA query_only = ON", e) < 0)
 		return -1;
-	return sql_open_as(path, uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, out, e);
+	*out = TAKE_PTR(s);
+	return 0;
+}
+
+static int
+copy_check(const char *path, struct err *e)
+{
+	AUTO_SQL struct sql *s = NULL;
+	AUTO_QUERY struct query *q = NULL;
+	bool row = false;
+
+	/* Not READONLY: SQLite 3.40 looks at no CHECK then. */
+	if (sql_open_as(path, path, SQLITE_OPEN_READWRITE, &s, e) < 0 ||
+		query_begin(s, &q, e, "PRAGMA quick_check(1)", "") < 0 ||
+		query_next(q, &row, e) < 0)
+		return -1;
+	if (row && strcmp(query_text(q, 0), "ok") == 0)
+		return 0;
+	return err_set(e, ERR_MALFORMED, "the copy of fleet.db is damaged, as fleet.db may be: %s",
+		query_text(q, 0));
+}
+
+static bool
+is_unchanged(const struct stat *a, const struct stat *b)
+{
+	return a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+int
+sql_copy(const char *from, const char *to, struct err *e)
+{
+	AUTO_SQL struct sql *s = NULL;
+	struct stat before, after;
+	bool still;
+
+	if (stat(from, &before) < 0)
+		return err_sys(e, errno, "%s", from);
+	if (reader_open(from, &s, &still, e) < 0 || sql_do(s, e, "VACUUM INTO ?1", "s", to) < 0)
+		return -1;
+	if (stat(from, &after) < 0)
+		return err_sys(e, errno, "%s", from);
+	if (still && !is_unchanged(&before, &after))
+		return err_set(e, ERR_REFUSED,
+			"%s was written to while it was copied: do it again, as its owner", from);
+	return copy_check(to, e);
 }
 
 int

@@ -17,8 +17,15 @@ void sql_close(struct sql **s);
 /* Opens for writing, making the file where there is none: WAL, durable at each commit. */
 int sql_open(const char *path, struct sql **out, struct err *e);
 
-/* Opens for reading alone: nothing is made or changed. */
+/* Opens for reading alone. Whoever owns the file, or is root, sees at each statement what others
+ * have written by then; SQLite's -wal and -shm may lie beside it meanwhile. Other users leave
+ * nothing there, and see what others write if those had it open already. */
 int sql_open_read(const char *path, struct sql **out, struct err *e);
+
+/* Writes all that is in a database, as it is at one moment, to the new file to (not synced), while
+ * others write, and checks that. ERR_MALFORMED for a copy that is damaged; ERR_REFUSED where the
+ * file belongs to somebody else, who wrote meanwhile. */
+int sql_copy(const char *from, const char *to, struct err *e);
 
 /* Runs statements that have no parameters and whose rows nobody wants. */
 int sql_run(struct sql *s, const char *statements, struct err *e);

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import stat
 import subprocess
+import tempfile
 import unittest
 
 from fleet import Workspace, wait_until
@@ -167,10 +168,53 @@ class Backup(Watched):
             self.assertEqual(db.execute("SELECT count(*) FROM box").fetchall(), [(8,)])
             self.assertEqual(db.execute("SELECT count(*) FROM report").fetchall(), [(2,)])
             self.assertEqual(db.execute("PRAGMA integrity_check").fetchall(), [("ok",)])
-        # It is a workspace: with its keys it goes on.
-        restored = Workspace(kept, self.ws.port)
-        self.assertIn("version 1", restored.sluice("status").stdout)
         self.assertIn("making the new folder", self.ws.sluice("backup", kept, check=1).stderr)
+
+    def restore(self, kept):
+        """Puts a backup where nothing is, and beside it what its people keep elsewhere."""
+        place = tempfile.mkdtemp(dir=self.base)
+        shutil.copytree(kept, place, dirs_exist_ok=True)
+        for folder, ending in (("keys", ".key"), ("tls", ".key")):
+            for name in os.listdir(self.ws.path(folder)):
+                if name.endswith(ending):
+                    shutil.copy(self.ws.path(folder, name), os.path.join(place, folder))
+        return Workspace(place, self.ws.port)
+
+    def test_a_backup_in_an_empty_place_is_a_workspace(self):
+        self.succeed(1)
+        self.watch()
+        self.ws.sluice("backup", self.ws.path("..", "whole"))
+        restored = self.restore(self.ws.path("..", "whole"))
+        self.assertIn("version 1", restored.sluice("status").stdout)
+        before = restored.metadata("timestamp")["signed"]["version"]
+        restored.publish()
+        self.assertEqual(restored.metadata("timestamp")["signed"]["version"], before + 1)
+        # The fleet goes on where it was: who had reported is known, and the next report is taken.
+        self.assertEqual(stat.S_IMODE(os.stat(restored.path("spool")).st_mode), 0o2770)
+        self.box(5).workspace = restored
+        self.box(5).say("idle")
+        restored.sluice("watch", "--once")
+        with contextlib.closing(sqlite3.connect(restored.path("fleet.db"))) as db:
+            self.assertEqual(db.execute("SELECT count(*) FROM report").fetchall(), [(3,)])
+
+    def test_a_backup_follows_a_site_on_another_disk_and_says_what_it_leaves_out(self):
+        disk = tempfile.mkdtemp(dir=self.base)
+        for folder in ("site/targets", "site"):
+            there = os.path.join(disk, os.path.basename(folder))
+            shutil.move(self.ws.path(folder), there)
+            os.symlink(there, self.ws.path(folder))
+        kept = os.path.join(disk, "kept")
+        self.ws.sluice("backup", kept)
+        self.assertEqual(sorted(os.listdir(os.path.join(kept, "site", "targets"))),
+                         sorted(os.listdir(self.ws.path("site", "targets"))))
+        self.assertFalse(os.path.islink(os.path.join(kept, "site")))
+        self.assertIn("version 1", self.restore(kept).sluice("status").stdout)
+        os.symlink(disk, self.ws.path("manifests", "shared"))
+        os.symlink("nowhere", self.ws.path("incoming", "late.json"))
+        done = self.ws.sluice("backup", kept + "-2", check=1)
+        self.assertIn("manifests/shared is a link\n", done.stderr)
+        self.assertIn("incoming/late.json is a link that leads nowhere\n", done.stderr)
+        self.assertIn("is not whole: 2 left out", done.stderr)
 
 
 if __name__ == "__main__":
