@@ -40,26 +40,28 @@ aside_delete(int spool, const char *file, struct err *e)
 	(void)snprintf(path, sizeof(path), ASIDE_DIR "/%s", file);
 	if (unlinkat(spool, path, 0) == 0 || errno == ENOENT)
 		return 0;
-	if (errno == EISDIR && unlinkat(spool, path, AT_REMOVEDIR) == 0)
-		return 0;
 	return err_sys(e, errno, "deleting spool/%s", path);
 }
 
 int
-aside_prune(int spool, struct sql *s, struct err *e)
+aside_prune(int spool, struct sql *s, uint64_t *left, struct err *why, struct err *e)
 {
 	AUTO_QUERY struct query *q = NULL;
+	uint64_t failed = 0;
 	bool row = false;
 	int rc = query_begin(s, &q, e,
 		"SELECT file FROM aside ORDER BY at_s DESC, rowid DESC LIMIT -1 OFFSET ?1", "i",
 		(int64_t)ASIDE_MAX);
 
 	/* The file before its row: one that nothing names would stay for ever. */
-	while (rc == 0 && (rc = query_next(q, &row, e)) == 0 && row)
-		rc = aside_delete(spool, query_text(q, 0), e);
+	while (rc == 0 && (rc = query_next(q, &row, e)) == 0 && row) {
+		if (aside_delete(spool, query_text(q, 0), failed ? NULL : why) < 0)
+			failed++;
+	}
 	query_end(&q);
 	if (rc < 0)
 		return -1;
+	*left = failed;
 	return sql_do(s, e,
 		"DELETE FROM aside WHERE rowid IN (SELECT rowid FROM aside ORDER BY at_s DESC, "
 		"rowid DESC LIMIT -1 OFFSET ?1)",

@@ -20,7 +20,8 @@ int aside_note(struct sql *s, const struct letter *l, int64_t now_s, const char 
 /* Moves a file out of the way, once its reason has lasted. One that is gone is no error. */
 int aside_move(int spool, const char *file, struct err *e);
 
-/* Deletes what is more than ASIDE_MAX. */
-int aside_prune(int spool, struct sql *s, struct err *e);
+/* Deletes what is more than ASIDE_MAX. Files that cannot be deleted stay, and nothing names them
+ * any more: *left is how many, and why it was with the first of them. */
+int aside_prune(int spool, struct sql *s, uint64_t *left, struct err *why, struct err *e);
 
 #endif

@@ -139,17 +139,31 @@ is_being_written(const struct ingest *i, const struct letter *l)
 }
 
 static void
+leave(struct ingest *i, uint64_t count, const char *why)
+{
+	if (i->stats.left == 0 && count > 0)
+		(void)snprintf(i->stats.why, sizeof(i->stats.why), "%s", why);
+	i->stats.left += count;
+}
+
+static void
 letter_add(struct ingest *i, const char *file)
 {
 	struct letter *l = &i->letters[i->count];
-	struct err gone;
+	struct err why;
 
 	if (!letter_address(file, l)) {
 		*l = (struct letter){0};
 		(void)snprintf(l->file, sizeof(l->file), "%s", file);
 	}
-	if (letter_look(i->spool, l, &gone) < 0 || is_being_written(i, l))
+	if (letter_look(i->spool, l, &why) < 0 || is_being_written(i, l))
 		return;
+	if (l->is_folder) {
+		(void)err_set(&why, ERR_REFUSED,
+			"spool/%s is a folder, and no report is in it: move it away", file);
+		leave(i, 1, why.text);
+		return;
+	}
 	if (l->came_s > i->now_s)
 		l->came_s = i->now_s;
 	i->count++;
@@ -230,9 +244,11 @@ put_down(struct ingest *i, size_t n, const struct report *r, struct err *e)
 {
 	const struct letter *l = &i->letters[n];
 	enum recorded recorded;
+	struct err why;
 
-	if (record_add(i->sql, i->boxes[n], r, l->came_s, &recorded, e) < 0)
-		return -1;
+	if (record_add(i->sql, i->boxes[n], r, l->came_s, &recorded, &why) < 0)
+		return why.class == ERR_SYSTEM ? err_set(e, why.class, "%s", why.text)
+					       : put_aside(i, n, why.text, e);
 	i->fates[n] = FATE_GOES;
 	if (recorded == RECORD_NEW) {
 		i->stats.taken++;
@@ -258,8 +274,7 @@ letter_take(void *arg, size_t n, const struct report *r, const struct err *why, 
 		return put_aside(i, n, why->text, e);
 	if (why->errnum == ENOENT)
 		return 0;
-	if (i->stats.unread++ == 0)
-		(void)snprintf(i->stats.why, sizeof(i->stats.why), "%s", why->text);
+	leave(i, 1, why->text);
 	return 0;
 }
 
@@ -292,6 +307,8 @@ batch_write(struct ingest *i, bool round_ends, struct err *e)
 		.count = i->count,
 		.take = letter_take,
 		.arg = i};
+	struct err why = ERR_INIT;
+	uint64_t left = 0;
 
 	for (size_t n = 0; n < i->count; n++) {
 		if (sender_find(i, n, e) < 0)
@@ -300,26 +317,35 @@ batch_write(struct ingest *i, bool round_ends, struct err *e)
 	if (hearing_begin(i->hearing, e) < 0 || opener_run(&o, e) < 0 ||
 		hearing_end(i->hearing, e) < 0 || counters_add(i, e) < 0)
 		return -1;
-	if (i->stats.aside > 0 && aside_prune(i->spool, i->sql, e) < 0)
+	if (i->stats.aside > 0 && aside_prune(i->spool, i->sql, &left, &why, e) < 0)
 		return -1;
+	leave(i, left, why.text);
 	/* Not before: within a round a box's reports come in no order, and of one that is older
 	 * than what was deleted nobody could say whether it is new. */
 	return round_ends ? record_prune(i->sql, PRUNED_A_BATCH, e) : 0;
 }
 
-/* All that changes in the spool, once the rest lasts. */
 static int
-batch_clear(struct ingest *i, struct err *e)
+letter_delete(int spool, const char *file, struct err *e)
+{
+	if (unlinkat(spool, file, 0) == 0 || errno == ENOENT)
+		return 0;
+	return err_sys(e, errno, "deleting spool/%s", file);
+}
+
+/* All that changes in the spool, once the rest lasts. What cannot be changed comes again, and is
+ * known by then; others are not to wait for it. */
+static void
+batch_clear(struct ingest *i)
 {
 	for (size_t n = 0; n < i->count; n++) {
 		const char *file = i->letters[n].file;
+		struct err why;
 
-		if (i->fates[n] == FATE_GOES && unlinkat(i->spool, file, 0) < 0 && errno != ENOENT)
-			return err_sys(e, errno, "deleting spool/%s", file);
-		if (i->fates[n] == FATE_ASIDE && aside_move(i->spool, file, e) < 0)
-			return -1;
+		if ((i->fates[n] == FATE_GOES && letter_delete(i->spool, file, &why) < 0) ||
+			(i->fates[n] == FATE_ASIDE && aside_move(i->spool, file, &why) < 0))
+			leave(i, 1, why.text);
 	}
-	return 0;
 }
 
 static int
@@ -329,7 +355,8 @@ batch_take(struct ingest *i, bool round_ends, struct err *e)
 	qsort(i->letters, i->count, sizeof(i->letters[0]), letter_order);
 	if (sql_begin(i->sql, e) < 0 || sql_end(i->sql, batch_write(i, round_ends, e), e) < 0)
 		return -1;
-	return batch_clear(i, e);
+	batch_clear(i);
+	return 0;
 }
 
 int

@@ -27,7 +27,9 @@ int ingest_open(const struct workspace *w, struct fleet *f, unsigned threads, st
 
 struct ingest_stats {
 	uint64_t taken, duplicates, clashes, aside; /* as in struct ledger_totals */
-	uint64_t unread;	 /* could not be opened, and stay: the web server's group or mode */
+	/* Folders, and what could not be opened (the web server's group or mode) or put away: they
+	 * stay where they are, are looked at in each round, and hold up nothing. */
+	uint64_t left;
 	char why[ERR_TEXT_SIZE]; /* of the first of these */
 };
 

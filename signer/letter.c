@@ -40,6 +40,7 @@ letter_look(int spool, struct letter *l, struct err *e)
 	if (fstatat(spool, l->file, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_sys(e, errno, "spool/%s", l->file);
 	l->inode = st.st_ino;
+	l->is_folder = S_ISDIR(st.st_mode);
 	/* Not the modification: nginx makes that what the box's Date header says. */
 	l->came_s = st.st_ctime;
 	return 0;

@@ -14,13 +14,14 @@ struct letter {
 	char box[NAME_BYTES_MAX + 1]; /* "" where the name is none of a report */
 	uint64_t seq;
 	uint64_t inode;
+	bool is_folder;
 	int64_t came_s; /* when it was put there */
 };
 
 /* Takes the name apart; no file is looked at. False for a name that is no report's. */
 bool letter_address(const char *file, struct letter *out);
 
-/* What it is of: inode and time. ERR_SYSTEM. */
+/* What it is of: inode, kind and time. ERR_SYSTEM. */
 int letter_look(int spool, struct letter *l, struct err *e);
 
 /* Opens it in the folder spool (a link is not followed, a pipe not waited for), and takes what it

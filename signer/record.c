@@ -132,22 +132,20 @@ known_add(struct known *k, const struct report *r)
 }
 
 static int
-known_replace(struct sql *s, int64_t box, struct known *k, const struct report *r, int64_t heard_s,
-	struct err *e)
+known_replace(struct sql *s, int64_t box, struct known *k, const struct report *r, const char *tags,
+	int64_t heard_s, struct err *e)
 {
-	AUTO_BUF struct buf tags = BUF_INIT(TAGS_TEXT_SIZE);
 	char stops[STOPS_TEXT_SIZE + 1];
 
 	stops_text(r, stops);
-	if (json_canonical(r->tags, &tags, e) < 0 ||
-		sql_do(s, e,
-			"INSERT OR REPLACE INTO known VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
-			"?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
-			"iiiisssisssissssiiiii", box, (int64_t)r->seq, r->at_s, heard_s,
-			box_state_name(r->state), k->outcome, k->class_, k->outcome_seq, r->version,
-			r->running_sha256, r->linked_sha256, (int64_t)r->rollback_floor,
-			r->compatible, buf_str(&tags), r->plan, stops, k->began_seq, k->failed_from,
-			k->failed_seq, k->pruned_seq, k->kept) < 0)
+	if (sql_do(s, e,
+		    "INSERT OR REPLACE INTO known VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
+		    "?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
+		    "iiiisssisssissssiiiii", box, (int64_t)r->seq, r->at_s, heard_s,
+		    box_state_name(r->state), k->outcome, k->class_, k->outcome_seq, r->version,
+		    r->running_sha256, r->linked_sha256, (int64_t)r->rollback_floor, r->compatible,
+		    tags, r->plan, stops, k->began_seq, k->failed_from, k->failed_seq,
+		    k->pruned_seq, k->kept) < 0)
 		return -1;
 	return strcmp(stops, k->stops) != 0 ? stops_write(s, box, k->stops, r, e) : 0;
 }
@@ -168,9 +166,11 @@ int
 record_add(struct sql *s, int64_t box, const struct report *r, int64_t heard_s, enum recorded *out,
 	struct err *e)
 {
+	AUTO_BUF struct buf tags = BUF_INIT(TAGS_TEXT_SIZE);
 	struct known k;
 
-	if (known_read(s, box, &k, e) < 0 || report_write(s, box, r, heard_s, e) < 0)
+	if (json_canonical(r->tags, &tags, e) < 0 || known_read(s, box, &k, e) < 0 ||
+		report_write(s, box, r, heard_s, e) < 0)
 		return -1;
 	if (sql_changes(s) == 0)
 		return report_compare(s, box, r, out, e);
@@ -181,7 +181,7 @@ record_add(struct sql *s, int64_t box, const struct report *r, int64_t heard_s, 
 	}
 	known_add(&k, r);
 	*out = RECORD_NEW;
-	return (int64_t)r->seq > k.seq ? known_replace(s, box, &k, r, heard_s, e)
+	return (int64_t)r->seq > k.seq ? known_replace(s, box, &k, r, buf_str(&tags), heard_s, e)
 				       : known_amend(s, box, &k, heard_s, e);
 }
 

@@ -17,7 +17,8 @@ enum recorded {
 	RECORD_CLASH,	  /* another report has this number */
 };
 
-/* box is the row in table box. heard_s: when the report came. */
+/* box is the row in table box. heard_s: when the report came. An error other than ERR_SYSTEM is the
+ * report's own, and nothing was changed. */
 int record_add(struct sql *s, int64_t box, const struct report *r, int64_t heard_s,
 	enum recorded *out, struct err *e);
 

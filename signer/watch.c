@@ -154,7 +154,8 @@ static void
 drain(struct watch *w)
 {
 	struct ingest_stats s = {0};
-	struct err e = ERR_INIT;
+	struct err e = ERR_INIT, odd = ERR_INIT;
+	uint64_t left = 0;
 	bool more = true;
 
 	while (more && keep_going_ask(w->settings.keep_going, NULL) == 0) {
@@ -162,6 +163,9 @@ drain(struct watch *w)
 			(void)watch_problem(w, JOB_SPOOL, &e);
 			return;
 		}
+		if (left == 0 && s.left > 0)
+			(void)err_set(&odd, ERR_SYSTEM, "%s", s.why);
+		left += s.left;
 		w->taken += s.taken;
 		w->judge_again = w->judge_again || s.taken > 0;
 		if (s.aside > 0 || s.clashes > 0)
@@ -171,10 +175,10 @@ drain(struct watch *w)
 				"status`",
 				(unsigned long long)s.aside, (unsigned long long)s.clashes);
 	}
-	if (s.unread > 0) {
-		(void)err_set(&e, ERR_SYSTEM, "%llu reports cannot be read: %s",
-			(unsigned long long)s.unread, s.why);
-		(void)watch_problem(w, JOB_SPOOL, &e);
+	if (left > 0) {
+		(void)err_context(
+			&odd, "%llu files of the spool stay in it", (unsigned long long)left);
+		(void)watch_problem(w, JOB_SPOOL, &odd);
 		return;
 	}
 	watch_well(w, JOB_SPOOL);

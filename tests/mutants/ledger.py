@@ -14,9 +14,9 @@ MUTANTS = [
     Mutant("files go before the transaction lasts", INGEST,
            "if (sql_begin(i->sql, e) < 0 || "
            "sql_end(i->sql, batch_write(i, round_ends, e), e) < 0)\n\t\treturn -1;\n"
-           "\treturn batch_clear(i, e);",
-           "if (sql_begin(i->sql, e) < 0 || batch_write(i, round_ends, e) < 0 ||\n"
-           "\t\tbatch_clear(i, e) < 0)\n\t\treturn -1;\n\treturn sql_end(i->sql, 0, e);",
+           "\tbatch_clear(i);\n\treturn 0;",
+           "if (sql_begin(i->sql, e) < 0 || batch_write(i, round_ends, e) < 0)\n"
+           "\t\treturn -1;\n\tbatch_clear(i);\n\treturn sql_end(i->sql, 0, e);",
            "e2e/test_ingest", KILLED),
     Mutant("a duplicate touches the counts", INGEST,
            "if (recorded == RECORD_NEW) {", "if (recorded != RECORD_CLASH) {",
@@ -24,6 +24,19 @@ MUTANTS = [
     Mutant("a file set aside counts each time", "signer/aside.c",
            "*fresh = sql_changes(s) != 0;", "*fresh = true;",
            "test_ingest", "a_file_that_is_set_aside_twice_counts_once"),
+    Mutant("what cannot be put away holds up all behind it", INGEST,
+           "\tbatch_clear(i);\n\treturn 0;", "\tbatch_clear(i);\n\t"
+           "return i->stats.left ? err_set(e, ERR_SYSTEM, \"%s\", i->stats.why) : 0;",
+           "test_ingest", "what_cannot_be_put_away_stays_and_holds_up_nothing"),
+    Mutant("what cannot be deleted takes a batch back", "signer/aside.c",
+           "failed++;", "rc = err_set(e, ERR_SYSTEM, \"%s\", why->text);",
+           "test_ingest", "what_cannot_be_deleted_of_what_was_set_aside_stays"),
+    Mutant("one report that cannot be recorded fails a batch", INGEST,
+           "why.class == ERR_SYSTEM ? err_set", "why.class != ERR_NONE ? err_set",
+           "test_ingest", "a_report_that_cannot_be_recorded_is_set_aside_alone"),
+    Mutant("folders are taken for letters", INGEST,
+           "if (l->is_folder) {", "if (0) {",
+           "test_ingest", "a_folder_in_the_spool_is_no_report_and_stays"),
     Mutant("a report of another box is taken", LETTER,
            "if (strcmp(r.box, l->box) != 0 || r.seq != l->seq)", "if (r.seq != l->seq)",
            "test_ingest", "what_is_no_report_of_its_box_is_set_aside_with_its_reason"),

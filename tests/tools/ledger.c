@@ -210,12 +210,12 @@ drain(struct err *e)
 		sum.taken += stats.taken;
 		sum.duplicates += stats.duplicates;
 		sum.aside += stats.aside;
-		sum.unread += stats.unread;
+		sum.left += stats.left;
 	}
-	printf("{\"taken\": %llu, \"duplicates\": %llu, \"aside\": %llu, \"unread\": %llu, "
+	printf("{\"taken\": %llu, \"duplicates\": %llu, \"aside\": %llu, \"left\": %llu, "
 	       "\"wall_s\": %.6f, \"cpu_s\": %.6f, \"peak_mib\": %.1f}\n",
 		(unsigned long long)sum.taken, (unsigned long long)sum.duplicates,
-		(unsigned long long)sum.aside, (unsigned long long)sum.unread,
+		(unsigned long long)sum.aside, (unsigned long long)sum.left,
 		seconds(CLOCK_MONOTONIC) - wall, seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu,
 		peak_mib());
 	return 0;

@@ -188,7 +188,9 @@ ledger_scene_drain(struct ledger_scene *x)
 		sum.duplicates += one.duplicates;
 		sum.clashes += one.clashes;
 		sum.aside += one.aside;
-		sum.unread += one.unread;
+		if (sum.left == 0)
+			(void)snprintf(sum.why, sizeof(sum.why), "%s", one.why);
+		sum.left += one.left;
 	}
 	return sum;
 }

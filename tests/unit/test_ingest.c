@@ -66,7 +66,7 @@ a_report_is_taken_once_and_its_file_goes(void **state)
 	ledger_scene_put(x, &r);
 	stats = ledger_scene_drain(x);
 	assert_int_equal(stats.taken, 1);
-	assert_int_equal(stats.duplicates + stats.aside + stats.unread, 0);
+	assert_int_equal(stats.duplicates + stats.aside + stats.left, 0);
 	assert_false(is_there("spool/gw-1@1.json"));
 	found = ledger_scene_box(x, "gw-1");
 	assert_int_equal(found.seq, 1);
@@ -171,8 +171,6 @@ what_is_no_report_of_its_box_is_set_aside_with_its_reason(void **state)
 	set_aside(x, "gw-1@11.json", "link");
 	assert_int_equal(mkfifo("spool/gw-1@12.json", 0600), 0);
 	set_aside(x, "gw-1@12.json", "not a regular file");
-	assert_int_equal(mkdir("spool/gw-1@13.json", 0700), 0);
-	set_aside(x, "gw-1@13.json", "not a regular file");
 	assert_int_equal(ledger_scene_box(x, "gw-1").seq, 0);
 }
 
@@ -288,7 +286,7 @@ of_what_was_set_aside_the_newest_are_kept(void **state)
 }
 
 static void
-rename_table(struct ledger_scene *x, const char *statement)
+change_tables(struct ledger_scene *x, const char *statement)
 {
 	struct sql *s = NULL;
 	struct err e = ERR_INIT;
@@ -316,17 +314,112 @@ a_batch_that_failed_is_taken_up_by_the_next_round(void **state)
 		assert_true(fd >= 0);
 		assert_int_equal(close(fd), 0);
 	}
-	rename_table(x, "ALTER TABLE aside RENAME TO away");
+	change_tables(x, "ALTER TABLE aside RENAME TO away");
 	assert_int_equal(ingest_batch(x->i, x->now_s, &stats, &more, &e), -1);
 	assert_int_equal(e.class, ERR_SYSTEM);
 	assert_int_equal(stats.taken, 77);
-	rename_table(x, "ALTER TABLE away RENAME TO aside");
+	change_tables(x, "ALTER TABLE away RENAME TO aside");
 	assert_int_equal(ingest_batch(x->i, x->now_s, &stats, &more, &e), 0);
 	assert_true(more);
 	assert_int_equal(stats.aside, INGEST_BATCH_MAX);
 	assert_int_equal(ingest_batch(x->i, x->now_s, &stats, &more, &e), 0);
 	assert_false(more);
 	assert_int_equal(stats.aside, FILES - INGEST_BATCH_MAX);
+}
+
+static void
+what_cannot_be_put_away_stays_and_holds_up_nothing(void **state)
+{
+	struct ledger_scene *x = *state;
+	struct report r = ledger_scene_report("gw-1", 9, BOX_STARTING, OUTCOME_NONE);
+	struct ingest_stats stats;
+
+	ledger_scene_add(x, "gw-1");
+	/* Somebody has a folder where it is to go. */
+	write_file("spool/gw-0@1.json", "");
+	assert_int_equal(mkdir("spool/aside/gw-0@1.json", 0700), 0);
+	ledger_scene_put(x, &r);
+	stats = ledger_scene_drain(x);
+	assert_int_equal(stats.taken, 1);
+	assert_int_equal(stats.aside, 1);
+	assert_int_equal(stats.left, 1);
+	assert_non_null(strstr(stats.why, "moving spool/gw-0@1.json"));
+	assert_false(is_there("spool/gw-1@9.json"));
+	assert_true(is_there("spool/gw-0@1.json"));
+	/* It is told again, and counted once. */
+	stats = ledger_scene_drain(x);
+	assert_int_equal(stats.left, 1);
+	assert_int_equal(stats.aside, 0);
+	assert_int_equal(rmdir("spool/aside/gw-0@1.json"), 0);
+	assert_int_equal(ledger_scene_drain(x).left, 0);
+	assert_true(is_there("spool/aside/gw-0@1.json"));
+}
+
+static void
+a_folder_in_the_spool_is_no_report_and_stays(void **state)
+{
+	struct ledger_scene *x = *state;
+	struct report r = ledger_scene_report("gw-1", 9, BOX_STARTING, OUTCOME_NONE);
+	struct ingest_stats stats;
+
+	ledger_scene_add(x, "gw-1");
+	assert_int_equal(mkdir("spool/gw-1@1.json", 0700), 0);
+	write_file("spool/gw-1@1.json/in", "");
+	ledger_scene_put(x, &r);
+	stats = ledger_scene_drain(x);
+	assert_int_equal(stats.taken, 1);
+	assert_int_equal(stats.aside, 0);
+	assert_int_equal(stats.left, 1);
+	assert_non_null(strstr(stats.why, "spool/gw-1@1.json is a folder"));
+	assert_true(is_there("spool/gw-1@1.json/in"));
+}
+
+static void
+what_cannot_be_deleted_of_what_was_set_aside_stays(void **state)
+{
+	struct ledger_scene *x = *state;
+	struct ingest_stats stats;
+	char name[64];
+
+	write_file("spool/gw-9@5000.json", "");
+	assert_int_equal(ledger_scene_drain(x).aside, 1);
+	assert_int_equal(unlink("spool/aside/gw-9@5000.json"), 0);
+	assert_int_equal(mkdir("spool/aside/gw-9@5000.json", 0700), 0);
+	write_file("spool/aside/gw-9@5000.json/in", "");
+	x->now_s++;
+	for (unsigned i = 1; i <= ASIDE_MAX; i++) {
+		(void)snprintf(name, sizeof(name), "spool/gw-9@%u.json", i);
+		write_file(name, "");
+	}
+	stats = ledger_scene_drain(x);
+	assert_int_equal(stats.aside, ASIDE_MAX);
+	assert_int_equal(stats.left, 1);
+	assert_non_null(strstr(stats.why, "deleting spool/aside/gw-9@5000.json"));
+	assert_int_equal(number(x, "SELECT count(*) FROM aside"), ASIDE_MAX);
+}
+
+static void
+a_report_that_cannot_be_recorded_is_set_aside_alone(void **state)
+{
+	struct ledger_scene *x = *state;
+	struct report r = ledger_scene_report("gw-1", 7, BOX_STARTING, OUTCOME_NONE);
+	struct ingest_stats stats;
+	struct found found = {0};
+	struct err e = ERR_INIT;
+
+	ledger_scene_add(x, "gw-1");
+	change_tables(x, "CREATE TRIGGER no BEFORE INSERT ON report WHEN NEW.seq = 7 BEGIN SELECT "
+			 "RAISE(IGNORE); END");
+	ledger_scene_put(x, &r);
+	r.seq = 8;
+	ledger_scene_put(x, &r);
+	stats = ledger_scene_drain(x);
+	assert_int_equal(stats.taken, 1);
+	assert_int_equal(stats.aside, 1);
+	assert_int_equal(ledger_scene_box(x, "gw-1").seq, 8);
+	assert_true(is_there("spool/aside/gw-1@7.json"));
+	assert_int_equal(ingest_each_aside(x->f, find_reason, &found, &e), 0);
+	assert_non_null(strstr(found.reason, "a row that belongs in it is missing"));
 }
 
 static void
@@ -357,6 +450,10 @@ main(void)
 		TEST(a_file_that_is_set_aside_twice_counts_once),
 		TEST(of_what_was_set_aside_the_newest_are_kept),
 		TEST(a_batch_that_failed_is_taken_up_by_the_next_round),
+		TEST(what_cannot_be_put_away_stays_and_holds_up_nothing),
+		TEST(a_folder_in_the_spool_is_no_report_and_stays),
+		TEST(what_cannot_be_deleted_of_what_was_set_aside_stays),
+		TEST(a_report_that_cannot_be_recorded_is_set_aside_alone),
 		TEST(two_at_one_spool_are_refused),
 	};
 
