@@ -214,18 +214,50 @@ rollout_insert(struct sql *s, const struct plan *p, const char *text, const stru
 
 /* What a plan that is to be followed is made of. */
 struct beginning {
+	const struct followable *from;
 	const struct plan *plan;
 	const char *text;
-	const struct digest *sha256, *manifest;
 	int64_t now_s;
 };
+
+/* Notes that a stop was accepted. *fresh: it was not before. */
+static int
+accepted_note(struct sql *s, int64_t id, const char *stop_id, bool *fresh, struct err *e)
+{
+	char mark[STOP_ID_SIZE + 16];
+
+	(void)snprintf(mark, sizeof(mark), "accepted %s", stop_id);
+	if (sql_do(s, e, "INSERT INTO mark VALUES (?1, ?2, 1) ON CONFLICT DO NOTHING", "is", id,
+		    mark) < 0)
+		return -1;
+	*fresh = sql_changes(s) != 0;
+	return 0;
+}
+
+/* Whoever lifted a stop of the plan before has accepted nothing that this one does. */
+static int
+lifted_note(struct sql *s, int64_t id, const struct followable *x, struct err *e)
+{
+	bool fresh;
+
+	for (size_t i = 0; x->gate && i < x->gate->stop_count; i++) {
+		if (stop_is_lifted(x->gate->stops[i].id, x->resumes) &&
+			accepted_note(s, id, x->gate->stops[i].id, &fresh, e) < 0)
+			return -1;
+	}
+	return 0;
+}
 
 static int
 begin_new(struct fleet *f, struct sql *s, const struct beginning *b, int64_t *id, struct err *e)
 {
+	const struct followable *x = b->from;
+
 	if (older_end(s, b->plan->path, b->now_s, e) < 0 ||
-		rollout_insert(s, b->plan, b->text, b->sha256, b->manifest, b->now_s, id, e) < 0 ||
-		census_take(f, s, *id, b->plan, b->manifest, e) < 0)
+		rollout_insert(s, b->plan, b->text, x->plan_sha256, x->manifest, b->now_s, id, e) <
+			0 ||
+		lifted_note(s, *id, x, e) < 0 ||
+		census_take(f, s, *id, b->plan, x->manifest, e) < 0)
 		return -1;
 	return earlier_take(s, *id, b->plan, e);
 }
@@ -238,7 +270,7 @@ begin(struct fleet *f, struct sql *s, const struct beginning *b, int64_t *id, st
 	bool found;
 
 	if (sql_get(s, &found, &row, e, "SELECT id FROM rollout WHERE path = ?1 AND sha256 = ?2",
-		    "ss", b->plan->path, digest_hex(b->sha256, hex)) < 0)
+		    "ss", b->plan->path, digest_hex(b->from->plan_sha256, hex)) < 0)
 		return -1;
 	*id = row;
 	if (!found)
@@ -251,28 +283,25 @@ begin(struct fleet *f, struct sql *s, const struct beginning *b, int64_t *id, st
 	/* It was withdrawn, and is there again. */
 	if (older_end(s, b->plan->path, b->now_s, e) < 0 ||
 		sql_do(s, e, "UPDATE rollout SET ended_s = 0 WHERE id = ?1", "i", row) < 0 ||
-		census_take(f, s, row, b->plan, b->manifest, e) < 0)
+		census_take(f, s, row, b->plan, b->from->manifest, e) < 0)
 		return -1;
 	return earlier_take(s, row, b->plan, e);
 }
 
 int
-following_begin(struct fleet *f, struct span plan, const struct digest *plan_sha256,
-	const struct digest *manifest, int64_t now_s, int64_t *id, struct err *e)
+following_begin(
+	struct fleet *f, const struct followable *x, int64_t now_s, int64_t *id, struct err *e)
 {
 	AUTO_BUF struct buf text = BUF_INIT(PLAN_BYTES_MAX);
 	AUTO_PLAN struct plan p = {0};
 	struct sql *s = NULL;
 	int64_t row = 0;
 
-	if (fleet_sql(f, &s, e) < 0 || plan_verify(plan, plan_sha256, &p, e) < 0 ||
-		buf_append(&text, plan.data, plan.len, e) < 0 || sql_begin(s, e) < 0)
+	if (fleet_sql(f, &s, e) < 0 || plan_verify(x->plan, x->plan_sha256, &p, e) < 0 ||
+		buf_append(&text, x->plan.data, x->plan.len, e) < 0 || sql_begin(s, e) < 0)
 		return -1;
-	if (sql_end(s,
-		    begin(f, s,
-			    &(struct beginning){&p, buf_str(&text), plan_sha256, manifest, now_s},
-			    &row, e),
-		    e) < 0)
+	if (sql_end(s, begin(f, s, &(struct beginning){x, &p, buf_str(&text), now_s}, &row, e), e) <
+		0)
 		return -1;
 	*id = row;
 	return 0;
@@ -348,13 +377,11 @@ following_opened(struct fleet *f, int64_t id, size_t wave, int64_t opened_s, str
 static int
 accept_stop(struct sql *s, int64_t id, const char *stop_id, struct err *e)
 {
-	char mark[STOP_ID_SIZE + 16];
+	bool fresh;
 
-	(void)snprintf(mark, sizeof(mark), "accepted %s", stop_id);
-	if (sql_do(s, e, "INSERT INTO mark VALUES (?1, ?2, 1) ON CONFLICT DO NOTHING", "is", id,
-		    mark) < 0)
+	if (accepted_note(s, id, stop_id, &fresh, e) < 0)
 		return -1;
-	if (sql_changes(s) == 0)
+	if (!fresh)
 		return 0;
 	if (sql_do(s, e, "UPDATE rollout SET accepted = ?2 WHERE id = ?1", "is", id, stop_id) < 0)
 		return -1;

@@ -39,13 +39,21 @@ struct following {
 	struct following_wave waves[WAVES_MAX];
 };
 
-/* Begins to follow a plan, or goes on (*id is the same as ever): plan holds the target file's
- * bytes, whose SHA-256 signed metadata names, and manifest identifies the release that it rolls out
- * (listing_parse). Ends the following of an older plan at the same path. Counts the boxes of each
- * wave, and takes up reports that came before. ERR_UNTRUSTED for bytes of another digest,
- * ERR_MALFORMED, ERR_LIMIT as plan_parse. */
-int following_begin(struct fleet *f, struct span plan, const struct digest *plan_sha256,
-	const struct digest *manifest, int64_t now_s, int64_t *id, struct err *e);
+/* A plan as it is published. All is borrowed. */
+struct followable {
+	struct span plan;		  /* the target file's bytes, */
+	const struct digest *plan_sha256; /* and what signed metadata says they are */
+	const struct digest *manifest;	  /* of the release that it rolls out (listing_parse) */
+	const struct gate *gate;	  /* NULL: it has none */
+	const json_t *resumes;		  /* scope_resumes; or NULL */
+};
+
+/* Begins to follow a plan, or goes on (*id is the same as ever). Ends the following of an older
+ * plan at the same path. Counts the boxes of each wave, and takes up reports that came before. A
+ * stop that is lifted already when it begins anew was of an older plan, and accepts nothing of this
+ * one. ERR_UNTRUSTED for bytes of another digest, ERR_MALFORMED, ERR_LIMIT as plan_parse. */
+int following_begin(
+	struct fleet *f, const struct followable *x, int64_t now_s, int64_t *id, struct err *e);
 
 /* Ends the following of the plan at this path, if there is one: it was withdrawn. */
 int following_end(struct fleet *f, const char *path, int64_t now_s, struct err *e);

@@ -23,8 +23,10 @@ course_begin(struct watch *w, struct course *c, struct err *e)
 	if (metadata_read_target(
 		    w->workspace, &c->plan.role, c->plan.plan.path, PLAN_BYTES_MAX, &bytes, e) < 0)
 		return -1;
-	return following_begin(w->fleet, buf_span(&bytes), &c->plan.sha256, &c->manifest, w->now_s,
-		&c->following, e);
+	return following_begin(w->fleet,
+		&(struct followable){buf_span(&bytes), &c->plan.sha256, &c->manifest, &c->gate,
+			scope_resumes(c->plan.entry)},
+		w->now_s, &c->following, e);
 }
 
 /* What is open, by whose hand ever. */
@@ -122,23 +124,25 @@ watch_follow(struct watch *w)
 {
 	struct err e = ERR_INIT;
 	int rc = withdrawn_end(w, &e);
+	bool again = rc < 0 && e.class == ERR_SYSTEM;
 
 	for (size_t i = 0; i < w->courses.count; i++) {
 		struct err why = ERR_INIT;
 
 		if (course_follow(w, &w->courses.list[i], &why) == 0)
 			continue;
-		rc = err_set(&e, why.class, "%s cannot be followed: %s", w->courses.list[i].name,
-			why.text);
+		again = again || why.class == ERR_SYSTEM;
+		if (rc == 0)
+			rc = err_set(&e, why.class, "%s cannot be followed: %s",
+				w->courses.list[i].name, why.text);
 	}
-	if (rc == 0) {
-		watch_well(w, JOB_FOLLOW);
-		return;
-	}
-	(void)watch_problem(w, JOB_FOLLOW, &e);
-	/* To be tried again, if it was not the plan's own fault. */
-	if (e.class == ERR_SYSTEM)
+	/* Where it was not a plan's own fault. */
+	if (again)
 		w->seen = (struct stat){0};
+	if (rc == 0)
+		watch_well(w, JOB_FOLLOW);
+	else
+		(void)watch_problem(w, JOB_FOLLOW, &e);
 }
 
 static struct said *
@@ -309,25 +313,29 @@ void
 watch_judge(struct watch *w)
 {
 	struct err e = ERR_INIT;
-	int rc = 0;
 
+	w->judge_again = false;
 	if (w->full)
 		census_take(w);
 	/* One that fails holds up no other's stop. */
 	for (size_t i = 0; i < w->courses.count; i++) {
-		if (w->courses.list[i].following != 0 &&
-			course_judge(w, &w->courses.list[i], &e) < 0)
-			rc = -1;
+		struct err why = ERR_INIT;
+
+		if (w->courses.list[i].following == 0 ||
+			course_judge(w, &w->courses.list[i], &why) == 0)
+			continue;
+		w->judge_again = true;
+		/* Somebody else signed at the same moment: that is all in order. */
+		if (why.errnum != EAGAIN && e.class == ERR_NONE)
+			e = why;
 	}
-	w->judge_again = rc < 0;
-	if (rc == 0) {
+	if (w->judge_again)
+		backoff_failed(&w->act, w->now_ms);
+	else
 		backoff_reset(&w->act);
+	if (e.class == ERR_NONE)
 		watch_well(w, JOB_JUDGE);
-		return;
-	}
-	backoff_failed(&w->act, w->now_ms);
-	/* Somebody else signed at the same moment: that is all in order. */
-	if (e.errnum != EAGAIN)
+	else
 		(void)watch_problem(w, JOB_JUDGE, &e);
 }
 

@@ -108,7 +108,9 @@ fill(uint64_t boxes, struct err *e)
 		fleet_sql(f, &s, e) < 0 || sql_begin(s, e) < 0 ||
 		sql_end(s, boxes_insert(s, boxes, public, e), e) < 0 ||
 		digest_parse(NEW_SHA, &manifest, e) < 0 ||
-		following_begin(f, span_str(plan_text), &sha256, &manifest, 1, &id, e) < 0 ||
+		following_begin(f,
+			&(struct followable){span_str(plan_text), &sha256, &manifest, NULL, NULL},
+			1, &id, e) < 0 ||
 		following_opened(f, id, 0, 1, e) < 0)
 		return -1;
 	return following_opened(f, id, 1, 1, e);

@@ -29,7 +29,9 @@ begin_as(struct ledger_scene *x, const char *text)
 	int64_t id = 0;
 
 	assert_int_equal(digest_parse(NEW_SHA, &manifest, &e), 0);
-	if (following_begin(x->f, span_str(text), &sha256, &manifest, 3000, &id, &e) < 0)
+	if (following_begin(x->f,
+		    &(struct followable){span_str(text), &sha256, &manifest, NULL, NULL}, 3000, &id,
+		    &e) < 0)
 		fail_msg("%s", e.text);
 	return id;
 }

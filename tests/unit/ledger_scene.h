@@ -23,6 +23,7 @@
 #define NEW_SHA "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define OLD_SHA "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210"
 #define STOP_ID "00112233445566778899aabbccddeeff"
+#define OTHER_STOP_ID "ffeeddccbbaa99887766554433221100"
 
 struct ledger_scene {
 	void *folder;

@@ -223,9 +223,15 @@ only_a_plan_of_the_digest_that_was_signed_is_followed(void **state)
 	struct err e = ERR_INIT;
 	int64_t id = 0;
 
-	assert_int_equal(following_begin(x->f, span_str(sample), &other, &other, 1, &id, &e), -1);
+	assert_int_equal(following_begin(x->f,
+				 &(struct followable){span_str(sample), &other, &other, NULL, NULL},
+				 1, &id, &e),
+		-1);
 	assert_int_equal(e.class, ERR_UNTRUSTED);
-	assert_int_equal(following_begin(x->f, span_str("{}"), &sha256, &other, 1, &id, &e), -1);
+	assert_int_equal(following_begin(x->f,
+				 &(struct followable){span_str("{}"), &sha256, &other, NULL, NULL},
+				 1, &id, &e),
+		-1);
 	assert_int_equal(e.class, ERR_MALFORMED);
 	assert_int_equal(id, 0);
 	assert_int_equal(following_plan(x->f, 1, &(struct plan){0}, &e), -1);
@@ -300,6 +306,39 @@ silence_does_not_grow_while_nobody_can_be_heard(void **state)
 	assert_int_equal(overdue(x, id), 1);
 }
 
+/* Its gate keeps the stops of the plan before, and the plan what lifts them. */
+static void
+a_stop_that_was_lifted_before_accepts_nothing_of_a_new_plan(void **state)
+{
+	struct ledger_scene *x = *state;
+	struct following *f = calloc(1, sizeof(*f));
+	static struct gate gate = {
+		.stop_count = 2, .stops = {{.id = STOP_ID}, {.id = OTHER_STOP_ID}}};
+	AUTO_JSON json_t *resumes = json_pack("[s]", STOP_ID);
+	struct digest sha256 = digest_of(span_str(sample)), manifest;
+	struct followable plan = {span_str(sample), &sha256, &manifest, &gate, resumes};
+	struct err e = ERR_INIT;
+	int64_t id;
+
+	boxes_add(x, 6);
+	/* The first of the new plan's boxes report before the watch sees it. */
+	say(x, "gw-3", 1, BOX_STARTING, OUTCOME_NONE);
+	say(x, "gw-3", 2, BOX_IDLE, OUTCOME_FAILED);
+	assert_int_equal(digest_parse(NEW_SHA, &manifest, &e), 0);
+	assert_int_equal(following_begin(x->f, &plan, 3000, &id, &e), 0);
+	assert_int_equal(following_accept(x->f, id, STOP_ID, &e), 0);
+	assert_int_equal(following_read(x->f, id, f, &e), 0);
+	assert_int_equal(f->waves[1].tally.failed, 1);
+	assert_int_equal(f->waves[1].accepted.failed, 0);
+	/* It goes on, and so does what is lifted from now on. */
+	json_array_append_new(resumes, json_string(OTHER_STOP_ID));
+	assert_int_equal(following_begin(x->f, &plan, 3001, &id, &e), 0);
+	assert_int_equal(following_accept(x->f, id, OTHER_STOP_ID, &e), 0);
+	assert_int_equal(following_read(x->f, id, f, &e), 0);
+	assert_int_equal(f->waves[1].accepted.failed, 1);
+	free(f);
+}
+
 static void
 an_accepted_stop_keeps_what_had_gone_wrong_by_then(void **state)
 {
@@ -319,11 +358,11 @@ an_accepted_stop_keeps_what_had_gone_wrong_by_then(void **state)
 	assert_int_equal(f->waves[1].accepted.failed, 1);
 	assert_int_equal(f->waves[1].tally.failed, 2);
 	assert_string_equal(f->accepted, STOP_ID);
-	assert_int_equal(following_accept(x->f, id, "ffeeddccbbaa99887766554433221100", &e), 0);
+	assert_int_equal(following_accept(x->f, id, OTHER_STOP_ID, &e), 0);
 	assert_int_equal(following_accept(x->f, id, STOP_ID, &e), 0);
 	assert_int_equal(following_read(x->f, id, f, &e), 0);
 	assert_int_equal(f->waves[1].accepted.failed, 2);
-	assert_string_equal(f->accepted, "ffeeddccbbaa99887766554433221100");
+	assert_string_equal(f->accepted, OTHER_STOP_ID);
 	assert_int_equal(following_mark(x->f, id, "good_since_s", &value, &e), 0);
 	assert_int_equal(value, 0);
 	assert_int_equal(following_mark_set(x->f, id, "good_since_s", 77, &e), 0);
@@ -348,6 +387,7 @@ main(void)
 		TEST(only_a_plan_of_the_digest_that_was_signed_is_followed),
 		TEST(a_box_that_starts_and_falls_silent_is_overdue),
 		TEST(silence_does_not_grow_while_nobody_can_be_heard),
+		TEST(a_stop_that_was_lifted_before_accepts_nothing_of_a_new_plan),
 		TEST(an_accepted_stop_keeps_what_had_gone_wrong_by_then),
 	};
 
