@@ -113,11 +113,13 @@ all_read(const struct workspace *w, struct courses *c, struct err *e)
 {
 	AUTO_SCOPE_GATE struct scope_gate gate = {0};
 	AUTO_METADATA struct metadata rollouts = {0};
+	struct err why = ERR_INIT;
 	const json_t *resumes;
 
-	/* Where nobody may speak for it, there is none: every box is shut. */
-	if (scope_gate_load(w, "all", NULL, &gate, e) < 0)
-		return e->class == ERR_REFUSED ? 0 : -1;
+	/* Where nobody may speak for it, or what is there makes no sense, there is none: every box
+	 * is shut, and plans are stopped as ever. */
+	if (scope_gate_load(w, "all", NULL, &gate, &why) < 0)
+		return why.class == ERR_SYSTEM ? err_set(e, why.class, "%s", why.text) : 0;
 	c->has_all = gate.listed;
 	c->all = gate.gate;
 	if (scope_role(w, PLAN_ALL_PATH, NULL, &rollouts, NULL) < 0)

@@ -380,12 +380,14 @@ is_deferred(const struct publication *p, const char *role)
 }
 
 /* A publication with nothing in it but a new timestamp is for those who ask for that; not for a
- * role whose content is still to be copied. */
+ * role whose content is still to be copied. What is published and was not cleared away may have got
+ * no further than into site/: a stop that was not pushed, say. */
 static bool
 is_worth_while(const struct publication *p)
 {
 	for (size_t i = 0; i < p->incoming.count; i++) {
-		if (p->incoming.roles[i].state == INCOMING_ACCEPTED)
+		if (p->incoming.roles[i].state == INCOMING_ACCEPTED ||
+			p->incoming.roles[i].state == INCOMING_PUBLISHED)
 			return true;
 	}
 	if (p->by->news_only)

@@ -39,7 +39,8 @@ struct published {
 };
 
 /* The same as publish(), without a word, and without waiting for large content to be copied. With
- * renew a timestamp is signed in any case, else only where something in incoming/ is in order. What
+ * renew a timestamp is signed in any case, else only where something in incoming/ is in order, or
+ * was published and perhaps not pushed. What
  * is refused makes it not fail. *out is filled in even where it fails. */
 int publisher_publish(struct publisher *p, bool renew, struct published *out, struct err *e);
 

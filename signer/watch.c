@@ -208,9 +208,12 @@ site_read(struct watch *w, struct err *e)
 	AUTO_SITE struct site s = {0};
 	AUTO_COURSES struct courses c = {0};
 
-	if (site_open(w->workspace, &s, e) < 0 || courses_read(w->workspace, &c, e) < 0)
+	if (site_open(w->workspace, &s, e) < 0)
 		return -1;
+	/* It is renewed whatever is wrong with what it leads to. */
 	w->timestamp_expires_s = s.timestamp ? s.timestamp->expires_s : 0;
+	if (courses_read(w->workspace, &c, e) < 0)
+		return -1;
 	courses_free(&w->courses);
 	w->courses = c;
 	c = (struct courses){0};

@@ -1,4 +1,5 @@
 /* The part of the watch that publishes, and renews what would expire. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -41,16 +42,20 @@ file_sum(void *arg, const char *name, struct err *e)
 	return 0;
 }
 
-/* A number that is another whenever something new lies in incoming/; 0 while nothing does. */
-static uint64_t
-incoming_sum(const struct watch *w)
+/* A number that is another whenever something new lies in incoming/; 0 while nothing does. False
+ * where nobody can tell. */
+static bool
+incoming_sum(const struct watch *w, uint64_t *sum)
 {
 	struct listing_state l = {0};
+	struct err e = ERR_INIT;
 
-	if (workspace_path(w->workspace, "incoming", l.dir, NULL) < 0 ||
-		dir_each(l.dir, INCOMING_ENTRIES_MAX, file_sum, &l, NULL) < 0)
-		return 0;
-	return l.sum;
+	*sum = 0;
+	if (workspace_path(w->workspace, "incoming", l.dir, &e) < 0 ||
+		dir_each(l.dir, INCOMING_ENTRIES_MAX, file_sum, &l, &e) < 0)
+		return e.errnum == ENOENT;
+	*sum = l.sum;
+	return true;
 }
 
 /* Hourly; a timestamp of a short life in the second half of it. */
@@ -96,10 +101,13 @@ publish_now(struct watch *w, bool renew)
 {
 	struct published p;
 	struct err e = ERR_INIT;
+	uint64_t waiting;
+	/* What comes in from now on is for the next look. */
+	bool known = incoming_sum(w, &waiting);
 	int rc = publisher_publish(w->publisher, renew || w->publish.wait_ms > 0, &p, &e);
 
-	if (rc == 0)
-		w->waiting = incoming_sum(w);
+	if (rc == 0 && known)
+		w->waiting = waiting;
 	if (p.any)
 		w->timestamp_expires_s = w->now_s + (int64_t)w->workspace->timestamp_life_s;
 	published_say(w, &p);
@@ -119,8 +127,10 @@ publish_now(struct watch *w, bool renew)
 void
 watch_publish(struct watch *w)
 {
-	uint64_t waiting = incoming_sum(w);
-	bool news = waiting != 0 && (waiting != w->waiting || w->full);
+	uint64_t waiting;
+	/* Where nobody can tell, whoever tries to publish is told why. */
+	bool known = incoming_sum(w, &waiting),
+	     news = !known || (waiting != 0 && (waiting != w->waiting || w->full));
 
 	if (!w->publisher) {
 		publisher_miss(w);

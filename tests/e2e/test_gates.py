@@ -1,5 +1,4 @@
 """Gates that are paused, and several people at one gate at the same time."""
-import base64
 import os
 import shutil
 import tempfile
@@ -36,21 +35,8 @@ class Gates(unittest.TestCase):
         return self.ws.sluice("gate", verb, name, "--key", self.ws.key("gates"), **kwargs)
 
     def signs_after(self, *args):
-        """A command that signs with the gates key once `sluice ARGS` was run beside it."""
-        with open(self.ws.key("gates"), encoding="ascii") as f:
-            raw = base64.b64decode(f.read().splitlines()[1])[62:94]
-        der = bytes.fromhex("302e020100300506032b657004220420") + raw
-        with open(self.ws.path("gates.der"), "wb") as f:
-            f.write(der)
-        words = " ".join(f"'{word}'" for word in map(str, args))
-        with open(self.ws.path("device"), "w", encoding="utf-8") as f:
-            f.write(f"#!/bin/sh\nset -e\ncd {self.ws.dir}\ncat > message\n"
-                    f"test -e beside || {{ touch beside; {self.ws.programs.sluice} {words} "
-                    f"-w {self.ws.dir} >&2; }}\n"
-                    "exec openssl pkeyutl -sign -inkey gates.der -keyform DER -rawin -in message\n")
-        os.chmod(self.ws.path("device"), 0o755)
         return ("--key", self.ws.path("keys", "gates.pub"), "--sign-with",
-                self.ws.path("device"))
+                self.ws.device("gates", *args))
 
     def test_a_plan_is_paused_and_goes_on_as_open_as_it_was(self):
         self.assertIn("paused", self.pause("pause", "stable").stdout)

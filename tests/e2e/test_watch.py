@@ -1,5 +1,8 @@
 """What `sluice watch` does by itself, and what it leaves to people."""
+import contextlib
+import hashlib
 import os
+import sqlite3
 import time
 import unittest
 
@@ -171,6 +174,43 @@ class Judging(Watched):
                       self.rows("SELECT path, ended_s > 0 FROM rollout"))
 
 
+class Failing(Watched):
+    """What goes wrong with one plan, and with another."""
+
+    def setUp(self):
+        super().setUp()
+        waves = (("canary", ["gw-01"]), ("everyone", 100))
+        for name in ("first", "second"):
+            self.ws.publish_plan(self.ws.plan("gateway-2.0.0.ota", waves, name=name, rollout=name))
+            self.ws.open_gate("canary", plan=name)
+
+    def test_a_plan_that_cannot_be_judged_is_told_though_another_is_signed_meanwhile(self):
+        self.watch()
+        with contextlib.closing(sqlite3.connect(self.ws.path("fleet.db"))) as db:
+            db.execute("UPDATE rollout SET plan = '{}' WHERE path = 'rollouts/first.json'")
+            db.commit()
+        device = self.ws.device("gates", "gate", "pause", "second", "--no-publish", "--key",
+                                self.ws.key("gates"))
+        self.ws.set(watch=f"{{gates: keys/gates.pub, every: 1s, sign_with: {device}}}")
+        self.succeed(1, 2, 3, 4)
+        # At the first look: in the second, if it comes to that, nobody signs beside it.
+        said, _, _ = self.watch(check=1).partition("opens wave early")
+        self.assertIn("judging first", said)
+
+    def test_a_plan_that_could_not_be_read_is_tried_again_whatever_another_has(self):
+        path = self.ws.target_file("rollouts/first.json")
+        os.rename(path, path + ".away")
+        os.symlink(path, path)
+        refused = self.ws.target_file("rollouts/second.json")
+        with open(refused, "w", encoding="ascii") as f:
+            f.write("{}")
+        with Watch(self.ws) as watch:
+            watch.wait_for("cannot be followed")
+            os.unlink(path)
+            os.rename(path + ".away", path)
+            watch.wait_for("first: wave canary is open")
+
+
 class Publishing(Watched):
     def test_what_waits_in_incoming_is_published(self):
         self.ws.sluice("stop", "stable", "--reason", "smoke", "--yes", "--no-publish", "--key",
@@ -259,6 +299,72 @@ class Publishing(Watched):
             wait_until(lambda: os.path.exists(self.ws.path("served")), 30, "it is pushed")
             self.assertEqual(len(self.stops()), 1)
             self.assertEqual(watch.said().count("STOPS"), 1)
+
+    def push_by(self, script):
+        with open(self.ws.path("push"), "w", encoding="utf-8") as f:
+            f.write("#!/bin/sh\ncat > names\n" + script)
+        os.chmod(f.name, 0o755)
+        self.ws.set(push=f.name)
+
+    def test_a_stop_that_was_not_pushed_is_pushed_by_the_next_watch(self):
+        self.push_by('[ "$1" = immutable ] || exit 1')
+        self.ws.sluice("stop", "stable", "--reason", "smoke", "--yes", "--key",
+                       self.ws.key("gates"), check=1)
+        self.assertEqual(len(self.stops()), 1)
+        self.push_by("touch pushed-$1")
+        self.watch()
+        self.assertTrue(os.path.exists(self.ws.path("pushed-timestamp")))
+        os.unlink(self.ws.path("pushed-timestamp"))
+        self.watch()
+        self.assertFalse(os.path.exists(self.ws.path("pushed-timestamp")))
+
+    def test_a_timestamp_that_was_not_pushed_is_pushed_again(self):
+        self.push_by('[ "$1" = immutable ] || [ -e up ] || exit 1\ntouch pushed-$1')
+        self.ws.clock_s = 3700
+        with Watch(self.ws) as watch:
+            watch.wait_for("where it is served the old one stays")
+            with open(self.ws.path("up"), "w", encoding="ascii"):
+                pass
+            wait_until(lambda: os.path.exists(self.ws.path("pushed-timestamp")), 20, "it is pushed")
+
+    def test_what_comes_while_it_publishes_is_published_next(self):
+        self.push_by("touch begun\nwhile [ -e slow ]; do sleep 0.05; done")
+        with open(self.ws.path("slow"), "w", encoding="ascii"):
+            pass
+        with Watch(self.ws, "--every", "60s") as watch:
+            watch.wait_for("wait:")
+            signed = self.ws.metadata("releases")["signed"]
+            signed["version"] += 1
+            self.ws.sign_by_hand("releases", signed)
+            wait_until(lambda: os.path.exists(self.ws.path("begun")), 20, "it is being pushed")
+            self.ws.sluice("stop", "stable", "--reason", "smoke", "--yes", "--no-publish",
+                           "--key", self.ws.key("gates"))
+            os.unlink(self.ws.path("slow"))
+            watch.wait_for("published releases")
+            watch.wait_for("published gates")
+
+    def test_incoming_that_cannot_be_read_is_told(self):
+        os.rename(self.ws.path("incoming"), self.ws.path("elsewhere"))
+        with open(self.ws.path("incoming"), "w", encoding="ascii"):
+            pass
+        self.assertIn("incoming", self.watch(check=1))
+
+    def test_a_gate_of_every_box_that_makes_no_sense_holds_up_no_timestamp_and_no_stop(self):
+        content = b"{}"
+        signed = self.ws.metadata("gates")["signed"]
+        signed["targets"]["gates/all.json"] = {
+            "length": len(content), "hashes": {"sha256": hashlib.sha256(content).hexdigest()}}
+        signed["version"] += 1
+        with open(self.ws.path("incoming", "targets", "gates", "all.json"), "wb") as f:
+            f.write(content)
+        self.ws.sign_by_hand("gates", signed)
+        self.ws.publish()
+        before = self.version("timestamp")
+        self.ws.clock_s = 3700
+        self.watch()
+        self.assertEqual(self.version("timestamp"), before + 1)
+        self.go_wrong(1, 2, 3)
+        self.assertIn("stable: STOPS", self.watch(check=None))
 
     def test_two_watches_of_one_workspace_are_refused(self):
         with Watch(self.ws) as watch:

@@ -9,6 +9,7 @@ import tempfile
 import unittest
 
 from fleet import Crier, Nginx, Workspace, free_port, make_image, wait_until
+from fleet.workspace import clock_preload
 
 CANARY = [f"gw-{i:02d}" for i in range(1, 5)]
 OTHERS = [f"gw-{i:02d}" for i in range(5, 9)]
@@ -22,6 +23,8 @@ class Watch:
     def __init__(self, workspace, *args):
         self.log = workspace.path("watch.log")
         self.env = dict(os.environ, SLUICE_WORKSPACE=workspace.dir)
+        if workspace.clock_s:
+            self.env.update(clock_preload(workspace.dir, workspace.clock_s))
         self.argv = [workspace.programs.sluice, "watch", *args]
         self.process = None
 

@@ -216,13 +216,29 @@ class Workspace:
         with open(self.target_file(target), encoding="utf-8") as f:
             return json.load(f)
 
+    def key_der(self, role):
+        with open(self.key(role), encoding="ascii") as f:
+            raw = base64.b64decode(f.read().splitlines()[1])
+        return bytes.fromhex("302e020100300506032b657004220420") + raw[62:94]
+
+    def device(self, role, *beside):
+        """A command that signs with the role's key once `sluice BESIDE` was run, the first time."""
+        with open(self.path(f"{role}.der"), "wb") as f:
+            f.write(self.key_der(role))
+        words = " ".join(f"'{word}'" for word in map(str, beside))
+        with open(self.path("device"), "w", encoding="utf-8") as f:
+            f.write(f"#!/bin/sh\nset -e\ncd {self.dir}\ncat > message\n"
+                    f"test -e beside || {{ touch beside; {self.programs.sluice} {words} "
+                    f"-w {self.dir} >&2; }}\n"
+                    f"exec openssl pkeyutl -sign -inkey {role}.der -keyform DER -rawin "
+                    "-in message\n")
+        os.chmod(f.name, 0o755)
+        return f.name
+
     def sign_by_hand(self, role, signed):
         """Puts metadata into incoming/, signed by openssl with the role's key: what whoever stole
         that key can do, with no program of ours to say no."""
-        with open(self.key(role), encoding="ascii") as f:
-            raw = base64.b64decode(f.read().splitlines()[1])
-        der = bytes.fromhex("302e020100300506032b657004220420") + raw[62:94]
-        pem = b"-----BEGIN PRIVATE KEY-----\n" + base64.b64encode(der) + \
+        pem = b"-----BEGIN PRIVATE KEY-----\n" + base64.b64encode(self.key_der(role)) + \
             b"\n-----END PRIVATE KEY-----\n"
         with open(self.path("message"), "w", encoding="utf-8") as f:
             json.dump(signed, f, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
