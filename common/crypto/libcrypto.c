@@ -48,3 +48,16 @@ libcrypto_cert(struct span pem, X509 **out, struct err *e)
 	*out = cert;
 	return 0;
 }
+
+int
+libcrypto_csr(struct span pem, X509_REQ **out, struct err *e)
+{
+	AUTO_BIO BIO *in = libcrypto_bio(pem);
+	X509_REQ *csr = in ? PEM_read_bio_X509_REQ(in, NULL, libcrypto_no_passphrase, NULL) : NULL;
+
+	if (!csr)
+		return libcrypto_err(
+			e, ERR_MALFORMED, "reading a certificate signing request in PEM");
+	*out = csr;
+	return 0;
+}

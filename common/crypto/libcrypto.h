@@ -14,6 +14,7 @@
 #define AUTO_PKEY CLEANUP(libcrypto_pkey_free)
 #define AUTO_CERT CLEANUP(libcrypto_cert_free)
 #define AUTO_CRL CLEANUP(libcrypto_crl_free)
+#define AUTO_CSR CLEANUP(libcrypto_csr_free)
 
 static inline void
 libcrypto_bio_free(BIO **bio)
@@ -39,6 +40,12 @@ libcrypto_crl_free(X509_CRL **crl)
 	X509_CRL_free(*crl);
 }
 
+static inline void
+libcrypto_csr_free(X509_REQ **csr)
+{
+	X509_REQ_free(*csr);
+}
+
 /* A BIO that reads bytes (borrowed); NULL without memory or for more than INT_MAX bytes. */
 BIO *libcrypto_bio(struct span bytes);
 
@@ -50,6 +57,9 @@ int libcrypto_no_passphrase(char *buf, int size, int rwflag, void *arg);
 
 /* Reads a certificate in PEM (the first of several). The caller owns *out. */
 int libcrypto_cert(struct span pem, X509 **out, struct err *e);
+
+/* The same of a certificate signing request, whose signature is not looked at. */
+int libcrypto_csr(struct span pem, X509_REQ **out, struct err *e);
 
 /* err_set with OpenSSL's own reason behind the message; empties OpenSSL's queue of errors, which
  * the next user of this thread would take for its own. Always -1. */

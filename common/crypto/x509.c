@@ -27,14 +27,6 @@ enum {
 	VERSION_CRL = 1, /* v2 */
 };
 
-#define AUTO_CSR CLEANUP(csr_free)
-
-static void
-csr_free(X509_REQ **p)
-{
-	X509_REQ_free(*p);
-}
-
 static int
 failed(struct err *e, const char *what)
 {
@@ -339,14 +331,15 @@ x509_issue(struct span ca_cert_pem, struct span ca_key_pem, struct span key_pem,
 int
 x509_csr_key(struct span csr_pem, struct buf *public_key_pem, struct err *e)
 {
-	AUTO_BIO BIO *in = libcrypto_bio(csr_pem), *mem = BIO_new(BIO_s_mem());
-	AUTO_CSR X509_REQ *csr =
-		in ? PEM_read_bio_X509_REQ(in, NULL, libcrypto_no_passphrase, NULL) : NULL;
-	EVP_PKEY *key = csr ? X509_REQ_get0_pubkey(csr) : NULL;
+	AUTO_BIO BIO *mem = BIO_new(BIO_s_mem());
+	AUTO_CSR X509_REQ *csr = NULL;
+	EVP_PKEY *key;
 
+	if (libcrypto_csr(csr_pem, &csr, e) < 0)
+		return -1;
+	key = X509_REQ_get0_pubkey(csr);
 	if (!key)
-		return libcrypto_err(
-			e, ERR_MALFORMED, "reading a certificate signing request in PEM");
+		return libcrypto_err(e, ERR_MALFORMED, "the key of a certificate signing request");
 	if (X509_REQ_verify(csr, key) != 1)
 		return libcrypto_err(e, ERR_UNTRUSTED,
 			"the certificate signing request is not signed by its own key");

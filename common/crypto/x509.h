@@ -6,7 +6,10 @@
 #include <stdint.h>
 
 #include "common/base/buf.h"
+#include "common/base/cleanup.h"
 #include "common/base/err.h"
+#include "common/crypto/digest.h"
+#include "common/limits.h"
 
 /* All keys made here are EC P-256, all output is PEM, all times are seconds since 1970 and come
  * from the caller. Serial numbers are 128 random bits. */
@@ -36,6 +39,9 @@ int x509_issue(struct span ca_cert_pem, struct span ca_key_pem, struct span key_
  * of security is ERR_REFUSED. */
 int x509_csr_key(struct span csr_pem, struct buf *public_key_pem, struct err *e);
 
+/* The CN (exactly one) that a request asks for. Its signature is not looked at. */
+int x509_csr_name(struct span csr_pem, char out[65], struct err *e);
+
 /* A CSR for a key, CN = name. */
 int x509_csr_new(struct span key_pem, const char *name, struct buf *csr_pem, struct err *e);
 
@@ -59,6 +65,28 @@ int x509_crl_dates(struct span crl_pem, struct x509_dates *out, struct err *e);
  */
 int x509_check_issuer(struct span ca_cert_pem, struct span cert_pem, struct err *e);
 int x509_check_crl_issuer(struct span ca_cert_pem, struct span crl_pem, struct err *e);
+
+/* Several CAs in one PEM text: those of a fleet while one is replaced by another. Each is encoded
+ * anew, so that nothing else comes along. ERR_LIMIT for more than X509_BUNDLE_MAX, ERR_MALFORMED
+ * for none, for what is no CA, and for one that is there twice. */
+struct x509_bundle {
+	size_t count;
+	struct buf certs[X509_BUNDLE_MAX];
+};
+void x509_bundle_free(struct x509_bundle *b);
+#define AUTO_CAS CLEANUP(x509_bundle_free)
+int x509_bundle_read(struct span pem, struct x509_bundle *out, struct err *e);
+
+/* Which of any number of certificates in PEM, counted from 0, signed cert (the first in its PEM).
+ * ERR_UNTRUSTED where none did. Dates are not looked at. */
+int x509_find_issuer(struct span cas_pem, struct span cert_pem, size_t *which, struct err *e);
+
+/* Which of the private keys in PEM is that of the (first) certificate. ERR_UNTRUSTED where none is.
+ */
+int x509_find_key(struct span keys_pem, struct span cert_pem, struct buf *key_pem, struct err *e);
+
+/* The SHA-256 of a certificate (the first in its PEM). */
+int x509_fingerprint(struct span cert_pem, struct digest *out, struct err *e);
 
 /* A CRL by the CA, listing these serial numbers (hexadecimal, up to 20 bytes) as revoked at these
  * times. count 0 is a CRL that revokes nobody. */

@@ -30,9 +30,8 @@ serial_get(const X509 *cert, char out[65], struct err *e)
 }
 
 static int
-common_name_get(const X509 *cert, char out[65], struct err *e)
+common_name_get(const X509_NAME *subject, char out[65], struct err *e)
 {
-	const X509_NAME *subject = X509_get_subject_name(cert);
 	int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
 	unsigned char *text = NULL;
 	int len, rc = 0;
@@ -74,11 +73,24 @@ x509_info(struct span cert_pem, struct x509_info *out, struct err *e)
 
 	if (libcrypto_cert(cert_pem, &cert, e) < 0)
 		return -1;
-	if (serial_get(cert, info.serial, e) < 0 || common_name_get(cert, info.name, e) < 0 ||
+	if (serial_get(cert, info.serial, e) < 0 ||
+		common_name_get(X509_get_subject_name(cert), info.name, e) < 0 ||
 		time_get(X509_get0_notBefore(cert), &info.from_s, e) < 0 ||
 		time_get(X509_get0_notAfter(cert), &info.until_s, e) < 0)
 		return err_context(e, "the certificate");
 	*out = info;
+	return 0;
+}
+
+int
+x509_csr_name(struct span csr_pem, char out[65], struct err *e)
+{
+	AUTO_CSR X509_REQ *csr = NULL;
+
+	if (libcrypto_csr(csr_pem, &csr, e) < 0)
+		return -1;
+	if (common_name_get(X509_REQ_get_subject_name(csr), out, e) < 0)
+		return err_context(e, "the certificate signing request");
 	return 0;
 }
 

@@ -100,16 +100,23 @@ quote_build(const char *text, size_t size, bool lines)
 	return json_string(clean);
 }
 
+static int
+newer_add(json_t *j, const char *key, const char *text)
+{
+	return text[0] ? json_object_set_new(j, key, json_string(text)) : 0;
+}
+
 /* What older agents do not say is said only where there is something to it. */
 static int
 newer_build(const struct report *r, json_t *j)
 {
 	json_t *stops;
 
-	if (r->plan[0] && json_object_set_new(j, "plan", json_string(r->plan)) < 0)
-		return -1;
-	if (r->linked_sha256[0] &&
-		json_object_set_new(j, "linked_sha256", json_string(r->linked_sha256)) < 0)
+	if (newer_add(j, "plan", r->plan) < 0 ||
+		newer_add(j, "linked_sha256", r->linked_sha256) < 0 ||
+		newer_add(j, "certificate_serial", r->certificate_serial) < 0 ||
+		newer_add(j, "certificate_request", r->certificate_request) < 0 ||
+		newer_add(j, "authorities_sha256", r->authorities_sha256) < 0)
 		return -1;
 	if (r->stop_count == 0)
 		return 0;
@@ -262,6 +269,71 @@ stops_parse(const json_t *body, struct report *r, struct err *e)
 	return 0;
 }
 
+static int
+newer_sha256(const json_t *body, const char *key, char out[DIGEST_HEX_SIZE], struct err *e)
+{
+	struct digest digest;
+
+	if (!json_object_get(body, key))
+		return 0;
+	if (field_sha256(body, key, &digest, e) < 0)
+		return -1;
+	(void)digest_hex(&digest, out);
+	return 0;
+}
+
+static int
+serial_parse(const json_t *body, struct report *r, struct err *e)
+{
+	static const char key[] = "certificate_serial";
+	const char *text;
+	size_t len;
+
+	if (!json_object_get(body, key))
+		return 0;
+	if (json_get_string(body, key, 2 * X509_SERIAL_BYTES_MAX, &text, e) < 0)
+		return -1;
+	len = strlen(text);
+	if (len == 0 || len % 2 != 0 || text[strspn(text, "0123456789abcdef")])
+		return err_set(e, ERR_MALFORMED,
+			"'%s' is no serial number in lower-case hexadecimal", key);
+	memcpy(r->certificate_serial, text, len + 1);
+	return 0;
+}
+
+/* Only what PEM has: the host hands it to libcrypto, and prints none of it. */
+static bool
+is_request(const char *text)
+{
+	static const char head[] = "-----BEGIN CERTIFICATE REQUEST-----\n",
+			  tail[] = "\n-----END CERTIFICATE REQUEST-----\n",
+			  base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				     "0123456789+/=\n";
+
+	if (strncmp(text, head, sizeof(head) - 1) != 0)
+		return false;
+	text += sizeof(head) - 1;
+	text += strspn(text, base64);
+	/* The newline before the tail was taken for the text's. */
+	return text[-1] == '\n' && strcmp(text, tail + 1) == 0;
+}
+
+static int
+request_parse(const json_t *body, struct report *r, struct err *e)
+{
+	static const char key[] = "certificate_request";
+	const char *text;
+
+	if (!json_object_get(body, key))
+		return 0;
+	if (json_get_string(body, key, CSR_PEM_MAX, &text, e) < 0)
+		return -1;
+	if (!is_request(text))
+		return err_set(e, ERR_MALFORMED, "'%s' is no PEM text of a request", key);
+	memcpy(r->certificate_request, text, strlen(text) + 1);
+	return 0;
+}
+
 /* What older agents do not say. */
 static int
 newer_parse(const json_t *body, struct report *r, struct err *e)
@@ -269,13 +341,10 @@ newer_parse(const json_t *body, struct report *r, struct err *e)
 	if (json_object_get(body, "plan") &&
 		field_path(body, "plan", "rollouts", ".json", r->plan, e) < 0)
 		return -1;
-	if (json_object_get(body, "linked_sha256")) {
-		struct digest linked;
-
-		if (field_sha256(body, "linked_sha256", &linked, e) < 0)
-			return -1;
-		(void)digest_hex(&linked, r->linked_sha256);
-	}
+	if (newer_sha256(body, "linked_sha256", r->linked_sha256, e) < 0 ||
+		newer_sha256(body, "authorities_sha256", r->authorities_sha256, e) < 0 ||
+		serial_parse(body, r, e) < 0 || request_parse(body, r, e) < 0)
+		return -1;
 	return stops_parse(body, r, e);
 }
 
@@ -285,7 +354,8 @@ whole_parse(const json_t *body, struct report *r, json_t **tags, struct err *e)
 	static const char *const known[] = {"format", "box", "seq", "at", "boot_id", "state",
 		"outcome", "rollout", "plan_version", "wave", "attempt", "bundle", "version",
 		"bundle_sha256", "running_sha256", "rollback_floor", "tags", "compatible", "source",
-		"class", "detail", "log", "plan", "linked_sha256", "stops", NULL};
+		"class", "detail", "log", "plan", "linked_sha256", "stops", "certificate_serial",
+		"certificate_request", "authorities_sha256", NULL};
 
 	if (field_format(body, e) < 0 || json_only(body, known, e) < 0 ||
 		who_parse(body, r, e) < 0 || update_parse(body, r, e) < 0 ||

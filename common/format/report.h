@@ -5,9 +5,10 @@
  *    "bundle":"gateway-2.4.0.ota", "version":"2.4.0", "bundle_sha256":"...",
  * "running_sha256":"...", "rollback_floor":4, "tags":{...}, "compatible":"...", "source":"network",
  *    "class":"none", "detail":"...", "log":"...",
- *    "plan":"rollouts/stable.json", "linked_sha256":"...", "stops":["32 hex digits"]}
+ *    "plan":"rollouts/stable.json", "linked_sha256":"...", "stops":["32 hex digits"],
+ *    "certificate_serial":"...", "certificate_request":"...", "authorities_sha256":"..."}
  *
- * The last three are left out where there is nothing to say, as older agents do. */
+ * The last six are left out where there is nothing to say, as older agents do. */
 #ifndef SLUICE_FORMAT_REPORT_H
 #define SLUICE_FORMAT_REPORT_H
 
@@ -72,6 +73,10 @@ struct report {
 	char linked_sha256[DIGEST_HEX_SIZE];
 	size_t stop_count;
 	char stops[STOPS_MAX][STOP_ID_SIZE]; /* that the box has taken, and no resume lifted */
+	char certificate_serial[2 * X509_SERIAL_BYTES_MAX +
+				1];		   /* that the box shows to servers, or "" */
+	char certificate_request[CSR_PEM_MAX + 1]; /* for its next one, or "" */
+	char authorities_sha256[DIGEST_HEX_SIZE];  /* of the CAs that were delivered, or "" */
 };
 
 void report_free(struct report *r);

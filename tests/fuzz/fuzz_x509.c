@@ -50,7 +50,12 @@ request(struct span text)
 {
 	AUTO_BUF struct buf key = BUF_INIT(65536);
 	struct err e = ERR_INIT;
+	char name[65];
 
+	if (x509_csr_name(text, name, &e) < 0)
+		fuzz_check_err(&e);
+	else
+		MUST(memchr(name, 0, sizeof(name)));
 	if (x509_csr_key(text, &key, &e) < 0)
 		fuzz_check_err(&e);
 	else
@@ -81,6 +86,25 @@ certificate(struct span text)
 		&(struct x509_request){X509_CLIENT, "a", NULL, 1700000000, 1800000000}, &crl, &e);
 }
 
+/* CAs as they are delivered to a box, and a pair as it lies on its disk. */
+static void
+bundle(struct span text)
+{
+	AUTO_BUF struct buf key = BUF_INIT(65536);
+	AUTO_CAS struct x509_bundle b = {0};
+	struct err e = ERR_INIT;
+	size_t which = 0;
+
+	if (x509_bundle_read(text, &b, &e) < 0)
+		fuzz_check_err(&e);
+	else
+		MUST(b.count >= 1 && b.count <= X509_BUNDLE_MAX);
+	if (x509_find_issuer(text, buf_span(&ca.cert), &which, &e) < 0)
+		fuzz_check_err(&e);
+	if (x509_find_key(text, text, &key, &e) < 0)
+		fuzz_check_err(&e);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -89,6 +113,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ca_make();
 	request(in);
 	certificate(in);
+	bundle(in);
 	issue(in);
 	return 0;
 }

@@ -17,9 +17,13 @@ static const char sample[] =
 
 #define STOP_1 "00112233445566778899aabbccddeeff"
 #define STOP_2 "ffeeddccbbaa99887766554433221100"
+#define REQUEST                                                                                    \
+	"\"-----BEGIN CERTIFICATE REQUEST-----\\nMIHO+/=\\nAAAA\\n-----END CERTIFICATE "           \
+	"REQUEST-----\\n\""
 #define NEWER                                                                                      \
 	"\"plan\":\"rollouts/stable.json\",\"linked_sha256\":\"" SHA "\",\"stops\":[\"" STOP_1     \
-	"\",\"" STOP_2 "\"],"
+	"\",\"" STOP_2 "\"],\"certificate_serial\":\"4f00\",\"certificate_request\":" REQUEST      \
+	",\"authorities_sha256\":\"" SHA "\","
 
 static int
 parse(const char *text, struct report *out, struct err *e)
@@ -91,10 +95,15 @@ what_older_agents_do_not_say_is_read_and_built(void **state)
 	assert_int_equal(r.stop_count, 2);
 	assert_string_equal(r.stops[0], STOP_1);
 	assert_string_equal(r.stops[1], STOP_2);
+	assert_string_equal(r.certificate_serial, "4f00");
+	assert_int_equal(strlen(r.certificate_request), 83);
+	assert_string_equal(r.authorities_sha256, SHA);
 	assert_int_equal(report_build(&r, &built, &e), 0);
 	assert_true(json_equal(built, v.root));
 	assert_int_equal(parse(sample, &older, &e), 0);
 	assert_true(!older.plan[0] && !older.linked_sha256[0] && older.stop_count == 0);
+	assert_true(!older.certificate_serial[0] && !older.certificate_request[0] &&
+		    !older.authorities_sha256[0]);
 }
 
 static void
@@ -237,6 +246,37 @@ a_report_with_one_thing_wrong_is_refused_by_name(void **state)
 		{"\"seq\":17", "\"seq\":17,\"plan\":\"rollouts/../x.json\"", "plan"},
 		{"\"seq\":17", "\"seq\":17,\"linked_sha256\":\"0\"", "linked_sha256"},
 		{"\"seq\":17", "\"seq\":17,\"linked_sha256\":\"\"", "linked_sha256"},
+		{"\"seq\":17", "\"seq\":17,\"authorities_sha256\":\"\"", "authorities_sha256"},
+		{"\"seq\":17", "\"seq\":17,\"certificate_serial\":\"\"", "certificate_serial"},
+		{"\"seq\":17", "\"seq\":17,\"certificate_serial\":\"4f0\"", "certificate_serial"},
+		{"\"seq\":17", "\"seq\":17,\"certificate_serial\":\"4F00\"", "certificate_serial"},
+		{"\"seq\":17", "\"seq\":17,\"certificate_serial\":1", "certificate_serial"},
+		{"\"seq\":17",
+			"\"seq\":17,\"certificate_serial\":"
+			"\"000000000000000000000000000000000000000000\"",
+			"certificate_serial"},
+		{"\"seq\":17", "\"seq\":17,\"certificate_request\":\"\"", "certificate_request"},
+		{"\"seq\":17", "\"seq\":17,\"certificate_request\":[]", "certificate_request"},
+		{"\"seq\":17",
+			"\"seq\":17,\"certificate_request\":\"-----BEGIN CERTIFICATE "
+			"REQUEST-----\\n\"",
+			"certificate_request"},
+		{"\"seq\":17",
+			"\"seq\":17,\"certificate_request\":\"-----BEGIN CERTIFICATE "
+			"REQUEST-----\\nAA-----END CERTIFICATE REQUEST-----\\n\"",
+			"certificate_request"},
+		{"\"seq\":17",
+			"\"seq\":17,\"certificate_request\":\"-----BEGIN CERTIFICATE "
+			"REQUEST-----\\nAA\\n-----END CERTIFICATE REQUEST-----\\n\\n\"",
+			"certificate_request"},
+		{"\"seq\":17",
+			"\"seq\":17,\"certificate_request\":\"-----BEGIN CERTIFICATE "
+			"REQUEST-----\\nA A\\n-----END CERTIFICATE REQUEST-----\\n\"",
+			"certificate_request"},
+		{"\"seq\":17",
+			"\"seq\":17,\"certificate_request\":\" -----BEGIN CERTIFICATE "
+			"REQUEST-----\\nAA\\n-----END CERTIFICATE REQUEST-----\\n\"",
+			"certificate_request"},
 		{"\"seq\":17", "\"seq\":17,\"stops\":{}", "stops"},
 		{"\"seq\":17", "\"seq\":17,\"stops\":[]", "stops"},
 		{"\"seq\":17", "\"seq\":17,\"stops\":[1]", "stops"},

@@ -475,6 +475,35 @@ dates_and_issuers_of_certificates_and_crls_are_told(void **state)
 	assert_true(d.from_s == now_s - 20 && d.until_s == now_s + 200);
 }
 
+/* What a request says of whom it is for, and what is no such thing. */
+static void
+a_request_says_whom_it_is_for(void **state)
+{
+	AUTO_BUF struct buf csr = BUF_INIT(PEM_MAX), two = BUF_INIT(PEM_MAX),
+			    none = BUF_INIT(PEM_MAX);
+	const char *key_path = write_file("box.key", &box_key);
+	char name[65] = "untouched";
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(x509_csr_new(buf_span(&box_key), "gw-000001", &csr, NULL), 0);
+	assert_int_equal(run((const char *const[]){"openssl", "req", "-new", "-key", key_path,
+				     "-subj", "/CN=gw-000001/CN=gw-000002", NULL},
+				 "", &two),
+		0);
+	assert_int_equal(run((const char *const[]){"openssl", "req", "-new", "-key", key_path,
+				     "-subj", "/O=gw-000001", NULL},
+				 "", &none),
+		0);
+	assert_int_equal(x509_csr_name(buf_span(&two), name, &e), -1);
+	assert_int_equal(e.class, ERR_MALFORMED);
+	assert_int_equal(x509_csr_name(buf_span(&none), name, &e), -1);
+	assert_int_equal(x509_csr_name(span_str("nonsense"), name, &e), -1);
+	assert_string_equal(name, "untouched");
+	assert_int_equal(x509_csr_name(buf_span(&csr), name, &e), 0);
+	assert_string_equal(name, "gw-000001");
+}
+
 int
 main(void)
 {
@@ -495,6 +524,7 @@ main(void)
 		test(only_a_ca_with_its_own_key_issues),
 		test(an_encrypted_private_key_asks_nobody),
 		test(dates_and_issuers_of_certificates_and_crls_are_told),
+		test(a_request_says_whom_it_is_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
