@@ -167,18 +167,20 @@ earlier_take(struct sql *s, int64_t id, const struct plan *p, struct err *e)
 	return again_all(s, id, &boxes, e);
 }
 
+/* Of a path, but for one: 0 for none. */
 static int
-older_end(struct sql *s, const char *path, int64_t now_s, struct err *e)
+others_end(struct sql *s, const char *path, int64_t but, int64_t now_s, struct err *e)
 {
 	AUTO_ROWS struct rows past = {0};
 	AUTO_QUERY struct query *q = NULL;
 
-	if (sql_do(s, e, "UPDATE rollout SET ended_s = ?2 WHERE path = ?1 AND ended_s = 0", "si",
-		    path, now_s) < 0 ||
+	if (sql_do(s, e,
+		    "UPDATE rollout SET ended_s = ?3 WHERE path = ?1 AND id != ?2 AND ended_s = 0",
+		    "sii", path, but, now_s) < 0 ||
 		query_begin(s, &q, e,
-			"SELECT id FROM rollout WHERE path = ?1 AND ended_s != 0 ORDER BY id DESC "
-			"LIMIT -1 OFFSET ?2",
-			"si", path, (int64_t)ENDED_KEPT) < 0 ||
+			"SELECT id FROM rollout WHERE path = ?1 AND id != ?2 AND ended_s != 0 "
+			"ORDER BY ended_s DESC, id DESC LIMIT -1 OFFSET ?3",
+			"sii", path, but, (int64_t)ENDED_KEPT) < 0 ||
 		rows_read(q, &past, e) < 0)
 		return -1;
 	query_end(&q);
@@ -253,13 +255,59 @@ begin_new(struct fleet *f, struct sql *s, const struct beginning *b, int64_t *id
 {
 	const struct followable *x = b->from;
 
-	if (older_end(s, b->plan->path, b->now_s, e) < 0 ||
+	if (others_end(s, b->plan->path, 0, b->now_s, e) < 0 ||
 		rollout_insert(s, b->plan, b->text, x->plan_sha256, x->manifest, b->now_s, id, e) <
 			0 ||
 		lifted_note(s, *id, x, e) < 0 ||
 		census_take(f, s, *id, b->plan, x->manifest, e) < 0)
 		return -1;
 	return earlier_take(s, *id, b->plan, e);
+}
+
+/* Counts whose boxes are not known any more are what people saw. They begin anew with what the
+ * reports say that are kept: who was counted then would count twice. */
+static int
+counts_restart(struct sql *s, int64_t id, bool *restarted, struct err *e)
+{
+	int64_t row;
+	bool known;
+
+	if (sql_get(s, &known, &row, e, "SELECT box FROM participant WHERE rollout = ?1 LIMIT 1",
+		    "i", id) < 0)
+		return -1;
+	*restarted = !known;
+	return known ? 0
+		     : sql_do(s, e,
+			       "UPDATE wave SET seen = 0, started = 0, ok = 0, failed = 0, "
+			       "reverted "
+			       "= 0, overdue = 0, inconclusive = 0 WHERE rollout = ?1",
+			       "i", id);
+}
+
+/* No more is accepted than has gone wrong, so that whatever goes wrong next counts. */
+static int
+accepted_limit(struct sql *s, int64_t id, struct err *e)
+{
+	return sql_do(s, e,
+		"UPDATE wave SET accepted_ok = min(accepted_ok, ok), accepted_failed = "
+		"min(accepted_failed, failed), accepted_reverted = min(accepted_reverted, "
+		"reverted), accepted_overdue = min(accepted_overdue, overdue) WHERE rollout = ?1",
+		"i", id);
+}
+
+/* A plan was withdrawn or replaced, and is there again. */
+static int
+begin_again(struct fleet *f, struct sql *s, const struct beginning *b, int64_t id, struct err *e)
+{
+	bool restarted;
+
+	if (others_end(s, b->plan->path, id, b->now_s, e) < 0 ||
+		sql_do(s, e, "UPDATE rollout SET ended_s = 0 WHERE id = ?1", "i", id) < 0 ||
+		counts_restart(s, id, &restarted, e) < 0 ||
+		census_take(f, s, id, b->plan, b->from->manifest, e) < 0 ||
+		earlier_take(s, id, b->plan, e) < 0)
+		return -1;
+	return restarted ? accepted_limit(s, id, e) : 0;
 }
 
 static int
@@ -280,12 +328,7 @@ begin(struct fleet *f, struct sql *s, const struct beginning *b, int64_t *id, st
 		return -1;
 	if (ended_s == 0)
 		return 0;
-	/* It was withdrawn, and is there again. */
-	if (older_end(s, b->plan->path, b->now_s, e) < 0 ||
-		sql_do(s, e, "UPDATE rollout SET ended_s = 0 WHERE id = ?1", "i", row) < 0 ||
-		census_take(f, s, row, b->plan, b->from->manifest, e) < 0)
-		return -1;
-	return earlier_take(s, row, b->plan, e);
+	return begin_again(f, s, b, row, e);
 }
 
 int
@@ -314,7 +357,7 @@ following_end(struct fleet *f, const char *path, int64_t now_s, struct err *e)
 
 	if (fleet_sql(f, &s, e) < 0 || sql_begin(s, e) < 0)
 		return -1;
-	return sql_end(s, older_end(s, path, now_s, e), e);
+	return sql_end(s, others_end(s, path, 0, now_s, e), e);
 }
 
 int

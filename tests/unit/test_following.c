@@ -216,6 +216,67 @@ a_new_version_begins_anew_and_ends_the_old_one(void **state)
 }
 
 static void
+a_plan_that_is_back_counts_nobody_twice(void **state)
+{
+	struct ledger_scene *x = *state;
+	AUTO_FREE char *second = sample_with(sample, "\"version\":3", "\"version\":4");
+	AUTO_FREE char *third = sample_with(sample, "\"version\":3", "\"version\":5");
+	struct following *f = calloc(1, sizeof(*f));
+	struct err e = ERR_INIT;
+	struct tally t;
+	int64_t id;
+
+	boxes_add(x, 5);
+	id = begin(x);
+	open_wave(x, id, 1);
+	say(x, "gw-3", 1, BOX_STARTING, OUTCOME_NONE);
+	succeed(x, "gw-3", 2);
+	say(x, "gw-4", 1, BOX_IDLE, OUTCOME_FAILED);
+	assert_int_equal(following_accept(x->f, id, STOP_ID, &e), 0);
+	/* Its boxes are known yet, and then known no more. */
+	for (int i = 0; i < 2; i++) {
+		(void)begin_as(x, second);
+		if (i > 0)
+			(void)begin_as(x, third);
+		assert_int_equal(begin(x), id);
+		t = tally(x, id, 1);
+		assert_true(t.seen == 2 && t.started == 1 && t.ok == 1 && t.failed == 1);
+	}
+	/* It goes on. What was accepted is no more than there is. */
+	succeed(x, "gw-4", 2);
+	(void)begin_as(x, second);
+	(void)begin_as(x, third);
+	assert_int_equal(begin(x), id);
+	t = tally(x, id, 1);
+	assert_true(t.seen == 2 && t.ok == 2 && t.failed == 0);
+	assert_int_equal(following_read(x->f, id, f, &e), 0);
+	assert_int_equal(f->waves[1].accepted.ok, 1);
+	assert_int_equal(f->waves[1].accepted.failed, 0);
+	free(f);
+}
+
+static void
+the_boxes_of_a_plan_stay_known_while_the_next_one_is_tried(void **state)
+{
+	struct ledger_scene *x = *state;
+	AUTO_FREE char *second = sample_with(sample, "\"version\":3", "\"version\":4");
+	struct sql *s = NULL;
+	struct err e = ERR_INIT;
+	int64_t id;
+
+	boxes_add(x, 3);
+	id = begin(x);
+	open_wave(x, id, 1);
+	say(x, "gw-3", 1, BOX_STARTING, OUTCOME_NONE);
+	(void)begin_as(x, second);
+	/* Its reports are gone by then. */
+	assert_int_equal(fleet_sql(x->f, &s, &e), 0);
+	assert_int_equal(sql_run(s, "DELETE FROM report", &e), 0);
+	assert_int_equal(begin(x), id);
+	assert_int_equal(tally(x, id, 1).started, 1);
+}
+
+static void
 only_a_plan_of_the_digest_that_was_signed_is_followed(void **state)
 {
 	struct ledger_scene *x = *state;
@@ -384,6 +445,8 @@ main(void)
 		TEST(what_is_heard_before_a_wave_opens_is_not_seen_but_what_was_done_counts),
 		TEST(a_wave_is_opened_once),
 		TEST(a_new_version_begins_anew_and_ends_the_old_one),
+		TEST(a_plan_that_is_back_counts_nobody_twice),
+		TEST(the_boxes_of_a_plan_stay_known_while_the_next_one_is_tried),
 		TEST(only_a_plan_of_the_digest_that_was_signed_is_followed),
 		TEST(a_box_that_starts_and_falls_silent_is_overdue),
 		TEST(silence_does_not_grow_while_nobody_can_be_heard),
