@@ -8,6 +8,9 @@
 #include "signer/prune.h"
 #include "signer/workspace.h"
 
+/* How often a site is looked through that others publish to meanwhile. */
+enum { LOOKS = 10 };
+
 #define GRACE_DEFAULT_S ((uint64_t)30 * 86400)
 
 static const char help[] =
@@ -65,29 +68,50 @@ names_print(const struct pruning *p)
 		(void)printf("%s\n", json_string_value(name));
 }
 
+/* Each time less is left. */
+static int
+remove_all(const struct workspace *w, uint64_t grace_s, struct removed *removed, struct err *e)
+{
+	for (int i = 0; i < LOOKS; i++) {
+		AUTO_PRUNING struct pruning p = {0};
+		bool stale;
+
+		if (prune_find(w, grace_s, clock_wall_s(), &p, e) < 0 ||
+			prune_remove(w, &p, removed, &stale, e) < 0)
+			return -1;
+		if (!stale)
+			return 0;
+	}
+	return err_set(e, ERR_REFUSED,
+		"something was published each time it was looked through; %llu files are gone, and "
+		"the next `sluice site prune` goes on",
+		(unsigned long long)removed->files);
+}
+
 static int
 site_prune(int argc, char **argv, struct err *e)
 {
 	AUTO_WORKSPACE struct workspace w = {0};
 	AUTO_PRUNING struct pruning p = {0};
-	AUTO_CLOSE int lock = -1, bulk = -1;
+	AUTO_CLOSE int bulk = -1;
 	struct site_options o = {.grace_s = GRACE_DEFAULT_S};
+	struct removed gone = {0};
 	char size[NUM_HUMAN_SIZE];
 
-	if (options_read(argc, argv, &o, e) < 0 || workspace_open(o.workspace, &w, e) < 0)
+	/* Bundles are placed before anything leads to them. */
+	if (options_read(argc, argv, &o, e) < 0 || workspace_open(o.workspace, &w, e) < 0 ||
+		bulk_lock(&w, false, &bulk, e) < 0)
 		return -1;
-	/* A publication under way places content before anything leads to it. */
-	if (bulk_lock(&w, false, &bulk, e) < 0 ||
-		workspace_lock(&w, "publisher.lock", "another sluice publisher", 10000, &lock, e) <
-			0 ||
-		prune_find(&w, o.grace_s, clock_wall_s(), &p, e) < 0)
+	if (!o.dry_run && remove_all(&w, o.grace_s, &gone, e) < 0)
 		return -1;
-	if (o.dry_run)
+	if (o.dry_run) {
+		if (prune_find(&w, o.grace_s, clock_wall_s(), &p, e) < 0)
+			return -1;
 		names_print(&p);
-	else if (prune_remove(&w, &p, e) < 0)
-		return -1;
-	(void)printf("%zu files, %s%s\n", json_array_size(p.names), num_human_size(p.bytes, size),
-		o.dry_run ? " would go" : " are gone");
+		gone = (struct removed){json_array_size(p.names), p.bytes};
+	}
+	(void)printf("%llu files, %s%s\n", (unsigned long long)gone.files,
+		num_human_size(gone.bytes, size), o.dry_run ? " would go" : " are gone");
 	return 0;
 }
 

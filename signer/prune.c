@@ -14,7 +14,7 @@
 #include "common/limits.h"
 #include "signer/site.h"
 
-enum { DIGEST_LETTERS = 64 };
+enum { REMOVED_A_LOCK = 100, LOCK_WAIT_MS = 10000, DIGEST_LETTERS = 64 };
 
 /* One of the snapshots that lie there. */
 struct seen {
@@ -156,8 +156,12 @@ role_keep(struct search *s, const char *name, const json_t *meta, struct err *e)
 	(void)snprintf(role, sizeof(role), "%.*s", (int)(strlen(name) - strlen(".json")), name);
 	if (strlen(name) <= strlen(".json") ||
 		json_get_uint(meta, "version", 1, INT64_MAX, &version, e) < 0 ||
-		site_metadata_path(&s->site, role, version, path, e) < 0 || keep(s, path, e) < 0 ||
-		document_load(s, role, version, &body, e) < 0)
+		site_metadata_path(&s->site, role, version, path, e) < 0)
+		return -1;
+	/* Most snapshots share most versions, and some of these are large. */
+	if (json_object_get(s->kept, path))
+		return 0;
+	if (keep(s, path, e) < 0 || document_load(s, role, version, &body, e) < 0)
 		return -1;
 	return body ? targets_keep(s, body, e) : 0;
 }
@@ -235,8 +239,9 @@ file_judge(void *arg, const char *name, struct err *e)
 
 	if (path_join(path, sizeof(path), f->dir, name, e) < 0)
 		return -1;
+	/* What a publisher writes has another name first. */
 	if (lstat(path, &st) < 0)
-		return err_sys(e, errno, "%s", path);
+		return errno == ENOENT ? 0 : err_sys(e, errno, "%s", path);
 	if (S_ISDIR(st.st_mode))
 		return strcmp(f->dir, site) == 0 ? 0 : folder_judge(s, path, f->depth + 1, e);
 	if (!S_ISREG(st.st_mode) || st.st_mtime >= s->before_s || !is_versioned(f->dir, s, name) ||
@@ -245,6 +250,21 @@ file_judge(void *arg, const char *name, struct err *e)
 	s->out->bytes += (uint64_t)st.st_size;
 	if (json_array_append_new(s->out->names, json_string(path + top)) < 0)
 		return err_sys(e, ENOMEM, "looking through the site");
+	return 0;
+}
+
+/* Whoever publishes writes there. */
+static int
+metadata_seen(const struct workspace *w, struct timespec *out, struct err *e)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	if (workspace_path(w, "site/metadata", path, e) < 0)
+		return -1;
+	if (stat(path, &st) < 0)
+		return err_sys(e, errno, "%s", path);
+	*out = st.st_mtim;
 	return 0;
 }
 
@@ -263,7 +283,7 @@ prune_find(const struct workspace *w, uint64_t grace_s, int64_t now_s, struct pr
 			"nothing "
 			"younger than that may go",
 			(unsigned long long)w->timestamp_life_s);
-	if (site_open(w, &s.site, e) < 0)
+	if (metadata_seen(w, &p.seen, e) < 0 || site_open(w, &s.site, e) < 0)
 		return -1;
 	if (!s.site.snapshot)
 		return err_set(e, ERR_REFUSED, "nothing is published yet");
@@ -278,17 +298,55 @@ prune_find(const struct workspace *w, uint64_t grace_s, int64_t now_s, struct pr
 	return 0;
 }
 
-int
-prune_remove(const struct workspace *w, const struct pruning *p, struct err *e)
+/* No sync: what a power cut brings back goes the next time. */
+static int
+name_remove(const struct workspace *w, const char *name, struct removed *removed, struct err *e)
 {
-	const json_t *name;
-	size_t i;
+	char relative[PATH_MAX], path[PATH_MAX];
+	struct stat st;
 
-	json_array_foreach (p->names, i, name) {
-		char relative[PATH_MAX], path[PATH_MAX];
+	(void)snprintf(relative, sizeof(relative), "site/%s", name);
+	if (workspace_path(w, relative, path, e) < 0)
+		return -1;
+	if (lstat(path, &st) < 0 || unlink(path) < 0)
+		return errno == ENOENT ? 0 : err_sys(e, errno, "%s", path);
+	removed->files++;
+	removed->bytes += (uint64_t)st.st_size;
+	return 0;
+}
 
-		(void)snprintf(relative, sizeof(relative), "site/%s", json_string_value(name));
-		if (workspace_path(w, relative, path, e) < 0 || file_remove(path, e) < 0)
+static int
+some_remove(const struct workspace *w, struct pruning *p, size_t *from, struct removed *removed,
+	bool *stale, struct err *e)
+{
+	AUTO_CLOSE int lock = -1;
+	size_t count = json_array_size(p->names);
+	struct timespec now;
+
+	if (workspace_lock(
+		    w, "publisher.lock", "another sluice publisher", LOCK_WAIT_MS, &lock, e) < 0 ||
+		metadata_seen(w, &now, e) < 0)
+		return -1;
+	*stale = now.tv_sec != p->seen.tv_sec || now.tv_nsec != p->seen.tv_nsec;
+	if (*stale)
+		return 0;
+	for (size_t i = 0; i < REMOVED_A_LOCK && *from < count; i++, ++*from) {
+		if (name_remove(w, json_string_value(json_array_get(p->names, *from)), removed, e) <
+			0)
+			return -1;
+	}
+	return metadata_seen(w, &p->seen, e);
+}
+
+int
+prune_remove(const struct workspace *w, struct pruning *p, struct removed *removed, bool *stale,
+	struct err *e)
+{
+	size_t done = 0;
+
+	*stale = false;
+	while (!*stale && done < json_array_size(p->names)) {
+		if (some_remove(w, p, &done, removed, stale, e) < 0)
 			return -1;
 	}
 	return 0;

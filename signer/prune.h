@@ -2,7 +2,9 @@
 #ifndef SLUICE_SIGNER_PRUNE_H
 #define SLUICE_SIGNER_PRUNE_H
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "common/base/cleanup.h"
 #include "common/base/err.h"
@@ -12,6 +14,7 @@
 struct pruning {
 	json_t *names; /* relative to site/; owned */
 	uint64_t bytes;
+	struct timespec seen; /* when site/metadata had last changed by then */
 };
 
 void pruning_free(struct pruning *p);
@@ -25,7 +28,15 @@ void pruning_free(struct pruning *p);
 int prune_find(const struct workspace *w, uint64_t grace_s, int64_t now_s, struct pruning *out,
 	struct err *e);
 
-/* Removes them. The caller has the publisher's lock since before they were looked for. */
-int prune_remove(const struct workspace *w, const struct pruning *p, struct err *e);
+/* Removes them, under the publisher's lock, which is let go again and again: a stop that somebody
+ * publishes meanwhile does not wait for millions of files. *stale: something was published since
+ * they were looked for, and may lead to what is left of them; look again. *removed is what has
+ * gone, in files and bytes, and is added to. The caller has the lock of bulk.h since before they
+ * were looked for. */
+struct removed {
+	uint64_t files, bytes;
+};
+int prune_remove(const struct workspace *w, struct pruning *p, struct removed *removed, bool *stale,
+	struct err *e);
 
 #endif

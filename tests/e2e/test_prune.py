@@ -1,7 +1,9 @@
 """What `sluice site prune` removes, and what some box may still fetch."""
+import fcntl
 import glob
 import os
 import shutil
+import subprocess
 import tempfile
 import time
 import unittest
@@ -112,6 +114,27 @@ class Prune(unittest.TestCase):
         self.prune()
         self.assertLessEqual({"metadata/notes.txt", "metadata/latest.json", "targets/readme",
                               "targets/gates/stable.json"}, self.files())
+
+    def test_a_publication_waits_for_no_search_and_what_it_leads_to_stays(self):
+        self.age(100)
+        self.ws.open_gate("c")
+        self.age(100)
+        old, older = self.files() - self.published() - {"metadata/1.root.json"}, self.files()
+        with open(self.ws.path("publisher.lock"), "wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self.assertIn("would go", self.prune("--dry-run"))
+            env = dict(os.environ, SLUICE_WORKSPACE=self.ws.dir)
+            with subprocess.Popen([self.ws.programs.sluice, "site", "prune"], env=env, text=True,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as pruner:
+                # It has found what is to go, and now somebody publishes.
+                self.assertIn("waiting for it", pruner.stderr.readline())
+                again = sorted(old)[0]
+                os.utime(self.ws.path("site", again))
+                with open(self.ws.path("site", "metadata", "notes.txt"), "w", encoding="ascii"):
+                    pass
+                fcntl.flock(lock, fcntl.LOCK_UN)
+                self.assertEqual(pruner.wait(30), 0)
+        self.assertEqual(self.files(), older - old | {again, "metadata/notes.txt"})
 
     def test_where_something_cannot_be_read_nothing_is_removed(self):
         self.age(100)
