@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "common/base/file.h"
+#include "common/base/num.h"
 #include "common/crypto/x509.h"
 #include "common/limits.h"
 
@@ -42,12 +43,28 @@ tls_read(const struct workspace *w, const char *name, struct buf *out, struct er
 	return workspace_path(w, name, path, e) < 0 ? -1 : file_read(path, out, e);
 }
 
+/* cert is the whole of ca.crt, of which others read the first; key is that one's. */
 static int
 authority_load(const struct workspace *w, struct pair *ca, struct err *e)
 {
+	AUTO_BUF struct buf keys = BUF_INIT(PEM_BYTES_MAX);
+
 	if (tls_read(w, "tls/ca.crt", &ca->cert, e) < 0 ||
-		tls_read(w, "tls/ca.key", &ca->key, e) < 0)
+		tls_read(w, "tls/ca.key", &keys, e) < 0 ||
+		x509_find_key(buf_span(&keys), buf_span(&ca->cert), &ca->key, e) < 0)
 		return err_context(e, "the fleet's certificate authority");
+	return 0;
+}
+
+int
+authority_issuer(const struct workspace *w, char out[DIGEST_HEX_SIZE], struct err *e)
+{
+	AUTO_BUF struct buf cert = BUF_INIT(PEM_BYTES_MAX);
+	struct digest d;
+
+	if (tls_read(w, "tls/ca.crt", &cert, e) < 0 || x509_fingerprint(buf_span(&cert), &d, e) < 0)
+		return err_context(e, "the fleet's certificate authority");
+	(void)digest_hex(&d, out);
 	return 0;
 }
 
@@ -168,11 +185,12 @@ authority_renew_server(const struct workspace *w, int64_t now_s, int64_t *until_
 	AUTO_BUF struct buf before = BUF_INIT(PEM_BYTES_MAX);
 	char path[PATH_MAX];
 	struct err why = ERR_INIT;
+	size_t which;
 
 	if (authority_load(w, &ca, e) < 0 || tls_read(w, "tls/server.crt", &before, e) < 0 ||
 		tls_read(w, "tls/server.key", &server.key, e) < 0)
 		return -1;
-	if (x509_check_issuer(buf_span(&ca.cert), buf_span(&before), &why) < 0)
+	if (x509_find_issuer(buf_span(&ca.cert), buf_span(&before), &which, &why) < 0)
 		return err_set(e, ERR_REFUSED,
 			"tls/server.crt was not made by this fleet's CA, so whoever made it renews "
 			"it; for one of this CA move it away first (%s)",
@@ -189,9 +207,11 @@ authority_issue(const struct workspace *w, const char *box, struct span key_pem,
 	struct buf *cert_pem, struct err *e)
 {
 	AUTO_PAIR struct pair ca = PAIR_INIT;
+	/* A short life is not mostly in the past: what is left of it says when it is to be renewed.
+	 */
 	const struct x509_request request = {.use = X509_CLIENT,
 		.name = box,
-		.from_s = now_s - BACKDATE_S,
+		.from_s = now_s - (int64_t)num_min((uint64_t)BACKDATE_S, w->box_cert_life_s / 4),
 		.until_s = now_s + (int64_t)w->box_cert_life_s};
 
 	if (authority_load(w, &ca, e) < 0)
@@ -199,19 +219,48 @@ authority_issue(const struct workspace *w, const char *box, struct span key_pem,
 	return x509_issue(buf_span(&ca.cert), buf_span(&ca.key), key_pem, &request, cert_pem, e);
 }
 
+/* A CRL of each CA: a web server that has a CRL of one wants one of all. They have the same in
+ * them, for no number is given twice. */
+static int
+crl_write(const struct x509_bundle *cas, struct span keys, const struct fleet_revoked *revoked,
+	uint64_t number, const struct x509_dates *dates, struct buf *out, struct err *e)
+{
+	for (size_t i = 0; i < cas->count; i++) {
+		AUTO_BUF struct buf key = BUF_INIT(PEM_BYTES_MAX);
+		struct span ca = buf_span(&cas->certs[i]);
+
+		if (x509_find_key(keys, ca, &key, e) < 0 ||
+			x509_crl(ca, buf_span(&key), revoked->list, revoked->count, number,
+				dates->from_s, dates->until_s, out, e) < 0)
+			return err_context(e, "the fleet's certificate authority");
+	}
+	return 0;
+}
+
+static int
+cas_read(const struct workspace *w, struct x509_bundle *out, struct err *e)
+{
+	AUTO_BUF struct buf pem = BUF_INIT(PEM_BYTES_MAX);
+
+	if (tls_read(w, "tls/ca.crt", &pem, e) < 0)
+		return -1;
+	return x509_bundle_read(buf_span(&pem), out, e) < 0 ? err_context(e, "tls/ca.crt") : 0;
+}
+
 int
 authority_renew_crl(const struct workspace *w, struct fleet *f, int64_t now_s, struct err *e)
 {
-	AUTO_PAIR struct pair ca = PAIR_INIT;
-	AUTO_BUF struct buf crl = BUF_INIT(CRL_BYTES_MAX);
+	const struct x509_dates dates = {now_s - BACKDATE_S, now_s + (int64_t)w->crl_life_s};
+	AUTO_BUF struct buf crl = BUF_INIT(CRL_BYTES_MAX), keys = BUF_INIT(PEM_BYTES_MAX);
 	AUTO_FLEET_REVOKED struct fleet_revoked revoked = {0};
+	AUTO_CAS struct x509_bundle cas = {0};
 	char path[PATH_MAX];
 	uint64_t number;
 
-	if (authority_load(w, &ca, e) < 0 || workspace_path(w, "tls/crl.pem", path, e) < 0 ||
+	if (cas_read(w, &cas, e) < 0 || tls_read(w, "tls/ca.key", &keys, e) < 0 ||
+		workspace_path(w, "tls/crl.pem", path, e) < 0 ||
 		fleet_revoked(f, now_s, &revoked, e) < 0 || fleet_crl_number(f, &number, e) < 0 ||
-		x509_crl(buf_span(&ca.cert), buf_span(&ca.key), revoked.list, revoked.count, number,
-			now_s - BACKDATE_S, now_s + (int64_t)w->crl_life_s, &crl, e) < 0 ||
+		crl_write(&cas, buf_span(&keys), &revoked, number, &dates, &crl, e) < 0 ||
 		file_replace(path, 0644, buf_span(&crl), e) < 0)
 		return -1;
 	return reload(w, "the web server believes revoked boxes until it reads tls/crl.pem", e);

@@ -1,5 +1,8 @@
 /* The fleet's certificate authority, in the workspace's tls/ folder: ca.crt, ca.key (0600), the
- * server's server.crt and server.key (0600), and crl.pem. */
+ * server's server.crt and server.key (0600), and crl.pem.
+ *
+ * While one CA is replaced by another (overlap.h), ca.crt has both: the first in it issues. ca.key
+ * has the keys of both, in any order, and crl.pem a CRL of each. */
 #ifndef SLUICE_SIGNER_AUTHORITY_H
 #define SLUICE_SIGNER_AUTHORITY_H
 
@@ -9,6 +12,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/err.h"
+#include "common/crypto/digest.h"
 #include "signer/fleet.h"
 #include "signer/workspace.h"
 
@@ -22,9 +26,13 @@ int authority_make(const struct workspace *w, int64_t now_s, struct err *e);
 int authority_renew_server(
 	const struct workspace *w, int64_t now_s, int64_t *until_s, struct err *e);
 
-/* Appends a certificate for a box to cert_pem. key_pem is its private or public key. */
+/* Appends a certificate for a box to cert_pem, good for the life that workspace.yaml gives it.
+ * key_pem is its private or public key. */
 int authority_issue(const struct workspace *w, const char *box, struct span key_pem, int64_t now_s,
 	struct buf *cert_pem, struct err *e);
+
+/* The SHA-256 of the certificate of the CA that issues, in hexadecimal. */
+int authority_issuer(const struct workspace *w, char out[DIGEST_HEX_SIZE], struct err *e);
 
 /* Replaces tls/crl.pem by one of what the fleet has revoked, good for the life that workspace.yaml
  * gives it, and runs the `reload` command. */

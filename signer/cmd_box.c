@@ -185,6 +185,7 @@ root_read(const struct workspace *w, struct buf *out, struct err *e)
 /* All that a new box is given, in memory until the fleet knows of it. */
 struct kit {
 	struct buf cert, key, ca, root, conf; /* key is empty where the box keeps its own */
+	char issuer[DIGEST_HEX_SIZE];	      /* the SHA-256 of the CA that made cert */
 	struct seckey *report_key;
 };
 #define KIT_INIT                                                                                   \
@@ -235,12 +236,15 @@ kit_make(const struct workspace *w, const struct box_options *o, const json_t *t
 		.etc = o->etc,
 		.state = o->state,
 		.tags = tags};
+	struct digest issuer;
 	char ca[PATH_MAX];
 
 	if (workspace_path(w, "tls/ca.crt", ca, e) < 0 || file_read(ca, &k->ca, e) < 0 ||
 		root_read(w, &k->root, e) < 0 || certificate_make(w, o, k, e) < 0 ||
+		x509_fingerprint(buf_span(&k->ca), &issuer, e) < 0 ||
 		seckey_new(&k->report_key, e) < 0)
 		return -1;
+	(void)digest_hex(&issuer, k->issuer);
 	return box_conf_write(w, &conf, &k->conf, e);
 }
 
@@ -261,7 +265,7 @@ kit_register(struct fleet *f, const struct box_options *o, json_t *tags, const s
 	if (pubkey_json_ed25519(public, &box.report_key, e) < 0 ||
 		x509_info(buf_span(&k->cert), &certificate, e) < 0)
 		return -1;
-	return fleet_add(f, &box, &certificate, e);
+	return fleet_add(f, &box, &certificate, k->issuer, e);
 }
 
 static int

@@ -171,6 +171,7 @@ next_steps_print(const struct workspace *w)
 		"  sluice key new keys/snapshot --no-passphrase     # these two stay online\n"
 		"  sluice key new keys/timestamp --no-passphrase\n"
 		"  sluice root init --help            # who holds which role\n"
+		"  sluice tls --help                  # how boxes get their next certificates\n"
 		"  nginx -p . -c nginx/nginx.conf     # serves %s\n",
 		w->dir, w->dir, w->site_url);
 }

@@ -33,8 +33,8 @@ static const char help[] =
 	"\n"
 	"  --member K.pub   a public key of the role; several times\n"
 	"  --threshold N    how many members must sign\n"
-	"  --paths PATTERN  what it speaks for; several times. Left out, the roles\n"
-	"                   releases, rollouts and gates get bundles/* and so on\n"
+	"  --paths PATTERN  what it speaks for; several times. Left out, releases,\n"
+	"                   rollouts, gates, certificates, authorities get bundles/* ...\n"
 	"\n"
 	"example: sluice role add releases --member keys/anna.pub --threshold 1 \\\n"
 	"             --key keys/targets.key\n";
@@ -100,13 +100,14 @@ parse_options(int argc, char **argv, const struct option *known, bool named, str
 	return named ? signing_check(&o->signing, "a key of the targets role", e) : 0;
 }
 
-/* The scopes that the three usual roles have. */
+/* The scopes that the usual roles have. */
 static void
 default_paths(struct role_options *o)
 {
 	static const struct {
 		const char *role, *path;
-	} usual[] = {{"releases", "bundles/*"}, {"rollouts", "rollouts/*"}, {"gates", "gates/*"}};
+	} usual[] = {{"releases", "bundles/*"}, {"rollouts", "rollouts/*"}, {"gates", "gates/*"},
+		{"certificates", "certificates/*"}, {"authorities", "authorities/*"}};
 
 	for (size_t i = 0; o->path_count == 0 && i < ARRAY_LEN(usual); i++) {
 		if (strcmp(usual[i].role, o->name) == 0)

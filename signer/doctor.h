@@ -34,6 +34,7 @@ enum doctor_power {
 	POWER_GATES = 16,
 	POWER_SNAPSHOT = 32,
 	POWER_TIMESTAMP = 64,
+	POWER_CERTIFICATES = 128, /* boxes' next ones, and the CAs that they connect by */
 };
 
 struct doctor_role {

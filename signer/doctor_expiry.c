@@ -75,6 +75,8 @@ role_expiry(struct doctor *d, const struct doctor_role *r, struct err *e)
 	} else if (r->power == POWER_GATES) {
 		x.life_s = d->w->gates_life_s;
 		x.remedy = "sluice metadata renew ROLE --key K, or any change of a gate";
+	} else if (r->power == POWER_CERTIFICATES) {
+		x.remedy = "sluice tls certify --key K, or `certificates` for the watch";
 	} else if (r->power == POWER_ROOT) {
 		x.remedy = "sluice metadata renew root --key K..., or sluice root rotate";
 	} else {
@@ -156,6 +158,16 @@ crl_expiry(struct doctor *d, struct err *e)
 		e);
 }
 
+static bool
+renewal_is_set_up(const struct doctor *d)
+{
+	for (size_t i = 0; i < d->role_count; i++) {
+		if (d->roles[i].power & POWER_CERTIFICATES)
+			return true;
+	}
+	return false;
+}
+
 static int
 boxes_expiry(struct doctor *d, struct err *e)
 {
@@ -178,10 +190,16 @@ boxes_expiry(struct doctor *d, struct err *e)
 		return err_sys(e, ENOMEM, "doctor");
 	if (c.boxes == 0)
 		return 0;
+	if (!renewal_is_set_up(d) &&
+		doctor_problem(d, DOCTOR_WARNING,
+			"sluice role add certificates, and authorities; see `sluice tls --help`", e,
+			"boxes cannot renew their certificates: no role speaks for them") < 0)
+		return -1;
 	return expiry_add(d,
 		&(struct expiry){.kind = "box certificates",
 			.name = c.earliest,
-			.remedy = "sluice box revoke, then box add gives it a new one",
+			.remedy = "a box renews it by itself while it can connect (`sluice tls "
+				  "--help`); else box revoke, and box add gives it a new one",
 			.expires_s = c.earliest_s},
 		e);
 }

@@ -6,6 +6,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/file.h"
+#include "common/base/num.h"
 #include "common/base/text.h"
 #include "common/crypto/pubkey.h"
 #include "common/crypto/seckey.h"
@@ -134,8 +135,9 @@ power_of(const json_t *paths)
 	static const struct {
 		const char *folder;
 		unsigned power;
-	} scopes[] = {
-		{"bundles", POWER_RELEASES}, {"rollouts", POWER_ROLLOUTS}, {"gates", POWER_GATES}};
+	} scopes[] = {{"bundles", POWER_RELEASES}, {"rollouts", POWER_ROLLOUTS},
+		{"gates", POWER_GATES}, {"certificates", POWER_CERTIFICATES},
+		{"authorities", POWER_CERTIFICATES}};
 	const json_t *each;
 	unsigned power = 0;
 	size_t i;
@@ -146,7 +148,7 @@ power_of(const json_t *paths)
 
 		(void)snprintf(first, sizeof(first), "%.*s",
 			(int)(pattern ? strcspn(pattern, "/") : 0), pattern ? pattern : "");
-		for (size_t k = 0; k < 3; k++) {
+		for (size_t k = 0; k < ARRAY_LEN(scopes); k++) {
 			if (path_matches(first, scopes[k].folder))
 				power |= scopes[k].power;
 		}
@@ -280,6 +282,7 @@ may_text(const struct doctor_role *r)
 		{POWER_RELEASES, "say what may run at all"},
 		{POWER_ROLLOUTS, "choose boxes and waves; lift stops"},
 		{POWER_GATES, "open the next wave; stop"},
+		{POWER_CERTIFICATES, "hand boxes certificates of the fleet's CA"},
 	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {

@@ -66,6 +66,8 @@ signing_text(unsigned power)
 		{POWER_RELEASES, "release anything; no box takes it without a plan and a gate"},
 		{POWER_ROLLOUTS, "choose among released bundles, lift stops; opens no wave"},
 		{POWER_GATES, "open waves of published plans early, or stop; picks no bundle"},
+		{POWER_CERTIFICATES, "keep new certificates from boxes, and have them connect to "
+				     "its own server"},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
@@ -114,8 +116,8 @@ then_text(const struct doctor *d, unsigned power, char out[TEXT_SIZE])
 static json_t *
 power_json(unsigned power)
 {
-	static const char *const names[] = {
-		"root", "targets", "releases", "rollouts", "gates", "snapshot", "timestamp"};
+	static const char *const names[] = {"root", "targets", "releases", "rollouts", "gates",
+		"snapshot", "timestamp", "certificates"};
 	json_t *out = json_array();
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
@@ -186,12 +188,12 @@ key_theft(struct doctor *d, const char *id, json_t *bare, struct err *e)
 	then_text(d, power, then);
 	if (stolen_add(d, "key", name, power, then, e) < 0)
 		return -1;
-	/* Automation holds the online and the gates keys; the others are people's. */
+	/* Automation holds the online, gates and certificates keys; the others are people's. */
 	if (k && k->path[0] && !k->encrypted &&
-		(powers & ~(unsigned)(POWER_ONLINE | POWER_GATES)) &&
+		(powers & ~(unsigned)(POWER_ONLINE | POWER_GATES | POWER_CERTIFICATES)) &&
 		json_array_append_new(bare, json_string(name)) < 0)
 		return err_sys(e, ENOMEM, "doctor");
-	return count > 1 ? two_roles(d, name, roles, powers, e) : 0;
+	return count > 1 && powers != POWER_CERTIFICATES ? two_roles(d, name, roles, powers, e) : 0;
 }
 
 static int

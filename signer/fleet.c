@@ -72,8 +72,8 @@ fleet_sql(struct fleet *f, struct sql **out, struct err *e)
 {
 	if (f->version < FLEET_SCHEMA_VERSION)
 		return err_set(e, ERR_REFUSED,
-			"fleet.db is of format %lld, without reports; `sluice watch` brings it up "
-			"to date",
+			"fleet.db is of format %lld, of an older program; `sluice watch` brings it "
+			"up to date",
 			(long long)f->version);
 	*out = f->sql;
 	return 0;
@@ -119,6 +119,8 @@ box_forget(struct fleet *f, const char *name, struct err *e)
 	static const char *const statements[] = {
 		"DELETE FROM report WHERE box = (SELECT id FROM box WHERE name = ?1)",
 		"DELETE FROM known WHERE box = (SELECT id FROM box WHERE name = ?1)",
+		"DELETE FROM credential WHERE box = (SELECT id FROM box WHERE name = ?1)",
+		"DELETE FROM renewal WHERE box = (SELECT id FROM box WHERE name = ?1)",
 		"DELETE FROM stop_taken WHERE stop IN (SELECT DISTINCT stop FROM stop_taken) AND "
 		"box = (SELECT id FROM box WHERE name = ?1)",
 		"UPDATE participant SET seq = 0 WHERE rollout IN (SELECT id FROM rollout) AND box "
@@ -134,21 +136,21 @@ box_forget(struct fleet *f, const char *name, struct err *e)
 
 static int
 box_add(struct fleet *f, const struct fleet_box *box, const struct x509_info *certificate,
-	struct err *e)
+	const char *issuer, struct err *e)
 {
 	if (box_write(f, box, e) < 0 || box_forget(f, box->name, e) < 0)
 		return -1;
-	return sql_do(f->sql, e, "INSERT INTO certificate VALUES (?1, ?2, ?3, ?4, 0)", "ssii",
-		certificate->serial, box->name, certificate->from_s, certificate->until_s);
+	return sql_do(f->sql, e, "INSERT INTO certificate VALUES (?1, ?2, ?3, ?4, 0, ?5)", "ssiis",
+		certificate->serial, box->name, certificate->from_s, certificate->until_s, issuer);
 }
 
 int
 fleet_add(struct fleet *f, const struct fleet_box *box, const struct x509_info *certificate,
-	struct err *e)
+	const char *issuer, struct err *e)
 {
 	if (sql_begin(f->sql, e) < 0)
 		return -1;
-	return sql_end(f->sql, box_add(f, box, certificate, e), e);
+	return sql_end(f->sql, box_add(f, box, certificate, issuer, e), e);
 }
 
 static int
@@ -201,6 +203,10 @@ revoked_mark(struct fleet *f, const char *name, int64_t now_s, struct err *e)
 		return -1;
 	if (sql_changes(f->sql) == 0)
 		return err_set(e, ERR_USAGE, "no box %s in this fleet", name);
+	if (sql_do(f->sql, e,
+		    "DELETE FROM renewal WHERE box = (SELECT id FROM box WHERE name = ?1)", "s",
+		    name) < 0)
+		return -1;
 	return sql_do(f->sql, e,
 		"UPDATE certificate SET revoked_s = ?2 WHERE box = ?1 AND revoked_s = 0", "si",
 		name, now_s);

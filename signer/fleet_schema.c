@@ -173,8 +173,35 @@ static const char reports_and_rollouts[] =
 	" ('listened_s', 0), ('listened_at_s', 0), ('followings', 0);"
 	"PRAGMA user_version = 2;";
 
+/* credential: what a box says of the certificate and the CAs that it uses, in its report seq. It is
+ * not in table known, which is read for a million boxes at once, without it.
+ *
+ * renewal: request is '' where a box asks for nothing, and certificate where it has no answer yet.
+ * until_s: how long the one that it has lasts. answered_s: when it last was given one, or none.
+ *
+ * A certificate's issuer is the SHA-256 of its CA's, or '' for the first that a fleet had. */
+static const char renewals[] =
+	"ALTER TABLE certificate ADD COLUMN issuer TEXT NOT NULL DEFAULT '';"
+	"CREATE TABLE credential ("
+	" box INTEGER PRIMARY KEY,"
+	" seq INTEGER NOT NULL,"
+	" serial TEXT NOT NULL,"
+	" authorities TEXT NOT NULL"
+	") STRICT;"
+	"CREATE TABLE renewal ("
+	" box INTEGER PRIMARY KEY,"
+	" request TEXT NOT NULL,"
+	" until_s INTEGER NOT NULL,"
+	" answered_s INTEGER NOT NULL DEFAULT 0,"
+	" serial TEXT NOT NULL DEFAULT '',"
+	" certificate TEXT NOT NULL DEFAULT ''"
+	") STRICT;"
+	"CREATE INDEX renewal_waiting ON renewal(until_s) WHERE request != '' AND certificate = '';"
+	"CREATE INDEX renewal_answered ON renewal(answered_s) WHERE certificate != '';"
+	"PRAGMA user_version = 3;";
+
 /* From each version to the next. */
-static const char *const steps[] = {boxes_and_certificates, reports_and_rollouts};
+static const char *const steps[] = {boxes_and_certificates, reports_and_rollouts, renewals};
 _Static_assert(ARRAY_LEN(steps) == FLEET_SCHEMA_VERSION, "a version has no step that leads to it");
 
 int

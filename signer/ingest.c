@@ -17,6 +17,7 @@
 #include "signer/letter.h"
 #include "signer/opener.h"
 #include "signer/record.h"
+#include "signer/renewal.h"
 #include "signer/sql.h"
 
 enum { PRUNED_A_BATCH = 1000 };
@@ -252,6 +253,8 @@ put_down(struct ingest *i, size_t n, const struct report *r, struct err *e)
 	i->fates[n] = FATE_GOES;
 	if (recorded == RECORD_NEW) {
 		i->stats.taken++;
+		if (renewal_hear(i->sql, i->boxes[n], r, e) < 0)
+			return -1;
 		return hearing_take(i->hearing, i->boxes[n], r, l->came_s, e);
 	}
 	i->stats.duplicates++;

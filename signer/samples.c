@@ -46,6 +46,7 @@ static const char workspace_rest[] =
 	"case.\n"
 	"#watch:\n"
 	"#  gates: keys/gates.key     # or a .pub, and the command that signs in sign_with\n"
+	"#  certificates: keys/certificates.key   # gives boxes their next certificates\n"
 	"#  passphrase_file: /etc/sluice/passphrase\n"
 	"#  every: 60s                # how often it looks, reports or not\n"
 	"#  soak_min: 1h              # no wave is watched for less\n"

@@ -81,6 +81,7 @@ watch_close(struct watch **w)
 		return;
 	publisher_close(&x->publisher);
 	opened_key_close(&x->gates_key);
+	opened_key_close(&x->certificates_key);
 	courses_free(&x->courses);
 	ingest_close(&x->ingest);
 	fleet_close(&x->fleet);
@@ -107,13 +108,26 @@ gates_open(struct watch *w, struct err *e)
 }
 
 static int
+certificates_open(struct watch *w, struct err *e)
+{
+	const char *path = w->workspace->watch.certificates;
+
+	if (!path)
+		return 0;
+	if (opened_key_open(path, &w->settings.pass, &w->certificates_key, e) < 0)
+		return err_context(e, "the certificates key of workspace.yaml");
+	w->has_certificates = true;
+	return 0;
+}
+
+static int
 keys_open(struct watch *w, struct err *e)
 {
 	const struct workspace *ws = w->workspace;
 
 	if (ws->watch.passphrase_file && !w->settings.pass.file && w->settings.pass.fd < 0)
 		w->settings.pass.file = ws->watch.passphrase_file;
-	if (gates_open(w, e) < 0)
+	if (gates_open(w, e) < 0 || certificates_open(w, e) < 0)
 		return -1;
 	if (access(ws->online_snapshot, R_OK) < 0 || access(ws->online_timestamp, R_OK) < 0)
 		return 0;
@@ -251,6 +265,7 @@ watch_look(struct watch *w, bool full)
 		watch_listen(w);
 	if (full || (w->judge_again && backoff_is_due(&w->act, w->now_ms)))
 		watch_judge(w);
+	watch_certify(w);
 	watch_publish(w);
 	if (full) {
 		watch_renew(w);

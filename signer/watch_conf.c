@@ -15,6 +15,7 @@ watch_conf_free(struct watch_conf *c)
 {
 	free(c->gates);
 	free(c->sign_with);
+	free(c->certificates);
 	free(c->passphrase_file);
 	*c = (struct watch_conf){0};
 }
@@ -27,6 +28,7 @@ keys_read(const struct workspace *w, const struct yaml *y, const struct yaml_nod
 	bool public;
 
 	if (setting_path(w, y, map, "gates", &c->gates, e) < 0 ||
+		setting_path(w, y, map, "certificates", &c->certificates, e) < 0 ||
 		setting_path(w, y, map, "passphrase_file", &c->passphrase_file, e) < 0 ||
 		(command && setting_text(y, command, PATH_MAX, &c->sign_with, e) < 0))
 		return -1;
@@ -74,8 +76,8 @@ int
 watch_conf_read(const struct workspace *w, const struct yaml *y, const struct yaml_node *map,
 	struct watch_conf *out, struct err *e)
 {
-	static const char *const known[] = {"gates", "sign_with", "passphrase_file", "every",
-		"soak_min", "first_wave_max", "offline_after", NULL};
+	static const char *const known[] = {"gates", "sign_with", "certificates", "passphrase_file",
+		"every", "soak_min", "first_wave_max", "offline_after", NULL};
 
 	*out = (struct watch_conf){.every_s = 60, .offline_after_s = 86400};
 	if (map && yaml_only(y, map, known, e) < 0)

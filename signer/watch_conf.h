@@ -11,6 +11,8 @@ struct watch_conf {
 	char *gates;	 /* key file, absolute; NULL: it opens and stops nothing */
 	char *sign_with; /* or NULL; else gates is the public half of what this command signs with
 			  */
+	char *certificates;    /* key file of the roles that give boxes certificates, absolute; or
+				* NULL */
 	char *passphrase_file; /* of all of its keys, absolute; or NULL */
 	uint64_t every_s, offline_after_s;
 	struct local_limits limits;

@@ -59,8 +59,8 @@ incoming_sum(const struct watch *w, uint64_t *sum)
 }
 
 /* Hourly; a timestamp of a short life in the second half of it. */
-static bool
-timestamp_is_due(const struct watch *w)
+bool
+watch_timestamp_is_due(const struct watch *w)
 {
 	uint64_t life_s = w->workspace->timestamp_life_s;
 	uint64_t left_s = num_max(life_s > HOUR_S ? life_s - HOUR_S : 0, life_s / 2);
@@ -75,7 +75,7 @@ publisher_miss(struct watch *w)
 	struct err e = ERR_INIT;
 	char at[CLOCK_TEXT_SIZE];
 
-	if (!timestamp_is_due(w))
+	if (!watch_timestamp_is_due(w))
 		return;
 	(void)err_set(&e, ERR_USAGE,
 		"the keys of snapshot and timestamp are not here, so nothing is published; the "
@@ -136,9 +136,9 @@ watch_publish(struct watch *w)
 		publisher_miss(w);
 		return;
 	}
-	if ((news || timestamp_is_due(w) || w->publish.wait_ms > 0) &&
+	if ((news || watch_timestamp_is_due(w) || w->publish.wait_ms > 0) &&
 		backoff_is_due(&w->publish, w->now_ms))
-		publish_now(w, timestamp_is_due(w));
+		publish_now(w, watch_timestamp_is_due(w));
 }
 
 static void

@@ -1,4 +1,4 @@
-/* Inside the watch: for watch.c, watch_rollouts.c and watch_site.c. */
+/* Inside the watch: for watch.c and watch_*.c. */
 #ifndef SLUICE_SIGNER_WATCHING_H
 #define SLUICE_SIGNER_WATCHING_H
 
@@ -26,6 +26,8 @@ enum watch_job {
 	JOB_TIMESTAMP,
 	JOB_RENEW,
 	JOB_CRL,
+	JOB_CERTIFICATES,
+	JOB_ASKED,
 	JOB_OFFLINE,
 	JOB_EXPIRY,
 	WATCH_JOBS
@@ -54,6 +56,8 @@ struct watch {
 	struct opened_key gates_key;
 	struct gatekeeper keeper;
 	bool has_gates;
+	struct opened_key certificates_key;
+	bool has_certificates;
 	struct publisher *publisher; /* NULL: the online keys are not here */
 
 	int64_t now_s, now_ms; /* of this look */
@@ -64,7 +68,7 @@ struct watch {
 	int64_t timestamp_expires_s;
 	bool judge_again;
 	uint64_t waiting; /* what incoming/ looked like at the last attempt to publish */
-	struct backoff publish, act;
+	struct backoff publish, act, certify;
 	int64_t hourly_ms, census_ms;
 	struct said *said;
 	size_t said_count;
@@ -89,7 +93,11 @@ void watch_follow(struct watch *w);
 void watch_judge(struct watch *w);
 void watch_listen(struct watch *w);
 
+/* Boxes' next certificates. */
+void watch_certify(struct watch *w);
+
 /* The site: what waits, and what would expire. */
+bool watch_timestamp_is_due(const struct watch *w);
 void watch_publish(struct watch *w);
 void watch_renew(struct watch *w);
 void watch_offline(struct watch *w);

@@ -66,7 +66,7 @@ MUTANTS = [
            "hears = probe_server(w->workspace, &e) == 0 || e.text[0];",
            "e2e/test_watch_killed", "test_while_the_server_is_down_nobody_is_overdue"),
     Mutant("the timestamp is never signed again", SITE,
-           "if ((news || timestamp_is_due(w) ||", "if ((news ||",
+           "if ((news || watch_timestamp_is_due(w) ||", "if ((news ||",
            "e2e/test_watch", "test_the_timestamp_is_signed_hourly"),
     Mutant("what is refused makes a timestamp a minute", "signer/publish.c",
            "(void)report_refused(&p, NULL, &by->news->refused);\n\t\treturn 0;",

@@ -64,7 +64,7 @@ add(struct fleet *f, const char *name, const char *serial, struct err *e)
 
 	(void)snprintf(b.name, sizeof(b.name), "%s", name);
 	(void)snprintf(info.serial, sizeof(info.serial), "%s", serial);
-	return fleet_add(f, &b, &info, e);
+	return fleet_add(f, &b, &info, "", e);
 }
 
 static void
@@ -191,7 +191,7 @@ a_file_of_a_newer_program_or_of_no_database_is_refused(void **state)
 	assert_int_equal(workspace_path(&w, "fleet.db", path, &e), 0);
 	/* user_version: https://www.sqlite.org/fileformat.html, section 1.3, offset 60. */
 	fd = open(path, O_WRONLY | O_CLOEXEC);
-	assert_int_equal(pwrite(fd, "\0\0\0\3", 4, 60), 4);
+	assert_int_equal(pwrite(fd, "\0\0\1\0", 4, 60), 4);
 	assert_int_equal(close(fd), 0);
 	assert_int_equal(fleet_open(&w, &f, &e), -1);
 	assert_int_equal(e.class, ERR_REFUSED);

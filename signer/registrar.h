@@ -1,0 +1,45 @@
+/* Gives boxes their next certificates: signs what they ask for (renewal.h) with the fleet's CA, and
+ * puts the answers on the site, as targets of the role that speaks for certificates; and the
+ * fleet's CAs, of the role that speaks for authorities.
+ *
+ *     certificates/BOX.crt   the certificate in PEM, while BOX has not said that it shows it
+ *     authorities/ca.pem     tls/ca.crt, the CA that issues first
+ *
+ * Only a box that waits asks about its own; every box reads the other. */
+#ifndef SLUICE_SIGNER_REGISTRAR_H
+#define SLUICE_SIGNER_REGISTRAR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/err.h"
+#include "common/crypto/seckey.h"
+#include "signer/fleet.h"
+#include "signer/workspace.h"
+
+struct registrar {
+	const struct workspace *w; /* with sets_aside */
+	struct fleet *fleet;
+	const struct signer *signer; /* of both roles */
+};
+
+struct registered {
+	uint64_t given, refused; /* boxes */
+	struct err why;		 /* of the first that was refused; class ERR_NONE without one */
+	char roles[256];	 /* signed into incoming/, with commas between; "" for none */
+};
+
+/* Answers the boxes that wait, as many as there is room for (ANSWERS_MAX), and has both roles say
+ * what they should. Whatever was done is looked up first: who is killed at any moment and calls
+ * again gives nothing twice. A box is answered once in so long (a day, or a twelfth of a
+ * certificate's life), and an answer that it does not take is taken back after two weeks (or a
+ * third of that life). *out is filled in even where it fails. ERR_REFUSED where no role speaks for
+ * certificates or the signer's key is none of its, with EAGAIN where somebody else signed
+ * meanwhile. */
+int registrar_run(const struct registrar *r, int64_t now_s, struct registered *out, struct err *e);
+
+/* Whether a box waits whose certificate ends soon: that does not wait for the next timestamp. */
+int registrar_is_urgent(
+	const struct workspace *w, struct fleet *f, int64_t now_s, bool *out, struct err *e);
+
+#endif

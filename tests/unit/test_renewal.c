@@ -1,0 +1,251 @@
+#include "common/crypto/x509.h"
+#include "signer/renewal.h"
+#include "tests/unit/ledger_scene.h"
+
+#define REQUEST_A "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n"
+#define REQUEST_B "-----BEGIN CERTIFICATE REQUEST-----\nBBBB\n-----END CERTIFICATE REQUEST-----\n"
+#define CA_1 "1111111111111111111111111111111111111111111111111111111111111111"
+#define CA_2 "2222222222222222222222222222222222222222222222222222222222222222"
+
+static uint64_t seq;
+
+/* A box says which certificate it shows, and asks, or not (""), for another. */
+static void
+say(struct ledger_scene *x, const char *box, const char *serial, const char *request)
+{
+	struct report r = ledger_scene_report(box, ++seq, BOX_IDLE, OUTCOME_NONE);
+
+	(void)snprintf(r.certificate_serial, sizeof(r.certificate_serial), "%s", serial);
+	(void)snprintf(r.certificate_request, sizeof(r.certificate_request), "%s", request);
+	(void)snprintf(r.authorities_sha256, sizeof(r.authorities_sha256), "%s", CA_1);
+	ledger_scene_put(x, &r);
+	assert_int_equal(ledger_scene_drain(x).taken, 1);
+}
+
+static struct renewal_list
+waiting(struct ledger_scene *x, int64_t since_s)
+{
+	struct renewal_list l = {0};
+	struct err e = ERR_INIT;
+
+	if (renewal_waiting(x->f, since_s, 8, &l, &e) < 0)
+		fail_msg("%s", e.text);
+	return l;
+}
+
+static bool
+give(struct ledger_scene *x, const struct renewal_request *r, const char *serial, int64_t until_s,
+	int64_t now_s)
+{
+	struct x509_info info = {.from_s = 1000, .until_s = until_s};
+	struct err e = ERR_INIT;
+	bool still = true;
+
+	(void)snprintf(info.serial, sizeof(info.serial), "%s", serial);
+	if (renewal_answer(x->f, r, CA_1, &info, span_str("PEM"), now_s, &still, &e) < 0)
+		fail_msg("%s", e.text);
+	return still;
+}
+
+static int
+answer_see(void *arg, const char *box, struct span pem, struct err *e)
+{
+	char *names = arg;
+
+	(void)e;
+	assert_true(span_equal(pem, span_str("PEM")));
+	(void)strcat(strcat(names, box), " ");
+	return 0;
+}
+
+static void
+assert_answers(struct ledger_scene *x, const char *wanted)
+{
+	char names[256] = "";
+	struct err e = ERR_INIT;
+
+	assert_int_equal(renewal_each_answer(x->f, answer_see, names, &e), 0);
+	assert_string_equal(names, wanted);
+}
+
+static void
+a_box_that_asks_is_answered_until_it_shows_the_answer(void **state)
+{
+	struct ledger_scene *x = *state;
+	AUTO_RENEWAL_LIST struct renewal_list l = {0}, none = {0}, again = {0};
+
+	ledger_scene_add(x, "gw-1");
+	say(x, "gw-1", "aa", REQUEST_A);
+	l = waiting(x, 0);
+	assert_int_equal(l.count, 1);
+	assert_string_equal(l.list[0].name, "gw-1");
+	assert_string_equal(l.list[0].request, REQUEST_A);
+	assert_true(give(x, &l.list[0], "b1", 9000, 2000));
+	assert_answers(x, "gw-1 ");
+	/* It has not fetched it yet, and asks on. */
+	say(x, "gw-1", "aa", REQUEST_A);
+	assert_answers(x, "gw-1 ");
+	none = waiting(x, 5000);
+	assert_int_equal(none.count, 0);
+	assert_false(give(x, &l.list[0], "b2", 9000, 2001));
+	/* It has it. */
+	say(x, "gw-1", "b1", "");
+	assert_answers(x, "");
+	/* The next one has to wait for its time. */
+	say(x, "gw-1", "b1", REQUEST_B);
+	again = waiting(x, 1999);
+	assert_int_equal(again.count, 0);
+	renewal_list_free(&again);
+	again = waiting(x, 2000);
+	assert_int_equal(again.count, 1);
+	assert_int_equal(again.list[0].until_s, 9000);
+}
+
+static void
+a_new_request_takes_the_place_of_the_old_one_and_its_answer(void **state)
+{
+	struct ledger_scene *x = *state;
+	AUTO_RENEWAL_LIST struct renewal_list a = {0}, b = {0};
+
+	ledger_scene_add(x, "gw-1");
+	say(x, "gw-1", "aa", REQUEST_A);
+	a = waiting(x, 0);
+	say(x, "gw-1", "aa", REQUEST_B);
+	assert_false(give(x, &a.list[0], "b1", 9000, 2000));
+	b = waiting(x, 0);
+	assert_int_equal(b.count, 1);
+	assert_true(give(x, &b.list[0], "b2", 9000, 2000));
+	say(x, "gw-1", "aa", REQUEST_A);
+	assert_answers(x, "");
+	/* One that asks for nothing any more gets nothing. */
+	say(x, "gw-1", "aa", "");
+	renewal_list_free(&b);
+	b = waiting(x, 5000);
+	assert_int_equal(b.count, 0);
+}
+
+static void
+a_report_that_comes_late_changes_nothing(void **state)
+{
+	struct ledger_scene *x = *state;
+	AUTO_RENEWAL_LIST struct renewal_list l = {0};
+
+	ledger_scene_add(x, "gw-1");
+	seq += 10;
+	say(x, "gw-1", "b1", "");
+	seq -= 5;
+	say(x, "gw-1", "aa", REQUEST_A);
+	seq += 10;
+	l = waiting(x, 0);
+	assert_int_equal(l.count, 0);
+}
+
+static void
+who_has_least_time_left_is_first_and_the_revoked_get_nothing(void **state)
+{
+	struct ledger_scene *x = *state;
+	AUTO_RENEWAL_LIST struct renewal_list l = {0}, rest = {0};
+	struct renewal_counts counts;
+	struct err e = ERR_INIT;
+
+	for (int i = 1; i <= 3; i++) {
+		char name[8];
+
+		(void)snprintf(name, sizeof(name), "gw-%d", i);
+		ledger_scene_add(x, name);
+		say(x, name, "aa", REQUEST_A);
+	}
+	l = waiting(x, 0);
+	assert_int_equal(l.count, 3);
+	/* gw-2 gets one that ends soon, and asks at once again. */
+	assert_true(give(x, &l.list[0], "b1", 3000, 100));
+	assert_true(give(x, &l.list[1], "b2", 2500, 100));
+	say(x, l.list[0].name, "b1", REQUEST_B);
+	say(x, l.list[1].name, "b2", REQUEST_B);
+	rest = waiting(x, 100);
+	assert_int_equal(rest.count, 3);
+	assert_int_equal(rest.list[0].until_s, 0);
+	assert_string_equal(rest.list[1].name, l.list[1].name);
+	assert_string_equal(rest.list[2].name, l.list[0].name);
+	assert_true(give(x, &rest.list[1], "c1", 9000, 200));
+	assert_int_equal(fleet_revoke(x->f, rest.list[0].name, 300, &e), 0);
+	assert_int_equal(fleet_revoke(x->f, rest.list[1].name, 300, &e), 0);
+	assert_false(give(x, &rest.list[0], "c2", 9000, 301));
+	assert_answers(x, "");
+	assert_int_equal(renewal_count(x->f, &counts, &e), 0);
+	assert_int_equal(counts.waiting, 1);
+	assert_int_equal(counts.answered, 0);
+	assert_int_equal(counts.earliest_s, 3000);
+}
+
+static void
+what_is_refused_or_not_fetched_goes(void **state)
+{
+	struct ledger_scene *x = *state;
+	AUTO_RENEWAL_LIST struct renewal_list l = {0};
+	struct renewal_counts counts;
+	struct err e = ERR_INIT;
+
+	ledger_scene_add(x, "gw-1");
+	ledger_scene_add(x, "gw-2");
+	say(x, "gw-1", "aa", REQUEST_A);
+	say(x, "gw-2", "ab", REQUEST_A);
+	l = waiting(x, 0);
+	assert_int_equal(renewal_refuse(x->f, &l.list[0], 100, &e), 0);
+	assert_true(give(x, &l.list[1], "b1", 9000, 100));
+	assert_int_equal(renewal_expire(x->f, 100, &e), 0);
+	assert_int_equal(renewal_count(x->f, &counts, &e), 0);
+	assert_int_equal(counts.waiting, 0);
+	assert_int_equal(counts.answered, 1);
+	assert_int_equal(renewal_expire(x->f, 101, &e), 0);
+	assert_answers(x, "");
+}
+
+static void
+the_boxes_of_another_ca_are_counted_by_what_they_show(void **state)
+{
+	struct ledger_scene *x = *state;
+	AUTO_RENEWAL_LIST struct renewal_list l = {0};
+	struct renewal_census c;
+	struct err e = ERR_INIT;
+
+	ledger_scene_add(x, "gw-1");
+	ledger_scene_add(x, "gw-2");
+	assert_int_equal(renewal_name_issuer(x->f, CA_2, &e), 0);
+	assert_int_equal(renewal_census(x->f, CA_2, CA_2, &c, &e), 0);
+	assert_true(c.strangers == 0 && c.unaware == 0);
+	assert_int_equal(renewal_census(x->f, CA_1, CA_2, &c, &e), 0);
+	assert_true(c.strangers == 2 && c.unaware == 0);
+	say(x, "gw-1", "aa", REQUEST_A);
+	l = waiting(x, 0);
+	assert_true(give(x, &l.list[0], "b1", 9000, 100));
+	assert_int_equal(renewal_census(x->f, CA_1, CA_2, &c, &e), 0);
+	assert_true(c.strangers == 1 && c.unaware == 1);
+	assert_string_equal(c.stranger, "gw-2");
+	assert_string_equal(c.unaware_box, "gw-1");
+	say(x, "gw-1", "b1", "");
+	assert_int_equal(renewal_census(x->f, CA_1, CA_1, &c, &e), 0);
+	assert_true(c.strangers == 1 && c.unaware == 0);
+	assert_int_equal(renewal_census(x->f, CA_2, CA_1, &c, &e), 0);
+	assert_true(c.strangers == 1);
+	assert_string_equal(c.stranger, "gw-1");
+	assert_int_equal(fleet_revoke(x->f, "gw-2", 300, &e), 0);
+	assert_int_equal(renewal_census(x->f, CA_1, CA_1, &c, &e), 0);
+	assert_true(c.strangers == 0);
+}
+
+int
+main(void)
+{
+#define test(t) cmocka_unit_test_setup_teardown(t, ledger_scene_set, ledger_scene_clear)
+	const struct CMUnitTest tests[] = {
+		test(a_box_that_asks_is_answered_until_it_shows_the_answer),
+		test(a_new_request_takes_the_place_of_the_old_one_and_its_answer),
+		test(a_report_that_comes_late_changes_nothing),
+		test(who_has_least_time_left_is_first_and_the_revoked_get_nothing),
+		test(what_is_refused_or_not_fetched_goes),
+		test(the_boxes_of_another_ca_are_counted_by_what_they_show),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
