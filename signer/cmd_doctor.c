@@ -16,9 +16,10 @@ static const char help[] =
 	"           [--key K [--sign-with CMD] [--passphrase-file F | --passphrase-fd N]]\n"
 	"\n"
 	"Examines a workspace and changes nothing in it: what expires when, who can do\n"
-	"what, what each stolen key or host is good for, whether the site is what boxes\n"
-	"believe, and whether a stop works, with another publisher dead, too. That last\n"
-	"it tries: it signs one in a scratch copy and reads it with a client.\n"
+	"what, what waits to be published and whose signatures it lacks, what each\n"
+	"stolen key or host is good for, whether the site is what boxes believe, and\n"
+	"whether a stop works, with another publisher dead, too. That last it tries: it\n"
+	"signs one in a scratch copy and reads it with a client.\n"
 	"\n"
 	"Exits 1 when something expires within TIME (or has), or when the site fails\n"
 	"verification; the rest is for thinking about. What machines sign again by\n"
@@ -99,9 +100,9 @@ run(int argc, char **argv, struct err *e)
 	if (options_read(argc, argv, &o, e) < 0 || workspace_open(o.signing.workspace, &w, e) < 0 ||
 		doctor_open(&w, o.within_s, &d, e) < 0 || doctor_look_at_keys(&d, e) < 0 ||
 		doctor_look_at_roles(&d, e) < 0 || doctor_look_at_expiry(&d, e) < 0 ||
-		doctor_look_at_site(&d, e) < 0 || doctor_look_at_theft(&d, e) < 0 ||
-		doctor_look_at_stop(&d, &o.signing, e) < 0 || doctor_sort(&d, e) < 0 ||
-		report_print(&d, o.json, e) < 0)
+		doctor_look_at_site(&d, e) < 0 || doctor_look_at_incoming(&d, e) < 0 ||
+		doctor_look_at_theft(&d, e) < 0 || doctor_look_at_stop(&d, &o.signing, e) < 0 ||
+		doctor_sort(&d, e) < 0 || report_print(&d, o.json, e) < 0)
 		return -1;
 	if (d.failed)
 		return err_set(e, ERR_REFUSED, "this fleet needs attention now");

@@ -36,9 +36,10 @@ doctor_open(const struct workspace *w, uint64_t within_s, struct doctor *out, st
 
 	d.keys = calloc(KEY_FILES_MAX, sizeof(*d.keys));
 	d.roles = calloc(DOCTOR_ROLES_MAX, sizeof(*d.roles));
-	d.report = json_pack("{s:s, s:s, s:I, s:[], s:[], s:[], s:[], s:{}, s:{}}", "workspace",
-		w->dir, "time", clock_format(d.now_s, now), "within_seconds", (json_int_t)within_s,
-		"problems", "expiries", "roles", "stolen", "stop", "site");
+	d.report = json_pack("{s:s, s:s, s:I, s:[], s:[], s:[], s:[], s:[], s:{}, s:{}}",
+		"workspace", w->dir, "time", clock_format(d.now_s, now), "within_seconds",
+		(json_int_t)within_s, "problems", "expiries", "roles", "incoming", "stolen", "stop",
+		"site");
 	if (!d.keys || !d.roles || !d.report)
 		return err_sys(e, ENOMEM, "doctor");
 	if (site_open(w, &d.site, &why) == 0 && site_is_headless(&d.site))

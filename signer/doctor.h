@@ -84,10 +84,11 @@ const char *doctor_span(int64_t seconds, char out[DOCTOR_SPAN_SIZE]);
 /* The steps, in this order. Each adds to the report what it finds; errors are only what keeps it
  * from looking. */
 int doctor_look_at_keys(struct doctor *d, struct err *e);
-int doctor_look_at_roles(struct doctor *d, struct err *e);  /* "roles" */
-int doctor_look_at_expiry(struct doctor *d, struct err *e); /* "expiries" */
-int doctor_look_at_site(struct doctor *d, struct err *e);   /* "site" */
-int doctor_look_at_theft(struct doctor *d, struct err *e);  /* "stolen" */
+int doctor_look_at_roles(struct doctor *d, struct err *e);    /* "roles" */
+int doctor_look_at_expiry(struct doctor *d, struct err *e);   /* "expiries" */
+int doctor_look_at_site(struct doctor *d, struct err *e);     /* "site" */
+int doctor_look_at_incoming(struct doctor *d, struct err *e); /* "incoming" */
+int doctor_look_at_theft(struct doctor *d, struct err *e);    /* "stolen" */
 
 /* "stop": signs a stop in a scratch copy of the workspace, with the gates key that o names, and
  * with those here that need no passphrase, unless o has one. */

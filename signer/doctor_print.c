@@ -145,6 +145,56 @@ certificates_print(const struct doctor *d)
 	(void)printf("\n");
 }
 
+static void
+names_print(const json_t *names, const char *between)
+{
+	const json_t *name;
+	size_t i;
+
+	json_array_foreach (names, i, name)
+		(void)printf("%s%s", i ? between : "", json_string_value(name));
+}
+
+/* "root's keys: 1 of 2 by root-1; missing: root-2 or root-3". */
+static void
+signatures_print(const json_t *row)
+{
+	const json_t *set;
+	size_t i;
+
+	json_array_foreach (json_object_get(row, "signatures"), i, set) {
+		const json_t *by = json_object_get(set, "by"),
+			     *missing = json_object_get(set, "missing");
+
+		(void)printf("    %s keys: %zu of %" JSON_INTEGER_FORMAT "%s",
+			text_or_empty(set, "keys"), json_array_size(by),
+			json_integer_value(json_object_get(set, "needs")),
+			json_array_size(by) ? " by " : "");
+		names_print(by, ", ");
+		(void)printf("%s", json_array_size(missing) ? "; missing: " : "");
+		names_print(missing, " or ");
+		(void)printf("\n");
+	}
+}
+
+static void
+incoming_print(const struct doctor *d)
+{
+	const json_t *row, *version;
+	size_t i;
+
+	json_array_foreach (json_object_get(d->report, "incoming"), i, row) {
+		version = json_object_get(row, "version");
+		(void)printf(
+			"%s  %s", i ? "" : "\nNot published yet:\n", text_or_empty(row, "role"));
+		if (version)
+			(void)printf(" %" JSON_INTEGER_FORMAT, json_integer_value(version));
+		(void)printf(": %s%s%s\n", text_or_empty(row, "state"),
+			*text_or_empty(row, "why") ? ": " : "", text_or_empty(row, "why"));
+		signatures_print(row);
+	}
+}
+
 static bool
 is_told_before(const json_t *stolen, size_t at)
 {
@@ -243,6 +293,7 @@ doctor_print(const struct doctor *d)
 	head_print(d);
 	roles_print(d);
 	certificates_print(d);
+	incoming_print(d);
 	stolen_print(d);
 	stop_print(d);
 }

@@ -116,10 +116,13 @@ doctor_look_at_keys(struct doctor *d, struct err *e)
 	const char *const online[] = {d->w->online_snapshot, d->w->online_timestamp};
 	char dir[PATH_MAX];
 	struct key_folder f = {d, dir};
+	struct err why = ERR_INIT;
 
 	if (workspace_path(d->w, "keys", dir, e) < 0)
 		return -1;
-	if (file_exists(dir) && dir_each(dir, KEY_FILES_MAX, key_file, &f, e) < 0)
+	if (file_exists(dir) && dir_each(dir, KEY_FILES_MAX, key_file, &f, &why) < 0 &&
+		doctor_problem(d, DOCTOR_BAD, "keep keys there, and nothing else", e,
+			"what keys there are is not known: %s", why.text) < 0)
 		return -1;
 	for (size_t i = 0; i < 2; i++) {
 		if (file_exists(online[i]) && secret_add(d, online[i], true, e) < 0)

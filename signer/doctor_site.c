@@ -175,21 +175,32 @@ all_roles_check(struct rounds *r, struct err *e)
 	return 0;
 }
 
+/* *c stays NULL where that does not work. Files are looked at then all the same. */
+static int
+read_as_box(struct doctor *d, struct scratch *scratch, struct tuf_client **c, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	if (doctor_scratch(scratch, &why) < 0)
+		return doctor_problem(d, DOCTOR_BAD,
+			"give TMPDIR a folder that can be written, for scratch copies", e,
+			"the site cannot be read as a box would: %s", why.text);
+	if (doctor_client_refresh(d, &d->site, scratch->dir, c, &why) < 0)
+		return doctor_problem(d, DOCTOR_BAD, "sluice publish; else what is told above", e,
+			"the site fails verification: %s", why.text);
+	return 0;
+}
+
 int
 doctor_look_at_site(struct doctor *d, struct err *e)
 {
 	AUTO_SCRATCH struct scratch scratch = {0};
 	AUTO_TUF struct tuf_client *c = NULL;
 	struct rounds r = {.d = d};
-	struct err why = ERR_INIT;
 
 	if (!d->site_is_open)
 		return 0;
-	if (doctor_scratch(&scratch, e) < 0)
-		return -1;
-	if (doctor_client_refresh(d, &d->site, scratch.dir, &c, &why) < 0 &&
-		doctor_problem(d, DOCTOR_BAD, "sluice publish; else what is told above", e,
-			"the site fails verification: %s", why.text) < 0)
+	if (read_as_box(d, &scratch, &c, e) < 0)
 		return -1;
 	r.client = c;
 	if (all_roles_check(&r, e) < 0)

@@ -355,6 +355,8 @@ look(struct rehearsal *r, const char *key, struct err *e)
 {
 	const struct doctor_role *snapshot = role_with(r->d, POWER_SNAPSHOT);
 	const struct doctor_role *timestamp = role_with(r->d, POWER_TIMESTAMP);
+	AUTO_SCRATCH struct scratch scratch = {0};
+	struct err why = ERR_INIT;
 	bool independent = true;
 
 	r->own = (struct hands){hand(r, snapshot, true), hand(r, timestamp, true)};
@@ -365,6 +367,11 @@ look(struct rehearsal *r, const char *key, struct err *e)
 	if (!r->gates) {
 		(void)miss(r, "no role may speak for gates/all.json (sluice role add gates)");
 		return verdict_put(r, "cannot work", "cannot work", "", "", e);
+	}
+	if (doctor_scratch(&scratch, &why) < 0) {
+		(void)miss(r, "%s", why.text);
+		return verdict_put(
+			r, "not tried", independent ? "not tried" : "cannot work", "", "", e);
 	}
 	find_signers(r, key);
 	if (r->signer_count < r->gates->threshold) {

@@ -33,17 +33,17 @@ power_with(const struct doctor *d, const json_t *ids)
 	return power;
 }
 
-/* How long gates that are signed today are believed. */
-static const char *
-gates_life(const struct doctor *d, char out[DOCTOR_SPAN_SIZE])
+/* How long what is signed of such a role is believed: what lies there, or is signed today. */
+static int64_t
+life_of(const struct doctor *d, enum doctor_power power, uint64_t set_s)
 {
-	int64_t life_s = (int64_t)d->w->gates_life_s;
+	int64_t life_s = (int64_t)set_s;
 
 	for (size_t i = 0; i < d->role_count; i++) {
-		if ((d->roles[i].power & POWER_GATES) && d->roles[i].expires_s - d->now_s > life_s)
+		if ((d->roles[i].power & power) && d->roles[i].expires_s - d->now_s > life_s)
 			life_s = d->roles[i].expires_s - d->now_s;
 	}
-	return doctor_span(life_s, out);
+	return life_s;
 }
 
 static const char *
@@ -82,19 +82,22 @@ signing_text(unsigned power)
 static void
 hiding_text(const struct doctor *d, unsigned power, char *out, size_t size)
 {
-	int64_t life_s = (int64_t)num_min(d->w->snapshot_life_s, d->w->gates_life_s);
+	int64_t snapshot_s = life_of(d, POWER_SNAPSHOT, d->w->snapshot_life_s),
+		gates_s = life_of(d, POWER_GATES, d->w->gates_life_s);
 	char span[DOCTOR_SPAN_SIZE];
 
 	out[0] = '\0';
 	if ((power & POWER_ONLINE) == POWER_SNAPSHOT)
 		(void)snprintf(out, size, "nothing without a timestamp key");
 	else if ((power & POWER_ONLINE) == POWER_TIMESTAMP)
-		(void)snprintf(out, size, "hide a stop for %s (snapshot's life)",
-			doctor_span(life_s, span));
+		(void)snprintf(out, size, "hide a stop for %s (%s life)",
+			doctor_span(snapshot_s < gates_s ? snapshot_s : gates_s, span),
+			snapshot_s <= gates_s ? "snapshot's" : "gates'");
 	else if ((power & POWER_ONLINE) && (power & POWER_GATES))
 		(void)snprintf(out, size, "hide a stop until its gates key is taken away");
 	else if (power & POWER_ONLINE)
-		(void)snprintf(out, size, "hide a stop for %s (gates' life)", gates_life(d, span));
+		(void)snprintf(
+			out, size, "hide a stop for %s (gates' life)", doctor_span(gates_s, span));
 }
 
 static void

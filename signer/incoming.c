@@ -129,6 +129,16 @@ check_version(struct incoming_role *r, uint64_t published, int64_t now_s)
 	return true;
 }
 
+/* Sees to it that the content of new targets is in the site, or would be. */
+static int
+content_take(const struct incoming *in, const struct document *d, const struct document *published,
+	struct err *e)
+{
+	if (in->only_looks)
+		return place_look(in->workspace, in->site, d, published, e);
+	return place_targets(in->workspace, in->site, d, published, e);
+}
+
 /* Whether targets.json of these keys will be the next version when root is published: what would
  * be refused after it leaves a site that no box accepts. */
 static bool
@@ -143,7 +153,7 @@ brings_targets(struct incoming *in, const struct role_keys *keys, int64_t now_s)
 		       0 &&
 	       d->version == in->targets_version + 1 &&
 	       document_check_expiry(d, now_s, &why) == 0 &&
-	       place_targets(in->workspace, in->site, d, in->published_targets, &why) == 0;
+	       content_take(in, d, in->published_targets, &why) == 0;
 }
 
 /* Whether root would leave targets without a targets.json of its keys. */
@@ -339,7 +349,7 @@ take_content(const struct incoming *in, struct incoming_role *r, const struct do
 		return;
 	}
 	if (rc == 0)
-		rc = place_targets(in->workspace, in->site, r->document, published, &r->why);
+		rc = content_take(in, r->document, published, &r->why);
 	if (rc < 0)
 		refuse(r);
 	else
@@ -366,7 +376,8 @@ judge_targets(struct incoming *in, struct incoming_role *r, const struct role_ke
 	if (check_version(r, version, now_s))
 		take_content(in, r, published);
 	if (r->state == INCOMING_ACCEPTED && in->targets &&
-		standing_check(in->site, in->targets, published, r->document, &r->why) < 0)
+		standing_check(
+			in->workspace, in->site, in->targets, published, r->document, &r->why) < 0)
 		refuse(r);
 	return 0;
 }

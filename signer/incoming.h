@@ -3,6 +3,7 @@
 #define SLUICE_SIGNER_INCOMING_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/base/buf.h"
@@ -43,6 +44,7 @@ struct incoming {
 	/* The ids of the keys that this publisher signs with; borrowed, or NULL: any will do. */
 	const char *online_snapshot, *online_timestamp;
 	const struct document *root, *targets; /* in force after publication; borrowed, or NULL */
+	bool only_looks;		       /* nothing is copied into the site */
 	/* What the bulk lane has done: site name → true, or a text saying why not. Borrowed. */
 	const json_t *carried;
 };

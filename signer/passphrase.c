@@ -140,7 +140,7 @@ file_ask(const char *path, struct line *l, struct err *e)
 	char more;
 	bool ended = false;
 
-	if (file_open_read(path, &fd, e) < 0 || line_read(fd, path, l, &ended, e) < 0)
+	if (file_open_given(path, &fd, e) < 0 || line_read(fd, path, l, &ended, e) < 0)
 		return -1;
 	if (read(fd, &more, 1) != 0)
 		return err_set(

@@ -85,25 +85,38 @@ place_site_name(const struct site *s, const char *path, const json_t *entry, cha
 	return path_join(out, PATH_MAX, "targets", full + strlen(s->targets) + 1, e);
 }
 
+/* Where one target comes from and goes to. */
+struct way {
+	char staged[PATH_MAX], to[PATH_MAX];
+	struct digest sha256;
+	uint64_t length;
+	bool there; /* in the site already */
+};
+
+static int
+way_find(const struct workspace *w, const struct site *s, const char *path, const json_t *entry,
+	struct way *out, struct err *e)
+{
+	if (metadata_staged_path(w, path, out->staged, e) < 0 ||
+		listed_target(entry, &out->length, &out->sha256, e) < 0 ||
+		site_target_path(s, path, &out->sha256, out->to, e) < 0 ||
+		is_in_site(out->to, out->length, &out->there, e) < 0)
+		return -1;
+	if (!out->there && !file_exists(out->staged))
+		return err_set(
+			e, ERR_REFUSED, "its content is not there; put it into %s", out->staged);
+	return 0;
+}
+
 int
 place_target(const struct workspace *w, const struct site *s, const char *path, const json_t *entry,
 	struct err *e)
 {
-	char staged[PATH_MAX], to[PATH_MAX];
-	struct digest sha256;
-	uint64_t length;
-	bool there;
+	struct way way;
 
-	if (metadata_staged_path(w, path, staged, e) < 0 ||
-		listed_target(entry, &length, &sha256, e) < 0 ||
-		site_target_path(s, path, &sha256, to, e) < 0 ||
-		is_in_site(to, length, &there, e) < 0)
+	if (way_find(w, s, path, entry, &way, e) < 0)
 		return -1;
-	if (there)
-		return 0;
-	if (!file_exists(staged))
-		return err_set(e, ERR_REFUSED, "its content is not there; put it into %s", staged);
-	return copy_in(staged, to, length, &sha256, e);
+	return way.there ? 0 : copy_in(way.staged, way.to, way.length, &way.sha256, e);
 }
 
 int
@@ -141,6 +154,32 @@ place_one(void *arg, const char *path, const json_t *entry, struct err *e)
 	if (place_target(p->w, p->s, path, entry, e) < 0)
 		return err_context(e, "target %.200s", path);
 	return 0;
+}
+
+static int
+look_at_one(void *arg, const char *path, const json_t *entry, struct err *e)
+{
+	const struct placing *p = arg;
+	struct way way;
+	bool same = true;
+
+	if (way_find(p->w, p->s, path, entry, &way, e) < 0 ||
+		(!way.there && copy_is(way.staged, way.length, &way.sha256, &same, e) < 0))
+		return err_context(e, "target %.200s", path);
+	if (!same)
+		return err_set(e, ERR_REFUSED,
+			"target %.200s: %s is not what was signed; stage it again", path,
+			way.staged);
+	return 0;
+}
+
+int
+place_look(const struct workspace *w, const struct site *s, const struct document *d,
+	const struct document *published, struct err *e)
+{
+	struct placing p = {w, s};
+
+	return place_each_new(d, published, look_at_one, &p, e);
 }
 
 int

@@ -17,6 +17,11 @@
 int place_targets(const struct workspace *w, const struct site *s, const struct document *d,
 	const struct document *published, struct err *e);
 
+/* The same for who only looks: nothing is copied, and content that still lies in incoming/targets
+ * will do. */
+int place_look(const struct workspace *w, const struct site *s, const struct document *d,
+	const struct document *published, struct err *e);
+
 /* A new target that is so large that it is placed and pushed in a lane of its own (bulk.h). */
 bool place_is_bulk(const json_t *entry);
 

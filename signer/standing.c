@@ -7,6 +7,7 @@
 #include "common/format/gate.h"
 #include "common/limits.h"
 #include "common/tuf/path.h"
+#include "signer/metadata.h"
 #include "signer/scope.h"
 
 static const char GATES[] = "gates/";
@@ -17,20 +18,33 @@ targets_of(const struct document *d)
 	return json_object_get(d->verified.body, "targets");
 }
 
+/* The content of a target, where there is any: its digest tells which it is. */
+static bool
+content_read(const struct workspace *w, const struct site *s, const char *path,
+	const struct digest *sha256, struct buf *out)
+{
+	char file[PATH_MAX];
+
+	if (site_target_path(s, path, sha256, file, NULL) == 0 &&
+		file_read_regular(file, out, NULL) == 0)
+		return true;
+	return metadata_staged_path(w, path, file, NULL) == 0 &&
+	       file_read_regular(file, out, NULL) == 0;
+}
+
 /* The gate that d lists under path, where it can be read. */
 static bool
-gate_of(const struct site *s, const struct document *d, const char *path, struct gate *out)
+gate_of(const struct workspace *w, const struct site *s, const struct document *d, const char *path,
+	struct gate *out)
 {
 	AUTO_BUF struct buf bytes = BUF_INIT(GATE_BYTES_MAX);
 	AUTO_VERIFIED struct verified v = {0};
 	const json_t *entry = json_object_get(targets_of(d), path);
 	struct digest sha256;
-	char file[PATH_MAX];
 	uint64_t length;
 
 	return entry && scope_entry(entry, &length, &sha256, NULL) == 0 &&
-	       site_target_path(s, path, &sha256, file, NULL) == 0 &&
-	       file_read_regular(file, &bytes, NULL) == 0 &&
+	       content_read(w, s, path, &sha256, &bytes) &&
 	       verified_by_digest(buf_span(&bytes), path, length, &sha256, &v, NULL) == 0 &&
 	       gate_parse(&v, out, NULL) == 0;
 }
@@ -94,7 +108,7 @@ gate_check(const struct site *s, const struct document *targets, const struct ga
 }
 
 int
-standing_check(const struct site *s, const struct document *targets,
+standing_check(const struct workspace *w, const struct site *s, const struct document *targets,
 	const struct document *published, const struct document *next, struct err *e)
 {
 	json_t *before = published ? targets_of(published) : NULL, *entry;
@@ -105,10 +119,10 @@ standing_check(const struct site *s, const struct document *targets,
 
 		if (strncmp(path, GATES, strlen(GATES)) != 0 ||
 			json_equal(entry, json_object_get(targets_of(next), path)) ||
-			!gate_of(s, published, path, &old))
+			!gate_of(w, s, published, path, &old))
 			continue;
 		/* One that is gone, or makes no sense, has no stops. */
-		if (!gate_of(s, next, path, &new))
+		if (!gate_of(w, s, next, path, &new))
 			new.stop_count = 0;
 		if (gate_check(s, targets, &old, &new, path, e) < 0)
 			return -1;

@@ -5,13 +5,14 @@
 #include "common/base/err.h"
 #include "common/tuf/document.h"
 #include "signer/site.h"
+#include "signer/workspace.h"
 
 /* ERR_REFUSED when next, which is to follow published (the same role's; or NULL), takes a stop back
  * that nobody has lifted: boxes that saw it stay stopped, the others would never hear of it. So a
  * stolen gates key cannot undo other people's stops on its way past the publisher. targets is who
- * says who speaks for plans. The content of next's targets is in the site already; a published gate
- * that cannot be read holds nobody up. */
-int standing_check(const struct site *s, const struct document *targets,
+ * says who speaks for plans. The content of next's targets is in the site already, or lies in w's
+ * incoming/targets; a published gate that cannot be read holds nobody up. */
+int standing_check(const struct workspace *w, const struct site *s, const struct document *targets,
 	const struct document *published, const struct document *next, struct err *e);
 
 #endif

@@ -5,12 +5,14 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "common/base/cleanup.h"
@@ -41,6 +43,37 @@ file_open_regular(const char *path, int *fd, struct err *e)
 		return err_sys(e, errno, "looking at %s", path);
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, ERR_REFUSED, "%s is not a regular file", path);
+	*fd = take_fd(&opened);
+	return 0;
+}
+
+/* A pipe that has no name: who made it has both its ends, so reading it comes to an end. */
+static bool
+is_nameless_pipe(int fd, const struct stat *st)
+{
+	struct statfs fs;
+
+	return S_ISFIFO(st->st_mode) && fstatfs(fd, &fs) == 0 && fs.f_type == PIPEFS_MAGIC;
+}
+
+int
+file_open_given(const char *path, int *fd, struct err *e)
+{
+	AUTO_CLOSE int opened = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
+
+	if (opened < 0)
+		return err_sys(e, errno, "opening %s", path);
+	if (fstat(opened, &st) < 0)
+		return err_sys(e, errno, "looking at %s", path);
+	if (!S_ISREG(st.st_mode) && !is_nameless_pipe(opened, &st))
+		return err_set(e, ERR_REFUSED, "%s is %s; give a file, or a shell's <(COMMAND)",
+			path,
+			S_ISDIR(st.st_mode)    ? "a folder"
+			: S_ISFIFO(st.st_mode) ? "a named pipe, which may never have a writer"
+					       : "no regular file");
+	if (fcntl(opened, F_SETFL, 0) < 0)
+		return err_sys(e, errno, "opening %s", path);
 	*fd = take_fd(&opened);
 	return 0;
 }

@@ -67,12 +67,10 @@ text_read(const char *path, char *out, struct err *e)
 	struct stat st;
 	ssize_t got;
 
-	if (file_open_read(path, &fd, e) < 0)
+	if (file_open_given(path, &fd, e) < 0)
 		return -1;
 	if (fstat(fd, &st) < 0)
 		return err_sys(e, errno, "looking at %s", path);
-	if (S_ISDIR(st.st_mode))
-		return err_set(e, ERR_USAGE, "%s is a folder, not a key file", path);
 	if (st.st_mode & (S_IRWXG | S_IRWXO))
 		return err_set(e, ERR_REFUSED,
 			"%s can be read or written by others (mode %03o); run `chmod 600 %s`", path,
@@ -178,10 +176,11 @@ int
 pubkey_file_load(const char *path, json_t **out, struct err *e)
 {
 	AUTO_BUF struct buf text = BUF_INIT(KEY_FILE_MAX);
+	AUTO_CLOSE int fd = -1;
 	uint8_t pk[MINISIGN_PK_BYTES];
 	int rc;
 
-	if (file_read(path, &text, e) < 0)
+	if (file_open_given(path, &fd, e) < 0 || file_read_fd(fd, path, &text, e) < 0)
 		return -1;
 	if (memmem(text.data, text.len, "-----BEGIN ", 11))
 		rc = pubkey_json_pem(buf_span(&text), out, e);

@@ -8,57 +8,10 @@ import subprocess
 import tempfile
 import unittest
 
-from fleet import Workspace, make_image, run
-
-ROLES = ("releases", "rollouts", "gates")
-PASSPHRASE = "correct horse"
-
-
-def setUpModule():
-    global base, made
-    base = tempfile.mkdtemp(prefix="sluice-doctor-")
-    made = healthy(os.path.join(base, "made"))
-
-
-def tearDownModule():
-    shutil.rmtree(base)
-
-
-def key_new(ws, name, *passphrase):
-    ws.sluice("key", "new", ws.path("keys", name), *(passphrase or ("--no-passphrase",)))
-
-
-def healthy(folder):
-    """Two of three root keys, all offline ones in a safe, and a second publisher's keys named."""
-    ws = Workspace(folder, 8443).init()
-    with open(os.path.join(base, "pass"), "w", encoding="ascii") as f:
-        f.write(PASSPHRASE + "\n")
-    asks = ("--passphrase-file", os.path.join(base, "pass"))
-    for name in ("root-1", "root-2", "root-3", "targets", "releases", "rollouts"):
-        key_new(ws, name, *asks)
-    for name in ("snapshot", "snapshot-b", "timestamp", "timestamp-b", "gates"):
-        key_new(ws, name)
-    ws.sluice("root", "init", "--root", ws.key("root-1"), "--root", ws.key("root-2"), "--root",
-              ws.path("keys/root-3.pub"), "--threshold", 2, "--targets", ws.key("targets"),
-              "--snapshot", ws.key("snapshot"), "--snapshot", ws.path("keys/snapshot-b.pub"),
-              "--timestamp", ws.key("timestamp"), "--timestamp",
-              ws.path("keys/timestamp-b.pub"), *asks)
-    for role in ROLES:
-        ws.sluice("role", "add", role, "--member", ws.path(f"keys/{role}.pub"), "--threshold", 1,
-                  "--key", ws.key("targets"), *asks)
-    image = make_image(os.path.join(base, "image"), "1", size=1 << 18)
-    bundle = ws.pack("1.0", image, sign=False)
-    ws.sluice("sign", bundle, "--key", ws.key("releases"), *asks)
-    ws.sluice("release", bundle, "--key", ws.key("releases"), *asks)
-    ws.sluice("rollout", "publish", ws.plan(bundle, (("canary", ["gw-1"]),)), "--key",
-              ws.key("rollouts"), "--yes", *asks)
-    ws.open_gate("canary")
-    ws.sluice("box", "add", "gw-1")
-    os.mkdir(os.path.join(base, "safe"))
-    for name in ("root-1", "root-2", "root-3", "targets", "releases", "rollouts", "snapshot-b",
-                 "timestamp-b"):
-        os.rename(ws.key(name), os.path.join(base, "safe", name + ".key"))
-    return ws
+from examining import ROLES, Case, key_new
+from examining import begin as setUpModule  # noqa: F401
+from examining import end as tearDownModule  # noqa: F401
+from fleet import Workspace, run
 
 
 def everything_in(folder):
@@ -69,39 +22,6 @@ def everything_in(folder):
             with open(path, "rb") as f:
                 found[path] = (hashlib.sha256(f.read()).hexdigest(), os.stat(path).st_mtime_ns)
     return found
-
-
-class Case(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.mkdtemp(dir=base)
-        shutil.copytree(made.dir, folder, dirs_exist_ok=True, copy_function=shutil.copy2)
-        self.ws = Workspace(folder, 8443)
-
-    def doctor(self, *args, check=0):
-        return self.ws.sluice("doctor", *args, check=check)
-
-    def report(self, *args, check=0):
-        return json.loads(self.doctor("--json", *args, check=check).stdout)
-
-    def problems(self, *args, check=0, level=None):
-        return [p["what"] for p in self.report(*args, check=check)["problems"]
-                if level in (None, p["level"])]
-
-    def bad(self, *args):
-        """What is so bad that doctor fails."""
-        return self.problems(*args, check=1, level="bad")
-
-    def from_safe(self, *names):
-        for name in names:
-            shutil.copy2(os.path.join(base, "safe", name + ".key"), self.ws.key(name))
-
-    def replace(self, name, old, new):
-        path = self.ws.path(name)
-        with open(path, encoding="utf-8") as f:
-            text = f.read()
-        self.assertIn(old, text)
-        with open(path, "w", encoding="utf-8") as f:
-            f.write(text.replace(old, new))
 
 
 class Health(Case):
@@ -116,11 +36,44 @@ class Health(Case):
 
     def test_it_changes_nothing_and_leaves_nothing(self):
         before = everything_in(self.ws.dir)
-        scratch = tempfile.mkdtemp(dir=base)
+        scratch = tempfile.mkdtemp(dir=self.base)
         run([self.ws.programs.sluice, "doctor", "-w", self.ws.dir],
             env=dict(os.environ, TMPDIR=scratch))
         self.assertEqual(everything_in(self.ws.dir), before)
         self.assertEqual(os.listdir(scratch), [])
+
+    def test_without_scratch_space_the_rest_is_told(self):
+        done = run([self.ws.programs.sluice, "doctor", "--json", "-w", self.ws.dir],
+                   env=dict(os.environ, TMPDIR="/nowhere/at/all"), check=1)
+        report = json.loads(done.stdout)
+        self.assertIn("the site cannot be read as a box would: making the folder /nowhere/at/all",
+                      report["problems"][0]["what"])
+        self.assertIn("TMPDIR", report["problems"][0]["do"])
+        self.assertFalse(report["site"]["verified"])
+        self.assertGreater(report["site"]["targets"], 0)
+        self.assertEqual(report["stop"]["from_this_host"], "not tried")
+        self.assertIn("/nowhere/at/all", " ".join(report["stop"]["missing"]))
+        self.assertTrue(report["stolen"])
+
+    def test_keys_that_cannot_be_looked_at_leave_the_rest(self):
+        os.rename(self.ws.path("keys"), self.ws.path("elsewhere"))
+        with open(self.ws.path("keys"), "w", encoding="ascii") as f:
+            f.write("no folder")
+        report = self.report(check=1)
+        self.assertIn("what keys there are is not known: ", report["problems"][0]["what"])
+        self.assertTrue(report["site"]["verified"])
+
+    def test_a_great_many_files_among_the_keys_hold_up_nobody(self):
+        for n in range(1100):
+            open(self.ws.path("keys", f"note-{n}.txt"), "w", encoding="ascii").close()
+        self.assertTrue(self.report()["healthy"])
+
+    def test_a_pipe_for_a_key_is_refused_at_once(self):
+        pipe = os.path.join(self.base, "pipe.key")
+        os.mkfifo(pipe)
+        self.addCleanup(os.unlink, pipe)
+        report = self.report("--key", pipe, check=1)
+        self.assertIn("is a named pipe", " ".join(report["stop"]["missing"]))
 
     def test_it_needs_no_right_to_write(self):
         """Another user's workspace, as monitoring may read it."""
@@ -131,8 +84,9 @@ class Health(Case):
 
     def test_json_has_stable_names(self):
         report = self.report()
-        self.assertEqual(set(report), {"boxes", "expiries", "healthy", "problems", "roles", "site",
-                                       "stolen", "stop", "time", "within_seconds", "workspace"})
+        self.assertEqual(set(report), {"boxes", "expiries", "healthy", "incoming",
+                                       "problems", "roles", "site", "stolen", "stop", "time",
+                                       "within_seconds", "workspace"})
         self.assertTrue(report["healthy"])
         self.assertEqual([r["name"] for r in report["roles"]],
                          ["root", "targets", "snapshot", "timestamp", *ROLES])
@@ -145,7 +99,7 @@ class Health(Case):
         self.assertEqual({k["secret"] for k in root["keys"]}, {"elsewhere"})
 
     def test_nothing_published_is_said_so(self):
-        ws = Workspace(tempfile.mkdtemp(dir=base), 8443)
+        ws = Workspace(tempfile.mkdtemp(dir=self.base), 8443)
         os.rmdir(ws.dir)
         ws.init()
         self.assertIn("nothing is published", ws.sluice("doctor", check=1).stderr)
@@ -328,10 +282,9 @@ class Site(Case):
     def test_keys_that_no_longer_may_are_found(self):
         key_new(self.ws, "gates-2")
         self.from_safe("targets")
-        asks = ("--passphrase-file", os.path.join(base, "pass"))
-        self.ws.sluice("role", "remove", "gates", "--key", self.ws.key("targets"), *asks)
+        self.ws.sluice("role", "remove", "gates", "--key", self.ws.key("targets"), *self.asks)
         self.ws.sluice("role", "add", "gates", "--member", self.ws.path("keys/gates-2.pub"),
-                       "--threshold", 1, "--key", self.ws.key("targets"), *asks)
+                       "--threshold", 1, "--key", self.ws.key("targets"), *self.asks)
         self.assertIn("not signed by its present keys", self.bad()[0])
 
 
@@ -351,7 +304,7 @@ class Theft(Case):
         self.assertIn("no box takes it", self.then("releases"))
         self.assertIn("opens no wave", self.then("rollouts"))
         self.assertIn("open waves", self.then("gates"))
-        self.assertIn("7 days", self.then("timestamp"))
+        self.assertIn("hide a stop for 7 days (snapshot's life)", self.then("timestamp"))
 
     def test_a_host_is_all_keys_on_it_that_open_by_themselves(self):
         self.assertEqual(self.enough("this host"), ["gates", "snapshot", "timestamp"])
@@ -365,7 +318,13 @@ class Theft(Case):
     def test_how_long_a_stop_can_be_hidden_is_what_gates_live(self):
         os.unlink(self.ws.key("gates"))
         self.replace("workspace.yaml", "gates: 7d", "gates: 12d")
-        self.assertIn("12 days", self.then("this host"))
+        self.assertIn("12 days (gates' life)", self.then("this host"))
+        self.assertIn("7 days (snapshot's life)", self.then("timestamp"))
+
+    def test_what_bounds_a_stolen_timestamp_key_is_the_shorter_life(self):
+        self.replace("workspace.yaml", "snapshot: 7d", "snapshot: 30d")
+        self.ws.publish()
+        self.assertIn("7 days (gates' life)", self.then("timestamp"))
 
     def test_offline_keys_beside_online_ones_are_told(self):
         self.from_safe("root-1")
@@ -374,7 +333,7 @@ class Theft(Case):
 
     def other(self, *roles, threshold=1):
         """A fleet of one key, which has these roles; each other role has its own."""
-        ws = Workspace(tempfile.mkdtemp(dir=base), 8443)
+        ws = Workspace(tempfile.mkdtemp(dir=self.base), 8443)
         os.rmdir(ws.dir)
         ws.init()
         names = {r: "shared" if r in roles else r for r in
@@ -458,7 +417,7 @@ class Stop(Case):
                          ["this copy of the site is 5 h old"])
 
     def test_a_rotation_of_root_makes_room_for_a_second_publisher(self):
-        ws = Workspace(tempfile.mkdtemp(dir=base), 8443)
+        ws = Workspace(tempfile.mkdtemp(dir=self.base), 8443)
         os.rmdir(ws.dir)
         self.ws = ws.init().ceremony()
         for name in ("snapshot-b", "timestamp-b"):
@@ -471,7 +430,7 @@ class Stop(Case):
         self.assertIn("snapshot-b and timestamp-b", stop["how"])
 
     def test_one_key_for_each_role_is_not_enough(self):
-        ws = Workspace(tempfile.mkdtemp(dir=base), 8443)
+        ws = Workspace(tempfile.mkdtemp(dir=self.base), 8443)
         os.rmdir(ws.dir)
         self.ws = ws.init().ceremony()
         stop = self.stop()
@@ -489,30 +448,28 @@ class Stop(Case):
                       stop["missing"])
 
     def test_a_gates_key_with_a_passphrase_is_asked_for_by_name_only(self):
-        key_new(self.ws, "gates-3", "--passphrase-file", os.path.join(base, "pass"))
+        key_new(self.ws, "gates-3", *self.asks)
         self.from_safe("targets")
-        asks = ("--passphrase-file", os.path.join(base, "pass"))
         self.ws.sluice("role", "add", "gates-all", "--member",
                        self.ws.path("keys/gates-3.pub"), "--threshold", 1, "--paths",
                        "gates/all.json", "--before", "gates", "--key", self.ws.key("targets"),
-                       *asks)
+                       *self.asks)
         done = subprocess.run([self.ws.programs.sluice, "doctor", "--json", "-w", self.ws.dir],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
                               check=False, start_new_session=True)
         stop = json.loads(done.stdout)["stop"]
         self.assertEqual(stop["from_this_host"], "not tried")
         self.assertIn("give --key K", " ".join(stop["missing"]))
-        stop = self.stop("--key", self.ws.key("gates-3"), *asks)
+        stop = self.stop("--key", self.ws.key("gates-3"), *self.asks)
         self.assertEqual(stop["from_this_host"], "proved")
 
     def test_a_gates_role_of_two_signatures_needs_two_keys(self):
         key_new(self.ws, "gates-2")
         self.from_safe("targets")
-        asks = ("--passphrase-file", os.path.join(base, "pass"))
-        self.ws.sluice("role", "remove", "gates", "--key", self.ws.key("targets"), *asks)
+        self.ws.sluice("role", "remove", "gates", "--key", self.ws.key("targets"), *self.asks)
         self.ws.sluice("role", "add", "gates", "--member", self.ws.path("keys/gates.pub"),
                        "--member", self.ws.path("keys/gates-2.pub"), "--threshold", 2, "--key",
-                       self.ws.key("targets"), *asks)
+                       self.ws.key("targets"), *self.asks)
         self.assertEqual(self.stop(check=1)["from_this_host"], "proved")
         os.unlink(self.ws.key("gates-2"))
         self.assertIn("gates needs 2 signatures, and 1", " ".join(self.stop(check=1)["missing"]))
@@ -522,35 +479,6 @@ class Stop(Case):
             with open(path, "ab") as f:
                 f.write(b" ")
         self.assertEqual(self.stop(check=1)["from_this_host"], "fails")
-
-
-class Show(Case):
-    def show(self, role, *args):
-        version = self.ws.metadata(role)["signed"]["version"]
-        name = "timestamp" if role == "timestamp" else f"{version}.{role}"
-        return self.ws.sluice("show", self.ws.path("site/metadata", name + ".json"), *args).stdout
-
-    def test_metadata_is_shown_in_words(self):
-        self.assertIn("root: 2 of 3 keys", self.show("root"))
-        self.assertIn("gates: 1 of 1 keys, for gates/*", self.show("targets"))
-        self.assertIn("rollouts/stable.json, ", self.show("rollouts"))
-        self.assertIn("snapshot.json, version ", self.show("timestamp"))
-        self.assertEqual(json.loads(self.show("gates", "--json")), self.ws.metadata("gates"))
-
-    def test_what_is_no_metadata_is_refused_and_no_terminal_is_harmed(self):
-        path = self.ws.path("odd.json")
-        for text in ("{", "{}", '{"signed": []}', '{"signed": {"_type": 7}}'):
-            with open(path, "w", encoding="utf-8") as f:
-                f.write(text)
-            self.ws.sluice("show", path, check=1)
-        with open(path, "w", encoding="utf-8") as f:
-            json.dump({"signed": {"_type": "\x1b[2J", "roles": {"\x1b": 7, "x": {"keyids": [7]}},
-                                  "meta": {"\x07": None}, "targets": {"a\nb": {"hashes": 3}},
-                                  "delegations": {"roles": [4]}},
-                       "signatures": [{"keyid": "\x1b"}, 9]}, f)
-        said = self.ws.sluice("show", path).stdout
-        self.assertNotIn("\x1b", said)
-        self.assertIn("a b, 0 bytes", said)
 
 
 if __name__ == "__main__":

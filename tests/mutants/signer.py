@@ -71,7 +71,7 @@ MUTANTS = [
            "if (r->state == INCOMING_REFUSED && waits_for_root(in, r))", "if (0)",
            "e2e/test_rotation", "test_a_targets_json_that_cannot_follow_holds_the_root_back"),
     Mutant("targets are published without their content", INCOMING,
-           "rc = place_targets(in->workspace, in->site, r->document, published, &r->why);",
+           "rc = content_take(in, r->document, published, &r->why);",
            "rc = 0;",
            "e2e/test_publish", "test_content_that_is_not_there_is_refused"),
     Mutant("large content holds up everything", INCOMING,
@@ -81,7 +81,8 @@ MUTANTS = [
            "if (done || (there && !look->in->workspace->push))", "if (done || there)",
            "e2e/test_lanes", "test_a_bundle_whose_publisher_died_is_published_by_the_next"),
     Mutant("gates take stops back", INCOMING,
-           "standing_check(in->site, in->targets, published, r->document, &r->why) < 0)", "0)",
+           "standing_check(\n\t\t\tin->workspace, in->site, in->targets, published, "
+           "r->document, &r->why) < 0)", "0)",
            "attack/test_stolen_operators", "test_it_takes_no_stop_back_past_the_publisher"),
     Mutant("what came in meanwhile is cleared away", INCOMING,
            "return copy_remove_if(r->path, r->bytes.len, &sha256, e);",

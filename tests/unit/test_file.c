@@ -392,6 +392,40 @@ what_is_no_regular_file_is_refused_without_waiting_for_it(void **state)
 	assert_string_equal(buf_str(&b), "text");
 }
 
+static void
+what_a_person_names_is_a_file_or_a_pipe_with_a_writer(void **state)
+{
+	struct err e = ERR_INIT;
+	char path[32], text[8];
+	int fd = -1, ends[2];
+
+	(void)state;
+	assert_int_equal(mkfifo("pipe", 0600), 0);
+	assert_int_equal(file_open_given("pipe", &fd, &e), -1);
+	assert_int_equal(e.class, ERR_REFUSED);
+	assert_non_null(strstr(e.text, "named pipe"));
+	assert_int_equal(file_open_given(".", &fd, &e), -1);
+	assert_non_null(strstr(e.text, "a folder"));
+	assert_int_equal(file_open_given("/dev/zero", &fd, &e), -1);
+	assert_int_equal(fd, -1);
+
+	assert_int_equal(pipe(ends), 0);
+	(void)snprintf(path, sizeof(path), "/dev/fd/%d", ends[0]);
+	assert_int_equal(file_open_given(path, &fd, &e), 0);
+	/* It waits for the writer, like any pipe of a shell's. */
+	assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+	assert_int_equal(write(ends[1], "text", 5), 5);
+	close(ends[0]);
+	close(ends[1]);
+	assert_int_equal(file_read_some(fd, path, text, sizeof(text), &e), 5);
+	assert_string_equal(text, "text");
+	close(fd);
+
+	assert_int_equal(file_create("f", 0600, span_str("text"), &e), 0);
+	assert_int_equal(file_open_given("f", &fd, &e), 0);
+	close(fd);
+}
+
 #define test_in_folder(test) cmocka_unit_test_setup_teardown(test, folder_enter, folder_leave)
 
 int
@@ -416,6 +450,7 @@ main(void)
 		test_in_folder(only_files_and_block_devices_have_a_size),
 		test_in_folder(existence_follows_links),
 		test_in_folder(what_is_no_regular_file_is_refused_without_waiting_for_it),
+		test_in_folder(what_a_person_names_is_a_file_or_a_pipe_with_a_writer),
 		cmocka_unit_test(paths_join_until_they_are_too_long),
 		cmocka_unit_test(plain_names_are_one_component_and_nothing_else),
 	};
