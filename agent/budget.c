@@ -30,18 +30,18 @@ sum(uint64_t a, uint64_t b)
 	return b > INT64_MAX - a ? INT64_MAX : a + b;
 }
 
-/* Whether len more bytes may be fetched. */
+/* Whether len more bytes may be fetched than what was spent. */
 static int
-check(struct budget *b, uint64_t len, struct err *e)
+check(struct budget *b, uint64_t spent, uint64_t len, struct err *e)
 {
-	struct spending *s = &b->state->spent;
 	char wants[NUM_HUMAN_SIZE], budget[NUM_HUMAN_SIZE];
 
-	if (b->bytes == 0 || (s->bytes <= b->bytes && len <= b->bytes - s->bytes))
+	if (b->bytes == 0 || (spent <= b->bytes && len <= b->bytes - spent))
 		return 0;
-	s->wants_bytes = sum(s->bytes, len);
+	b->state->spent.wants_bytes = sum(spent, len);
 	return err_set(e, ERR_REFUSED, "it takes %s or more, and the plan allows a box %s",
-		num_human_size(s->wants_bytes, wants), num_human_size(b->bytes, budget));
+		num_human_size(b->state->spent.wants_bytes, wants),
+		num_human_size(b->bytes, budget));
 }
 
 static void
@@ -59,12 +59,17 @@ count(struct budget *b, uint64_t len)
 }
 
 int
-budget_take(struct budget *b, uint64_t len, struct err *e)
+budget_fits(struct budget *b, uint64_t len, struct err *e)
 {
-	if (check(b, len, e) < 0)
-		return -1;
-	count(b, len);
-	return 0;
+	return check(b, 0, len, e);
+}
+
+static int
+meter_open(void *arg, uint64_t offset, uint64_t len, struct err *e)
+{
+	struct budget *b = arg;
+
+	return b->inner.open(b->inner.arg, offset, len, e);
 }
 
 static int
@@ -72,7 +77,9 @@ source_open(void *arg, uint64_t offset, uint64_t len, struct err *e)
 {
 	struct budget *b = arg;
 
-	return check(b, len, e) < 0 ? -1 : b->inner.open(b->inner.arg, offset, len, e);
+	return check(b, b->state->spent.bytes, len, e) < 0
+		       ? -1
+		       : b->inner.open(b->inner.arg, offset, len, e);
 }
 
 static ssize_t
@@ -92,6 +99,13 @@ source_close(void *arg)
 	struct budget *b = arg;
 
 	b->inner.close(b->inner.arg);
+}
+
+struct source
+budget_meter(struct budget *b, const struct source *inner)
+{
+	b->inner = *inner;
+	return (struct source){b, meter_open, source_read, source_close};
 }
 
 struct source

@@ -2,7 +2,8 @@
  *
  * What was fetched is remembered over restarts (struct spending in the state), so that a box that
  * is cut off again and again does not start counting anew. A range that would go over the budget is
- * not asked for. */
+ * not asked for. The head of a bundle is, where it fits the budget by itself: it alone says what is
+ * left to fetch, which may be nothing. */
 #ifndef SLUICE_AGENT_BUDGET_H
 #define SLUICE_AGENT_BUDGET_H
 
@@ -21,7 +22,7 @@ struct budget {
 	const char *state_dir;
 	struct state *state; /* state->spent is what was spent */
 	uint64_t saved;	     /* of it, what is on the disk */
-	struct source inner; /* what budget_source() wraps */
+	struct source inner; /* what is counted */
 };
 
 /* Begins to spend a plan's budget on a release, or goes on with it: another release or attempt
@@ -29,12 +30,13 @@ struct budget {
 struct budget budget_begin(const char *state_dir, struct state *s, const struct digest *manifest,
 	uint64_t attempt, uint64_t bytes);
 
-/* Takes len bytes, before they are fetched. ERR_REFUSED where they are more than is left, which is
- * remembered: budget_is_spent() then. */
-int budget_take(struct budget *b, uint64_t len, struct err *e);
+/* Whether len bytes fit the budget, whatever was spent of it. ERR_REFUSED where they do not, which
+ * is remembered: budget_is_spent() then. Nothing is counted. */
+int budget_fits(struct budget *b, uint64_t len, struct err *e);
 
-/* A source that gives what inner gives and counts it. A range that is more than is left is not
- * opened: ERR_REFUSED. */
+/* A source that gives what inner gives and counts what came; for one at a time. The first opens any
+ * range; the second none that is more than is left: ERR_REFUSED, which is remembered. */
+struct source budget_meter(struct budget *b, const struct source *inner);
 struct source budget_source(struct budget *b, const struct source *inner);
 
 /* Whether this budget did not allow what was asked of it. */

@@ -38,6 +38,7 @@ struct cycle {
 	struct reporter reporter;
 	struct trial trial;
 	struct courier courier;
+	struct kept_head kept;
 	struct pace pace;
 	char reason[REPORT_DETAIL_MAX + 1]; /* of the last decision not to update */
 	bool started;			    /* the wait before the first poll is over */
@@ -46,6 +47,7 @@ struct cycle {
 static void
 cycle_close(struct cycle *cy)
 {
+	kept_head_drop(&cy->kept);
 	poller_free(&cy->poller);
 	net_stop(&cy->net);
 	box_close(&cy->box);
@@ -105,8 +107,9 @@ fetch_and_check(struct cycle *cy, const struct order *o, struct budget *budget, 
 {
 	struct keep_going keep_going = lookout_keep_going(&cy->lookout);
 
-	*held = budget_take(budget, o->listing.head_length, e) < 0;
-	if (*held || order_fetch_head(o, &cy->box.conf, cy->net, &keep_going, h, e) < 0)
+	*held = budget_fits(budget, o->listing.head_length, e) < 0;
+	if (*held || order_bring_head(
+			     o, &cy->box.conf, cy->net, budget, &cy->kept, &keep_going, h, e) < 0)
 		return -1;
 	return install_check(&cy->box.conf, cy->box.state, h, e);
 }
@@ -266,6 +269,7 @@ update(struct cycle *cy, const struct world *w, const struct decision *d, struct
 		tell_end(cy);
 		return -1;
 	}
+	kept_head_drop(&cy->kept);
 	log_notice("%s %s: installed and activated", o.listing.name, o.listing.version);
 	say(cy, BOX_INSTALLED, OUTCOME_NONE, &cy->box.state->pending, NULL, "");
 	return 0;
@@ -512,7 +516,7 @@ cycle_open(const char *conf_path, struct cycle *cy, struct err *e)
 int
 cycle_run(const char *conf_path, struct err *e)
 {
-	AUTO_CYCLE struct cycle cy = {.box = BOX_INIT};
+	AUTO_CYCLE struct cycle cy = {.box = BOX_INIT, .kept = KEPT_HEAD_INIT};
 	struct err busy;
 
 	signals_catch();
@@ -560,7 +564,7 @@ lock_patiently(struct box *b, struct err *e)
 int
 cycle_check(const char *conf_path, struct err *e)
 {
-	AUTO_CYCLE struct cycle cy = {.box = BOX_INIT};
+	AUTO_CYCLE struct cycle cy = {.box = BOX_INIT, .kept = KEPT_HEAD_INIT};
 	const struct world *w;
 	struct decision d;
 

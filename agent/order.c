@@ -1,6 +1,7 @@
 #include "agent/order.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,26 +62,63 @@ order_announce(const struct order *o)
 	return p;
 }
 
-int
-order_fetch_head(const struct order *o, const struct conf *c, struct net *n,
-	const struct keep_going *keep_going, struct head *out, struct err *e)
+void
+kept_head_drop(struct kept_head *k)
+{
+	cleanup_fd(&k->fd);
+	*k = KEPT_HEAD_INIT;
+}
+
+static int
+head_fetch(const struct order *o, const struct conf *c, struct net *n, struct budget *b,
+	const struct keep_going *keep_going, const char *name, int *out, struct err *e)
 {
 	CLEANUP(net_source_free) struct net_source *remote = NULL;
-	AUTO_HEAD struct head head = HEAD_INIT;
 	AUTO_CLOSE int fd = -1;
-	struct source source;
-	char name[64];
+	struct source source, counted;
 
-	(void)snprintf(name, sizeof(name), "%.40s head", o->listing.name);
 	if (head_spool_open(c->state_dir, &fd, e) < 0 ||
 		net_source_new(n, o->bundle_url, keep_going, &remote, e) < 0)
 		return -1;
 	source = net_source_of(remote);
-	if (source_copy(&source, o->listing.head_length, fd, name, e) < 0 ||
-		head_verify_target(
-			fd, name, o->listing.head_length, &o->listing.head_sha256, &head, e) < 0)
+	counted = budget_meter(b, &source);
+	if (source_copy(&counted, o->listing.head_length, fd, name, e) < 0)
 		return -1;
-	(void)take_fd(&fd);
+	*out = take_fd(&fd);
+	return 0;
+}
+
+static int
+head_take(const struct order *o, const char *name, int *fd, struct head *out, struct err *e)
+{
+	if (head_verify_target(*fd, name, o->listing.head_length, &o->listing.head_sha256, out, e) <
+		0)
+		return -1;
+	(void)take_fd(fd);
+	return 0;
+}
+
+int
+order_bring_head(const struct order *o, const struct conf *c, struct net *n, struct budget *b,
+	struct kept_head *kept, const struct keep_going *keep_going, struct head *out,
+	struct err *e)
+{
+	AUTO_HEAD struct head head = HEAD_INIT;
+	AUTO_CLOSE int fd = -1;
+	char name[64];
+
+	(void)snprintf(name, sizeof(name), "%.40s head", o->listing.name);
+	if (digest_equal(&kept->sha256, &o->listing.head_sha256))
+		fd = take_fd(&kept->fd);
+	kept_head_drop(kept);
+	/* What the disk has spoilt is fetched again. */
+	if (fd < 0 || head_take(o, name, &fd, &head, NULL) < 0) {
+		cleanup_fd(&fd);
+		fd = -1;
+		if (head_fetch(o, c, n, b, keep_going, name, &fd, e) < 0 ||
+			head_take(o, name, &fd, &head, e) < 0)
+			return -1;
+	}
 	/* What its manifest does not account for has no place in a bundle, fetched or not. */
 	if (head.layout.total_size != o->bundle_length)
 		return err_set(e, ERR_MALFORMED,
@@ -92,6 +130,8 @@ order_fetch_head(const struct order *o, const struct conf *c, struct net *n,
 		return err_set(e, ERR_UNTRUSTED,
 			"%s %s: its manifest is not the one that signed metadata lists",
 			o->listing.name, o->listing.version);
+	/* Where it cannot be kept it is fetched again. */
+	*kept = (struct kept_head){fcntl(head.fd, F_DUPFD_CLOEXEC, 0), o->listing.head_sha256};
 	*out = head;
 	head = HEAD_INIT;
 	return 0;

@@ -2,6 +2,7 @@
 #ifndef SLUICE_AGENT_ORDER_H
 #define SLUICE_AGENT_ORDER_H
 
+#include "agent/budget.h"
 #include "agent/conf.h"
 #include "agent/decide.h"
 #include "agent/head.h"
@@ -36,9 +37,21 @@ struct pending order_pending(const struct order *o);
  * is here. */
 struct pending order_announce(const struct order *o);
 
-/* Fetches the head of the bundle by a range into a file without a name in state_dir, and verifies
- * it by the digest, and the identity, that signed metadata names. ERR_NETWORK, ERR_UNTRUSTED. */
-int order_fetch_head(const struct order *o, const struct conf *c, struct net *n,
-	const struct keep_going *keep_going, struct head *out, struct err *e);
+/* The head that was last brought: an update that is put off again and again, by an inhibitor or a
+ * server without the rest, fetches it once. Begins as KEPT_HEAD_INIT. */
+struct kept_head {
+	int fd; /* -1: none */
+	struct digest sha256;
+};
+
+#define KEPT_HEAD_INIT ((struct kept_head){.fd = -1})
+void kept_head_drop(struct kept_head *k);
+
+/* Fetches the head of the bundle by a range into a file without a name in state_dir, counting what
+ * comes against the budget, unless it is the one that is kept; verifies it by the digest, and the
+ * identity, that signed metadata names; and keeps it. ERR_NETWORK, ERR_UNTRUSTED. */
+int order_bring_head(const struct order *o, const struct conf *c, struct net *n, struct budget *b,
+	struct kept_head *kept, const struct keep_going *keep_going, struct head *out,
+	struct err *e);
 
 #endif

@@ -79,22 +79,48 @@ a_budget_counts_what_was_fetched_and_asks_for_no_more(void **state)
 	one = (struct state){.next_seq = 1};
 	b = budget_begin(".", &one, &release, 1, 1000);
 	s = budget_source(&b, &inner);
-	assert_int_equal(budget_take(&b, 100, &e), 0);
+	assert_int_equal(read_all(&s, 100), 100);
 	assert_int_equal(read_all(&s, 900), 900);
-	assert_int_equal(spring.opened, 1);
-	assert_int_equal(spring.closed, 1);
+	assert_int_equal(spring.opened, 2);
+	assert_int_equal(spring.closed, 2);
 	assert_int_equal(one.spent.bytes, 1000);
 	assert_false(budget_is_spent(&one.spent, &release, 1, 1000));
 	assert_int_equal(s.open(s.arg, 0, 1, &e), -1);
 	assert_int_equal(e.class, ERR_REFUSED);
-	assert_int_equal(spring.opened, 1);
+	assert_int_equal(spring.opened, 2);
 	assert_true(budget_is_spent(&one.spent, &release, 1, 1000));
 	assert_int_equal(one.spent.wants_bytes, 1001);
 	/* A plan that allows that much lets it go on. */
 	assert_false(budget_is_spent(&one.spent, &release, 1, 1001));
 	b = budget_begin(".", &one, &release, 1, 1001);
-	assert_int_equal(budget_take(&b, 1, &e), 0);
-	assert_int_equal(budget_take(&b, 1, &e), -1);
+	s = budget_source(&b, &inner);
+	assert_int_equal(read_all(&s, 1), 1);
+	assert_int_equal(s.open(s.arg, 0, 1, &e), -1);
+}
+
+static void
+a_head_is_fetched_whatever_was_spent_if_it_fits_by_itself(void **state)
+{
+	struct spring spring = {0};
+	struct source inner = {&spring, spring_open, spring_read, spring_close}, s;
+	struct err e = ERR_INIT;
+	struct budget b;
+
+	(void)state;
+	one = (struct state){.next_seq = 1};
+	b = budget_begin(".", &one, &release, 1, 1000);
+	s = budget_source(&b, &inner);
+	assert_int_equal(read_all(&s, 990), 990);
+	/* Looking takes nothing. */
+	assert_int_equal(budget_fits(&b, 1000, &e), 0);
+	assert_int_equal(one.spent.bytes, 990);
+	s = budget_meter(&b, &inner);
+	assert_int_equal(read_all(&s, 100), 100);
+	assert_int_equal(one.spent.bytes, 1090);
+	assert_false(budget_is_spent(&one.spent, &release, 1, 1000));
+	assert_int_equal(budget_fits(&b, 1001, &e), -1);
+	assert_int_equal(e.class, ERR_REFUSED);
+	assert_true(budget_is_spent(&one.spent, &release, 1, 1000));
 }
 
 static void
@@ -113,23 +139,27 @@ what_was_spent_outlasts_a_restart(void **state)
 	assert_int_equal(state_load(".", &two, &e), 0);
 	assert_in_range(two.spent.bytes, 9000 - 16000 / 16 - 300, 9000);
 	b = budget_begin(".", &two, &release, 1, 16000);
-	assert_int_equal(budget_take(&b, 8000, &e), -1);
+	s = budget_source(&b, &inner);
+	assert_int_equal(s.open(s.arg, 0, 8000, &e), -1);
 }
 
 static void
 another_release_or_attempt_starts_anew(void **state)
 {
 	static const struct digest other = {{8}};
-	struct err e = ERR_INIT;
+	struct spring spring = {0};
+	struct source inner = {&spring, spring_open, spring_read, spring_close}, s;
 	struct budget b;
 
 	(void)state;
 	one = (struct state){.next_seq = 1};
 	b = budget_begin(".", &one, &release, 1, 1000);
-	assert_int_equal(budget_take(&b, 900, &e), 0);
+	s = budget_source(&b, &inner);
+	assert_int_equal(read_all(&s, 900), 900);
 	b = budget_begin(".", &one, &release, 2, 1000);
 	assert_int_equal(one.spent.bytes, 0);
-	assert_int_equal(budget_take(&b, 900, &e), 0);
+	s = budget_source(&b, &inner);
+	assert_int_equal(read_all(&s, 900), 900);
 	b = budget_begin(".", &one, &other, 2, 1000);
 	assert_int_equal(one.spent.bytes, 0);
 }
@@ -137,19 +167,25 @@ another_release_or_attempt_starts_anew(void **state)
 static void
 without_a_budget_anything_goes(void **state)
 {
+	struct spring spring = {0};
+	struct source inner = {&spring, spring_open, spring_read, spring_close}, s;
 	struct err e = ERR_INIT;
 	struct budget b;
 
 	(void)state;
-	one = (struct state){.next_seq = 1};
+	one = (struct state){.next_seq = 1, .spent = {.manifest = release, .attempt = 1}};
+	one.spent.bytes = INT64_MAX - 10;
 	b = budget_begin(".", &one, &release, 1, 0);
-	assert_int_equal(budget_take(&b, UINT64_MAX, &e), 0);
-	assert_int_equal(budget_take(&b, UINT64_MAX, &e), 0);
+	assert_int_equal(budget_fits(&b, UINT64_MAX, &e), 0);
+	s = budget_source(&b, &inner);
+	assert_int_equal(read_all(&s, 100), 100);
 	assert_int_equal(one.spent.bytes, INT64_MAX);
+	assert_int_equal(s.open(s.arg, 0, UINT64_MAX, &e), 0);
 	assert_false(budget_is_spent(&one.spent, &release, 1, 0));
 	/* One that comes later counts what went before, and no sum runs over. */
 	b = budget_begin(".", &one, &release, 1, 1000);
-	assert_int_equal(budget_take(&b, UINT64_MAX, &e), -1);
+	s = budget_source(&b, &inner);
+	assert_int_equal(s.open(s.arg, 0, UINT64_MAX, &e), -1);
 	assert_true(budget_is_spent(&one.spent, &release, 1, 1000));
 }
 
@@ -160,6 +196,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			a_budget_counts_what_was_fetched_and_asks_for_no_more, folder_enter_memory,
 			folder_leave),
+		cmocka_unit_test_setup_teardown(
+			a_head_is_fetched_whatever_was_spent_if_it_fits_by_itself,
+			folder_enter_memory, folder_leave),
 		cmocka_unit_test_setup_teardown(
 			what_was_spent_outlasts_a_restart, folder_enter_memory, folder_leave),
 		cmocka_unit_test_setup_teardown(

@@ -62,43 +62,115 @@ net_source_of(struct net_source *s)
 }
 
 static int
-fetch_head(const struct rig *r, const struct order *o, struct err *e)
+bring_head(const struct rig *r, const struct order *o, struct kept_head *kept, struct err *e)
 {
 	AUTO_HEAD struct head h = HEAD_INIT;
+	struct budget b = budget_begin(".", r->s, &o->listing.manifest_sha256, 1, 1 << 20);
 
 	*e = ERR_INIT;
-	return order_fetch_head(o, r->c, NULL, NULL, &h, e);
+	return order_bring_head(o, r->c, NULL, &b, kept, NULL, &h, e);
+}
+
+static int
+fetch_head(const struct rig *r, const struct order *o, struct err *e)
+{
+	struct kept_head kept = KEPT_HEAD_INIT;
+	int rc = bring_head(r, o, &kept, e);
+
+	kept_head_drop(&kept);
+	return rc;
+}
+
+/* An order for x.ota, which is served. */
+static struct order
+order_served(struct rig *r)
+{
+	static const uint8_t image[CHUNK_BYTES + 9] = {1};
+	AUTO_BUF struct buf whole = BUF_INIT(1 << 20);
+	struct order o = {.bundle_url = (char *)(uintptr_t) "bundles/x.ota"};
+	struct err e = ERR_INIT;
+
+	rig_write_image(r, span_of(image, sizeof(image)), "2", 0, "x.ota");
+	assert_int_equal(rig_verify(r, "x.ota", &e), 0);
+	assert_int_equal(file_read("x.ota", &whole, &e), 0);
+	served_fd = r->file.fd;
+	o.bundle_length = whole.len;
+	o.listing.head_length = r->head.layout.head_size;
+	o.listing.head_sha256 = digest_of(span_of(whole.data, o.listing.head_length));
+	o.listing.manifest_sha256 = r->head.release.manifest;
+	return o;
 }
 
 static void
 a_head_is_of_the_release_that_was_ordered(void **state)
 {
-	static const uint8_t image[CHUNK_BYTES + 9] = {1};
 	CLEANUP(rig_free) struct rig r;
-	AUTO_BUF struct buf whole = BUF_INIT(1 << 20);
-	struct order o = {.bundle_url = (char *)(uintptr_t) "bundles/x.ota"};
+	struct order o;
 	struct err e = ERR_INIT;
+	uint64_t whole;
 
 	rig_make(&r, *state, "[slot rootfs]\ntype = file\na = @/a\nb = @/b\n");
-	rig_write_image(&r, span_of(image, sizeof(image)), "2", 0, "x.ota");
-	assert_int_equal(rig_verify(&r, "x.ota", &e), 0);
-	assert_int_equal(file_read("x.ota", &whole, &e), 0);
-	served_fd = r.file.fd;
-	o.bundle_length = whole.len;
-	o.listing.head_length = r.head.layout.head_size;
-	o.listing.head_sha256 = digest_of(span_of(whole.data, o.listing.head_length));
-	o.listing.manifest_sha256 = r.head.release.manifest;
+	o = order_served(&r);
+	whole = o.bundle_length;
 	if (fetch_head(&r, &o, &e) < 0)
 		fail_msg("%s", e.text);
 	for (int i = -1; i <= 1; i += 2) {
-		o.bundle_length = whole.len + (uint64_t)i;
+		o.bundle_length = whole + (uint64_t)i;
 		assert_int_equal(fetch_head(&r, &o, &e), -1);
 		assert_int_equal(e.class, ERR_MALFORMED);
 	}
-	o.bundle_length = whole.len;
+	o.bundle_length = whole;
 	o.listing.manifest_sha256.b[0] ^= 1;
 	assert_int_equal(fetch_head(&r, &o, &e), -1);
 	assert_int_equal(e.class, ERR_UNTRUSTED);
+}
+
+/* An inhibitor says no for hours, say. */
+static void
+a_head_is_fetched_and_counted_once_however_often_it_is_asked_for(void **state)
+{
+	CLEANUP(rig_free) struct rig r;
+	struct kept_head kept = KEPT_HEAD_INIT;
+	struct order o;
+	struct err e = ERR_INIT;
+	int spoilt;
+
+	rig_make(&r, *state, "[slot rootfs]\ntype = file\na = @/a\nb = @/b\n");
+	o = order_served(&r);
+	assert_int_equal(bring_head(&r, &o, &kept, &e), 0);
+	assert_int_equal(r.s->spent.bytes, o.listing.head_length);
+	served_fd = -1;
+	assert_int_equal(bring_head(&r, &o, &kept, &e), 0);
+	assert_int_equal(bring_head(&r, &o, &kept, &e), 0);
+	assert_int_equal(r.s->spent.bytes, o.listing.head_length);
+	/* The disk has spoilt it. */
+	spoilt = kept.fd;
+	assert_int_equal(ftruncate(spoilt, 5), 0);
+	served_fd = r.file.fd;
+	assert_int_equal(bring_head(&r, &o, &kept, &e), 0);
+	assert_int_equal(r.s->spent.bytes, 2 * o.listing.head_length);
+	/* Another one is fetched. */
+	o.listing.head_sha256.b[0] ^= 1;
+	assert_int_equal(bring_head(&r, &o, &kept, &e), -1);
+	assert_int_equal(e.class, ERR_UNTRUSTED);
+	assert_int_equal(kept.fd, -1);
+}
+
+static void
+a_head_that_does_not_come_is_not_counted(void **state)
+{
+	CLEANUP(rig_free) struct rig r;
+	struct order o;
+	struct err e = ERR_INIT;
+
+	rig_make(&r, *state, "[slot rootfs]\ntype = file\na = @/a\nb = @/b\n");
+	o = order_served(&r);
+	served_fd = -1;
+	assert_int_equal(fetch_head(&r, &o, &e), -1);
+	assert_int_equal(r.s->spent.bytes, 0);
+	served_fd = r.file.fd;
+	assert_int_equal(fetch_head(&r, &o, &e), 0);
+	assert_int_equal(r.s->spent.bytes, o.listing.head_length);
 }
 
 int
@@ -106,6 +178,11 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_order_has_the_shorter_deadline),
+		cmocka_unit_test_setup_teardown(
+			a_head_is_fetched_and_counted_once_however_often_it_is_asked_for,
+			folder_enter_memory, folder_leave),
+		cmocka_unit_test_setup_teardown(a_head_that_does_not_come_is_not_counted,
+			folder_enter_memory, folder_leave),
 		cmocka_unit_test_setup_teardown(a_head_is_of_the_release_that_was_ordered,
 			folder_enter_memory, folder_leave),
 	};
