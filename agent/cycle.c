@@ -346,8 +346,13 @@ wait_for_reboot(struct cycle *cy)
 		if (e.class == ERR_STOPPED && !signals_ending)
 			return cancel(cy, &e);
 		log_warning("not rebooting yet: %s", e.text);
+		/* Or who watches takes its silence for the reboot's. */
+		if (!signals_ending)
+			say(cy, BOX_HELD, OUTCOME_NONE, p, &e, NULL);
 		return pace_retry_ms(&cy->pace, c, poller_retry_after_s(cy->poller));
 	}
+	/* From here on silence counts. */
+	say(cy, BOX_INSTALLED, OUTCOME_NONE, p, NULL, "");
 	if (c->reboot)
 		return reboot(cy);
 	return (int64_t)c->stop_poll_s * 1000;

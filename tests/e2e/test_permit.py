@@ -52,8 +52,15 @@ class Permit(FleetCase):
         self.wait_for_log(box, "not rebooting yet: no newer timestamp")
         self.settle(2)
         self.assertFalse(os.path.exists(rebooted))
+        # The fleet knows why it waits, and then, that it does no more: its silence counts then.
+        wait_until(lambda: self.last(box)["state"] == "held", 20, "it says that it waits")
+        self.assertIn("no newer timestamp", self.last(box)["detail"])
         self.workspace.publish()
         wait_until(lambda: os.path.exists(rebooted), 20, "it reboots")
+        self.assertEqual(self.last(box)["state"], "installed")
+
+    def last(self, box):
+        return self.workspace.reports(box.name)[-1]
 
     def start_agent(self, box):
         """In the system that runs already, with a clock of which nobody says that it was set."""

@@ -347,6 +347,32 @@ a_box_that_starts_and_falls_silent_is_overdue(void **state)
 }
 
 static void
+a_box_that_is_held_on_its_way_is_not_overdue_until_it_goes_on(void **state)
+{
+	struct ledger_scene *x = *state;
+	struct tally t;
+	int64_t id, now_s = 10000;
+
+	boxes_add(x, 3);
+	id = begin(x);
+	open_wave(x, id, 1);
+	listen(x, now_s, true);
+	say(x, "gw-3", 1, BOX_STARTING, OUTCOME_NONE);
+	say(x, "gw-3", 2, BOX_INSTALLED, OUTCOME_NONE);
+	say(x, "gw-3", 3, BOX_HELD, OUTCOME_NONE);
+	for (int i = 0; i < 20; i++)
+		listen(x, now_s += 120, true);
+	assert_int_equal(overdue(x, id), 0);
+	t = tally(x, id, 1);
+	assert_true(t.seen == 1 && t.started == 1 && t.overdue == 0);
+	/* Its window opens, and it reboots into nothing. */
+	say(x, "gw-3", 4, BOX_INSTALLED, OUTCOME_NONE);
+	for (int i = 0; i < 6; i++)
+		listen(x, now_s += 120, true);
+	assert_int_equal(overdue(x, id), 1);
+}
+
+static void
 silence_does_not_grow_while_nobody_can_be_heard(void **state)
 {
 	struct ledger_scene *x = *state;
@@ -449,6 +475,7 @@ main(void)
 		TEST(the_boxes_of_a_plan_stay_known_while_the_next_one_is_tried),
 		TEST(only_a_plan_of_the_digest_that_was_signed_is_followed),
 		TEST(a_box_that_starts_and_falls_silent_is_overdue),
+		TEST(a_box_that_is_held_on_its_way_is_not_overdue_until_it_goes_on),
 		TEST(silence_does_not_grow_while_nobody_can_be_heard),
 		TEST(a_stop_that_was_lifted_before_accepts_nothing_of_a_new_plan),
 		TEST(an_accepted_stop_keeps_what_had_gone_wrong_by_then),
