@@ -8,6 +8,7 @@
 #include "agent/courier.h"
 #include "agent/decide.h"
 #include "agent/doubt.h"
+#include "agent/footprint.h"
 #include "agent/head.h"
 #include "agent/hooks.h"
 #include "agent/install.h"
@@ -546,6 +547,7 @@ cycle_run(const char *conf_path, struct err *e)
 				send_reports(&cy);
 			box_unlock(&cy.box);
 		}
+		footprint_trim();
 		signals_nap(wait_ms);
 	}
 	log_notice("ended at a safe point");

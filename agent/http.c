@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/footprint.h"
 #include "agent/header.h"
 #include "agent/net.h"
 #include "agent/outbox.h"
@@ -19,7 +20,14 @@
 #include "common/crypto/tls.h"
 #include "common/limits.h"
 
-enum { WAIT_MS = 1000 };
+enum { WAIT_MS = 1000, REST_MS = 24 * 3600 * 1000 };
+
+/* Servers close connections that were idle for long (nginx: 75 s). One that is gone is found out
+ * by a request lost on it. */
+enum { KEPT_IDLE_S = 70 };
+
+/* What nginx says of a certificate that it does not take, or no longer by a resumed session. */
+enum { HTTP_BAD_REQUEST = 400 };
 
 struct child {
 	struct outbox outbox;
@@ -28,6 +36,8 @@ struct child {
 	CURLM *multi;
 	CURLSH *share;
 	int64_t now_s;
+	bool rests;	/* nothing was asked for a while */
+	bool unresumed; /* the server wants to see the certificate on each connection */
 	struct job *jobs[NET_REQUESTS_MAX];
 };
 
@@ -264,8 +274,8 @@ job_set_trust(struct job *j)
 	       option_blob(easy, CURLOPT_SSLCERT_BLOB, &c->cert) &&
 	       option_blob(easy, CURLOPT_SSLKEY_BLOB, &c->key) &&
 	       SET(CURLOPT_SSL_CTX_FUNCTION, on_tls) && SET(CURLOPT_SSL_CTX_DATA, j) &&
-	       SET(CURLOPT_FORBID_REUSE, lenient) &&
-	       SET(CURLOPT_SSL_SESSIONID_CACHE, 1L - lenient) &&
+	       SET(CURLOPT_FORBID_REUSE, lenient) && SET(CURLOPT_MAXAGE_CONN, (long)KEPT_IDLE_S) &&
+	       SET(CURLOPT_SSL_SESSIONID_CACHE, lenient || c->unresumed ? 0L : 1L) &&
 	       SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) &&
 	       SET(CURLOPT_SHARE, c->share);
 }
@@ -328,7 +338,8 @@ job_set_headers(struct job *j, struct span etag)
 	if (j->reply.put && !(job_add_header(j, "Expect:") &&
 				    job_add_header(j, "Content-Type: application/json")))
 		return false;
-	return SET(CURLOPT_USERAGENT, "sluice-agent") && SET(CURLOPT_HTTPHEADER, j->headers);
+	return job_add_header(j, "Accept:") && SET(CURLOPT_USERAGENT, "sluice") &&
+	       SET(CURLOPT_HTTPHEADER, j->headers);
 }
 
 /* Sets a request up and starts it. */
@@ -426,6 +437,7 @@ child_reap(struct child *c)
 		(void)curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&j);
 		job_say_answer(j);
 		rc = job_judge(j, msg->data.result, &e);
+		c->unresumed |= job_status(j) == HTTP_BAD_REQUEST;
 		child_say_end(c, j->id, rc < 0 ? &e : NULL);
 		slot = child_slot(c, j->id);
 		*slot = NULL;
@@ -490,6 +502,25 @@ child_listen(struct child *c)
 	}
 }
 
+static bool
+child_is_busy(const struct child *c)
+{
+	for (size_t i = 0; i < NET_REQUESTS_MAX; i++) {
+		if (c->jobs[i])
+			return true;
+	}
+	return !outbox_is_empty(&c->outbox);
+}
+
+/* Nothing is asked for: nothing wakes it but its parent. */
+static void
+child_rest(struct child *c)
+{
+	c->rests = !child_is_busy(c);
+	if (c->rests)
+		footprint_trim();
+}
+
 static int
 child_set_up(struct child *c, struct err *e)
 {
@@ -528,7 +559,7 @@ http_run(int socket, const struct http_setup *setup)
 	child_say(c, &(struct wire_message){.type = WIRE_READY});
 	for (;;) {
 		struct curl_waitfd wait = {.fd = socket, .events = CURL_WAIT_POLLIN};
-		int running;
+		int running, heard = 0;
 
 		if (outbox_flush(&c->outbox, &e) < 0)
 			_exit(1);
@@ -537,7 +568,10 @@ http_run(int socket, const struct http_setup *setup)
 		child_reap(c);
 		if (!outbox_is_empty(&c->outbox))
 			wait.events |= CURL_WAIT_POLLOUT;
-		(void)curl_multi_poll(c->multi, &wait, 1, WAIT_MS, NULL);
+		(void)curl_multi_poll(c->multi, &wait, 1, c->rests ? REST_MS : WAIT_MS, &heard);
+		if (heard == 0)
+			child_rest(c);
 		child_listen(c);
+		c->rests &= !child_is_busy(c);
 	}
 }

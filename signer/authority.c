@@ -8,6 +8,7 @@
 #include "common/base/num.h"
 #include "common/crypto/x509.h"
 #include "common/limits.h"
+#include "signer/nginx.h"
 
 #define YEAR_S ((int64_t)365 * 86400)
 
@@ -18,7 +19,7 @@
 /* A clock that is a day behind still takes what was made now. */
 #define BACKDATE_S ((int64_t)86400)
 
-enum { RELOAD_TIMEOUT_MS = 60000 };
+enum { RELOAD_TIMEOUT_MS = 60000, SESSIONS_SIZE = 256 };
 
 struct pair {
 	struct buf cert, key;
@@ -247,6 +248,19 @@ cas_read(const struct workspace *w, struct x509_bundle *out, struct err *e)
 	return x509_bundle_read(buf_span(&pem), out, e) < 0 ? err_context(e, "tls/ca.crt") : 0;
 }
 
+/* A session is not judged again: those of before the new CRL go with it. */
+static int
+sessions_renew(const struct workspace *w, uint64_t crl_number, struct err *e)
+{
+	AUTO_BUF struct buf conf = BUF_INIT(SESSIONS_SIZE);
+	char path[PATH_MAX];
+
+	if (workspace_path(w, "nginx/sessions.conf", path, e) < 0 ||
+		nginx_sessions_conf(crl_number, &conf, e) < 0)
+		return -1;
+	return file_replace(path, 0644, buf_span(&conf), e);
+}
+
 int
 authority_renew_crl(const struct workspace *w, struct fleet *f, int64_t now_s, struct err *e)
 {
@@ -261,7 +275,7 @@ authority_renew_crl(const struct workspace *w, struct fleet *f, int64_t now_s, s
 		workspace_path(w, "tls/crl.pem", path, e) < 0 ||
 		fleet_revoked(f, now_s, &revoked, e) < 0 || fleet_crl_number(f, &number, e) < 0 ||
 		crl_write(&cas, buf_span(&keys), &revoked, number, &dates, &crl, e) < 0 ||
-		file_replace(path, 0644, buf_span(&crl), e) < 0)
+		sessions_renew(w, number, e) < 0 || file_replace(path, 0644, buf_span(&crl), e) < 0)
 		return -1;
 	return reload(w, "the web server believes revoked boxes until it reads tls/crl.pem", e);
 }

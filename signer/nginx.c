@@ -20,7 +20,15 @@ static const char http_part[] =
 	"# issues nothing but CN=NAME.\n"
 	"map $ssl_client_s_dn $sluice_box {\n"
 	"    default \"\";\n"
-	"    \"~^CN=(?<sluice_cn>[A-Za-z0-9_][A-Za-z0-9._-]*)$\" $sluice_cn;\n"
+	"    \"~^CN=(?<sluice_cn>[A-Za-z0-9_][A-Za-z0-9._-]*)\\z\" $sluice_cn;\n"
+	"}\n"
+	"\n"
+	"# A session that is resumed is not judged again, and TLS 1.3 gives a new one each time. "
+	"So on\n"
+	"# its last day a certificate has to be shown on every connection.\n"
+	"map \"$ssl_session_reused$ssl_client_v_remain\" $sluice_unjudged {\n"
+	"    default 0;\n"
+	"    r0 1;\n"
 	"}\n"
 	"\n"
 	"# Everything keeps its content for ever under its name but this one file.\n"
@@ -56,13 +64,20 @@ static const char server_part[] =
 	"    ssl_client_certificate @DIR@/tls/ca.crt;\n"
 	"    ssl_crl @DIR@/tls/crl.pem;\n"
 	"\n"
-	"    # A session that is resumed, or a connection that stays open, is not judged again: "
-	"five\n"
-	"    # minutes is the longest that a box outlives its revocation (and a reload).\n"
-	"    ssl_session_cache shared:sluice:10m;\n"
-	"    ssl_session_timeout 5m;\n"
+	"    # Sessions are kept in memory that has the CRL's number in its name (sessions.conf "
+	"is\n"
+	"    # written with the CRL): none outlives a reload with a new CRL. A connection that "
+	"stays\n"
+	"    # open is not judged again, so it does not for long. Polls are 15 minutes apart, or "
+	"less.\n"
+	"    include @DIR@/nginx/sessions.conf;\n"
+	"    ssl_session_timeout 20m;\n"
 	"    ssl_session_tickets off;\n"
+	"    ssl_conf_command NumTickets 1;\n"
 	"    keepalive_time 5m;\n"
+	"    if ($sluice_unjudged) {\n"
+	"        return 495;\n"
+	"    }\n"
 	"\n"
 	"    client_header_timeout 20s;\n"
 	"    client_body_timeout 20s;\n"
@@ -76,6 +91,13 @@ static const char server_part[] =
 	"\n"
 	"    location / {\n"
 	"        return 404;\n"
+	"    }\n"
+	"\n"
+	"    # Every poll asks for a root that is not there yet: no page about it, which costs "
+	"bytes.\n"
+	"    location @none {\n"
+	"        default_type text/plain;\n"
+	"        return 404 \"\\n\";\n"
 	"    }\n";
 
 /* Used for metadata and for targets. ETag, If-None-Match and ranges are nginx's own. */
@@ -93,6 +115,7 @@ static const char site_part[] = "\n"
 				"            application/json json;\n"
 				"        }\n"
 				"        default_type application/octet-stream;\n"
+				"        error_page 404 @none;\n"
 				"        add_header Cache-Control $sluice_cache;\n"
 				"    }\n";
 
@@ -260,6 +283,15 @@ nginx_sluice_conf(const struct workspace *w, struct buf *out, struct err *e)
 	if (reports_location(w, &report, out, e) < 0)
 		return -1;
 	return buf_append(out, "}\n", 2, e);
+}
+
+int
+nginx_sessions_conf(uint64_t crl_number, struct buf *out, struct err *e)
+{
+	return buf_printf(out, e,
+		"# Written with tls/crl.pem: a new CRL, new sessions (sluice.conf).\n"
+		"ssl_session_cache shared:sluice_%" PRIu64 ":64m;\n",
+		crl_number);
 }
 
 int

@@ -112,7 +112,7 @@ class Revocation(AttackCase):
         """Resumed sessions and kept connections are not judged again, for five minutes: here it is
         two seconds."""
         self.use_nginx()
-        self.nginx.made = self.nginx.made.replace("_timeout 5m;", "_timeout 2s;").replace(
+        self.nginx.made = self.nginx.made.replace("_timeout 20m;", "_timeout 2s;").replace(
             "keepalive_time 5m;", "keepalive_time 2s;")
         self.nginx.set("")
         self.nginx.reload()

@@ -2,14 +2,14 @@
 import glob
 import http.client
 import os
-import shutil
 import socket
 import ssl
 import tempfile
 import time
 import unittest
 
-from fleet import Nginx, Programs, Workspace, free_port, run
+from fleet import Programs, run
+from web import Web
 
 REPORT_MAX = 64 * 1024
 OTHER_METHODS = ("PUT", "POST", "DELETE", "PATCH", "OPTIONS", "MKCOL", "COPY", "MOVE", "PROPFIND",
@@ -17,74 +17,13 @@ OTHER_METHODS = ("PUT", "POST", "DELETE", "PATCH", "OPTIONS", "MKCOL", "COPY", "
 
 
 def setUpModule():
-    """One workspace and one server for all tests: two boxes, some files in the site."""
-    global folder, ws, server
-    folder = tempfile.mkdtemp(prefix="sluice-nginx-")
-    ws = Workspace(os.path.join(folder, "ws"), free_port()).init().ceremony()
-    for box in ("gw-1", "gw-2", "gw-3"):
-        ws.add_box(box)
-    os.makedirs(ws.path("site", "targets", "bundles"))
-    for name in ("data.ota", ".hidden"):
-        with open(ws.path("site", "targets", "bundles", name), "wb") as f:
-            f.write(bytes(range(256)) * 16)
-    server = Nginx(ws)
-    server.start()
+    global web, ws, server
+    web = Web("gw-1", "gw-2", "gw-3")
+    ws, server = web.ws, web.server
 
 
 def tearDownModule():
-    server.stop()
-    shutil.rmtree(folder)
-
-
-def context(box=None, cert=None, version=None):
-    c = ssl.create_default_context(cafile=ws.path("tls", "ca.crt"))
-    if version:
-        c.minimum_version = c.maximum_version = version
-    if box:
-        cert = (ws.path("boxes", box, "box.crt"), ws.path("boxes", box, "box.key"))
-    if cert:
-        c.load_cert_chain(*cert)
-    return c
-
-
-def ask(method, path, box=None, body=None, headers=(), cert=None):
-    """One request over one connection: (status, headers, body)."""
-    connection = http.client.HTTPSConnection("127.0.0.1", ws.port, timeout=20,
-                                             context=context(box, cert))
-    try:
-        connection.request(method, path, body=body, headers=dict(headers))
-        answer = connection.getresponse()
-        return answer.status, answer.headers, answer.read()
-    finally:
-        connection.close()
-
-
-def ask_raw(data, box=None):
-    """Bytes to the server as they are; all bytes that come back."""
-    with socket.create_connection(("127.0.0.1", ws.port), timeout=20) as plain, \
-            context(box).wrap_socket(plain, server_hostname="127.0.0.1") as s:
-        s.sendall(data)
-        answer = b""
-        try:
-            while piece := s.recv(65536):
-                answer += piece
-        except (ConnectionError, ssl.SSLError):
-            pass
-        return answer
-
-
-def put(box, path, body=b"{}"):
-    return ask("PUT", path, box=box, body=body)[0]
-
-
-def tree():
-    """Every file in the workspace that a request may not change, with its content."""
-    found = {}
-    for path in glob.glob(ws.path("**"), recursive=True, include_hidden=True):
-        if os.path.isfile(path) and "/nginx/" not in path and "/fleet.db" not in path:
-            with open(path, "rb") as f:
-                found[os.path.relpath(path, ws.dir)] = f.read()
-    return found
+    web.end()
 
 
 class Site(unittest.TestCase):
@@ -97,53 +36,53 @@ class Site(unittest.TestCase):
         with open(ws.path("site", "metadata", "timestamp.json"), "rb") as f:
             timestamp = f.read()
         for box in (None, "gw-1"):
-            status, headers, body = ask("GET", "/metadata/timestamp.json", box)
+            status, headers, body = web.ask("GET", "/metadata/timestamp.json", box)
             self.assertEqual((status, body), (200, timestamp))
             self.assertEqual(headers["Content-Type"], "application/json")
             self.assertEqual(headers["Cache-Control"], "no-cache")
-            self.assertEqual(ask("HEAD", "/metadata/1.root.json", box)[0], 200)
+            self.assertEqual(web.ask("HEAD", "/metadata/1.root.json", box)[0], 200)
 
     def test_what_never_changes_may_be_cached(self):
-        headers = ask("GET", "/targets/bundles/data.ota")[1]
+        headers = web.ask("GET", "/targets/bundles/data.ota")[1]
         self.assertIn("immutable", headers["Cache-Control"])
-        self.assertIsNone(ask("GET", "/metadata/2.root.json")[1]["Cache-Control"])
+        self.assertIsNone(web.ask("GET", "/metadata/2.root.json")[1]["Cache-Control"])
 
     def test_ranges_and_conditions_are_honoured(self):
         path = "/targets/bundles/data.ota"
-        etag = ask("GET", path)[1]["ETag"]
-        self.assertEqual(ask("GET", path, headers={"If-None-Match": etag})[0], 304)
-        status, headers, body = ask("GET", path, headers={"Range": "bytes=10-19"})
+        etag = web.ask("GET", path)[1]["ETag"]
+        self.assertEqual(web.ask("GET", path, headers={"If-None-Match": etag})[0], 304)
+        status, headers, body = web.ask("GET", path, headers={"Range": "bytes=10-19"})
         self.assertEqual((status, body), (206, bytes(range(10, 20))))
         self.assertEqual(headers["Content-Range"], "bytes 10-19/4096")
 
     def test_nothing_is_listed(self):
         for path in ("/", "/metadata", "/metadata/", "/targets", "/targets/", "/targets/bundles",
                      "/targets/bundles/", "/reports/", "/reports/gw-1/", "/spool/"):
-            status, _, body = ask("GET", path, "gw-1")
+            status, _, body = web.ask("GET", path, "gw-1")
             self.assertNotEqual(status, 200, path)
             self.assertNotIn(b"data.ota", body)
             self.assertNotIn(b"timestamp", body)
 
     def test_hidden_files_and_links_are_not_served(self):
-        self.assertEqual(ask("GET", "/targets/bundles/.hidden")[0], 404)
+        self.assertEqual(web.ask("GET", "/targets/bundles/.hidden")[0], 404)
         os.symlink(ws.path("tls", "ca.key"), ws.path("site", "targets", "link"))
         try:
-            self.assertEqual(ask("GET", "/targets/link")[0], 403)
+            self.assertEqual(web.ask("GET", "/targets/link")[0], 403)
         finally:
             os.unlink(ws.path("site", "targets", "link"))
 
     def test_the_site_is_read_only(self):
-        before = tree()
+        before = web.tree()
         for method in OTHER_METHODS:
             for path in ("/metadata/timestamp.json", "/targets/bundles/data.ota", "/targets/new",
                          "/new", "/"):
-                status = ask(method, path, "gw-1", body=b"x",
+                status = web.ask(method, path, "gw-1", body=b"x",
                              headers={"Destination": "/targets/copy"})[0]
                 self.assertGreaterEqual(status, 400, f"{method} {path}")
-        self.assertEqual(tree(), before)
+        self.assertEqual(web.tree(), before)
 
     def test_the_site_says_no_version_of_the_server(self):
-        self.assertEqual(ask("GET", "/nothing")[1]["Server"], "nginx")
+        self.assertEqual(web.ask("GET", "/nothing")[1]["Server"], "nginx")
 
     def test_old_protocols_are_refused(self):
         c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -160,76 +99,63 @@ class Reports(unittest.TestCase):
         time.sleep(0.5)  # the rate limit is a box's: let it forget some of the last test
 
     def tearDown(self):
-        for path in glob.glob(ws.path("spool", "*")):
-            os.unlink(path)
+        web.empty_spool()
 
     def spool(self):
-        return sorted(os.listdir(ws.path("spool")))
+        return web.spool()
 
     def test_a_report_goes_into_the_flat_spool(self):
-        self.assertEqual(put("gw-1", "/reports/gw-1/17.json", b'{"a": 1}'), 201)
+        self.assertEqual(web.put("gw-1", "/reports/gw-1/17.json", b'{"a": 1}'), 201)
         self.assertEqual(self.spool(), ["gw-1@17.json"])
         with open(ws.path("spool", "gw-1@17.json"), "rb") as f:
             self.assertEqual(f.read(), b'{"a": 1}')
         # A box that never saw the answer sends it again.
-        self.assertEqual(put("gw-1", "/reports/gw-1/17.json", b'{"a": 1}'), 204)
+        self.assertEqual(web.put("gw-1", "/reports/gw-1/17.json", b'{"a": 1}'), 204)
         self.assertEqual(os.stat(ws.path("spool", "gw-1@17.json")).st_mode & 0o007, 0)
 
-    def test_another_boxs_path_is_refused(self):
-        self.assertEqual(put("gw-1", "/reports/gw-2/1.json"), 403)
-        self.assertEqual(put("gw-1", "/reports/GW-1/1.json"), 403)
-        self.assertEqual(put("gw-1", "/reports/gw-11/1.json"), 403)
-        self.assertEqual(put("gw-1", "/reports/gw-/1.json"), 403)
-        self.assertEqual(self.spool(), [])
-
-    def test_without_a_certificate_it_is_refused(self):
-        self.assertEqual(put(None, "/reports/gw-1/1.json"), 403)
-        self.assertEqual(self.spool(), [])
-
     def test_no_report_is_ever_read(self):
-        self.assertEqual(put("gw-1", "/reports/gw-1/1.json", b"secret"), 201)
+        self.assertEqual(web.put("gw-1", "/reports/gw-1/1.json", b"secret"), 201)
         for method in ("GET", "HEAD", "POST", "DELETE", "COPY", "MOVE", "MKCOL", "PROPFIND"):
             for path in ("/reports/gw-1/1.json", "/spool/gw-1@1.json", "/reports/gw-1@1.json",
                          "/reports/../spool/gw-1@1.json", "/metadata/../../spool/gw-1@1.json",
                          "/targets/..%2f..%2fspool/gw-1@1.json"):
-                status, _, body = ask(method, path, "gw-1")
+                status, _, body = web.ask(method, path, "gw-1")
                 self.assertGreaterEqual(status, 400, f"{method} {path}")
                 self.assertNotIn(b"secret", body)
         self.assertEqual(self.spool(), ["gw-1@1.json"])
 
     def test_a_report_is_not_put_anywhere_else(self):
-        before = tree()
+        before = web.tree()
         for path in ("/reports/gw-1/", "/reports/gw-1", "/reports/gw-1/0.json",
                      "/reports/gw-1/01.json", "/reports/gw-1/-1.json", "/reports/gw-1/1",
                      "/reports/gw-1/1.json/", "/reports/gw-1/1.json.bak", "/reports/gw-1/a.json",
                      "/reports/gw-1/1/2.json", "/reports/gw-1/12345678901234567.json",
                      "/reports/1.json", "/spool/gw-1@1.json", "/gw-1/1.json", "/reports/",
                      "/reports/.gw-1/1.json", "/x/reports/gw-1/1.json"):
-            self.assertGreaterEqual(put("gw-1", path), 400, path)
-        self.assertEqual(tree(), before)
+            self.assertGreaterEqual(web.put("gw-1", path), 400, path)
+        self.assertEqual(web.tree(), before)
 
     def test_the_largest_report_fits_and_a_byte_more_does_not(self):
-        self.assertEqual(put("gw-1", "/reports/gw-1/1.json", b"x" * REPORT_MAX), 201)
-        self.assertEqual(put("gw-1", "/reports/gw-1/2.json", b"x" * (REPORT_MAX + 1)), 413)
+        self.assertEqual(web.put("gw-1", "/reports/gw-1/1.json", b"x" * REPORT_MAX), 201)
+        self.assertEqual(web.put("gw-1", "/reports/gw-1/2.json", b"x" * (REPORT_MAX + 1)), 413)
         chunk = b"1000\r\n" + b"x" * 0x1000 + b"\r\n"
-        answer = ask_raw(b"PUT /reports/gw-1/3.json HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        answer = web.ask_raw(b"PUT /reports/gw-1/3.json HTTP/1.1\r\nHost: 127.0.0.1\r\n"
                          b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n" +
                          chunk * 17 + b"0\r\n\r\n", "gw-1")
         self.assertIn(b" 413 ", answer.split(b"\r\n")[0])
         self.assertEqual(self.spool(), ["gw-1@1.json"])
 
     def test_half_a_report_is_none(self):
-        ask_raw(b"PUT /reports/gw-1/1.json HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+        web.ask_raw(b"PUT /reports/gw-1/1.json HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
                 b"Content-Range: bytes 0-1/4\r\nContent-Length: 2\r\n\r\nab", "gw-1")
-        with socket.create_connection(("127.0.0.1", ws.port), timeout=20) as plain, \
-                context("gw-1").wrap_socket(plain, server_hostname="127.0.0.1") as s:
+        with web.connect(web.context("gw-1")) as s:
             s.sendall(b"PUT /reports/gw-1/2.json HTTP/1.1\r\nHost: 127.0.0.1\r\n"
                       b"Content-Length: 100\r\n\r\nonly a part")
         time.sleep(0.2)
         self.assertEqual(self.spool(), [])
 
     def test_path_tricks_reach_nothing(self):
-        before = tree()
+        before = web.tree()
         with open(ws.path("tls", "ca.key"), "rb") as f:
             secret = f.read().split(b"\n")[1]
         paths = []
@@ -246,43 +172,19 @@ class Reports(unittest.TestCase):
                   "/reports/gw-1/1.json%00.txt", "/reports/gw-1%0a/1.json", "/reports//gw-1/1.json"]
         for method in (b"GET", b"PUT"):
             for path in paths:
-                answer = ask_raw(method + b" " + path.encode() + b" HTTP/1.1\r\n"
+                answer = web.ask_raw(method + b" " + path.encode() + b" HTTP/1.1\r\n"
                                  b"Host: 127.0.0.1\r\nConnection: close\r\n"
                                  b"Content-Length: 1\r\n\r\nx", "gw-1")
                 self.assertNotIn(secret, answer, path)
                 self.assertNotIn(b"site_url", answer, path)
-        after = tree()
+        after = web.tree()
         # Two of them are other spellings of the box's own place.
         after.pop("spool/gw-1@1.json", None)
         self.assertEqual(after, before)
 
-    def test_another_fleets_certificate_is_refused(self):
-        other = os.path.join(folder, "other")
-        run([Programs().sluice, "init", other])
-        key, csr, cert = (os.path.join(folder, "o." + end) for end in ("key", "csr", "crt"))
-        run(["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-             "-keyout", key, "-out", csr, "-subj", "/CN=gw-1"])
-        run(["openssl", "x509", "-req", "-in", csr, "-CA", f"{other}/tls/ca.crt", "-CAkey",
-             f"{other}/tls/ca.key", "-days", "2", "-out", cert])
-        for method, path in (("PUT", "/reports/gw-1/1.json"), ("GET", "/metadata/1.root.json")):
-            try:
-                self.assertEqual(ask(method, path, cert=(cert, key), body=b"x")[0], 400)
-            except (ssl.SSLError, ConnectionError):
-                pass
-        self.assertEqual(self.spool(), [])
-
-    def test_the_servers_own_certificate_is_no_boxs(self):
-        pair = (ws.path("tls", "server.crt"), ws.path("tls", "server.key"))
-        try:
-            status = ask("PUT", "/reports/127.0.0.1/1.json", cert=pair, body=b"x")[0]
-        except (ssl.SSLError, ConnectionError):
-            status = 400
-        self.assertEqual(status, 400)
-        self.assertEqual(self.spool(), [])
-
     def test_a_box_gone_mad_is_slowed_down_and_others_are_not(self):
         connection = http.client.HTTPSConnection("127.0.0.1", ws.port, timeout=20,
-                                                 context=context("gw-3"))
+                                                 context=web.context("gw-3"))
         statuses = []
         for i in range(1, 101):
             connection.request("PUT", f"/reports/gw-3/{i}.json", body=b"{}")
@@ -292,70 +194,14 @@ class Reports(unittest.TestCase):
         connection.close()
         self.assertIn(429, statuses)
         self.assertGreaterEqual(statuses.count(201), 50)
-        self.assertEqual(put("gw-2", "/reports/gw-2/1.json"), 201)
-
-
-class Revocation(unittest.TestCase):
-    def status(self, box):
-        try:
-            return ask("GET", "/metadata/timestamp.json", box)[0]
-        except (ssl.SSLError, ConnectionError):
-            return 400
-
-    def test_a_revoked_box_gets_and_puts_nothing(self):
-        ws.add_box("gw-4")
-        self.assertEqual(self.status("gw-4"), 200)
-        ws.revoke_box("gw-4")
-        server.reload()
-        self.assertEqual(self.status("gw-4"), 400)
-        try:
-            self.assertEqual(put("gw-4", "/reports/gw-4/1.json"), 400)
-        except (ssl.SSLError, ConnectionError):
-            pass
-        self.assertEqual(glob.glob(ws.path("spool", "gw-4*")), [])
-        self.assertEqual(self.status("gw-1"), 200)
-        self.assertEqual(self.status(None), 200)
-
-    def test_a_session_does_not_outlive_its_bound(self):
-        made = server.made
-        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
-            box = f"gw-5{version.name[-1]}"
-            ws.add_box(box)
-            server.made = made.replace("ssl_session_timeout 5m", "ssl_session_timeout 3s")
-            self.assertNotEqual(server.made, made)
-            server.set("")
-            server.reload()
-            try:
-                c = context(box, version=version)
-                _, session, _ = self.resume(c, None)
-                status, _, reused = self.resume(c, session)
-                self.assertEqual((status, reused), (200, True))
-                ws.revoke_box(box)
-                server.reload()
-                time.sleep(4.1)  # whole seconds are counted, and three are not yet over three
-                status, _, reused = self.resume(c, session)
-                self.assertEqual((status, reused), (400, False), version)
-            finally:
-                server.made = made
-                server.set("")
-                server.reload()
-
-    def resume(self, c, session):
-        with socket.create_connection(("127.0.0.1", ws.port), timeout=20) as plain, \
-                c.wrap_socket(plain, server_hostname="127.0.0.1", session=session) as s:
-            s.sendall(b"GET /metadata/timestamp.json HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-                      b"Connection: close\r\n\r\n")
-            answer = b""
-            while piece := s.recv(65536):
-                answer += piece
-            return int(answer.split()[1]), s.session, s.session_reused
+        self.assertEqual(web.put("gw-2", "/reports/gw-2/1.json"), 201)
 
 
 class OtherPlaces(unittest.TestCase):
     """Configurations for URLs that are not the usual."""
 
     def made(self, *options):
-        with tempfile.TemporaryDirectory(dir=folder) as there:
+        with tempfile.TemporaryDirectory(dir=web.folder) as there:
             run([Programs().sluice, "init", there, *options])
             done = run(["nginx", "-p", there, "-c", "nginx/nginx.conf", "-t"], check=None)
             self.assertEqual(done.returncode, 0, done.stderr)
@@ -377,20 +223,20 @@ class OtherPlaces(unittest.TestCase):
 
     def test_a_folder_that_nginx_cannot_name_is_refused(self):
         for name in ("a b", "a;b", "a$b", 'a"b', "a{b"):
-            done = run([Programs().sluice, "init", os.path.join(folder, name)], check=2)
+            done = run([Programs().sluice, "init", os.path.join(web.folder, name)], check=2)
             self.assertIn("nginx.conf cannot name", done.stderr)
-            self.assertFalse(os.path.exists(os.path.join(folder, name)))
+            self.assertFalse(os.path.exists(os.path.join(web.folder, name)))
 
     def test_a_url_that_is_none_is_a_usage_error(self):
         for url in ("http://a/", "https://a", "https://a/;x/", "https://a/../", "https://"):
-            run([Programs().sluice, "init", os.path.join(folder, "none"), "--site-url", url],
+            run([Programs().sluice, "init", os.path.join(web.folder, "none"), "--site-url", url],
                 check=2)
-        self.assertFalse(os.path.exists(os.path.join(folder, "none")))
+        self.assertFalse(os.path.exists(os.path.join(web.folder, "none")))
 
     def test_a_workspace_is_made_once(self):
-        before = tree()
+        before = web.tree()
         run([Programs().sluice, "init", ws.dir], check=1)
-        self.assertEqual(tree(), before)
+        self.assertEqual(web.tree(), before)
 
     def test_secrets_are_readable_by_their_owner_only(self):
         for path in glob.glob(ws.path("**", "*.key"), recursive=True):

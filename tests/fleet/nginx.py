@@ -9,8 +9,9 @@ import time
 
 from fleet.process import run, wait_until
 
-# Whose request it was, as its certificate says, and how many bytes it got.
-LOG_FORMAT = '''log_format boxes '-$sluice_box "$request" $status $body_bytes_sent';
+# Whose request it was, as its certificate says, how many bytes it got, and whether TLS resumed.
+LOG_FORMAT = '''log_format boxes '-$sluice_box "$request" $status $body_bytes_sent '
+    '$ssl_session_reused';
 '''
 
 
@@ -131,6 +132,10 @@ class Nginx:
         return [(m[2], m[3], int(m[4]), int(m[5])) for m in
                 re.finditer(r'^(\S+) "(\w+) (\S+) [^"]*" (\d+) (\d+)', self.log(), re.M)
                 if box is None or m[1] == f"-{box}"]
+
+    def resumed(self):
+        """Of each request so far, whether its connection resumed a TLS session."""
+        return [m[1] == "r" for m in re.finditer(r"^\S+ .* ([r.])$", self.log(), re.M)]
 
     def __enter__(self):
         return self.start()
