@@ -185,6 +185,8 @@ class Failing(Watched):
             self.ws.open_gate("canary", plan=name)
 
     def test_a_plan_that_cannot_be_judged_is_told_though_another_is_signed_meanwhile(self):
+        self.ws.set(watch="{every: 1s}")
+        self.succeed(1, 2, 3, 4)
         self.watch()
         with contextlib.closing(sqlite3.connect(self.ws.path("fleet.db"))) as db:
             db.execute("UPDATE rollout SET plan = '{}' WHERE path = 'rollouts/first.json'")
@@ -192,7 +194,6 @@ class Failing(Watched):
         device = self.ws.device("gates", "gate", "pause", "second", "--no-publish", "--key",
                                 self.ws.key("gates"))
         self.ws.set(watch=f"{{gates: keys/gates.pub, every: 1s, sign_with: {device}}}")
-        self.succeed(1, 2, 3, 4)
         # At the first look: in the second, if it comes to that, nobody signs beside it.
         said, _, _ = self.watch(check=1).partition("opens wave early")
         self.assertIn("judging first", said)
