@@ -110,11 +110,24 @@ read_document(struct incoming_role *r, enum document_type type, const struct rol
 	return false;
 }
 
+/* The version behind the published one; or one behind those that an interrupted publication has
+ * taken. Boxes go from one root to the next, so there every one is needed. */
+static bool
+is_next(const struct incoming *in, const char *role, uint64_t version, uint64_t published)
+{
+	uint64_t last = published + 1;
+
+	if (strcmp(role, "root") != 0 &&
+		site_unused_version(in->site, role, published, &last, NULL) < 0)
+		return false;
+	return version > published && version <= last;
+}
+
 /* The version rule, and an expiry that lies ahead. */
 static bool
-check_version(struct incoming_role *r, uint64_t published, int64_t now_s)
+check_version(const struct incoming *in, struct incoming_role *r, uint64_t published, int64_t now_s)
 {
-	if (r->document->version != published + 1) {
+	if (!is_next(in, r->role, r->document->version, published)) {
 		(void)err_set(&r->why, ERR_REFUSED,
 			"it has version %" PRIu64 ", but %" PRIu64
 			" must follow; remove it and sign again",
@@ -151,7 +164,7 @@ brings_targets(struct incoming *in, const struct role_keys *keys, int64_t now_s)
 	return next &&
 	       document_read(buf_span(&next->bytes), "targets", DOCUMENT_TARGETS, keys, &d, &why) ==
 		       0 &&
-	       d->version == in->targets_version + 1 &&
+	       is_next(in, "targets", d->version, in->targets_version) &&
 	       document_check_expiry(d, now_s, &why) == 0 &&
 	       content_take(in, d, in->published_targets, &why) == 0;
 }
@@ -286,8 +299,8 @@ judge_root(struct incoming *in, struct incoming_role *r, int64_t now_s)
 		r->state = INCOMING_PUBLISHED;
 		return;
 	}
-	if (!check_version(r, in->root ? in->root->version : 0, now_s) || !check_consistent(r) ||
-		forks_root(in, r))
+	if (!check_version(in, r, in->root ? in->root->version : 0, now_s) ||
+		!check_consistent(r) || forks_root(in, r))
 		return;
 	if (document_root_role(r->document, "root", &own, &r->why) < 0 ||
 		document_check(r->document, &own, &r->why) < 0 ||
@@ -369,11 +382,13 @@ judge_targets(struct incoming *in, struct incoming_role *r, const struct role_ke
 		return 0;
 	if (site_role(in->site, r->role, keys, &version, &published, &current, e) < 0)
 		return -1;
-	if (version > 0 && span_equal(buf_span(&current), buf_span(&r->bytes))) {
+	/* Somebody may have added a signature more. */
+	if ((version > 0 && span_equal(buf_span(&current), buf_span(&r->bytes))) ||
+		(published && json_equal(published->verified.body, r->document->verified.body))) {
 		r->state = INCOMING_PUBLISHED;
 		return 0;
 	}
-	if (check_version(r, version, now_s))
+	if (check_version(in, r, version, now_s))
 		take_content(in, r, published);
 	if (r->state == INCOMING_ACCEPTED && in->targets &&
 		standing_check(
@@ -473,9 +488,33 @@ incoming_judge(struct incoming *in, int64_t now_s, struct err *e)
 }
 
 int
+incoming_lock(const struct workspace *w, int *lock, struct err *e)
+{
+	return workspace_lock(
+		w, "incoming.lock", "another command that signs", INCOMING_WAIT_MS, lock, e);
+}
+
+bool
+incoming_is_current(const struct incoming *in)
+{
+	for (size_t i = 0; i < in->count; i++) {
+		const struct incoming_role *r = &in->roles[i];
+		struct digest sha256 = digest_of(buf_span(&r->bytes));
+		bool same;
+
+		/* What could not be read is nobody's next version. */
+		if (r->bytes.len > 0 &&
+			(copy_is(r->path, r->bytes.len, &sha256, &same, NULL) < 0 || !same))
+			return false;
+	}
+	return true;
+}
+
+int
 incoming_clear(const struct incoming *in, const struct incoming_role *r, struct err *e)
 {
 	struct digest sha256 = digest_of(buf_span(&r->bytes));
+	AUTO_CLOSE int lock = -1;
 	bool same;
 
 	/* Another publisher may be clearing, too. */
@@ -485,6 +524,9 @@ incoming_clear(const struct incoming *in, const struct incoming_role *r, struct 
 		place_clear(in->workspace, r->document, e) < 0)
 		return -1;
 	if (r->document && draft_forget(in->workspace, r->role, r->document->verified.body, e) < 0)
+		return -1;
+	/* Nobody finds it away for a moment, and signs as if nothing had lain there. */
+	if (incoming_lock(in->workspace, &lock, e) < 0)
 		return -1;
 	return copy_remove_if(r->path, r->bytes.len, &sha256, e);
 }

@@ -58,11 +58,19 @@ int incoming_read(
 
 /* Judges them in the order of trust: root by the published root's threshold and its own, targets by
  * the root that will be in force, all others by the targets that will be in force. The version must
- * be the one behind the published one. Targets that are new in a role are copied from
- * incoming/targets into site/targets, under their digest; that changes nothing for readers. A role
- * with large ones is deferred until they are there, and pushed. Errors only where the workspace
- * itself fails: what is wrong with a role stands in its `why`. */
+ * be the one behind the published one, or behind those that an interrupted publication has left.
+ * Targets that are new in a role are copied from incoming/targets into site/targets, under their
+ * digest; that changes nothing for readers. A role with large ones is deferred until they are
+ * there, and pushed. Errors only where the workspace itself fails: what is wrong with a role stands
+ * in its `why`. */
 int incoming_judge(struct incoming *in, int64_t now_s, struct err *e);
+
+/* Who replaces a role's file in incoming/, and who makes versions out of what lies there, holds
+ * this lock, for moments. It is taken with or without publisher.lock, and that never with it. */
+int incoming_lock(const struct workspace *w, int *lock, struct err *e);
+
+/* Whether incoming/ still has what was read of it: under the lock. */
+bool incoming_is_current(const struct incoming *in);
 
 /* Refuses a root that has a document where another of its version lies in the site. A root is
  * looked for by its name alone, so what lies there may be what boxes have: nothing else may come in

@@ -55,6 +55,7 @@ begin(struct merge *m, const struct workspace *w, struct request *file, const ch
 	AUTO_METADATA struct metadata mine = {0};
 	struct err none = ERR_INIT;
 
+	(void)snprintf(m->seen.role, sizeof(m->seen.role), "%s", file->role);
 	/* A first root that was drafted elsewhere finds no root here. */
 	if (metadata_load(w, file->role, &mine, &none) < 0) {
 		if (strcmp(file->role, "root") != 0 || none.class != ERR_USAGE)
@@ -63,6 +64,10 @@ begin(struct merge *m, const struct workspace *w, struct request *file, const ch
 		*file = (struct request){0};
 		return 0;
 	}
+	m->seen.loaded = true;
+	m->seen.incoming = mine.incoming;
+	m->seen.published = mine.published;
+	m->seen.unused = mine.unused;
 	if (mine.waiting && !json_equal(mine.waiting, body_of(file)))
 		return err_set(e, ERR_REFUSED,
 			"%s is of other bytes than the next version of %s that lies here in "
@@ -142,7 +147,7 @@ merge_commit(struct merge *m, const struct workspace *w, struct err *e)
 		return err_set(e, ERR_REFUSED,
 			"this next root was not made in this workspace, and no key of the root in "
 			"force has signed it; merge a file that one of those has signed");
-	if (metadata_receive(w, m->request.role, m->request.document, e) < 0)
+	if (metadata_receive(w, &m->seen, m->request.document, e) < 0)
 		return -1;
 	if (m->change.former.threshold)
 		say_count(&m->change, &m->change.former, "the root in force", good);

@@ -10,6 +10,7 @@
 #include "signer/workspace.h"
 
 struct merge {
+	struct metadata seen;	/* what lay here when the first was added: scalars only */
 	struct request request; /* what all files have in common, with the signatures of all */
 	struct change change;
 	const char *first; /* the first file's path, borrowed */

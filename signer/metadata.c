@@ -12,6 +12,7 @@
 #include "common/limits.h"
 #include "common/tuf/path.h"
 #include "signer/draft.h"
+#include "signer/incoming.h"
 #include "signer/newest.h"
 
 void
@@ -151,8 +152,8 @@ renew(const struct workspace *w, struct metadata *m, struct err *e)
 	int64_t expires_s = m->expires_s ? m->expires_s : clock_wall_s() + (int64_t)life_of(w, m);
 	char text[CLOCK_TEXT_SIZE];
 
-	if (json_object_set_new(m->body, "version", json_integer((json_int_t)m->published + 1)) <
-			0 ||
+	if (json_object_set_new(
+		    m->body, "version", json_integer((json_int_t)newest_next_version(m))) < 0 ||
 		json_object_set_new(
 			m->body, "expires", json_string(clock_format(expires_s, text))) < 0 ||
 		json_object_set_new(m->root, "signatures", json_array()) < 0)
@@ -191,16 +192,15 @@ set_aside(const struct metadata *m, const char *path, struct err *e)
 	return file_rename(path, aside, e);
 }
 
-/* Between two people who sign at the same time the first one's work stays. The lock is held for
- * moments only, never while somebody is asked. */
+/* Between two people who sign at the same time the first one's work stays, and so does what a
+ * publisher is making a version of. The lock is held for moments only, never while somebody is
+ * asked. */
 static int
 still_current(const struct workspace *w, const struct metadata *m, int *lock, struct err *e)
 {
 	bool current;
 
-	if (workspace_lock(w, "incoming.lock", "another command that signs", INCOMING_WAIT_MS, lock,
-		    e) < 0 ||
-		newest_is_current(w, m, &current, e) < 0)
+	if (incoming_lock(w, lock, e) < 0 || newest_is_current(w, m, &current, e) < 0)
 		return -1;
 	if (current)
 		return 0;
@@ -298,12 +298,14 @@ metadata_sign(const struct workspace *w, struct metadata *m, const struct signer
 }
 
 int
-metadata_receive(const struct workspace *w, const char *role, json_t *envelope, struct err *e)
+metadata_receive(
+	const struct workspace *w, const struct metadata *seen, json_t *envelope, struct err *e)
 {
-	struct metadata m = {.root = envelope};
+	struct metadata m = *seen;
 
-	(void)snprintf(m.role, sizeof(m.role), "%s", role);
-	if (newest_is_root(&m) && draft_write(w, role, json_object_get(envelope, "signed"), e) < 0)
+	m.root = envelope;
+	if (newest_is_root(&m) &&
+		draft_write(w, m.role, json_object_get(envelope, "signed"), e) < 0)
 		return -1;
 	return drop_in(w, &m, e);
 }

@@ -27,6 +27,7 @@ struct metadata {
 	json_t *waiting;     /* "signed" as incoming/ or drafts/ has it, or NULL */
 	json_t *in_force;    /* the published envelope, or NULL */
 	uint64_t published;  /* the version in force; 0 while none is */
+	uint64_t unused;     /* the first behind it that no publication has taken */
 	json_t *keys;	     /* who may sign, as the delegator says: KEYID -> KEY, */
 	json_t *entry;	     /* and the role's keyids, threshold, paths */
 	json_t *former_keys; /* root: as the published root says it of itself; else NULL */
@@ -107,7 +108,8 @@ int metadata_remove(struct metadata *m, const char *path, struct err *e);
 /* The TARGETS entry ({"length", "hashes", "custom"}) of a path, borrowed; NULL where not listed. */
 const json_t *metadata_find(const struct metadata *m, const char *path);
 
-/* Gives the document the version behind the published one and an expiry: by m->expires_s, else by
+/* Gives the document the version behind the published one (behind all, where an interrupted
+ * publication has taken more) and an expiry: by m->expires_s, else by
  * the role's life in workspace.yaml. A document that is as it was loaded from incoming/ or drafts/,
  * and has not expired there, keeps its version, expiry and signatures; else all signatures go. Only
  * for whoever wants to show it before it is signed; metadata_sign does it too. */
@@ -116,23 +118,32 @@ int metadata_prepare(const struct workspace *w, struct metadata *m, struct err *
 /* Prepares the document, adds the signature, and puts it durably into incoming/ROLE.json, and a
  * root into drafts/, too. ERR_REFUSED when the signer's key is not one of the role's; ERR_REFUSED
  * with EAGAIN where somebody else has signed the role since it was loaded, whose work (a stop, say)
- * would be lost: it is to be loaded and changed again. Where nobody signs (the signer's keyid is
+ * would be lost, or a publisher has taken its version: it is to be loaded and changed again. Where
+ * nobody signs (the signer's keyid is
  * ""), the document goes into drafts/ROLE.json, for a ceremony elsewhere, and leaves incoming/. */
 int metadata_sign(
 	const struct workspace *w, struct metadata *m, const struct signer *s, struct err *e);
 
 /* Puts an envelope that was signed elsewhere, and checked, into incoming/ROLE.json; a root into
- * drafts/, too. */
-int metadata_receive(const struct workspace *w, const char *role, json_t *envelope, struct err *e);
+ * drafts/, too. seen is what was loaded before, of which role and what lay where count;
+ * ERR_REFUSED with EAGAIN as above. */
+int metadata_receive(
+	const struct workspace *w, const struct metadata *seen, json_t *envelope, struct err *e);
 
 /* incoming/targets/PATH, where a target's content waits. ERR_REFUSED for a path that is not made of
  * plain names. */
 int metadata_staged_path(
 	const struct workspace *w, const char *path, char out[PATH_MAX], struct err *e);
 
-/* Puts a target's content durably into incoming/targets/PATH, ready for the publisher, and says
- * what it was. The first takes bytes, the second all of an open regular file, hashed as it is
- * copied. */
+/* The file there that has the content of that digest, should it be there: where metadata_stage put
+ * it, else the one above, which may be any. */
+int metadata_staged_as(const struct workspace *w, const char *path, const struct digest *sha256,
+	char out[PATH_MAX], struct err *e);
+
+/* Puts a target's content durably into incoming/targets, ready for the publisher, and says what it
+ * was. The first takes bytes; they get a name by their digest, so that who changes a gate at the
+ * same moment takes nothing away. The second takes all of an open regular file, hashed as it is
+ * copied to PATH. */
 int metadata_stage(const struct workspace *w, const char *path, struct span content,
 	struct metadata_target *out, struct err *e);
 int metadata_stage_file(const struct workspace *w, const char *path, int fd, const char *name,

@@ -134,10 +134,14 @@ load_published(const struct workspace *w, enum newest where, struct metadata *m,
 
 	if (site_open(w, &s, e) < 0)
 		return -1;
-	if (newest_is_root(m))
-		return load_published_root(&s, m, e);
+	if (newest_is_root(m)) {
+		if (load_published_root(&s, m, e) < 0)
+			return -1;
+		return site_unused_version(&s, m->role, m->published, &m->unused, e);
+	}
 	if (load_authority(w, where, m, e) < 0 || published_keys(&s, m, &keys, e) < 0 ||
-		site_role(&s, m->role, &keys, &m->published, &d, NULL, e) < 0)
+		site_role(&s, m->role, &keys, &m->published, &d, NULL, e) < 0 ||
+		site_unused_version(&s, m->role, m->published, &m->unused, e) < 0)
 		return -1;
 	return d ? adopt_published(m, d->verified.root, e) : adopt_empty(m, e);
 }
@@ -175,6 +179,7 @@ newest_is_current(const struct workspace *w, const struct metadata *m, bool *cur
 	struct digest incoming;
 	char name[sizeof(m->role) + sizeof(".json")];
 	json_int_t published;
+	uint64_t unused;
 
 	*current = true;
 	if (!m->loaded)
@@ -191,7 +196,10 @@ newest_is_current(const struct workspace *w, const struct metadata *m, bool *cur
 			: 0;
 	if (newest_is_root(m))
 		published = s.root ? (json_int_t)s.root->version : 0;
-	*current = digest_equal(&incoming, &m->incoming) && published == (json_int_t)m->published;
+	if (site_unused_version(&s, m->role, (uint64_t)published, &unused, e) < 0)
+		return -1;
+	*current = digest_equal(&incoming, &m->incoming) && published == (json_int_t)m->published &&
+		   unused == m->unused;
 	return 0;
 }
 
@@ -225,7 +233,7 @@ check_next(const struct metadata *m, const json_t *body, const char *path, bool 
 		return err_context(e, "%s", path);
 	*published =
 		version == m->published && json_equal(body, json_object_get(m->in_force, "signed"));
-	if (!*published && version != m->published + 1)
+	if (!*published && (version <= m->published || version > newest_next_version(m)))
 		return err_set(e, ERR_REFUSED,
 			"%s has version %" PRIu64 ", but version %" PRIu64
 			" is published; remove it and sign again",

@@ -4,6 +4,7 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "signer/metadata.h"
@@ -12,6 +13,13 @@ static inline bool
 newest_is_root(const struct metadata *m)
 {
 	return strcmp(m->role, "root") == 0;
+}
+
+/* What a new document of m gets. Boxes go from one root to the next, so there none is left out. */
+static inline uint64_t
+newest_next_version(const struct metadata *m)
+{
+	return newest_is_root(m) || m->unused == 0 ? m->published + 1 : m->unused;
 }
 
 /* Finds m's keys and entry in its delegator's "signed": roles by name in root, an ordered list in

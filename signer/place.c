@@ -99,6 +99,7 @@ way_find(const struct workspace *w, const struct site *s, const char *path, cons
 {
 	if (metadata_staged_path(w, path, out->staged, e) < 0 ||
 		listed_target(entry, &out->length, &out->sha256, e) < 0 ||
+		metadata_staged_as(w, path, &out->sha256, out->staged, e) < 0 ||
 		site_target_path(s, path, &out->sha256, out->to, e) < 0 ||
 		is_in_site(out->to, out->length, &out->there, e) < 0)
 		return -1;
@@ -204,6 +205,8 @@ place_clear(const struct workspace *w, const struct document *d, struct err *e)
 
 		if (metadata_staged_path(w, path, staged, e) < 0 ||
 			listed_target(entry, &length, &sha256, e) < 0 ||
+			copy_remove_if(staged, length, &sha256, e) < 0 ||
+			metadata_staged_as(w, path, &sha256, staged, e) < 0 ||
 			copy_remove_if(staged, length, &sha256, e) < 0)
 			return -1;
 	}

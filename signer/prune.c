@@ -199,6 +199,23 @@ snapshots_keep(struct search *s, struct err *e)
 	return 0;
 }
 
+/* Boxes go from one root to the next. And what is newer than what is published was left by a
+ * publication that was interrupted, and the next one counts on from there. */
+static bool
+is_needed(const struct search *s, const char *role, uint64_t version)
+{
+	char name[NAME_MAX + 1 + sizeof(".json")];
+	json_int_t listed;
+
+	if (strcmp(role, "snapshot") == 0)
+		return version > s->site.snapshot->version;
+	(void)snprintf(name, sizeof(name), "%s.json", role);
+	listed = json_integer_value(json_object_get(
+		json_object_get(json_object_get(s->site.snapshot->verified.body, "meta"), name),
+		"version"));
+	return strcmp(role, "root") == 0 || version > (uint64_t)listed;
+}
+
 /* Whether a publisher gave the file this name, and may give it no other content. */
 static bool
 is_versioned(const char *folder, const struct search *s, const char *name)
@@ -207,7 +224,7 @@ is_versioned(const char *folder, const struct search *s, const char *name)
 	uint64_t version;
 
 	if (strcmp(folder, s->site.metadata) == 0)
-		return version_read(name, &version, role) && strcmp(role, "root") != 0;
+		return version_read(name, &version, role) && !is_needed(s, role, version);
 	return strspn(name, "0123456789abcdef") == DIGEST_LETTERS && name[DIGEST_LETTERS] == '.';
 }
 

@@ -11,9 +11,13 @@
 #include "common/limits.h"
 #include "signer/bulk.h"
 #include "signer/incoming.h"
+#include "signer/online.h"
 #include "signer/push.h"
 #include "signer/site.h"
 #include "signer/sweep.h"
+
+/* A person or two who sign at the same moment; more is something that runs wild. */
+enum { STALE_TRIES = 20 };
 
 /* What publishes. */
 struct publisher {
@@ -32,21 +36,17 @@ struct publication {
 	const struct publisher *by;
 	const struct workspace *workspace;
 	int lock;
-	int64_t now_s;
 	struct site site;
 	struct incoming incoming;
-	json_t *snapshot_body;		/* its "signed": the new one, or the old one that stays */
-	struct buf snapshot, timestamp; /* bytes to be written; snapshot empty: the old one stays */
-	uint64_t snapshot_version, timestamp_version;
+	struct online online;
 	bool premature; /* the first root or targets.json lacks signatures */
+	bool stale;	/* incoming/ is not what was judged any more: it is to be begun anew */
 };
 
 static void
 publication_end(struct publication *p)
 {
-	buf_free(&p->snapshot);
-	buf_free(&p->timestamp);
-	json_decref(p->snapshot_body);
+	online_free(&p->online);
 	incoming_free(&p->incoming);
 	site_close(&p->site);
 	cleanup_fd(&p->lock);
@@ -58,19 +58,26 @@ static int
 publication_begin(struct publication *p, struct err *e)
 {
 	const struct workspace *w = p->workspace;
+	int64_t now_s;
 
 	if (workspace_lock(w, "publisher.lock", "another sluice publisher",
 		    p->by->waits ? PUBLISHER_WAIT_MS : 0, &p->lock, e) < 0)
 		return -1;
-	p->now_s = clock_wall_s();
-	sweep(w, p->now_s);
+	now_s = clock_wall_s();
+	sweep(w, now_s);
 	if (site_open(w, &p->site, e) < 0 || incoming_read(w, &p->site, &p->incoming, e) < 0)
 		return -1;
 	p->incoming.carried = p->by->carried;
 	p->incoming.online_snapshot = p->by->snapshot_key.signer.keyid;
 	p->incoming.online_timestamp = p->by->timestamp_key.signer.keyid;
-	if (incoming_judge(&p->incoming, p->now_s, e) < 0)
+	if (incoming_judge(&p->incoming, now_s, e) < 0)
 		return -1;
+	p->online = (struct online){.workspace = w,
+		.site = &p->site,
+		.incoming = &p->incoming,
+		.snapshot_signer = &p->by->snapshot_key.signer,
+		.timestamp_signer = &p->by->timestamp_key.signer,
+		.now_s = now_s};
 	p->premature = !p->incoming.root || !p->incoming.targets;
 	if (p->premature)
 		return err_set(e, ERR_REFUSED,
@@ -78,144 +85,6 @@ publication_begin(struct publication *p, struct err *e)
 			"signatures; begin with `sluice root init`, and take what is signed "
 			"elsewhere there by `sluice metadata stage`");
 	return 0;
-}
-
-/* What timestamp or snapshot says of a file. */
-static json_t *
-metafile(uint64_t version, struct span bytes)
-{
-	struct digest d = digest_of(bytes);
-	char hex[DIGEST_HEX_SIZE];
-
-	return json_pack("{s:I, s:I, s:{s:s}}", "version", (json_int_t)version, "length",
-		(json_int_t)bytes.len, "hashes", "sha256", digest_hex(&d, hex));
-}
-
-/* Signs body, and reads it back as a client would: a key that root does not name is found here and
- * not by the fleet. */
-static int
-sign_online(struct publication *p, const char *role, enum document_type type, json_t *body,
-	const struct signer *s, struct buf *out, struct err *e)
-{
-	AUTO_JSON json_t *root = body ? envelope_new(body) : NULL;
-	AUTO_DOCUMENT struct document *d = NULL;
-	AUTO_FREE char *text = NULL;
-	struct role_keys keys;
-
-	if (!root)
-		return err_sys(e, ENOMEM, "%s metadata", role);
-	if (envelope_sign(root, s, e) < 0)
-		return -1;
-	text = json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS);
-	if (!text)
-		return err_sys(e, ENOMEM, "%s metadata", role);
-	*out = BUF_INIT(TUF_SNAPSHOT_BYTES_MAX);
-	if (buf_append(out, text, strlen(text), e) < 0 ||
-		document_root_role(p->incoming.root, role, &keys, e) < 0)
-		return -1;
-	if (document_read(buf_span(out), role, type, &keys, &d, e) < 0)
-		return err_context(
-			e, "the %s key of workspace.yaml is not the one that root names", role);
-	return 0;
-}
-
-/* The published list, with what is new in this publication. */
-static json_t *
-snapshot_meta(const struct publication *p)
-{
-	const struct document *old = p->site.snapshot;
-	json_t *meta =
-		old ? json_deep_copy(json_object_get(old->verified.body, "meta")) : json_object();
-
-	for (size_t i = 0; meta && i < p->incoming.count; i++) {
-		const struct incoming_role *r = &p->incoming.roles[i];
-		char name[ROLE_NAME_MAX + sizeof(".json")];
-
-		if (r->state != INCOMING_ACCEPTED || strcmp(r->role, "root") == 0)
-			continue;
-		(void)snprintf(name, sizeof(name), "%s.json", r->role);
-		if (json_object_set_new(
-			    meta, name, metafile(r->document->version, buf_span(&r->bytes))) < 0) {
-			json_decref(meta);
-			meta = NULL;
-		}
-	}
-	return meta;
-}
-
-/* A new snapshot for new roles, for new keys, and in good time before the old one expires. */
-static bool
-needs_snapshot(const struct publication *p)
-{
-	struct document *old = p->site.snapshot;
-	struct role_keys keys;
-
-	for (size_t i = 0; i < p->incoming.count; i++) {
-		if (p->incoming.roles[i].state == INCOMING_ACCEPTED)
-			return true;
-	}
-	return !old || document_root_role(p->incoming.root, "snapshot", &keys, NULL) < 0 ||
-	       document_check(old, &keys, NULL) < 0 ||
-	       old->expires_s - p->now_s < (int64_t)p->workspace->snapshot_life_s / 2;
-}
-
-/* A version that was never seen: a publication that was interrupted may have left the next one. */
-static int
-pick_snapshot_version(struct publication *p, struct err *e)
-{
-	uint64_t version = p->site.snapshot ? p->site.snapshot->version : 0;
-	char path[PATH_MAX];
-
-	do {
-		if (site_metadata_path(&p->site, "snapshot", ++version, path, e) < 0)
-			return -1;
-	} while (file_exists(path));
-	p->snapshot_version = version;
-	return 0;
-}
-
-static int
-make_snapshot(struct publication *p, struct err *e)
-{
-	AUTO_JSON json_t *body = NULL;
-	char expires[CLOCK_TEXT_SIZE];
-
-	if (!needs_snapshot(p)) {
-		p->snapshot_version = p->site.snapshot->version;
-		p->snapshot_body = json_deep_copy(p->site.snapshot->verified.body);
-		return 0;
-	}
-	if (pick_snapshot_version(p, e) < 0)
-		return -1;
-	body = json_pack("{s:s, s:s, s:I, s:s, s:o}", "_type", "snapshot", "spec_version",
-		TUF_SPEC_VERSION, "version", (json_int_t)p->snapshot_version, "expires",
-		clock_format(p->now_s + (int64_t)p->workspace->snapshot_life_s, expires), "meta",
-		snapshot_meta(p));
-	p->snapshot_body = json_incref(body);
-	return sign_online(p, "snapshot", DOCUMENT_SNAPSHOT, body, &p->by->snapshot_key.signer,
-		&p->snapshot, e);
-}
-
-static int
-make_timestamp(struct publication *p, struct err *e)
-{
-	const struct document *old = p->site.timestamp;
-	AUTO_JSON json_t *body = NULL;
-	char expires[CLOCK_TEXT_SIZE], signed_at[CLOCK_TEXT_SIZE];
-	json_t *listed;
-
-	if (p->snapshot.len > 0)
-		listed = metafile(p->snapshot_version, buf_span(&p->snapshot));
-	else
-		listed = json_incref(json_object_get(
-			json_object_get(old->verified.body, "meta"), "snapshot.json"));
-	p->timestamp_version = old ? old->version + 1 : 1;
-	body = json_pack("{s:s, s:s, s:I, s:s, s:s, s:{s:o}}", "_type", "timestamp", "spec_version",
-		TUF_SPEC_VERSION, "version", (json_int_t)p->timestamp_version, "expires",
-		clock_format(p->now_s + (int64_t)p->workspace->timestamp_life_s, expires),
-		"signed_at", clock_format(p->now_s, signed_at), "meta", "snapshot.json", listed);
-	return sign_online(p, "timestamp", DOCUMENT_TIMESTAMP, body, &p->by->timestamp_key.signer,
-		&p->timestamp, e);
 }
 
 static int
@@ -253,13 +122,27 @@ write_immutable(struct publication *p, struct err *e)
 				0)
 			return -1;
 	}
-	if (p->snapshot.len > 0 &&
-		write_metadata(p, "snapshot", p->snapshot_version, buf_span(&p->snapshot), e) < 0)
+	if (p->online.snapshot.len > 0 && write_metadata(p, "snapshot", p->online.snapshot_version,
+						  buf_span(&p->online.snapshot), e) < 0)
 		return -1;
 	if (root &&
 		write_metadata(p, "root", root->document->version, buf_span(&root->bytes), e) < 0)
 		return -1;
 	return 0;
+}
+
+/* From here on the versions that are accepted are taken: who signs meanwhile signs the ones behind
+ * them. A signature that was put into incoming/ since that was read, a stop perhaps, is not passed
+ * over: all is begun anew with it. */
+static int
+claim(struct publication *p, struct err *e)
+{
+	AUTO_CLOSE int lock = -1;
+
+	if (incoming_lock(p->workspace, &lock, e) < 0)
+		return -1;
+	p->stale = !incoming_is_current(&p->incoming);
+	return p->stale ? 0 : write_immutable(p, e);
 }
 
 /* The moment from which readers see the new site. What it leads to is served by then. */
@@ -268,12 +151,12 @@ switch_over(struct publication *p, struct err *e)
 {
 	char path[PATH_MAX];
 
-	if (push_immutable(p->workspace, &p->site, p->incoming.root->version, p->snapshot_version,
-		    p->snapshot_body, e) < 0)
+	if (push_immutable(p->workspace, &p->site, p->incoming.root->version,
+		    p->online.snapshot_version, p->online.snapshot_body, e) < 0)
 		return err_context(e, "nothing is published: the old site stays in force; run "
 				      "`sluice publish` again");
 	if (path_join(path, sizeof(path), p->site.metadata, "timestamp.json", e) < 0 ||
-		file_replace(path, 0644, buf_span(&p->timestamp), e) < 0)
+		file_replace(path, 0644, buf_span(&p->online.timestamp), e) < 0)
 		return -1;
 	if (push_timestamp(p->workspace, e) < 0)
 		return err_context(e,
@@ -311,7 +194,7 @@ say_published(const struct publication *p)
 				r->why.text);
 	}
 	(void)printf("the site is at snapshot %" PRIu64 ", timestamp %" PRIu64 "\n",
-		p->snapshot_version, p->timestamp_version);
+		p->online.snapshot_version, p->online.timestamp_version);
 }
 
 static bool
@@ -421,8 +304,12 @@ publication_run(struct publication *p, struct err *e)
 		return -1;
 	if (!is_worth_while(p))
 		return 0;
-	if (make_snapshot(p, e) < 0 || make_timestamp(p, e) < 0 || write_immutable(p, e) < 0 ||
-		switch_over(p, e) < 0)
+	if (online_snapshot(&p->online, e) < 0 || online_timestamp(&p->online, e) < 0 ||
+		claim(p, e) < 0)
+		return -1;
+	if (p->stale)
+		return 0;
+	if (switch_over(p, e) < 0)
 		return -1;
 	if (news) {
 		news->any = true;
@@ -466,13 +353,17 @@ publication_follow_up(struct publication *p, bool *again, struct err *e)
 }
 
 static int
-publish_once(const struct publisher *by, bool *again, struct err *e)
+publish_once(const struct publisher *by, bool *stale, bool *again, struct err *e)
 {
 	CLEANUP(publication_end)
 	struct publication p = {.by = by, .workspace = by->workspace, .lock = -1};
 	struct err why = ERR_INIT;
+	int rc = publication_run(&p, &why);
 
-	if (publication_run(&p, &why) < 0) {
+	*stale = rc == 0 && p.stale;
+	if (*stale)
+		return 0;
+	if (rc < 0) {
 		/* Whoever has just signed the first root has done what can be done. */
 		*again = false;
 		if (!p.premature || !by->waits)
@@ -487,6 +378,22 @@ publish_once(const struct publisher *by, bool *again, struct err *e)
 		return 0;
 	}
 	return *again ? 0 : report_refused(&p, by->role, e);
+}
+
+static int
+publish_current(const struct publisher *by, bool *again, struct err *e)
+{
+	bool stale = true;
+
+	for (int tries = 0; stale; tries++) {
+		if (tries == STALE_TRIES)
+			return err_set(e, ERR_REFUSED,
+				"what waits in incoming/ changes faster than it can be published; "
+				"run `sluice publish` again");
+		if (publish_once(by, &stale, again, e) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 static void
@@ -518,7 +425,7 @@ publisher_run(struct publisher *p, struct passphrase_source *pass, struct err *e
 	if (keys_open(p, pass, e) < 0)
 		return -1;
 	while (again) {
-		if (publish_once(p, &again, e) < 0)
+		if (publish_current(p, &again, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -574,7 +481,7 @@ publisher_publish(struct publisher *p, bool renew, struct published *out, struct
 	*out = (struct published){0};
 	p->news = out;
 	p->news_only = !renew;
-	return publish_once(p, &again, e);
+	return publish_current(p, &again, e);
 }
 
 int

@@ -26,6 +26,21 @@ site_metadata_path(
 }
 
 int
+site_unused_version(
+	const struct site *s, const char *role, uint64_t after, uint64_t *out, struct err *e)
+{
+	uint64_t version = after;
+	char path[PATH_MAX];
+
+	do {
+		if (site_metadata_path(s, role, ++version, path, e) < 0)
+			return -1;
+	} while (file_exists(path));
+	*out = version;
+	return 0;
+}
+
+int
 site_target_path(const struct site *s, const char *path, const struct digest *sha256,
 	char out[PATH_MAX], struct err *e)
 {

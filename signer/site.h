@@ -37,6 +37,11 @@ bool site_is_headless(const struct site *s);
 int site_role(const struct site *s, const char *role, const struct role_keys *keys,
 	uint64_t *version, struct document **d, struct buf *out, struct err *e);
 
+/* The first version behind `after` of which there is no file: a publication that was interrupted
+ * may have left some, and what has such a name may be served, and never gets other content. */
+int site_unused_version(
+	const struct site *s, const char *role, uint64_t after, uint64_t *out, struct err *e);
+
 /* "VERSION.ROLE.json" in the metadata folder. */
 int site_metadata_path(const struct site *s, const char *role, uint64_t version, char out[PATH_MAX],
 	struct err *e);

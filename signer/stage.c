@@ -23,15 +23,38 @@ metadata_staged_path(const struct workspace *w, const char *path, char out[PATH_
 	return workspace_path(w, relative, out, e);
 }
 
-/* The same with its folder made. */
+/* "incoming/targets/.../DIGEST.NAME". */
 static int
-staging_path(const struct workspace *w, const char *path, char out[PATH_MAX], struct err *e)
+digest_path(const struct workspace *w, const char *path, const struct digest *sha256,
+	char out[PATH_MAX], struct err *e)
+{
+	struct site incoming = {0};
+
+	if (workspace_path(w, "incoming/targets", incoming.targets, e) < 0)
+		return -1;
+	return site_target_path(&incoming, path, sha256, out, e);
+}
+
+int
+metadata_staged_as(const struct workspace *w, const char *path, const struct digest *sha256,
+	char out[PATH_MAX], struct err *e)
+{
+	char plain[PATH_MAX];
+
+	if (metadata_staged_path(w, path, plain, e) < 0 || digest_path(w, path, sha256, out, e) < 0)
+		return -1;
+	if (!file_exists(out))
+		memcpy(out, plain, sizeof(plain));
+	return 0;
+}
+
+/* The folder of a file to be staged. */
+static int
+folder_make(const char *file, struct err *e)
 {
 	char folder[PATH_MAX];
 
-	if (metadata_staged_path(w, path, out, e) < 0)
-		return -1;
-	(void)snprintf(folder, sizeof(folder), "%s", out);
+	(void)snprintf(folder, sizeof(folder), "%s", file);
 	*strrchr(folder, '/') = '\0';
 	return dir_make(folder, 0755, e);
 }
@@ -40,12 +63,14 @@ int
 metadata_stage(const struct workspace *w, const char *path, struct span content,
 	struct metadata_target *out, struct err *e)
 {
+	struct digest sha256 = digest_of(content);
 	char file[PATH_MAX];
 
-	if (staging_path(w, path, file, e) < 0 || file_replace(file, 0644, content, e) < 0)
+	if (metadata_staged_path(w, path, file, e) < 0 ||
+		digest_path(w, path, &sha256, file, e) < 0 || folder_make(file, e) < 0 ||
+		file_replace(file, 0644, content, e) < 0)
 		return -1;
-	*out = (struct metadata_target){
-		.path = path, .length = content.len, .sha256 = digest_of(content)};
+	*out = (struct metadata_target){.path = path, .length = content.len, .sha256 = sha256};
 	return 0;
 }
 
@@ -57,7 +82,7 @@ metadata_stage_file(const struct workspace *w, const char *path, int fd, const c
 	char file[PATH_MAX], part[PATH_MAX], tag[17];
 
 	random_hex(8, tag);
-	if (staging_path(w, path, file, e) < 0)
+	if (metadata_staged_path(w, path, file, e) < 0 || folder_make(file, e) < 0)
 		return -1;
 	if ((size_t)snprintf(part, sizeof(part), "%s.%s.part", file, tag) >= sizeof(part))
 		return err_set(e, ERR_LIMIT, "the path %s is too long", file);
@@ -79,7 +104,8 @@ content_path(const struct workspace *w, const char *path, uint64_t length,
 	struct site s = {0};
 	bool is;
 
-	if (metadata_staged_path(w, path, out, e) < 0 || copy_is(out, length, sha256, &is, e) < 0)
+	if (metadata_staged_as(w, path, sha256, out, e) < 0 ||
+		copy_is(out, length, sha256, &is, e) < 0)
 		return -1;
 	if (is)
 		return 0;

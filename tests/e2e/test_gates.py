@@ -1,10 +1,14 @@
 """Gates that are paused, and several people at one gate at the same time."""
+import fcntl
+import glob
 import os
 import shutil
+import subprocess
 import tempfile
+import threading
 import unittest
 
-from fleet import Workspace, make_image
+from fleet import Workspace, make_image, wait_until
 
 WAVES = (("canary", ["gw-1"]), ("early", 5), ("everyone", 100))
 
@@ -81,6 +85,71 @@ class Gates(unittest.TestCase):
         self.ws.sluice("stop", "stable", "--reason", "smoke", "--yes", *device)
         self.assertEqual([s["reason"] for s in self.gate()["stops"]], ["smoke"])
         self.assertEqual(self.gate()["open"], ["canary", "early"])
+
+    def blocked(self, script):
+        """A publisher whose push does `script`, as a process that holds as long as `slow` is there
+        in the workspace; `begun` is there then."""
+        with open(self.ws.path("push"), "w", encoding="utf-8") as f:
+            f.write(f"#!/bin/sh\ncat > /dev/null\ncd {self.ws.dir}\n{script}\n")
+        os.chmod(f.name, 0o755)
+        self.ws.set(push=f.name)
+        return self.publisher()
+
+    def publisher(self):
+        process = subprocess.Popen([self.ws.programs.sluice, "publish", "-w", self.ws.dir],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        return process
+
+    def test_a_stop_that_is_signed_while_its_gates_are_pushed_follows_them(self):
+        for publishes in ([], ["--no-publish"]):
+            with self.subTest(publishes=publishes):
+                self.setUp()
+                self.ws.sluice("gate", "open", "stable", "early", "--key", self.ws.key("gates"),
+                               "--no-publish")
+                slow = self.ws.path("slow")
+                with open(slow, "w", encoding="ascii"):
+                    pass
+                publisher = self.blocked("touch begun\nwhile [ -e slow ]; do sleep 0.05; done")
+                wait_until(lambda: os.path.exists(self.ws.path("begun")), 20, "it is pushed")
+                goes_on = threading.Timer(1, os.unlink, [slow])
+                goes_on.start()
+                self.addCleanup(goes_on.join)
+                self.ws.sluice("stop", "stable", "--reason", "smoke", "--key",
+                               self.ws.key("gates"), "--yes", *publishes)
+                publisher.wait(30)
+                self.assertEqual(publisher.returncode, 0)
+                self.ws.publish()
+                self.assertEqual([s["reason"] for s in self.gate()["stops"]], ["smoke"])
+                self.assertEqual(self.gate()["open"], ["canary", "early"])
+                self.assertEqual(glob.glob(self.ws.path("incoming", "*.json")), [])
+
+    def test_a_stop_that_comes_while_gates_are_judged_is_published_with_them(self):
+        def sign(*args):
+            self.ws.sluice(*args, "--key", self.ws.key("gates"), "--no-publish")
+            os.replace(self.ws.path("incoming", "gates.json"), self.ws.path(args[0]))
+
+        sign("stop", "stable", "--reason", "smoke", "--yes")
+        sign("gate", "open", "stable", "early")
+        os.rename(self.ws.path("gate"), self.ws.path("incoming", "gates.json"))
+        with open(self.ws.path("incoming.lock"), "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            publisher = self.publisher()
+            self.assertIn("another command that signs", publisher.stderr.readline())
+            os.rename(self.ws.path("stop"), self.ws.path("incoming", "gates.json"))
+        publisher.wait(30)
+        self.assertEqual([s["reason"] for s in self.gate()["stops"]], ["smoke"])
+
+    def test_who_fails_to_sign_takes_nothing_from_a_stop(self):
+        """Both change the same gate; the second gives up where its content lies there already."""
+        device = self.ws.device("gates", "gate", "open", "stable", "early", "--key",
+                                self.ws.path("keys", "gates.pub"), "--sign-with", "false",
+                                status=1)
+        self.ws.sluice("stop", "stable", "--reason", "smoke", "--yes", "--key",
+                       self.ws.path("keys", "gates.pub"), "--sign-with", device)
+        self.assertEqual([s["reason"] for s in self.gate()["stops"]], ["smoke"])
+        self.assertEqual(self.gate()["open"], ["canary"])
 
 
 if __name__ == "__main__":

@@ -207,6 +207,23 @@ class Lanes(Workspace):
         self.assertEqual(self.served()["timestamp"]["version"], before + 1)
         self.assertNotIn("releases", self.served())
 
+    def test_what_a_failed_push_has_brought_there_gets_no_other_content(self):
+        """A push may pass over what is there. So a stop on top of one that was served in part, and
+        that nothing leads to, is of another name."""
+        with open(self.path("tools/push.py"), encoding="utf-8") as f:
+            script = f.read()
+        script = script.replace("    shutil.copyfile(", "    if os.path.exists(to) and 'timestamp' "
+                                "not in name: continue\n    shutil.copyfile(")
+        with open(self.path("tools/push.py"), "w", encoding="utf-8") as f:
+            f.write(script + "sys.exit(1)\n")
+        self.sluice("stop", "--all", "--reason", "smoke", "--key", self.key("other"), "--yes",
+                    code=1)
+        with open(self.path("tools/push.py"), "w", encoding="utf-8") as f:
+            f.write(script)
+        self.sluice("stop", "--all", "--reason", "fire", "--key", self.key("other"), "--yes")
+        self.assertEqual(self.stops(), ["gates/all.json"])
+        self.assertEqual(self.served()["gates"]["version"], 2)
+
     def test_without_a_push_a_bundle_that_is_being_copied_holds_up_no_stop(self):
         with open(self.path("workspace.yaml"), encoding="utf-8") as f:
             settings = f.read()

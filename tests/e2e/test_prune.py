@@ -90,6 +90,16 @@ class Prune(unittest.TestCase):
         self.prune()
         self.assertNotIn(f"targets/{'a' * 64}.x", self.files())
 
+    def test_what_an_interrupted_publication_left_stays(self):
+        """The next version is counted on from it, and may wait to be published."""
+        newest = self.versions("gates")[-1]
+        left = self.ws.path("site", "metadata", f"{newest + 1}.gates.json")
+        with open(left, "w", encoding="ascii"):
+            pass
+        self.age(100)
+        self.prune()
+        self.assertIn(newest + 1, self.versions("gates"))
+
     def test_every_root_stays(self):
         self.ws.new_key("root-2")
         self.ws.sluice("root", "rotate", "--root", self.ws.key("root-2"), "--key",

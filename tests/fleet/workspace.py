@@ -221,15 +221,16 @@ class Workspace:
             raw = base64.b64decode(f.read().splitlines()[1])
         return bytes.fromhex("302e020100300506032b657004220420") + raw[62:94]
 
-    def device(self, role, *beside):
-        """A command that signs with the role's key once `sluice BESIDE` was run, the first time."""
+    def device(self, role, *beside, status=0):
+        """A command that signs with the role's key once `sluice BESIDE` was run, the first time,
+        with that exit status."""
         with open(self.path(f"{role}.der"), "wb") as f:
             f.write(self.key_der(role))
         words = " ".join(f"'{word}'" for word in map(str, beside))
         with open(self.path("device"), "w", encoding="utf-8") as f:
             f.write(f"#!/bin/sh\nset -e\ncd {self.dir}\ncat > message\n"
                     f"test -e beside || {{ touch beside; {self.programs.sluice} {words} "
-                    f"-w {self.dir} >&2; }}\n"
+                    f"-w {self.dir} >&2 && s=0 || s=$?; test $s = {status}; }}\n"
                     f"exec openssl pkeyutl -sign -inkey {role}.der -keyform DER -rawin "
                     "-in message\n")
         os.chmod(f.name, 0o755)
