@@ -131,7 +131,7 @@ report_seal(const struct conf *c, const struct report *r, struct buf *out, struc
 		return err_set(e, ERR_SYSTEM, "no memory for a report");
 	if (envelope_sign(root, &signer, e) < 0)
 		return -1;
-	return json_pretty(root, out, e);
+	return json_compact(root, out, e);
 }
 
 static void

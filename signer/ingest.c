@@ -28,29 +28,94 @@ enum fate {
 	FATE_ASIDE,
 };
 
+struct batch {
+	size_t count;
+	struct letter letters[INGEST_BATCH_MAX];
+	int64_t boxes[INGEST_BATCH_MAX]; /* rows in table box; 0: of no box that may report */
+	enum fate fates[INGEST_BATCH_MAX];
+};
+
+/* A batch that lasts, whose files go while the next is read. */
+struct clearing {
+	pthread_t thread;
+	bool runs;
+	int spool;
+	const struct batch *batch;
+	uint64_t left;
+	struct err why; /* of the first of these */
+};
+
 struct ingest {
 	struct sql *sql;
 	struct hearing *hearing;
 	unsigned threads;
 	int lock, spool;
 	DIR *dir; /* the round that goes on, or NULL */
-	size_t count;
-	struct letter letters[INGEST_BATCH_MAX];
-	char *report_keys[INGEST_BATCH_MAX]; /* NULL: of no box that may report; owned */
-	int64_t boxes[INGEST_BATCH_MAX];     /* rows in table box; 0: none */
-	enum fate fates[INGEST_BATCH_MAX];
+	struct batch batches[2], *batch;
+	struct clearing clearing;  /* of the other */
 	struct ingest_stats stats; /* of this batch */
 	int64_t now_s;
 };
 
 static void
-keys_forget(struct ingest *i)
+leave(struct ingest *i, uint64_t count, const char *why)
 {
-	for (size_t n = 0; n < i->count; n++) {
-		free(i->report_keys[n]);
-		i->report_keys[n] = NULL;
+	if (i->stats.left == 0 && count > 0)
+		(void)snprintf(i->stats.why, sizeof(i->stats.why), "%s", why);
+	i->stats.left += count;
+}
+
+static int
+letter_delete(int spool, const char *file, struct err *e)
+{
+	if (unlinkat(spool, file, 0) == 0 || errno == ENOENT)
+		return 0;
+	return err_sys(e, errno, "deleting spool/%s", file);
+}
+
+/* All that changes in the spool, once the rest lasts. What cannot be changed comes again, and is
+ * known by then; others are not to wait for it. */
+static void *
+clearing_main(void *arg)
+{
+	struct clearing *c = arg;
+	const struct batch *b = c->batch;
+
+	for (size_t n = 0; n < b->count; n++) {
+		const char *file = b->letters[n].file;
+		struct err why;
+
+		if ((b->fates[n] == FATE_GOES && letter_delete(c->spool, file, &why) < 0) ||
+			(b->fates[n] == FATE_ASIDE && aside_move(c->spool, file, &why) < 0)) {
+			if (c->left++ == 0)
+				c->why = why;
+		}
 	}
-	i->count = 0;
+	return NULL;
+}
+
+/* Aside: while the caller goes on. */
+static void
+clearing_begin(struct ingest *i, bool aside)
+{
+	struct clearing *c = &i->clearing;
+
+	*c = (struct clearing){.spool = i->spool, .batch = i->batch, .why = ERR_INIT};
+	c->runs = aside && pthread_create(&c->thread, NULL, clearing_main, c) == 0;
+	if (!c->runs)
+		(void)clearing_main(c);
+}
+
+static void
+clearing_end(struct ingest *i)
+{
+	struct clearing *c = &i->clearing;
+
+	if (c->runs)
+		pthread_join(c->thread, NULL);
+	c->runs = false;
+	leave(i, c->left, c->why.text);
+	c->left = 0;
 }
 
 void
@@ -58,7 +123,7 @@ ingest_close(struct ingest **i)
 {
 	if (!*i)
 		return;
-	keys_forget(*i);
+	clearing_end(*i);
 	hearing_free(&(*i)->hearing);
 	cleanup_dir(&(*i)->dir);
 	cleanup_fd(&(*i)->spool);
@@ -140,22 +205,17 @@ is_being_written(const struct ingest *i, const struct letter *l)
 }
 
 static void
-leave(struct ingest *i, uint64_t count, const char *why)
+letter_add(struct ingest *i, const char *file, bool is_file)
 {
-	if (i->stats.left == 0 && count > 0)
-		(void)snprintf(i->stats.why, sizeof(i->stats.why), "%s", why);
-	i->stats.left += count;
-}
-
-static void
-letter_add(struct ingest *i, const char *file)
-{
-	struct letter *l = &i->letters[i->count];
+	struct letter *l = &i->batch->letters[i->batch->count];
 	struct err why;
 
 	if (!letter_address(file, l)) {
 		*l = (struct letter){0};
 		(void)snprintf(l->file, sizeof(l->file), "%s", file);
+	} else if (is_file) {
+		i->batch->count++;
+		return;
 	}
 	if (letter_look(i->spool, l, &why) < 0 || is_being_written(i, l))
 		return;
@@ -165,9 +225,7 @@ letter_add(struct ingest *i, const char *file)
 		leave(i, 1, why.text);
 		return;
 	}
-	if (l->came_s > i->now_s)
-		l->came_s = i->now_s;
-	i->count++;
+	i->batch->count++;
 }
 
 /* In slices: a spool may have a million entries. */
@@ -178,17 +236,17 @@ slice_read(struct ingest *i, bool *more, struct err *e)
 
 	if (!i->dir && round_begin(i, e) < 0)
 		return -1;
-	while (i->count < INGEST_BATCH_MAX) {
+	while (i->batch->count < INGEST_BATCH_MAX) {
 		errno = 0;
 		entry = readdir(i->dir);
 		if (!entry)
 			break;
 		if (entry->d_name[0] != '.' && strcmp(entry->d_name, ASIDE_DIR) != 0)
-			letter_add(i, entry->d_name);
+			letter_add(i, entry->d_name, entry->d_type == DT_REG);
 	}
-	if (i->count < INGEST_BATCH_MAX && errno != 0)
+	if (i->batch->count < INGEST_BATCH_MAX && errno != 0)
 		return err_sys(e, errno, "reading the spool");
-	*more = i->count == INGEST_BATCH_MAX;
+	*more = i->batch->count == INGEST_BATCH_MAX;
 	if (!*more)
 		round_end(i);
 	return 0;
@@ -205,37 +263,42 @@ letter_order(const void *a, const void *b)
 
 /* Which key the fleet has of the box that a letter is from. */
 static int
-sender_find(struct ingest *i, size_t n, struct err *e)
+sender_find(void *arg, size_t n, char **report_key, struct err *e)
 {
 	AUTO_QUERY struct query *q = NULL;
+	struct ingest *i = arg;
 	bool row = false;
 
-	i->boxes[n] = 0;
-	i->fates[n] = FATE_STAYS;
-	if (!i->letters[n].box[0])
+	i->batch->boxes[n] = 0;
+	i->batch->fates[n] = FATE_STAYS;
+	if (!i->batch->letters[n].box[0])
 		return 0;
 	if (query_begin(i->sql, &q, e,
 		    "SELECT id, report_key FROM box WHERE name = ?1 AND revoked_s = 0", "s",
-		    i->letters[n].box) < 0 ||
+		    i->batch->letters[n].box) < 0 ||
 		query_next(q, &row, e) < 0)
 		return -1;
 	if (!row)
 		return 0;
-	i->report_keys[n] = strdup(query_text(q, 1));
-	if (!i->report_keys[n])
+	*report_key = strdup(query_text(q, 1));
+	if (!*report_key)
 		return err_sys(e, ENOMEM, "reading reports");
-	i->boxes[n] = query_int(q, 0);
+	i->batch->boxes[n] = query_int(q, 0);
 	return 0;
 }
 
 static int
 put_aside(struct ingest *i, size_t n, const char *reason, struct err *e)
 {
+	struct letter *l = &i->batch->letters[n];
+	struct err gone = ERR_INIT;
 	bool fresh;
 
-	if (aside_note(i->sql, &i->letters[n], i->now_s, reason, &fresh, e) < 0)
+	if (l->inode == 0 && letter_look(i->spool, l, &gone) < 0)
+		return 0;
+	if (aside_note(i->sql, l, i->now_s, reason, &fresh, e) < 0)
 		return -1;
-	i->fates[n] = FATE_ASIDE;
+	i->batch->fates[n] = FATE_ASIDE;
 	i->stats.aside += fresh;
 	return 0;
 }
@@ -243,19 +306,20 @@ put_aside(struct ingest *i, size_t n, const char *reason, struct err *e)
 static int
 put_down(struct ingest *i, size_t n, const struct report *r, struct err *e)
 {
-	const struct letter *l = &i->letters[n];
+	const int64_t box = i->batch->boxes[n], came_s = i->batch->letters[n].came_s;
+	const int64_t heard_s = came_s < i->now_s ? came_s : i->now_s;
 	enum recorded recorded;
 	struct err why;
 
-	if (record_add(i->sql, i->boxes[n], r, l->came_s, &recorded, &why) < 0)
+	if (record_add(i->sql, box, r, heard_s, &recorded, &why) < 0)
 		return why.class == ERR_SYSTEM ? err_set(e, why.class, "%s", why.text)
 					       : put_aside(i, n, why.text, e);
-	i->fates[n] = FATE_GOES;
+	i->batch->fates[n] = FATE_GOES;
 	if (recorded == RECORD_NEW) {
 		i->stats.taken++;
-		if (renewal_hear(i->sql, i->boxes[n], r, e) < 0)
+		if (renewal_hear(i->sql, box, r, e) < 0)
 			return -1;
-		return hearing_take(i->hearing, i->boxes[n], r, l->came_s, e);
+		return hearing_take(i->hearing, box, r, heard_s, e);
 	}
 	i->stats.duplicates++;
 	i->stats.clashes += recorded == RECORD_CLASH;
@@ -269,9 +333,9 @@ letter_take(void *arg, size_t n, const struct report *r, const struct err *why, 
 
 	if (r)
 		return put_down(i, n, r, e);
-	if (!i->letters[n].box[0])
+	if (!i->batch->letters[n].box[0])
 		return put_aside(i, n, "its name is none of a report", e);
-	if (!i->report_keys[n])
+	if (!i->batch->boxes[n])
 		return put_aside(i, n, "the fleet has no such box, or has revoked it", e);
 	if (why->class != ERR_SYSTEM)
 		return put_aside(i, n, why->text, e);
@@ -305,60 +369,43 @@ batch_write(struct ingest *i, bool round_ends, struct err *e)
 {
 	struct opener o = {.spool = i->spool,
 		.threads = i->threads,
-		.letters = i->letters,
-		.report_keys = i->report_keys,
-		.count = i->count,
+		.letters = i->batch->letters,
+		.count = i->batch->count,
+		.find = sender_find,
 		.take = letter_take,
 		.arg = i};
-	struct err why = ERR_INIT;
-	uint64_t left = 0;
 
-	for (size_t n = 0; n < i->count; n++) {
-		if (sender_find(i, n, e) < 0)
-			return -1;
-	}
 	if (hearing_begin(i->hearing, e) < 0 || opener_run(&o, e) < 0 ||
 		hearing_end(i->hearing, e) < 0 || counters_add(i, e) < 0)
 		return -1;
-	if (i->stats.aside > 0 && aside_prune(i->spool, i->sql, &left, &why, e) < 0)
-		return -1;
-	leave(i, left, why.text);
 	/* Not before: within a round a box's reports come in no order, and of one that is older
 	 * than what was deleted nobody could say whether it is new. */
 	return round_ends ? record_prune(i->sql, PRUNED_A_BATCH, e) : 0;
 }
 
 static int
-letter_delete(int spool, const char *file, struct err *e)
-{
-	if (unlinkat(spool, file, 0) == 0 || errno == ENOENT)
-		return 0;
-	return err_sys(e, errno, "deleting spool/%s", file);
-}
-
-/* All that changes in the spool, once the rest lasts. What cannot be changed comes again, and is
- * known by then; others are not to wait for it. */
-static void
-batch_clear(struct ingest *i)
-{
-	for (size_t n = 0; n < i->count; n++) {
-		const char *file = i->letters[n].file;
-		struct err why;
-
-		if ((i->fates[n] == FATE_GOES && letter_delete(i->spool, file, &why) < 0) ||
-			(i->fates[n] == FATE_ASIDE && aside_move(i->spool, file, &why) < 0))
-			leave(i, 1, why.text);
-	}
-}
-
-static int
 batch_take(struct ingest *i, bool round_ends, struct err *e)
 {
 	/* Neighbours in the tables one after the other, and each box's reports in their order. */
-	qsort(i->letters, i->count, sizeof(i->letters[0]), letter_order);
-	if (sql_begin(i->sql, e) < 0 || sql_end(i->sql, batch_write(i, round_ends, e), e) < 0)
+	qsort(i->batch->letters, i->batch->count, sizeof(i->batch->letters[0]), letter_order);
+	return sql_begin(i->sql, e) < 0 ? -1 : sql_end(i->sql, batch_write(i, round_ends, e), e);
+}
+
+/* Not in the batch's transaction: until that lasts, its own files are not where they are deleted.
+ */
+static int
+asides_prune(struct ingest *i, struct err *e)
+{
+	struct err why = ERR_INIT;
+	uint64_t left = 0;
+
+	if (i->stats.aside == 0)
+		return 0;
+	clearing_end(i);
+	if (sql_begin(i->sql, e) < 0 ||
+		sql_end(i->sql, aside_prune(i->spool, i->sql, &left, &why, e), e) < 0)
 		return -1;
-	batch_clear(i);
+	leave(i, left, why.text);
 	return 0;
 }
 
@@ -370,15 +417,23 @@ ingest_batch(struct ingest *i, int64_t now_s, struct ingest_stats *out, bool *mo
 
 	i->now_s = now_s;
 	i->stats = (struct ingest_stats){0};
+	i->batch = &i->batches[i->batch == i->batches];
+	i->batch->count = 0;
 	rc = slice_read(i, &goes_on, e);
-	if (rc == 0 && i->count > 0)
+	if (rc == 0 && i->batch->count > 0)
 		rc = batch_take(i, !goes_on, e);
-	keys_forget(i);
+	clearing_end(i);
 	if (rc < 0) {
 		/* What was not taken is for the next round. */
 		round_end(i);
 		return -1;
 	}
+	clearing_begin(i, goes_on);
+	/* The next round is not to find these again. */
+	if (!goes_on)
+		clearing_end(i);
+	if (asides_prune(i, e) < 0)
+		return -1;
 	*out = i->stats;
 	*more = goes_on;
 	return 0;

@@ -32,6 +32,15 @@ letter_address(const char *file, struct letter *out)
 	return true;
 }
 
+static void
+look_take(struct letter *l, const struct stat *st)
+{
+	l->inode = st->st_ino;
+	l->is_folder = S_ISDIR(st->st_mode);
+	/* Not the modification: nginx makes that what the box's Date header says. */
+	l->came_s = st->st_ctime;
+}
+
 int
 letter_look(int spool, struct letter *l, struct err *e)
 {
@@ -39,15 +48,12 @@ letter_look(int spool, struct letter *l, struct err *e)
 
 	if (fstatat(spool, l->file, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_sys(e, errno, "spool/%s", l->file);
-	l->inode = st.st_ino;
-	l->is_folder = S_ISDIR(st.st_mode);
-	/* Not the modification: nginx makes that what the box's Date header says. */
-	l->came_s = st.st_ctime;
+	look_take(l, &st);
 	return 0;
 }
 
 static int
-letter_read(int spool, const struct letter *l, struct buf *out, struct err *e)
+letter_read(int spool, struct letter *l, struct buf *out, struct err *e)
 {
 	AUTO_CLOSE int fd =
 		openat(spool, l->file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW);
@@ -57,6 +63,7 @@ letter_read(int spool, const struct letter *l, struct buf *out, struct err *e)
 		return err_set(e, ERR_REFUSED, "it is a link");
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_sys(e, errno, "spool/%s", l->file);
+	look_take(l, &st);
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, ERR_REFUSED, "it is not a regular file");
 	return file_read_fd(fd, l->file, out, e);
@@ -77,8 +84,7 @@ letter_verify(struct span bytes, const struct letter *l, const char *report_key,
 }
 
 int
-letter_open(int spool, const struct letter *l, const char *report_key, struct report *out,
-	struct err *e)
+letter_open(int spool, struct letter *l, const char *report_key, struct report *out, struct err *e)
 {
 	AUTO_BUF struct buf bytes = BUF_INIT(REPORT_BYTES_MAX);
 	AUTO_VERIFIED struct verified v = {0};

@@ -109,10 +109,10 @@ read_to_end(int fd, const char *name, struct buf *out, struct err *e)
 
 		if (n < 0)
 			return -1;
-		if (n == 0)
-			return buf_reserve(out, 0, e);
 		if (buf_append(out, piece, (size_t)n, e) < 0)
 			return err_context(e, "%s", name);
+		if ((size_t)n < step)
+			return buf_reserve(out, 0, e);
 	}
 }
 

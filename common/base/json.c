@@ -130,34 +130,52 @@ canonical_integer(json_int_t v, struct sink *out, struct err *e)
 	return put(out, text, (size_t)len, e);
 }
 
+struct pair {
+	const char *key;
+	const json_t *value;
+};
+
 static int
-key_compare(const void *a, const void *b)
+pair_compare(const void *a, const void *b)
 {
 	/* UTF-8 sorts by bytes as its code points do. */
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
+	return strcmp(((const struct pair *)a)->key, ((const struct pair *)b)->key);
+}
+
+/* Most objects are in order as they are read: they were written so. */
+static void
+pairs_sort(const json_t *j, struct pair *pairs)
+{
+	bool sorted = true;
+	const char *key;
+	json_t *value;
+	size_t i = 0;
+
+	/* jansson iterates a const object through a pointer that is not. */
+	json_object_foreach ((json_t *)(uintptr_t)j, key, value) {
+		pairs[i] = (struct pair){key, value};
+		sorted = sorted && (i == 0 || strcmp(pairs[i - 1].key, key) < 0);
+		i++;
+	}
+	if (!sorted)
+		qsort(pairs, i, sizeof(*pairs), pair_compare);
 }
 
 static int
 canonical_object(const json_t *j, struct sink *out, struct err *e)
 {
-	size_t count = json_object_size(j), i = 0;
-	AUTO_FREE const char **keys = calloc(count ? count : 1, sizeof(*keys));
-	const char *key;
-	json_t *value;
+	size_t count = json_object_size(j);
+	AUTO_FREE struct pair *pairs = calloc(count ? count : 1, sizeof(*pairs));
 
-	if (!keys)
+	if (!pairs)
 		return err_sys(e, ENOMEM, "canonical JSON");
-	/* jansson iterates a const object through a pointer that is not. */
-	json_object_foreach ((json_t *)(uintptr_t)j, key, value)
-		keys[i++] = key;
-	qsort(keys, count, sizeof(*keys), key_compare);
+	pairs_sort(j, pairs);
 	if (put(out, "{", 1, e) < 0)
 		return -1;
-	for (i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		if ((i > 0 && put(out, ",", 1, e) < 0) ||
-			canonical_string(keys[i], strlen(keys[i]), out, e) < 0 ||
-			put(out, ":", 1, e) < 0 ||
-			canonical_value(json_object_get(j, keys[i]), out, e) < 0)
+			canonical_string(pairs[i].key, strlen(pairs[i].key), out, e) < 0 ||
+			put(out, ":", 1, e) < 0 || canonical_value(pairs[i].value, out, e) < 0)
 			return -1;
 	}
 	return put(out, "}", 1, e);
@@ -229,6 +247,16 @@ json_pretty(const json_t *j, struct buf *out, struct err *e)
 	if (!text)
 		return err_sys(e, ENOMEM, "writing JSON");
 	return buf_printf(out, e, "%s\n", text);
+}
+
+int
+json_compact(const json_t *j, struct buf *out, struct err *e)
+{
+	AUTO_FREE char *text = json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+
+	if (!text)
+		return err_sys(e, ENOMEM, "writing JSON");
+	return buf_append(out, text, strlen(text), e);
 }
 
 static int

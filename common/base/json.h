@@ -35,6 +35,10 @@ size_t json_canonical_starts(const json_t *j, struct span text);
 /* Indented text for people and for files people may look at, newline at the end. Sorted keys. */
 int json_pretty(const json_t *j, struct buf *out, struct err *e);
 
+/* The same without white space: fewer bytes to send, and, where no text in it has a control
+ * character, the canonical form, so that whoever checks a signature need not write that anew. */
+int json_compact(const json_t *j, struct buf *out, struct err *e);
+
 /* Members of an object. *out borrows from it. A missing member or one of another kind is
  * ERR_MALFORMED naming the key; a string over max bytes or a number outside min..max ERR_LIMIT. */
 int json_get_string(

@@ -12,11 +12,10 @@ KILLED = "test_a_kill_at_any_step_loses_nothing_and_counts_nothing_twice"
 
 MUTANTS = [
     Mutant("files go before the transaction lasts", INGEST,
-           "if (sql_begin(i->sql, e) < 0 || "
-           "sql_end(i->sql, batch_write(i, round_ends, e), e) < 0)\n\t\treturn -1;\n"
-           "\tbatch_clear(i);\n\treturn 0;",
+           "return sql_begin(i->sql, e) < 0 ? -1 : "
+           "sql_end(i->sql, batch_write(i, round_ends, e), e);",
            "if (sql_begin(i->sql, e) < 0 || batch_write(i, round_ends, e) < 0)\n"
-           "\t\treturn -1;\n\tbatch_clear(i);\n\treturn sql_end(i->sql, 0, e);",
+           "\t\treturn -1;\n\tclearing_begin(i, false);\n\treturn sql_end(i->sql, 0, e);",
            "e2e/test_ingest", KILLED),
     Mutant("a duplicate touches the counts", INGEST,
            "if (recorded == RECORD_NEW) {", "if (recorded != RECORD_CLASH) {",
@@ -25,8 +24,9 @@ MUTANTS = [
            "*fresh = sql_changes(s) != 0;", "*fresh = true;",
            "test_ingest", "a_file_that_is_set_aside_twice_counts_once"),
     Mutant("what cannot be put away holds up all behind it", INGEST,
-           "\tbatch_clear(i);\n\treturn 0;", "\tbatch_clear(i);\n\t"
-           "return i->stats.left ? err_set(e, ERR_SYSTEM, \"%s\", i->stats.why) : 0;",
+           "\t*out = i->stats;\n\t*more = goes_on;\n",
+           "\t*out = i->stats;\n\t*more = goes_on;\n\tif (i->stats.left)\n"
+           "\t\treturn err_set(e, ERR_SYSTEM, \"%s\", i->stats.why);\n",
            "test_ingest", "what_cannot_be_put_away_stays_and_holds_up_nothing"),
     Mutant("what cannot be deleted takes a batch back", "signer/aside.c",
            "failed++;", "rc = err_set(e, ERR_SYSTEM, \"%s\", why->text);",
@@ -34,6 +34,14 @@ MUTANTS = [
     Mutant("one report that cannot be recorded fails a batch", INGEST,
            "why.class == ERR_SYSTEM ? err_set", "why.class != ERR_NONE ? err_set",
            "test_ingest", "a_report_that_cannot_be_recorded_is_set_aside_alone"),
+    Mutant("what is set aside is not there yet when it is pruned", INGEST,
+           "\tclearing_begin(i, goes_on);\n"
+           "\t/* The next round is not to find these again. */\n"
+           "\tif (!goes_on)\n\t\tclearing_end(i);\n"
+           "\tif (asides_prune(i, e) < 0)\n\t\treturn -1;\n",
+           "\tif (asides_prune(i, e) < 0)\n\t\treturn -1;\n"
+           "\tclearing_begin(i, goes_on);\n\tif (!goes_on)\n\t\tclearing_end(i);\n",
+           "test_ingest", "a_batch_that_failed_is_taken_up_by_the_next_round"),
     Mutant("folders are taken for letters", INGEST,
            "if (l->is_folder) {", "if (0) {",
            "test_ingest", "a_folder_in_the_spool_is_no_report_and_stays"),

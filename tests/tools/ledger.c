@@ -155,7 +155,7 @@ post_one(const struct signer *signer, const char *spool, struct report *r, struc
 	if (report_build(r, &body, e) < 0)
 		return -1;
 	root = envelope_new(body);
-	if (envelope_sign(root, signer, e) < 0 || json_pretty(root, &bytes, e) < 0)
+	if (envelope_sign(root, signer, e) < 0 || json_compact(root, &bytes, e) < 0)
 		return -1;
 	(void)snprintf(
 		path, sizeof(path), "%s/%s@%llu.json", spool, r->box, (unsigned long long)r->seq);

@@ -1,5 +1,6 @@
 #include "tests/unit/ledger_scene.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 #include <time.h>
@@ -296,6 +297,19 @@ change_tables(struct ledger_scene *x, const char *statement)
 		fail_msg("%s", e.text);
 }
 
+static unsigned
+entries(const char *folder)
+{
+	AUTO_DIR DIR *dir = opendir(folder);
+	const struct dirent *entry;
+	unsigned count = 0;
+
+	assert_non_null(dir);
+	while ((entry = readdir(dir)))
+		count += entry->d_name[0] != '.';
+	return count;
+}
+
 static void
 a_batch_that_failed_is_taken_up_by_the_next_round(void **state)
 {
@@ -325,6 +339,8 @@ a_batch_that_failed_is_taken_up_by_the_next_round(void **state)
 	assert_int_equal(ingest_batch(x->i, x->now_s, &stats, &more, &e), 0);
 	assert_false(more);
 	assert_int_equal(stats.aside, FILES - INGEST_BATCH_MAX);
+	assert_int_equal(entries("spool"), 1);
+	assert_int_equal(entries("spool/aside"), ASIDE_MAX);
 }
 
 static void

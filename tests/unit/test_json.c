@@ -259,6 +259,23 @@ pretty_text_is_indented_sorted_and_ends_in_a_newline(void **state)
 }
 
 static void
+compact_text_is_canonical_where_no_text_has_control_characters(void **state)
+{
+	AUTO_BUF struct buf compact = BUF_INIT(1000), canonical = BUF_INIT(1000);
+	AUTO_JSON json_t *j = parsed("{ \"b\": 1, \"a\": [\"é\", \"\\\"/\\\\\\u007f\"] }");
+	AUTO_JSON json_t *lines = parsed("{\"log\":\"1\\n2\"}");
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(json_compact(j, &compact, &e), 0);
+	assert_int_equal(json_canonical(j, &canonical, &e), 0);
+	assert_string_equal(buf_str(&compact), buf_str(&canonical));
+	buf_clear(&compact);
+	assert_int_equal(json_compact(lines, &compact, &e), 0);
+	assert_string_equal(buf_str(&compact), "{\"log\":\"1\\n2\"}");
+}
+
+static void
 members_of_the_right_kind_are_given(void **state)
 {
 	AUTO_JSON json_t *j = parsed("{\"s\":\"abc\",\"n\":5,\"t\":true,\"o\":{},\"l\":[1,2]}");
@@ -414,6 +431,7 @@ main(void)
 		cmocka_unit_test(a_canonical_form_is_recognised_where_it_stands),
 		cmocka_unit_test(a_canonical_form_over_the_limit_is_refused),
 		cmocka_unit_test(pretty_text_is_indented_sorted_and_ends_in_a_newline),
+		cmocka_unit_test(compact_text_is_canonical_where_no_text_has_control_characters),
 		cmocka_unit_test(members_of_the_right_kind_are_given),
 		cmocka_unit_test(members_past_their_limits_are_refused),
 		cmocka_unit_test(members_missing_or_of_another_kind_are_named),
