@@ -1,16 +1,15 @@
 """What who holds keys can make: metadata and bundles by hand, with no program of ours to say no.
 
-Signing is libsodium's own, TUF and the bundle's format are written here from their descriptions, so
-nothing that is under test has a part in it."""
-import base64
+TUF and the bundle's format are written here from their descriptions, so nothing that is under test
+has a part in it."""
 import copy
-import ctypes
 import hashlib
 import json
 import os
 import struct
 
-SODIUM = ctypes.CDLL("libsodium.so.23")
+from fleet.key import Key, canonical
+
 ROLES = ("root", "targets", "snapshot", "timestamp", "releases", "rollouts", "gates")
 DELEGATED = ("releases", "rollouts", "gates")
 BLOCK = 512
@@ -19,39 +18,6 @@ MEMBER_ROLES = ("index", "files", "hints", "data")
 
 def sha256(data):
     return hashlib.sha256(data).hexdigest()
-
-
-def canonical(value):
-    """Canonical JSON as TUF has it."""
-    if isinstance(value, dict):
-        return "{" + ",".join(canonical(k) + ":" + canonical(value[k])
-                              for k in sorted(value)) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(map(canonical, value)) + "]"
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return json.dumps(value)
-
-
-class Key:
-    """A secret key in minisign's format without a passphrase."""
-
-    def __init__(self, path):
-        with open(path, encoding="ascii") as f:
-            raw = base64.b64decode(f.read().splitlines()[1])
-        self.secret = raw[62:126]
-        self.public = {"keytype": "ed25519", "scheme": "ed25519",
-                       "keyval": {"public": raw[94:126].hex()}}
-        self.id = sha256(canonical(self.public).encode())
-
-    def sign(self, message):
-        out = ctypes.create_string_buffer(64)
-        SODIUM.crypto_sign_detached(out, None, message, ctypes.c_ulonglong(len(message)),
-                                    self.secret)
-        return out.raw.hex()
-
-    def signature(self, signed, keyid=None):
-        return {"keyid": keyid or self.id, "sig": self.sign(canonical(signed).encode())}
 
 
 def envelope(signed, signatures):

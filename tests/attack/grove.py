@@ -4,7 +4,7 @@ import os
 import stat
 
 from fleet import Box, wait_until
-from forge import canonical
+from fleet.key import canonical
 from siege import INDEX, NEW, OLD, WAIT_S, Siege
 
 

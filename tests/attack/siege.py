@@ -9,7 +9,8 @@ import tempfile
 import unittest
 
 from fleet import Box, Nginx, Workspace, free_port, make_image, wait_until
-from forge import DELEGATED, Bundle, Forger, Key
+from fleet.key import Key
+from forge import DELEGATED, Bundle, Forger
 
 WAIT_S = 40
 OLD, NEW = "1.0.0", "2.0.0"

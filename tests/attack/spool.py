@@ -5,7 +5,7 @@ import json
 import os
 import sqlite3
 
-from forge import SODIUM, canonical
+from fleet.key import SODIUM, canonical
 
 
 def spooled(workspace):

@@ -4,7 +4,8 @@ import hashlib
 import secrets
 import unittest
 
-from forge import canonical, head_of, members_of
+from fleet.key import canonical
+from forge import head_of, members_of
 from siege import NEW, Siege
 
 OTHER = "bundles/other-2.0.1.ota"

@@ -1,7 +1,7 @@
 """Digests that are not there: an empty one never means "whatever it is"."""
 import unittest
 
-from forge import canonical
+from fleet.key import canonical
 from siege import NEW, Siege
 
 HONEST = f"bundles/gateway-{NEW}.ota"

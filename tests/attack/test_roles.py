@@ -3,7 +3,8 @@ import copy
 import os
 import unittest
 
-from forge import ROLES, canonical, envelope, sealed, sha256
+from fleet.key import canonical
+from forge import ROLES, envelope, sealed, sha256
 from siege import EVIL, NEW, OLD, Siege
 
 

@@ -7,7 +7,8 @@ import os
 import ssl
 import unittest
 
-from forge import Key, sealed
+from fleet.key import Key
+from forge import sealed
 from siege import Siege
 from spool import is_signed_by, spooled
 

@@ -1,7 +1,6 @@
 """The network child taken over: it holds the box's certificate, TLS key and network, and a socket
 to its parent. Every deed of hostile_child.py, with the agent as it is on the other end: it can keep
 things from the box, and make it install, condemn or believe nothing."""
-import json
 import os
 import shutil
 import signal

@@ -4,7 +4,8 @@ import json
 import os
 import unittest
 
-from forge import ROLES, Key, envelope
+from fleet.key import Key
+from forge import ROLES, envelope
 from siege import EVIL, NEW
 from theft import ALL, CANARY, UPDATES, WAITS, Theft
 

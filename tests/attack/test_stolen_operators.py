@@ -2,7 +2,7 @@
 import os
 import unittest
 
-from forge import Key
+from fleet.key import Key
 from siege import EVIL, INDEX, NEW, OLD
 from theft import ALL, CANARY, WAITS, Theft
 

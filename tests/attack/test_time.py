@@ -1,6 +1,5 @@
 """Clocks that are wrong, a floor that was poisoned, and a server that shows the same for ever."""
 import contextlib
-import os
 import threading
 import time
 import unittest
@@ -8,7 +7,8 @@ import unittest
 from attack import BOXES, AttackCase
 from fleet import run, wait_until
 from fleet.case import NEW, OLD
-from forge import Forger, Key, sealed
+from fleet.key import Key
+from forge import Forger, sealed
 
 DAY_S = 86400
 TEN_YEARS_S = 3650 * DAY_S

@@ -3,7 +3,6 @@ import os
 import time
 import unittest
 
-import server
 from attack import BOXES, AttackCase
 from fleet import run, wait_until
 from fleet.case import NEW

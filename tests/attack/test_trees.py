@@ -3,7 +3,7 @@ import json
 import os
 import unittest
 
-from forge import canonical
+from fleet.key import canonical
 from grove import Grove, listing
 
 

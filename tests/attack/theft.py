@@ -3,7 +3,7 @@ import copy
 import secrets
 
 from fleet.workspace import clock_preload
-from forge import Key, canonical
+from fleet.key import Key, canonical
 from siege import Siege
 
 CANARY, ALL = "canary", "all"

@@ -13,15 +13,12 @@ import tarfile
 import tempfile
 import unittest
 
+from fleet.key import canonical
+
 SLUICE = os.path.join(os.environ["SLUICE_BUILD"], "sluice")
 DEADLINE_S = 120
 EXPIRES = "2001-01-01T00:00:00Z"  # verifying does not look at a clock
 CHUNK = 65536
-
-
-def canonical(value):
-    """Enough of canonical JSON for what this file writes: no escapes, no fractions."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
 def image(chunks=40):
@@ -74,7 +71,7 @@ class PackTest(unittest.TestCase):
         self.sluice("key", "new", name, "--no-passphrase")
         raw = base64.b64decode(self.read(name + ".pub").split(b"\n")[1])[10:]
         key = {"keytype": "ed25519", "scheme": "ed25519", "keyval": {"public": raw.hex()}}
-        return key, hashlib.sha256(canonical(key)).hexdigest()
+        return key, hashlib.sha256(canonical(key).encode()).hexdigest()
 
 
 def openssl_key(folder, name):
@@ -85,14 +82,14 @@ def openssl_key(folder, name):
     der = subprocess.run(["openssl", "pkey", "-in", path, "-pubout", "-outform", "DER"],
                          check=True, capture_output=True).stdout
     key = {"keytype": "ed25519", "scheme": "ed25519", "keyval": {"public": der[-32:].hex()}}
-    return path, key, hashlib.sha256(canonical(key)).hexdigest()
+    return path, key, hashlib.sha256(canonical(key).encode()).hexdigest()
 
 
 def signed(folder, body, path, keyid):
     """An envelope around body, signed by an openssl key."""
     message = os.path.join(folder, "message")
     with open(message, "wb") as f:
-        f.write(canonical(body))
+        f.write(canonical(body).encode())
     sig = subprocess.run(["openssl", "pkeyutl", "-sign", "-rawin", "-inkey", path, "-in", message],
                          check=True, capture_output=True).stdout
     return json.dumps({"signed": body, "signatures": [{"keyid": keyid, "sig": sig.hex()}]}).encode()

@@ -2,12 +2,11 @@
 import hashlib
 import json
 import os
-import shutil
 import sqlite3
-import tempfile
 import unittest
 
-from fleet import Programs, Workspace, free_port, run
+from fleet import Programs, run
+from fleet.case import FolderCase, PlanCase
 
 PLAN = """rollout: gateway-2.4.0
 bundle: gateway-2.4.0.ota
@@ -33,22 +32,15 @@ def wave_of(box):
     return "early" if bucket < 500 else "most" if bucket < 9000 else None
 
 
-class Inventory(unittest.TestCase):
+class Inventory(FolderCase):
     """Boxes from a file: no workspace, no fleet."""
 
     def setUp(self):
-        self.folder = tempfile.mkdtemp(prefix="sluice-e2e-")
-        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        super().setUp()
         self.boxes = self.write("boxes.csv", "name,compatible,version,site\r\n" + "".join(
             f"gw-{n:06d},{'acme-gw9' if n % 50 == 0 else 'acme-gw3'},"
             f"{'2.0.9' if n % 40 == 1 else '2.3.9'},{('lyon', 'paris', 'nice')[n % 3]}\r\n"
             for n in range(1, 3001)))
-
-    def write(self, name, text):
-        path = os.path.join(self.folder, name)
-        with open(path, "w", encoding="utf-8", newline="") as f:
-            f.write(text)
-        return path
 
     def plan(self, *options, text=PLAN, check=0, boxes=None):
         return run([Programs().sluice, "plan", self.write("stable.yaml", text), "--inventory",
@@ -141,17 +133,8 @@ class Inventory(unittest.TestCase):
         self.assertIn("one plan's file", run([Programs().sluice, "plan"], check=2).stderr)
 
 
-class Fleet(unittest.TestCase):
+class Fleet(PlanCase):
     """Boxes from fleet.db, beside what is published."""
-
-    def setUp(self):
-        self.folder = tempfile.mkdtemp(prefix="sluice-e2e-")
-        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
-        self.ws = Workspace(self.folder + "/w", free_port()).init().ceremony()
-        image = os.path.join(self.folder, "image")
-        with open(image, "wb") as f:
-            f.write(os.urandom(100000))
-        self.bundles = [self.ws.pack(v, image) for v in ("2.3.9", "2.4.0")]
 
     def plan(self, path, *options, **kwargs):
         return self.ws.sluice("plan", path, *options, **kwargs).stdout

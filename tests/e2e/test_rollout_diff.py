@@ -1,23 +1,15 @@
 """`sluice rollout diff`: what publishing a plan would change, in plain words and boxes."""
 import os
-import shutil
-import tempfile
 import unittest
 
-from fleet import Workspace, free_port
+from fleet.case import PlanCase
 
 WAVES = [("canary", ["gw-000001", "gw-000002"]), ("early", "5%"), ("everyone", "100%")]
 
 
-class Diff(unittest.TestCase):
+class Diff(PlanCase):
     def setUp(self):
-        self.folder = tempfile.mkdtemp(prefix="sluice-e2e-")
-        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
-        self.ws = Workspace(self.folder + "/w", free_port()).init().ceremony()
-        image = os.path.join(self.folder, "image")
-        with open(image, "wb") as f:
-            f.write(os.urandom(100000))
-        self.bundles = [self.ws.pack(v, image) for v in ("2.3.9", "2.4.0")]
+        super().setUp()
         for bundle in self.bundles:
             self.ws.release(bundle)
 

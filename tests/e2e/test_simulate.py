@@ -5,13 +5,11 @@ The bars are for 1000 boxes that turn up over 24 hours and a plan that allows 5%
 the new system, and has failed once it has been silent for 45.
 """
 import json
-import os
-import shutil
-import tempfile
 import time
 import unittest
 
 from fleet import Programs, run
+from fleet.case import FolderCase
 
 PLAN = """rollout: gateway-2.4.0
 bundle: gateway-2.4.0.ota
@@ -29,16 +27,9 @@ STEPS = """  - {name: canary, boxes: [gw-000001, gw-000002, gw-000003], soak: 4h
 """ + ALL
 
 
-class Simulate(unittest.TestCase):
-    def setUp(self):
-        self.folder = tempfile.mkdtemp(prefix="sluice-e2e-")
-        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
-
+class Simulate(FolderCase):
     def plan(self, waves=ALL, overdue="45m", text=None):
-        path = os.path.join(self.folder, "stable.yaml")
-        with open(path, "w", encoding="ascii") as f:
-            f.write(text or PLAN.format(waves=waves, overdue=overdue))
-        return path
+        return self.write("stable.yaml", text or PLAN.format(waves=waves, overdue=overdue))
 
     def simulate(self, *options, check=0, **plan):
         return run([Programs().sluice, "simulate", self.plan(**plan), *options], check=check)

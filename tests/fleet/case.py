@@ -13,13 +13,39 @@ from fleet.workspace import Workspace
 OLD, NEW = "1.0.0", "2.0.0"
 
 
-class FleetCase(unittest.TestCase):
-    """Version 1.0.0 is on every box; 2.0.0 is packed and signed, and nothing is rolled out yet."""
-    SIZE = 2 << 20
+class FolderCase(unittest.TestCase):
+    """A test with a folder of its own."""
 
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="sluice-e2e-")
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+
+    def write(self, name, text):
+        """Returns its path; what the ends of lines are stays."""
+        path = os.path.join(self.folder, name)
+        with open(path, "w", encoding="utf-8", newline="") as f:
+            f.write(text)
+        return path
+
+
+class PlanCase(FolderCase):
+    """A workspace with two bundles, 2.3.9 and 2.4.0, and no web server: nothing is released yet."""
+
+    def setUp(self):
+        super().setUp()
+        self.ws = Workspace(self.folder + "/w", free_port()).init().ceremony()
+        image = os.path.join(self.folder, "image")
+        with open(image, "wb") as f:
+            f.write(os.urandom(100000))
+        self.bundles = [self.ws.pack(v, image) for v in ("2.3.9", "2.4.0")]
+
+
+class FleetCase(FolderCase):
+    """Version 1.0.0 is on every box; 2.0.0 is packed and signed, and nothing is rolled out yet."""
+    SIZE = 2 << 20
+
+    def setUp(self):
+        super().setUp()
         self.workspace = Workspace(os.path.join(self.folder, "fleet"), free_port()).init()
         self.workspace.ceremony()
         self.nginx = Nginx(self.workspace).start()

@@ -1,25 +1,11 @@
 """Reports of boxes that do not exist: signed with a box's own key, and put into the spool as the
 web server would."""
-import base64
-import ctypes
-import hashlib
 import json
 import os
 
-SODIUM = ctypes.CDLL("libsodium.so.23")
+from fleet.key import Key
+
 OLD_SHA = "0" * 63 + "1"
-
-
-def canonical(value):
-    """Canonical JSON, of what reports have: objects, lists, texts and whole numbers."""
-    if isinstance(value, dict):
-        return "{" + ",".join(canonical(k) + ":" + canonical(value[k])
-                              for k in sorted(value)) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(map(canonical, value)) + "]"
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return json.dumps(value)
 
 
 class Crier:
@@ -29,11 +15,7 @@ class Crier:
         self.workspace, self.name, self.plan, self.compatible = workspace, name, plan, compatible
         if add:
             workspace.add_box(name, compatible)
-        with open(workspace.path("boxes", name, "report.key"), encoding="ascii") as f:
-            raw = base64.b64decode(f.read().splitlines()[1])
-        self.secret, public = raw[62:126], raw[94:126].hex()
-        key = {"keytype": "ed25519", "scheme": "ed25519", "keyval": {"public": public}}
-        self.keyid = hashlib.sha256(canonical(key).encode()).hexdigest()
+        self.key = Key(workspace.path("boxes", name, "report.key"))
         self.seq, self.boot = 0, 1
         self.version, self.running = "1.0.0", OLD_SHA
 
@@ -60,11 +42,7 @@ class Crier:
         self.put(body)
 
     def put(self, body):
-        message = canonical(body).encode()
-        out = ctypes.create_string_buffer(64)
-        SODIUM.crypto_sign_detached(out, None, message, ctypes.c_ulonglong(len(message)),
-                                    self.secret)
-        envelope = {"signed": body, "signatures": [{"keyid": self.keyid, "sig": out.raw.hex()}]}
+        envelope = {"signed": body, "signatures": [self.key.signature(body)]}
         path = self.workspace.path("spool", f"{self.name}@{body['seq']}.json")
         with open(self.workspace.path(f".{self.name}"), "w", encoding="utf-8") as f:
             json.dump(envelope, f)
