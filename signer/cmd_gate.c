@@ -36,15 +36,8 @@ static int
 options_read(int argc, char **argv, struct signing *o, struct err *e)
 {
 	static const struct option known[] = {SIGNING_LONG, SIGNING_DRAFT, {NULL, 0, NULL, 0}};
-	int option;
 
-	opterr = 0;
-	optind = 0;
-	while ((option = getopt_long(argc, argv, SIGNING_SHORT, known, NULL)) != -1) {
-		if (signing_option(o, option, optarg, e) < 0)
-			return -1;
-	}
-	return 0;
+	return signing_options(argc, argv, known, o, e);
 }
 
 /* Opens a wave, after all before it. */

@@ -46,14 +46,10 @@ run(int argc, char **argv, struct err *e)
 	static const struct option known[] = {SIGNING_PASS_FILE, SIGNING_PASS_FD, {0}};
 	AUTO_WORKSPACE struct workspace w = {0};
 	struct signing o = SIGNING_INIT;
-	int option, published;
+	int published;
 
-	opterr = 0;
-	optind = 0;
-	while ((option = getopt_long(argc, argv, SIGNING_SHORT, known, NULL)) != -1) {
-		if (signing_option(&o, option, optarg, e) < 0)
-			return -1;
-	}
+	if (signing_options(argc, argv, known, &o, e) < 0)
+		return -1;
 	if (optind < argc)
 		return err_set(e, ERR_USAGE, "'%s' is one argument too many", argv[optind]);
 	if (workspace_open(o.workspace, &w, e) < 0)

@@ -48,14 +48,9 @@ parse_options(int argc, char **argv, struct signing *o, const char **file, struc
 {
 	static const struct option known[] = {SIGNING_KEY, SIGNING_ROLE, SIGNING_DRAFT,
 		SIGNING_NO_PUBLISH, SIGNING_PASS_FILE, SIGNING_PASS_FD, {0}};
-	int option;
 
-	opterr = 0;
-	optind = 0;
-	while ((option = getopt_long(argc, argv, SIGNING_SHORT, known, NULL)) != -1) {
-		if (signing_option(o, option, optarg, e) < 0)
-			return -1;
-	}
+	if (signing_options(argc, argv, known, o, e) < 0)
+		return -1;
 	if (argc - optind != 1)
 		return err_set(e, ERR_USAGE, "give one bundle file");
 	if (signing_check(o, "a key of the role that releases", e) < 0)

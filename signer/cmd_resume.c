@@ -99,7 +99,7 @@ gate_search(void *arg, const struct metadata *m, const char *path, struct err *e
 }
 
 static int
-stop_find(const struct workspace *w, const struct resume_options *o, struct search *out,
+stop_search(const struct workspace *w, const struct resume_options *o, struct search *out,
 	struct err *e)
 {
 	char named[TUF_PATH_MAX + 1];
@@ -173,7 +173,7 @@ run(int argc, char **argv, struct err *e)
 	if (options_read(argc, argv, &o, e) < 0 || workspace_open(o.signing.workspace, &w, e) < 0)
 		return -1;
 	w.sets_aside = true;
-	if (stop_find(&w, &o, &s, e) < 0 ||
+	if (stop_search(&w, &o, &s, e) < 0 ||
 		scope_role(&w, s.path, o.signing.role, &rollouts, e) < 0 ||
 		resume_agree(&o.signing, &s, e) < 0 || signing_open(&o.signing, &key, e) < 0 ||
 		metadata_check_signer(&rollouts, &key.signer, e) < 0 ||

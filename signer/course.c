@@ -19,26 +19,16 @@ courses_free(struct courses *c)
 	*c = (struct courses){0};
 }
 
-static const struct stop *
-stop_find(const struct gate *g, const json_t *resumes)
-{
-	for (size_t i = 0; i < g->stop_count; i++) {
-		if (!stop_is_lifted(g->stops[i].id, resumes))
-			return &g->stops[i];
-	}
-	return NULL;
-}
-
 const struct stop *
 course_stop(const struct course *c)
 {
-	return stop_find(&c->gate, scope_resumes(c->plan.entry));
+	return gate_first_stop(&c->gate, scope_resumes(c->plan.entry));
 }
 
 const struct stop *
 courses_stop(const struct courses *c)
 {
-	return stop_find(&c->all, c->all_resumes);
+	return gate_first_stop(&c->all, c->all_resumes);
 }
 
 static int
@@ -47,7 +37,7 @@ course_fill(const struct workspace *w, struct course *c, struct err *e)
 	AUTO_SCOPE_GATE struct scope_gate gate = {0};
 	struct rollout_bundle bundle;
 	struct listing listing;
-	const char *why;
+	const char *why = "";
 
 	if (scope_plan_load(w, c->name, NULL, &c->plan, e) < 0 ||
 		scope_gate_load(w, c->name, NULL, &gate, e) < 0)
@@ -55,6 +45,7 @@ course_fill(const struct workspace *w, struct course *c, struct err *e)
 	c->gate = gate.gate;
 	c->binds = c->plan.listed && gate.listed &&
 		   gate_binds(&c->gate, &c->plan.plan, &c->plan.sha256, &why);
+	c->loose = c->binds ? "" : gate.listed ? why : "the plan has no gate yet";
 	if (binding_bundle(w, c->plan.plan.bundle_path, &bundle, &listing, e) < 0)
 		return -1;
 	/* Under that name there may be another file by now, which no box takes. */
@@ -101,7 +92,7 @@ plan_take(void *arg, const struct metadata *m, const char *path, struct err *e)
 		return err_sys(e, ENOMEM, "reading plans");
 	r->out->list = list;
 	c = &list[r->out->count];
-	*c = (struct course){0};
+	*c = (struct course){.loose = ""};
 	memcpy(c->name, name, sizeof(name));
 	r->out->count++;
 	(void)course_fill(r->w, c, &c->why);

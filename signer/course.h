@@ -16,8 +16,9 @@
 struct course {
 	char name[NAME_BYTES_MAX + 1]; /* "stable" for rollouts/stable.json */
 	struct scope_plan plan;
-	struct gate gate; /* all zeros where there is none */
-	bool binds;	  /* the gate speaks of exactly this plan */
+	struct gate gate;  /* all zeros where there is none */
+	bool binds;	   /* the gate speaks of exactly this plan */
+	const char *loose; /* why it does not bind, or "" */
 	struct digest manifest;
 	struct err why;	   /* why it cannot be followed: class ERR_NONE where it can */
 	int64_t following; /* 0 until whoever follows it says so */

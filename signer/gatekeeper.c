@@ -24,25 +24,14 @@ gate_sign(const struct gatekeeper *k, struct scope_gate *g, struct err *e)
 	return metadata_sign(k->w, &g->role, k->signer, e);
 }
 
-static const struct stop *
-standing_stop(const struct gate *g, const struct course *c)
-{
-	const json_t *resumes = scope_resumes(c->plan.entry);
-
-	for (size_t i = 0; i < g->stop_count; i++) {
-		if (!stop_is_lifted(g->stops[i].id, resumes))
-			return &g->stops[i];
-	}
-	return NULL;
-}
-
 static bool
 may_open(const struct gate *g, const struct course *c, size_t wave)
 {
 	const struct plan *p = &c->plan.plan;
 	const char *why;
 
-	if (wave == 0 || wave >= p->wave_count || g->paused || standing_stop(g, c) ||
+	if (wave == 0 || wave >= p->wave_count || g->paused ||
+		gate_first_stop(g, scope_resumes(c->plan.entry)) ||
 		!gate_binds(g, p, &c->plan.sha256, &why))
 		return false;
 	for (size_t i = 0; i < wave; i++) {
@@ -86,7 +75,7 @@ gatekeeper_stop(const struct gatekeeper *k, const struct course *c, const char *
 
 	if (gate_load(k, c, &g, e) < 0)
 		return -1;
-	s = standing_stop(&g.gate, c);
+	s = gate_first_stop(&g.gate, scope_resumes(c->plan.entry));
 	if (!s) {
 		if (!g.listed)
 			scope_gate_bind(&g.gate, &c->plan);

@@ -72,7 +72,7 @@ incoming_read(const struct workspace *w, const struct site *s, struct incoming *
 }
 
 static struct incoming_role *
-find_role(struct incoming *in, const char *role)
+incoming_find(struct incoming *in, const char *role)
 {
 	for (size_t i = 0; i < in->count; i++) {
 		if (strcmp(in->roles[i].role, role) == 0)
@@ -157,7 +157,7 @@ content_take(const struct incoming *in, const struct document *d, const struct d
 static bool
 brings_targets(struct incoming *in, const struct role_keys *keys, int64_t now_s)
 {
-	const struct incoming_role *next = find_role(in, "targets");
+	const struct incoming_role *next = incoming_find(in, "targets");
 	AUTO_DOCUMENT struct document *d = NULL;
 	struct err why = ERR_INIT;
 
@@ -402,7 +402,7 @@ judge_targets(struct incoming *in, struct incoming_role *r, const struct role_ke
 static bool
 waits_for_root(struct incoming *in, const struct incoming_role *targets)
 {
-	const struct incoming_role *root = find_role(in, "root");
+	const struct incoming_role *root = incoming_find(in, "root");
 	AUTO_JSON json_t *next = NULL, *envelope = NULL, *good = NULL;
 	struct role_keys keys = {.threshold = 1};
 	json_t *body, *entry;
@@ -477,8 +477,8 @@ incoming_judge(struct incoming *in, int64_t now_s, struct err *e)
 {
 	if (read_published_targets(in, e) < 0)
 		return -1;
-	judge_root(in, find_role(in, "root"), now_s);
-	if (judge_top_targets(in, find_role(in, "targets"), now_s, e) < 0)
+	judge_root(in, incoming_find(in, "root"), now_s);
+	if (judge_top_targets(in, incoming_find(in, "targets"), now_s, e) < 0)
 		return -1;
 	for (size_t i = 0; i < in->count; i++) {
 		if (judge_delegated(in, &in->roles[i], now_s, e) < 0)

@@ -29,11 +29,11 @@ list_text(const json_t *list, char out[LIST_SIZE])
 	return out;
 }
 
-static void say(char out[PLAN_BOX_TEXT_SIZE], const char *format, ...)
+static void why_say(char out[PLAN_BOX_TEXT_SIZE], const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 static void
-say(char out[PLAN_BOX_TEXT_SIZE], const char *format, ...)
+why_say(char out[PLAN_BOX_TEXT_SIZE], const char *format, ...)
 {
 	va_list args;
 
@@ -57,9 +57,9 @@ tag_say(const struct plan *p, const struct box_facts *box, char *out)
 			continue;
 		list_text(wanted, values);
 		if (has)
-			say(out, "its tag %s is %s, and the plan is for %s", tag, has, values);
+			why_say(out, "its tag %s is %s, and the plan is for %s", tag, has, values);
 		else
-			say(out, "it has no tag %s, and the plan is for %s", tag, values);
+			why_say(out, "it has no tag %s, and the plan is for %s", tag, values);
 		return;
 	}
 }
@@ -71,9 +71,9 @@ from_say(const struct plan *p, const struct box_facts *box, char *out)
 
 	list_text(json_object_get(p->doc, "from"), wanted);
 	if (*box->version)
-		say(out, "it runs %s, and the plan is for %s", box->version, wanted);
+		why_say(out, "it runs %s, and the plan is for %s", box->version, wanted);
 	else
-		say(out, "what it runs is not known, and the plan is for %s", wanted);
+		why_say(out, "what it runs is not known, and the plan is for %s", wanted);
 }
 
 static void
@@ -85,7 +85,7 @@ left_out_say(const struct plan *p, const struct box_facts *box, enum membership 
 	for (size_t i = 0; i < p->wave_count; i++)
 		last = p->waves[i].has_percent ? p->waves[i].percent_bp : last;
 	if (why == MEMBER_NOT_COMPATIBLE)
-		say(out, "it is %s, and the plan is for %s",
+		why_say(out, "it is %s, and the plan is for %s",
 			*box->compatible ? box->compatible : "of no class of hardware",
 			list_text(p->compatible, classes));
 	else if (why == MEMBER_NOT_MATCHED)
@@ -93,14 +93,14 @@ left_out_say(const struct plan *p, const struct box_facts *box, enum membership 
 	else if (why == MEMBER_NOT_FROM)
 		from_say(p, box, out);
 	else if (why == MEMBER_NOT_RECALLED)
-		say(out, "it is not known to run %s, which is recalled", p->recall_path);
+		why_say(out, "it is not known to run %s, which is recalled", p->recall_path);
 	else if (why == MEMBER_NO_WAVE)
-		say(out,
+		why_say(out,
 			"no wave names it, and its bucket is %u.%02u%%, where waves end at "
 			"%u.%02u%%",
 			bucket / 100, bucket % 100, last / 100, last % 100);
 	else
-		say(out, "`exclude` names it");
+		why_say(out, "`exclude` names it");
 }
 
 static void
@@ -112,9 +112,9 @@ member_say(const struct plan *p, const struct fleet_member *m, struct plan_box *
 
 	if (!audience_asks(p, m)) {
 		if (m->revoked)
-			say(b->member, "it is revoked");
+			why_say(b->member, "it is revoked");
 		else
-			say(b->member, "it follows %s", m->plan);
+			why_say(b->member, "it follows %s", m->plan);
 		return;
 	}
 	why = plan_membership(p, &m->facts, &b->wave);
@@ -125,10 +125,11 @@ member_say(const struct plan *p, const struct fleet_member *m, struct plan_box *
 	}
 	w = &p->waves[b->wave];
 	if (w->has_percent)
-		say(b->member, "its bucket is %u.%02u%%, and %s goes up to %u.%02u%%", bucket / 100,
-			bucket % 100, w->name, w->percent_bp / 100, w->percent_bp % 100);
+		why_say(b->member, "its bucket is %u.%02u%%, and %s goes up to %u.%02u%%",
+			bucket / 100, bucket % 100, w->name, w->percent_bp / 100,
+			w->percent_bp % 100);
 	else
-		say(b->member, "%s names it", w->name);
+		why_say(b->member, "%s names it", w->name);
 }
 
 static bool
@@ -151,22 +152,24 @@ is_held(const struct plan *p, const struct publication *pub, const struct fleet_
 	const struct stop *stop = pub ? publication_stop(pub) : NULL;
 
 	if (!pub)
-		say(b->verdict, "whether wave %s is open is not known without a workspace", wave);
+		why_say(b->verdict, "whether wave %s is open is not known without a workspace",
+			wave);
 	else if (runs_already(pub, &m->facts))
-		say(b->verdict, "it runs %s %s already", pub->binding.listing.name,
+		why_say(b->verdict, "it runs %s %s already", pub->binding.listing.name,
 			pub->binding.listing.version);
 	else if (stop)
-		say(b->verdict, "%s is stopped: %s", p->path, stop->reason);
+		why_say(b->verdict, "%s is stopped: %s", p->path, stop->reason);
 	else if (!pub->known)
-		say(b->verdict, "no gate is known: %s", pub->why.text);
+		why_say(b->verdict, "no gate is known: %s", pub->why.text);
 	else if (!pub->before.listed)
-		say(b->verdict, "the plan is not published");
+		why_say(b->verdict, "the plan is not published");
 	else if (!pub->same)
-		say(b->verdict, "what is published differs from this file: `sluice rollout diff`");
+		why_say(b->verdict,
+			"what is published differs from this file: `sluice rollout diff`");
 	else if (!publication_opens(pub, wave))
-		say(b->verdict, "wave %s is not open", wave);
+		why_say(b->verdict, "wave %s is not open", wave);
 	else if (pub->gate.gate.paused)
-		say(b->verdict, "its gate is paused");
+		why_say(b->verdict, "its gate is paused");
 	else
 		return false;
 	return true;
@@ -201,14 +204,15 @@ plan_box_find(const struct plan *p, const struct publication *pub, const struct 
 	if (!is_held(p, pub, m, &b)) {
 		b.may_start = b.turn_s <= now_s && p->start_s <= now_s;
 		if (p->start_s > now_s)
-			say(b.verdict, "it waits for the plan's start, %s",
+			why_say(b.verdict, "it waits for the plan's start, %s",
 				clock_format(p->start_s, when));
 		else if (b.turn_s < 0)
-			say(b.verdict, "it may start, in its window");
+			why_say(b.verdict, "it may start, in its window");
 		else if (b.turn_s > now_s)
-			say(b.verdict, "it waits for its window: %s", clock_format(b.turn_s, when));
+			why_say(b.verdict, "it waits for its window: %s",
+				clock_format(b.turn_s, when));
 		else
-			say(b.verdict, "it may start");
+			why_say(b.verdict, "it may start");
 	}
 	*out = b;
 }

@@ -46,21 +46,11 @@ publication_opens(const struct publication *p, const char *wave)
 	return p->same && p->gate_binds && gate_is_open(&p->gate.gate, wave);
 }
 
-static const struct stop *
-stop_find(const struct gate *g, const json_t *resumes)
-{
-	for (size_t i = 0; i < g->stop_count; i++) {
-		if (!stop_is_lifted(g->stops[i].id, resumes))
-			return &g->stops[i];
-	}
-	return NULL;
-}
-
 const struct stop *
 publication_stop(const struct publication *p)
 {
-	const struct stop *all =
-		stop_find(&p->all.gate, scope_resumes(metadata_find(&p->all_plans, PLAN_ALL_PATH)));
+	const struct stop *all = gate_first_stop(
+		&p->all.gate, scope_resumes(metadata_find(&p->all_plans, PLAN_ALL_PATH)));
 
-	return all ? all : stop_find(&p->gate.gate, scope_resumes(p->before.entry));
+	return all ? all : gate_first_stop(&p->gate.gate, scope_resumes(p->before.entry));
 }

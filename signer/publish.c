@@ -32,7 +32,7 @@ struct publisher {
 };
 
 /* One publication under way. */
-struct publication {
+struct edition {
 	const struct publisher *by;
 	const struct workspace *workspace;
 	int lock;
@@ -44,7 +44,7 @@ struct publication {
 };
 
 static void
-publication_end(struct publication *p)
+edition_end(struct edition *p)
 {
 	online_free(&p->online);
 	incoming_free(&p->incoming);
@@ -55,7 +55,7 @@ publication_end(struct publication *p)
 /* Whoever has just signed something waits for its turn: the other publisher may have looked into
  * incoming/ before. */
 static int
-publication_begin(struct publication *p, struct err *e)
+edition_begin(struct edition *p, struct err *e)
 {
 	const struct workspace *w = p->workspace;
 	int64_t now_s;
@@ -89,7 +89,7 @@ publication_begin(struct publication *p, struct err *e)
 
 static int
 write_metadata(
-	struct publication *p, const char *role, uint64_t version, struct span bytes, struct err *e)
+	struct edition *p, const char *role, uint64_t version, struct span bytes, struct err *e)
 {
 	char path[PATH_MAX];
 
@@ -101,7 +101,7 @@ write_metadata(
 /* Everything that has a version in its name. Nobody is led to it yet but to the next root, which
  * clients look for by themselves; so that comes last. */
 static int
-write_immutable(struct publication *p, struct err *e)
+write_immutable(struct edition *p, struct err *e)
 {
 	const struct incoming_role *root = NULL;
 
@@ -135,7 +135,7 @@ write_immutable(struct publication *p, struct err *e)
  * them. A signature that was put into incoming/ since that was read, a stop perhaps, is not passed
  * over: all is begun anew with it. */
 static int
-claim(struct publication *p, struct err *e)
+claim(struct edition *p, struct err *e)
 {
 	AUTO_CLOSE int lock = -1;
 
@@ -147,7 +147,7 @@ claim(struct publication *p, struct err *e)
 
 /* The moment from which readers see the new site. What it leads to is served by then. */
 static int
-switch_over(struct publication *p, struct err *e)
+switch_over(struct edition *p, struct err *e)
 {
 	char path[PATH_MAX];
 
@@ -166,7 +166,7 @@ switch_over(struct publication *p, struct err *e)
 }
 
 static int
-clear_incoming(const struct publication *p, struct err *e)
+clear_incoming(const struct edition *p, struct err *e)
 {
 	for (size_t i = 0; i < p->incoming.count; i++) {
 		const struct incoming_role *r = &p->incoming.roles[i];
@@ -179,7 +179,7 @@ clear_incoming(const struct publication *p, struct err *e)
 }
 
 static void
-say_published(const struct publication *p)
+say_published(const struct edition *p)
 {
 	for (size_t i = 0; i < p->incoming.count; i++) {
 		const struct incoming_role *r = &p->incoming.roles[i];
@@ -198,7 +198,7 @@ say_published(const struct publication *p)
 }
 
 static bool
-is_accepted(const struct publication *p, const char *role)
+is_accepted(const struct edition *p, const char *role)
 {
 	for (size_t i = 0; i < p->incoming.count; i++) {
 		if (strcmp(p->incoming.roles[i].role, role) == 0)
@@ -210,7 +210,7 @@ is_accepted(const struct publication *p, const char *role)
 /* A role whose keys were replaced says nothing until the new ones have signed: its members should
  * know before the boxes complain. */
 static void
-note_orphans(const struct publication *p)
+note_orphans(const struct edition *p)
 {
 	const json_t *delegation;
 	size_t i;
@@ -237,7 +237,7 @@ note_orphans(const struct publication *p)
 
 /* What was refused is an error for whoever signed it, once everything else is published. */
 static int
-report_refused(const struct publication *p, const char *role, struct err *e)
+report_refused(const struct edition *p, const char *role, struct err *e)
 {
 	for (size_t i = 0; i < p->incoming.count; i++) {
 		const struct incoming_role *r = &p->incoming.roles[i];
@@ -251,7 +251,7 @@ report_refused(const struct publication *p, const char *role, struct err *e)
 }
 
 static bool
-is_deferred(const struct publication *p, const char *role)
+is_deferred(const struct edition *p, const char *role)
 {
 	for (size_t i = 0; i < p->incoming.count; i++) {
 		const struct incoming_role *r = &p->incoming.roles[i];
@@ -266,7 +266,7 @@ is_deferred(const struct publication *p, const char *role)
  * role whose content is still to be copied. What is published and was not cleared away may have got
  * no further than into site/: a stop that was not pushed, say. */
 static bool
-is_worth_while(const struct publication *p)
+is_worth_while(const struct edition *p)
 {
 	for (size_t i = 0; i < p->incoming.count; i++) {
 		if (p->incoming.roles[i].state == INCOMING_ACCEPTED ||
@@ -287,7 +287,7 @@ name_add(char *list, size_t size, const char *name)
 }
 
 static void
-news_note(const struct publication *p, enum incoming_state state, char *list, size_t size)
+news_note(const struct edition *p, enum incoming_state state, char *list, size_t size)
 {
 	for (size_t i = 0; i < p->incoming.count; i++) {
 		if (p->incoming.roles[i].state == state)
@@ -296,11 +296,11 @@ news_note(const struct publication *p, enum incoming_state state, char *list, si
 }
 
 static int
-publication_run(struct publication *p, struct err *e)
+edition_run(struct edition *p, struct err *e)
 {
 	struct published *news = p->by->news;
 
-	if (publication_begin(p, e) < 0)
+	if (edition_begin(p, e) < 0)
 		return -1;
 	if (!is_worth_while(p))
 		return 0;
@@ -325,7 +325,7 @@ publication_run(struct publication *p, struct err *e)
 /* What is left to do without the lock, for others may be waiting for it. *again: there is more to
  * publish now. */
 static int
-publication_follow_up(struct publication *p, bool *again, struct err *e)
+publication_follow_up(struct edition *p, bool *again, struct err *e)
 {
 	AUTO_CLOSE int lock = -1;
 	size_t before = json_object_size(p->by->carried);
@@ -355,10 +355,10 @@ publication_follow_up(struct publication *p, bool *again, struct err *e)
 static int
 publish_once(const struct publisher *by, bool *stale, bool *again, struct err *e)
 {
-	CLEANUP(publication_end)
-	struct publication p = {.by = by, .workspace = by->workspace, .lock = -1};
+	CLEANUP(edition_end)
+	struct edition p = {.by = by, .workspace = by->workspace, .lock = -1};
 	struct err why = ERR_INIT;
-	int rc = publication_run(&p, &why);
+	int rc = edition_run(&p, &why);
 
 	*stale = rc == 0 && p.stale;
 	if (*stale)

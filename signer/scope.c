@@ -47,8 +47,8 @@ role_for(const struct metadata *targets, const char *path, const char *wanted)
 /* The same, from the targets.json in force; else from the one that waits, whose roles sign already
  * while its ceremony is under way. Borrowed from targets, which is filled in. */
 static int
-find_role(const struct workspace *w, const char *path, const char *wanted, struct metadata *targets,
-	const char **name, struct err *e)
+speaker_find(const struct workspace *w, const char *path, const char *wanted,
+	struct metadata *targets, const char **name, struct err *e)
 {
 	if (metadata_load_in_force(w, targets, e) < 0)
 		return -1;
@@ -69,7 +69,7 @@ scope_role(const struct workspace *w, const char *path, const char *wanted, stru
 	AUTO_METADATA struct metadata targets = {0};
 	const char *name;
 
-	if (find_role(w, path, wanted, &targets, &name, e) < 0)
+	if (speaker_find(w, path, wanted, &targets, &name, e) < 0)
 		return -1;
 	if (!*name && wanted && *role_for(&targets, path, NULL))
 		return err_set(e, ERR_REFUSED,
@@ -261,7 +261,7 @@ is_missing(const struct workspace *w, const struct metadata *m, const char *path
 	*missing = false;
 	if (metadata_find(m, path))
 		return 0;
-	if (find_role(w, path, NULL, &targets, &name, e) < 0)
+	if (speaker_find(w, path, NULL, &targets, &name, e) < 0)
 		return -1;
 	*missing = strcmp(name, m->role) == 0;
 	return 0;

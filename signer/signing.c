@@ -51,6 +51,20 @@ signing_option(struct signing *s, int option, const char *argument, struct err *
 }
 
 int
+signing_options(int argc, char **argv, const struct option *known, struct signing *s, struct err *e)
+{
+	int option;
+
+	opterr = 0;
+	optind = 0;
+	while ((option = getopt_long(argc, argv, SIGNING_SHORT, known, NULL)) != -1) {
+		if (signing_option(s, option, optarg, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int
 signing_check(const struct signing *s, const char *whose, struct err *e)
 {
 	if (s->draft && (s->key || s->sign_with))

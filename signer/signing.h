@@ -46,6 +46,10 @@ enum { OPT_PASS_FILE = OPT_NO_PUBLISH + 1, OPT_PASS_FD };
  * options above ('?' included). */
 int signing_option(struct signing *s, int option, const char *argument, struct err *e);
 
+/* Takes all options of a command that knows no others; optind is then at its first argument. */
+int signing_options(
+	int argc, char **argv, const struct option *known, struct signing *s, struct err *e);
+
 /* Refuses a command line that says neither or both of who signs and --draft, or --sign-with without
  * --key. `whose` is for the message: "a key of the targets role". ERR_USAGE. */
 int signing_check(const struct signing *s, const char *whose, struct err *e);

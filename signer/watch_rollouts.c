@@ -175,7 +175,7 @@ verdict_event(const struct verdict *v)
 
 /* Once, when it changes: not each time that a count does. */
 static void
-verdict_say(struct watch *w, const struct course *c, const struct verdict *v)
+verdict_tell(struct watch *w, const struct course *c, const struct verdict *v)
 {
 	const struct stop *stop = course_stop(c);
 	struct said *s = said_find(w, c->following);
@@ -289,7 +289,7 @@ course_judge(struct watch *w, const struct course *c, struct err *e)
 
 	if (course_stand(w, c, &v, e) < 0)
 		return err_context(e, "judging %s", c->name);
-	verdict_say(w, c, &v);
+	verdict_tell(w, c, &v);
 	return act(w, c, &v, e);
 }
 

@@ -248,3 +248,13 @@ stop_is_lifted(const char *id, const json_t *resumes)
 {
 	return json_has_text(resumes, id);
 }
+
+const struct stop *
+gate_first_stop(const struct gate *g, const json_t *resumes)
+{
+	for (size_t i = 0; i < g->stop_count; i++) {
+		if (!stop_is_lifted(g->stops[i].id, resumes))
+			return &g->stops[i];
+	}
+	return NULL;
+}

@@ -71,4 +71,7 @@ bool stop_id_valid(const char *id);
 /* Whether resumes (an array of stop ids, or NULL) lifts a stop. */
 bool stop_is_lifted(const char *id, const json_t *resumes);
 
+/* The first stop of a gate that resumes do not lift, or NULL. */
+const struct stop *gate_first_stop(const struct gate *g, const json_t *resumes);
+
 #endif

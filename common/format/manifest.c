@@ -134,7 +134,7 @@ parse_zlib(const json_t *j, struct manifest *m, struct err *e)
 
 /* The role of a member by its name, which is the payload's, a dot, and the role's. */
 static int
-find_role(const struct payload *p, const char *name, enum member_role *role, struct err *e)
+member_role_read(const struct payload *p, const char *name, enum member_role *role, struct err *e)
 {
 	size_t len = strlen(p->name);
 
@@ -157,7 +157,7 @@ parse_member(const json_t *j, struct payload *p, int *last_role, struct err *e)
 	const char *name;
 
 	if (json_get_string(j, "name", 2 * NAME_BYTES_MAX, &name, e) < 0 ||
-		json_only(j, words, e) < 0 || find_role(p, name, &role, e) < 0)
+		json_only(j, words, e) < 0 || member_role_read(p, name, &role, e) < 0)
 		return -1;
 	if ((int)role <= *last_role)
 		return err_set(e, ERR_MALFORMED, "%s stands twice, or not in order", name);

@@ -4,6 +4,7 @@ from mutant import Mutant
 METADATA = "signer/metadata.c"
 JUDGEMENT = "common/format/judgement.c"
 GATE = "signer/cmd_gate.c"
+STANDING = "common/format/gate.c"
 STOP = "signer/cmd_stop.c"
 VERDICT = "signer/verdict.c"
 KEEPER = "signer/gatekeeper.c"
@@ -46,10 +47,9 @@ MUTANTS = [
            "if (all->all.paused)", "if (0)",
            "e2e/test_watch", "test_a_paused_plan_is_stopped_and_goes_no_further"),
     Mutant("it stops what is stopped", KEEPER,
-           "s = standing_stop(&g.gate, c);\n\tif (!s) {",
-           "s = standing_stop(&g.gate, c);\n\tif (1) {",
+           "plan.entry));\n\tif (!s) {", "plan.entry));\n\tif (1) {",
            "e2e/test_watch_killed", "test_killed_while_it_publishes_it_does_so_once"),
-    Mutant("a lifted stop stops the watch for ever", KEEPER,
+    Mutant("a lifted stop stops the watch for ever", STANDING,
            "if (!stop_is_lifted(g->stops[i].id, resumes))", "if (resumes || !resumes)",
            "e2e/test_watch", "test_a_resume_accepts_what_failed_before_and_nothing_after"),
     Mutant("a resume accepts nothing", ROLLOUTS,
