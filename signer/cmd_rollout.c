@@ -14,17 +14,20 @@
 #include "signer/signing.h"
 #include "signer/workspace.h"
 
+enum { OPT_JSON = 1, JSON_BYTES = 16 * PLAN_BYTES_MAX };
+
 static const char help[] =
-	"usage: sluice rollout check FILE\n"
+	"usage: sluice rollout check FILE [--json]\n"
 	"       sluice rollout diff FILE [--role ROLE] [-w DIR]\n"
 	"       sluice rollout publish FILE {--key K | --draft} [--role ROLE] [--yes]\n"
 	"           [--sign-with CMD] [--no-publish] [-w DIR]\n"
 	"\n"
 	"check reads a plan (YAML) and prints what boxes would read. Complaints and\n"
-	"warnings name the line and column. diff says what publishing would change, in\n"
-	"words and boxes. publish shows that, binds the plan to its released bundle by\n"
-	"length and SHA-256, signs it and publishes it. Its gate is shut then: open the\n"
-	"first wave with `sluice gate open`.\n"
+	"warnings name the line and column; --json has them as \"findings\" (severity,\n"
+	"line, column, text), for editors and CI. diff says what publishing would change,\n"
+	"in words and boxes. publish shows that, binds the plan to its released bundle\n"
+	"bit for bit, signs and publishes it. Its gate is shut then: open the first wave\n"
+	"with `sluice gate open`.\n"
 	"\n"
 	"  --key K            a key of the rollouts role\n"
 	"  --sign-with CMD    K is a .pub and CMD signs (`sluice metadata sign --help`)\n"
@@ -36,16 +39,20 @@ static const char help[] =
 	"\n"
 	"example: sluice rollout diff manifests/rollouts/stable.yaml\n";
 
+/* json: NULL for who knows no --json. */
 static int
-options_read(int argc, char **argv, struct signing *o, const char **file, struct err *e)
+options_read(int argc, char **argv, struct signing *o, bool *json, const char **file, struct err *e)
 {
-	static const struct option known[] = {SIGNING_LONG, SIGNING_DRAFT, {NULL, 0, NULL, 0}};
+	static const struct option known[] = {SIGNING_LONG, SIGNING_DRAFT,
+		{"json", no_argument, NULL, OPT_JSON}, {NULL, 0, NULL, 0}};
 	int option;
 
 	opterr = 0;
 	optind = 0;
 	while ((option = getopt_long(argc, argv, SIGNING_SHORT, known, NULL)) != -1) {
-		if (signing_option(o, option, optarg, e) < 0)
+		if (option == OPT_JSON && json)
+			*json = true;
+		else if (signing_option(o, option, optarg, e) < 0)
 			return -1;
 	}
 	if (argc - optind != 1)
@@ -55,46 +62,139 @@ options_read(int argc, char **argv, struct signing *o, const char **file, struct
 	return 0;
 }
 
-static void
-warning_print(void *arg, const char *text)
-{
-	const char *file = arg;
-	size_t at = strlen(file);
+/* A plan under examination. */
+struct check {
+	const char *file;
+	json_t *findings; /* for programs; NULL: warnings are printed as they come */
+	size_t warnings;
+	struct rollout rollout;
+};
 
-	/* FILE:LINE:COLUMN: as compilers have it. */
-	for (int colons = 0; text[at] && colons < 3; at++)
-		colons += text[at] == ':';
-	(void)fprintf(stderr, "%.*s warning:%s\n", (int)at, text, text + at);
+/* Where the text of a finding, "FILE:LINE:COLUMN: TEXT", begins; both 0 where it has no place. */
+static const char *
+place_read(const char *file, const char *finding, unsigned *line, unsigned *column)
+{
+	size_t len = strlen(file);
+	int used = 0;
+
+	if (strncmp(finding, file, len) == 0 &&
+		sscanf(finding + len, ":%u:%u: %n", line, column, &used) == 2 && used > 0)
+		return finding + len + used;
+	*line = *column = 0;
+	return finding;
 }
 
-/* A bundle that has not been released yet: for looking at a plan only. */
 static int
-rollout_check(int argc, char **argv, struct err *e)
+finding_add(const struct check *c, const char *severity, const char *finding)
+{
+	unsigned line, column;
+	const char *text = place_read(c->file, finding, &line, &column);
+	json_t *row = json_pack("{s:s, s:s}", "severity", severity, "text", text);
+
+	if (line > 0 && (json_object_set_new(row, "line", json_integer(line)) < 0 ||
+				json_object_set_new(row, "column", json_integer(column)) < 0)) {
+		json_decref(row);
+		return -1;
+	}
+	return json_array_append_new(c->findings, row);
+}
+
+static void
+warning_tell(void *arg, const char *finding)
+{
+	const struct check *c = arg;
+	unsigned line, column;
+	const char *text = place_read(c->file, finding, &line, &column);
+
+	if (c->findings)
+		(void)finding_add(c, "warning", finding);
+	else
+		(void)fprintf(stderr, "%s:%u:%u: warning: %s\n", c->file, line, column, text);
+}
+
+/* For looking at a plan only: its bundle need not be released yet. */
+static int
+plan_check(struct check *c, struct err *e)
 {
 	static const struct rollout_bundle nothing = {.length = 1, .head_length = 1};
-	AUTO_ROLLOUT struct rollout r = {0};
-	AUTO_BUF struct buf bytes = BUF_INIT(PLAN_BYTES_MAX), text = BUF_INIT(8 * PLAN_BYTES_MAX);
-	struct signing o = SIGNING_INIT;
-	const char *file;
-	size_t warnings = 0;
+	AUTO_BUF struct buf bytes = BUF_INIT(PLAN_BYTES_MAX);
 
-	if (options_read(argc, argv, &o, &file, e) < 0 || rollout_load(file, &r, e) < 0)
+	if (rollout_load(c->file, &c->rollout, e) < 0)
 		return -1;
-	if (rollout_bind(&r, 1, &nothing, &bytes, e) < 0)
+	if (rollout_bind(&c->rollout, 1, &nothing, &bytes, e) < 0)
 		return e->class == ERR_LIMIT ? err_set(e, ERR_LIMIT,
 						       "%s:1:1: this would become a plan of over "
 						       "%d KiB; choose boxes "
 						       "by tags instead of by name",
-						       file, PLAN_BYTES_MAX / 1024)
+						       c->file, PLAN_BYTES_MAX / 1024)
 					     : -1;
-	if (json_pretty(r.doc, &text, e) < 0 || lint_plan(file, clock_wall_s(), warning_print,
-							(void *)(uintptr_t)file, &warnings, e) < 0)
+	return lint_plan(c->file, clock_wall_s(), warning_tell, c, &c->warnings, e);
+}
+
+/* {"file", "good", "findings": [{severity, line, column, text}], "plan"}: line and column only of
+ * what has a place, the plan only of what makes one. */
+static int
+findings_print(const struct check *c, const char *fault, struct err *e)
+{
+	AUTO_BUF struct buf text = BUF_INIT(JSON_BYTES);
+	AUTO_JSON json_t *doc = NULL;
+
+	if ((fault && finding_add(c, "error", fault) < 0) ||
+		json_array_size(c->findings) != c->warnings + (fault ? 1 : 0))
+		return err_sys(e, ENOMEM, "%s", c->file);
+	doc = json_pack(
+		"{s:s, s:b, s:O}", "file", c->file, "good", !fault, "findings", c->findings);
+	if (!doc || (!fault && json_object_set(doc, "plan", c->rollout.doc) < 0))
+		return err_sys(e, ENOMEM, "%s", c->file);
+	if (json_pretty(doc, &text, e) < 0)
+		return -1;
+	(void)fputs(buf_str(&text), stdout);
+	return 0;
+}
+
+static int
+plan_print(const struct check *c, struct err *e)
+{
+	AUTO_BUF struct buf text = BUF_INIT(JSON_BYTES);
+
+	if (json_pretty(c->rollout.doc, &text, e) < 0)
 		return -1;
 	(void)fputs(buf_str(&text), stdout);
 	(void)fprintf(stderr,
 		"%s is good%s. Publishing adds its version and the bundle's length and SHA-256.\n",
-		file, warnings ? ", but see above" : "");
+		c->file, c->warnings ? ", but see above" : "");
 	return 0;
+}
+
+static int
+check_run(struct check *c, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	if (!c->findings)
+		return plan_check(c, e) < 0 ? -1 : plan_print(c, e);
+	if (plan_check(c, &why) == 0)
+		return findings_print(c, NULL, e);
+	return findings_print(c, why.text, e) < 0 ? -1 : err_set(e, why.class, "%s", why.text);
+}
+
+static int
+rollout_check(int argc, char **argv, struct err *e)
+{
+	AUTO_JSON json_t *findings = json_array();
+	struct signing o = SIGNING_INIT;
+	struct check c = {0};
+	bool json = false;
+	int rc;
+
+	if (!findings)
+		return err_sys(e, ENOMEM, "checking a plan");
+	if (options_read(argc, argv, &o, &json, &c.file, e) < 0)
+		return -1;
+	c.findings = json ? findings : NULL;
+	rc = check_run(&c, e);
+	rollout_free(&c.rollout);
+	return rc;
 }
 
 static int
@@ -141,7 +241,7 @@ rollout_diff(int argc, char **argv, struct err *e)
 	const char *file;
 	bool bound, same = false;
 
-	if (options_read(argc, argv, &o, &file, e) < 0 || rollout_load(file, &r, e) < 0 ||
+	if (options_read(argc, argv, &o, NULL, &file, e) < 0 || rollout_load(file, &r, e) < 0 ||
 		workspace_open(o.workspace, &w, e) < 0 ||
 		scope_plan_load(&w, r.name, o.role, &plan, e) < 0)
 		return -1;
@@ -187,7 +287,7 @@ rollout_publish(int argc, char **argv, struct err *e)
 	const char *file;
 	bool same = false;
 
-	if (options_read(argc, argv, &o, &file, e) < 0)
+	if (options_read(argc, argv, &o, NULL, &file, e) < 0)
 		return -1;
 	if (signing_check(&o, "a key of the rollouts role", e) < 0 ||
 		rollout_load(file, &r, e) < 0 || workspace_open(o.workspace, &w, e) < 0 ||

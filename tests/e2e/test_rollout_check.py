@@ -1,11 +1,10 @@
 """`sluice rollout check`: complaints and warnings, each at its line and column."""
 import json
 import os
-import shutil
-import tempfile
 import unittest
 
 from fleet import Programs, run
+from fleet.case import FolderCase
 from fleet.process import ROOT
 
 # Nothing to warn of but the canary's size, which nobody can help.
@@ -32,15 +31,13 @@ def place_of(text, at):
     return f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
 
 
-class Check(unittest.TestCase):
+class Check(FolderCase):
     def setUp(self):
-        self.folder = tempfile.mkdtemp(prefix="sluice-e2e-")
-        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        super().setUp()
         self.path = os.path.join(self.folder, "stable.yaml")
 
     def check_text(self, text, status=0):
-        with open(self.path, "w", encoding="utf-8") as f:
-            f.write(text)
+        self.write("stable.yaml", text)
         return run([Programs().sluice, "rollout", "check", self.path], check=status)
 
     def warnings(self, text):
@@ -62,6 +59,39 @@ class Check(unittest.TestCase):
         self.assertNotIn("warning", done.stderr)
         self.assertIn("is good. ", done.stderr)
         self.assertEqual(len(json.loads(done.stdout)["waves"][0]["boxes"]), 266)
+
+    def findings(self, text, status=0):
+        self.write("stable.yaml", text)
+        done = run([Programs().sluice, "rollout", "check", self.path, "--json"], check=status)
+        return json.loads(done.stdout), done.stderr
+
+    def test_findings_are_there_for_programs_too(self):
+        report, said = self.findings(PLAN)
+        self.assertEqual(said, "")
+        self.assertEqual((report["file"], report["good"]), (self.path, True))
+        self.assertEqual(report["plan"], json.loads(self.check_text(PLAN).stdout))
+        finding, = report["findings"]
+        self.assertEqual((finding["severity"], finding["line"], finding["column"]),
+                         ("warning", 7, 27))
+        self.assertTrue(finding["text"].startswith("wave canary has 3 boxes"), finding)
+        report, said = self.findings(PLAN.replace("success: 98%", "success: 120%"), status=1)
+        line, column = map(int, place_of(PLAN, "98%, sample").split(":"))
+        finding, = report["findings"]
+        self.assertEqual((finding["severity"], finding["line"], finding["column"]),
+                         ("error", line, column))
+        self.assertIn(f"{self.path}:{line}:{column}: {finding['text']}", said)
+        self.assertFalse(report["good"])
+        self.assertNotIn("plan", report)
+
+    def test_a_finding_without_a_place_has_none(self):
+        os.mkdir(self.path)
+        done = run([Programs().sluice, "rollout", "check", self.path, "--json"], check=1)
+        finding, = json.loads(done.stdout)["findings"]
+        self.assertEqual(set(finding), {"severity", "text"})
+
+    def test_json_is_for_check_alone(self):
+        self.assertIn("is not known", run([Programs().sluice, "rollout", "diff", self.path,
+                                           "--json"], check=2).stderr)
 
     def test_what_hardly_anybody_means_is_warned_of_at_its_place(self):
         for was, becomes, at, says in (
