@@ -114,6 +114,31 @@ stops_print(const json_t *gate)
 		(void)printf("  paused: no box starts\n");
 }
 
+/* What a person has to do for a plan that no gate opens. */
+static void
+loose_print(const json_t *rollout)
+{
+	const json_t *first = json_array_get(json_object_get(rollout, "waves"), 0);
+
+	if (*text(rollout, "loose") && first)
+		(void)printf("  no box starts: %s; sluice gate open %s %s --key K\n",
+			text(rollout, "loose"), text(rollout, "name"), text(first, "name"));
+}
+
+static void
+before_print(const json_t *before)
+{
+	const json_t *wave;
+	size_t i;
+
+	if (!before)
+		return;
+	(void)printf("  until now, by version %llu (%s):\n",
+		(unsigned long long)number(before, "version"), text(before, "rollout"));
+	json_array_foreach (json_object_get(before, "waves"), i, wave)
+		wave_print(wave);
+}
+
 static void
 rollouts_print(const json_t *doc)
 {
@@ -131,8 +156,10 @@ rollouts_print(const json_t *doc)
 		if (*text(r, "problem"))
 			(void)printf("  problem: %s\n", text(r, "problem"));
 		stops_print(r);
+		loose_print(r);
 		json_array_foreach (json_object_get(r, "waves"), k, wave)
 			wave_print(wave);
+		before_print(json_object_get(r, "before"));
 	}
 	if (json_array_size(json_object_get(doc, "rollouts")) == 0)
 		(void)printf("nothing is rolled out\n");

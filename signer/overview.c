@@ -91,9 +91,11 @@ waves_build(const struct course *c, const struct following *x, json_t *list, str
 	return 0;
 }
 
+/* What is followed of a course: itself or, as long as nobody follows that, the plan before it. */
 struct match {
 	const struct course *course;
-	struct following *out;
+	bool found, exact;
+	struct following out;
 };
 
 static int
@@ -102,32 +104,53 @@ following_match(void *arg, const struct following *x, struct err *e)
 	struct match *m = arg;
 
 	(void)e;
-	if (strcmp(x->path, m->course->plan.plan.path) != 0 ||
-		!digest_equal(&x->plan_sha256, &m->course->plan.sha256))
+	if (strcmp(x->path, m->course->plan.plan.path) != 0)
 		return 0;
-	*m->out = *x;
+	m->found = true;
+	m->exact = digest_equal(&x->plan_sha256, &m->course->plan.sha256);
+	m->out = *x;
 	return 1;
+}
+
+/* The waves that boxes may still be on their way through, by the plan that was there before. */
+static int
+before_build(const struct following *x, json_t *rollout, struct err *e)
+{
+	json_t *waves = json_array(), *before = json_pack("{s:s, s:I, s:o}", "rollout", x->rollout,
+					      "version", (json_int_t)x->version, "waves", waves);
+
+	if (put(rollout, "before", before, e) < 0)
+		return -1;
+	for (size_t i = 0; i < x->wave_count; i++) {
+		json_t *wave = json_pack("{s:s, s:b}", "name", x->waves[i].name, "open", 0);
+
+		if (json_array_append_new(waves, wave) < 0)
+			return err_sys(e, ENOMEM, "status");
+		if (wave_count(wave, &x->waves[i], e) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 static int
 rollout_build(struct sight *s, const struct course *c, json_t *list, struct err *e)
 {
-	AUTO_FREE struct following *x = calloc(1, sizeof(*x));
+	AUTO_FREE struct match *m = calloc(1, sizeof(*m));
 	const struct plan *p = &c->plan.plan;
-	struct match m = {c, x};
-	json_t *j = json_pack("{s:s, s:s, s:I, s:I, s:b, s:b, s:s, s:o, s:[]}", "name", c->name,
-		"rollout", p->rollout, "version", (json_int_t)p->version, "attempt",
-		(json_int_t)p->attempt, "binds", c->binds, "paused", c->gate.paused, "problem",
-		c->why.text, "stops",
+	json_t *j = json_pack("{s:s, s:s, s:I, s:I, s:b, s:s, s:b, s:s, s:o, s:[]}", "name",
+		c->name, "rollout", p->rollout, "version", (json_int_t)p->version, "attempt",
+		(json_int_t)p->attempt, "binds", c->binds, "loose", c->loose, "paused",
+		c->gate.paused, "problem", c->why.text, "stops",
 		stops_build(s, &c->gate, scope_resumes(c->plan.entry), p->path), "waves");
-	int found;
 
-	if (!x || json_array_append_new(list, j) < 0)
+	if (!m || json_array_append_new(list, j) < 0)
 		return err_sys(e, ENOMEM, "status");
-	found = s->fleet ? following_each(s->fleet, false, following_match, &m, e) : 0;
-	if (found < 0)
+	m->course = c;
+	if (s->fleet && following_each(s->fleet, false, following_match, m, e) < 0)
 		return -1;
-	return waves_build(c, found ? x : NULL, json_object_get(j, "waves"), e);
+	if (m->found && !m->exact && before_build(&m->out, j, e) < 0)
+		return -1;
+	return waves_build(c, m->exact ? &m->out : NULL, json_object_get(j, "waves"), e);
 }
 
 static int

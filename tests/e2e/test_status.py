@@ -12,7 +12,7 @@ import tempfile
 import unittest
 
 from fleet import Workspace, wait_until
-from watching import Watch, Watched
+from watching import WAVES, Watch, Watched
 
 
 class Status(Watched):
@@ -43,6 +43,31 @@ class Status(Watched):
         self.assertIn("smoke in lyon\n    1 of 8 boxes have acknowledged\n", said)
         self.ws.resume(stop)
         self.assertNotIn("STOPPED", self.ws.sluice("status").stdout)
+
+    def test_a_plan_whose_gate_speaks_of_another_is_shown_with_what_went_before(self):
+        self.succeed(1, 2)
+        self.go_wrong(3)
+        self.watch()
+        self.assertNotIn("no box starts", self.ws.sluice("status").stdout)
+        plan = self.ws.plan(self.ws.path("gateway-2.0.0.ota"), WAVES, attempt=2)
+        self.ws.publish_plan(plan)
+        self.watch()
+        said = self.ws.sluice("status").stdout
+        self.assertRegex(said, "stable: gateway-2.0.0, version 2\n"
+                         "  no box starts: the gate is for another version of the plan; "
+                         "sluice gate open stable canary --key K\n"
+                         "  canary +shut\n  early +shut\n  everyone +shut\n"
+                         r"  until now, by version 1 \(gateway-2.0.0\):\n"
+                         r"  canary +shut \[.*\] 2 of 4 well, 1 failed\n")
+        rollout, = self.status()["rollouts"]
+        self.assertFalse(rollout["binds"])
+        self.assertEqual(rollout["before"]["version"], 1)
+        self.assertEqual(rollout["before"]["waves"][0]["ok"], 2)
+        self.ws.open_gate("canary")
+        self.watch()
+        said = self.ws.sluice("status").stdout
+        self.assertNotIn("until now", said)
+        self.assertRegex(said, r"canary +open \[.*\] \d of 4 well")
 
     def test_what_expires_is_shown_and_nothing_is_changed(self):
         self.ws.clock_s = 80 * 86400
