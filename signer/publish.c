@@ -325,7 +325,7 @@ edition_run(struct edition *p, struct err *e)
 /* What is left to do without the lock, for others may be waiting for it. *again: there is more to
  * publish now. */
 static int
-publication_follow_up(struct edition *p, bool *again, struct err *e)
+edition_follow_up(struct edition *p, bool *again, struct err *e)
 {
 	AUTO_CLOSE int lock = -1;
 	size_t before = json_object_size(p->by->carried);
@@ -371,7 +371,7 @@ publish_once(const struct publisher *by, bool *stale, bool *again, struct err *e
 		(void)fprintf(stderr, "%s\n", why.text);
 		return 0;
 	}
-	if (publication_follow_up(&p, again, e) < 0)
+	if (edition_follow_up(&p, again, e) < 0)
 		return -1;
 	if (by->news) {
 		(void)report_refused(&p, NULL, &by->news->refused);
