@@ -528,7 +528,7 @@ conf_load(const char *path, struct conf *out, struct err *e)
 
 	if (!r)
 		return err_sys(e, ENOMEM, "reading %s", path);
-	if (file_read(path, &text, e) < 0)
+	if (file_read_regular(path, &text, e) < 0)
 		return err_context(e, "the configuration (-c FILE names another one)");
 	*r = (struct reading){
 		.path = path, .text = buf_span(&text), .conf = &c, .e = e ? e : &local};

@@ -60,7 +60,8 @@ state_read(const char *path, struct state *out, struct err *e)
 	AUTO_JSON json_t *root = NULL;
 
 	out->next_seq = 1;
-	if (file_read(path, &text, e) < 0 || json_parse(buf_span(&text), path, &root, e) < 0)
+	if (file_read_regular(path, &text, e) < 0 ||
+		json_parse(buf_span(&text), path, &root, e) < 0)
 		return -1;
 	if (state_from_json(root, out, e) == 0 && check_read(root, e) == 0)
 		return 0;

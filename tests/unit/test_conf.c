@@ -313,6 +313,23 @@ too_long_a_file_is_refused(void **state)
 	assert_int_equal(e.class, ERR_LIMIT);
 }
 
+static void
+a_pipe_is_not_waited_for(void **state)
+{
+	char pipe_path[] = "/tmp/test_conf.XXXXXX";
+	struct conf c;
+	struct err e;
+
+	(void)state;
+	assert_non_null(mkdtemp(pipe_path));
+	assert_int_equal(rmdir(pipe_path), 0);
+	assert_int_equal(mkfifo(pipe_path, 0600), 0);
+	assert_int_equal(conf_load(pipe_path, &c, &e), -1);
+	assert_int_equal(unlink(pipe_path), 0);
+	assert_int_equal(e.class, ERR_REFUSED);
+	assert_non_null(strstr(e.text, "not a regular file"));
+}
+
 int
 main(void)
 {
@@ -330,6 +347,7 @@ main(void)
 		cmocka_unit_test(slots_that_cannot_work_are_refused),
 		cmocka_unit_test(slots_may_share_one_link),
 		cmocka_unit_test(too_long_a_file_is_refused),
+		cmocka_unit_test(a_pipe_is_not_waited_for),
 	};
 
 	return cmocka_run_group_tests(tests, folder_enter_memory, folder_leave);

@@ -206,6 +206,23 @@ a_file_that_cannot_be_read_is_made_up_for_by_its_copy(void **state)
 }
 
 static void
+a_pipe_is_not_waited_for(void **state)
+{
+	struct err e = ERR_INIT;
+
+	(void)state;
+	one_save();
+	assert_int_equal(file_remove(path, &e), 0);
+	assert_int_equal(mkfifo(path, 0700), 0);
+	assert_int_equal(state_load(dir, &two, &e), 0);
+	assert_int_equal(two.rollback_floor, 4);
+	/* And the next one mends it. */
+	assert_int_equal(state_save(dir, &two, &e), 0);
+	assert_int_equal(file_remove(copy, &e), 0);
+	assert_int_equal(state_load(dir, &two, &e), 0);
+}
+
+static void
 the_file_is_believed_before_its_copy(void **state)
 {
 	static const char rotten[] = "{";
@@ -392,6 +409,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			a_file_that_cannot_be_read_is_made_up_for_by_its_copy, folder_enter_memory,
 			folder_leave),
+		cmocka_unit_test_setup_teardown(
+			a_pipe_is_not_waited_for, folder_enter_memory, folder_leave),
 		cmocka_unit_test_setup_teardown(
 			the_file_is_believed_before_its_copy, folder_enter_memory, folder_leave),
 		cmocka_unit_test_setup_teardown(
