@@ -14,10 +14,10 @@
 
 enum { PUT_DEADLINE_MS = 60 * 1000, HTTP_TOO_LARGE = 413 };
 
-/* The sequence numbers that are kept, in order. */
+/* The sequence numbers that are kept, in order; of more, the newest. */
 struct kept {
 	size_t count;
-	uint64_t seq[SPOOL_MAX + 1];
+	uint64_t seq[SPOOL_MAX];
 };
 
 static int
@@ -50,10 +50,14 @@ kept_add(void *arg, const char *name, struct err *e)
 	uint64_t seq;
 	size_t at;
 
+	(void)e;
 	if (!seq_of(name, &seq))
 		return 0;
-	if (k->count == ARRAY_LEN(k->seq))
-		return err_set(e, ERR_LIMIT, "more than %d reports", SPOOL_MAX);
+	if (k->count == ARRAY_LEN(k->seq)) {
+		if (seq < k->seq[0])
+			return 0;
+		memmove(k->seq, k->seq + 1, --k->count * sizeof(k->seq[0]));
+	}
 	/* Names come sorted as text: 10 before 9. */
 	for (at = k->count; at > 0 && k->seq[at - 1] > seq; at--)
 		k->seq[at] = k->seq[at - 1];
@@ -90,22 +94,40 @@ leftover_remove(void *arg, const char *name, struct err *e)
 	return file_remove(path, e);
 }
 
-/* Makes room for one more. */
+/* Those before a number go. */
+struct trim {
+	const char *dir;
+	uint64_t before;
+};
+
 static int
-kept_trim(const struct conf *c, struct err *e)
+older_remove(void *arg, const char *name, struct err *e)
 {
+	const struct trim *t = arg;
 	char path[PATH_MAX];
+	uint64_t seq;
+
+	if (!seq_of(name, &seq) || seq >= t->before)
+		return 0;
+	log_warning("report %llu is given up: %d newer ones are waiting", (unsigned long long)seq,
+		SPOOL_MAX - 1);
+	if (path_join(path, sizeof(path), t->dir, name, e) < 0)
+		return -1;
+	return file_remove(path, e);
+}
+
+/* Makes room for one more. However many there are (an agent with another limit ran here, say), the
+ * newest stay: what a box says last is what it is. */
+static int
+kept_trim(const struct conf *c, const char *dir, struct err *e)
+{
 	struct kept k;
 
 	if (kept_list(c, &k, e) < 0)
 		return -1;
-	for (size_t i = 0; i + SPOOL_MAX <= k.count; i++) {
-		log_warning("report %llu is given up: %d are waiting already",
-			(unsigned long long)k.seq[i], SPOOL_MAX);
-		if (spool_path(c, k.seq[i], path, e) < 0 || file_remove(path, e) < 0)
-			return -1;
-	}
-	return 0;
+	if (k.count < SPOOL_MAX)
+		return 0;
+	return dir_each(dir, SPOOL_ENTRIES_MAX, older_remove, &(struct trim){dir, k.seq[1]}, e);
 }
 
 /* The report as it goes over the wire. The key is in memory for as long as this takes. */
@@ -153,7 +175,7 @@ place_make(const struct conf *c, uint64_t seq, char path[PATH_MAX], struct err *
 	if (path_join(dir, sizeof(dir), c->state_dir, "spool", e) < 0 ||
 		dir_make(dir, 0700, e) < 0 ||
 		dir_each(dir, SPOOL_ENTRIES_MAX, leftover_remove, dir, e) < 0 ||
-		kept_trim(c, e) < 0)
+		kept_trim(c, dir, e) < 0)
 		return -1;
 	return spool_path(c, seq, path, e);
 }

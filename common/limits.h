@@ -121,8 +121,8 @@
 #define WIRE_DATA_MAX (16 * 1024)	       /* what libcurl hands over at once */
 /* A CA file with overlapping CAs; a system's bundle is 220 KiB. */
 #define TLS_PEM_MAX (256 * 1024)
-#define SPOOL_MAX 256			  /* reports kept on a box: months of its own decisions */
-#define SPOOL_ENTRIES_MAX (4 * SPOOL_MAX) /* with what was left half written */
+#define SPOOL_MAX 256		/* reports kept on a box: months of its own decisions */
+#define SPOOL_ENTRIES_MAX 65536 /* more is nothing that an agent of any age has left there */
 
 /* A box. */
 #define SLOT_CLASSES_MAX PAYLOADS_MAX

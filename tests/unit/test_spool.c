@@ -1,6 +1,8 @@
 #include "tests/unit/sample.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "agent/spool.h"
 #include "common/base/file.h"
@@ -216,6 +218,39 @@ the_oldest_go_when_too_many_wait(void **state)
 	assert_true(file_exists("spool/.tmp"));
 }
 
+/* An agent with another limit ran here. */
+static void
+however_many_wait_reporting_goes_on(void **state)
+{
+	enum { WAITING = SPOOL_MAX + 20 };
+	struct scene *scene = *state;
+	struct err e = ERR_INIT;
+	char name[64];
+	size_t count;
+	int fd;
+
+	assert_int_equal(dir_make("spool", 0700, &e), 0);
+	for (int i = 1; i <= WAITING; i++) {
+		(void)snprintf(name, sizeof(name), "spool/%d.json", i);
+		fd = open(name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+		assert_true(fd >= 0);
+		assert_int_equal(close(fd), 0);
+	}
+	assert_int_equal(spool_count(&scene->c, &count, &e), 0);
+	assert_int_equal(count, SPOOL_MAX);
+	scene->s->next_seq = WAITING + 1;
+	assert_int_equal(add(scene, "newest", &e), 0);
+	assert_int_equal(spool_count(&scene->c, &count, &e), 0);
+	assert_int_equal(count, SPOOL_MAX);
+	(void)snprintf(name, sizeof(name), "spool/%d.json", WAITING + 1 - SPOOL_MAX);
+	assert_false(file_exists(name));
+	(void)snprintf(name, sizeof(name), "spool/%d.json", WAITING + 2 - SPOOL_MAX);
+	assert_true(file_exists(name));
+	(void)snprintf(name, sizeof(name), "spool/%d.json", WAITING + 1);
+	assert_true(file_exists(name));
+	assert_false(file_exists("spool/1.json"));
+}
+
 static void
 a_box_that_reports_nowhere_keeps_nothing(void **state)
 {
@@ -255,6 +290,7 @@ main(void)
 		IN_SCENE(damaged_reports_are_set_aside_and_hold_up_nothing),
 		IN_SCENE(what_a_power_cut_left_half_made_is_swept),
 		IN_SCENE(the_oldest_go_when_too_many_wait),
+		IN_SCENE(however_many_wait_reporting_goes_on),
 		IN_SCENE(a_box_that_reports_nowhere_keeps_nothing),
 		IN_SCENE(a_key_that_cannot_be_read_is_an_error_and_uses_no_number),
 	};
