@@ -89,9 +89,13 @@ poll_and_decide(struct cycle *cy, const struct world **w, struct decision *d, st
 {
 	struct keep_going until_term = lookout_until_term(&cy->lookout);
 	struct box *b = &cy->box;
+	int rc = poller_poll(cy->poller, &until_term, w, e);
+	struct err loss;
 	struct facts f;
 
-	if (poller_poll(cy->poller, &until_term, w, e) < 0 || box_facts(b, &f, e) < 0)
+	if (poller_loss(cy->poller, &loss))
+		say(cy, BOX_IDLE, OUTCOME_NONE, NULL, &loss, NULL);
+	if (rc < 0 || box_facts(b, &f, e) < 0)
 		return -1;
 	if (decide_attempts(*w, b->state) && state_save(b->conf.state_dir, b->state, e) < 0)
 		return -1;

@@ -482,6 +482,15 @@ is_of_the_site(const struct err *e)
 	       e->class == ERR_LIMIT || e->class == ERR_EXPIRED;
 }
 
+bool
+poller_loss(struct poller *p, struct err *why)
+{
+	if (!tuf_loss(p->tuf, why))
+		return false;
+	(void)err_context(why, "trusted metadata is lost on the disk, and fetched anew");
+	return true;
+}
+
 int
 poller_poll(struct poller *p, const struct keep_going *keep_going, const struct world **out,
 	struct err *e)

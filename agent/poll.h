@@ -37,6 +37,9 @@ const struct world *poller_world(const struct poller *p);
 /* The gate of the plan that this box follows; "" without one. */
 const char *poller_gate_path(const struct poller *p);
 
+/* Whether the disk has lost trusted metadata since this was last asked: tuf_loss(). */
+bool poller_loss(struct poller *p, struct err *why);
+
 /* How often a server answered so far (net_answers). */
 uint64_t poller_answers(const struct poller *p);
 

@@ -189,7 +189,8 @@ update_timestamp(struct tuf_client *c, const struct tuf_fetcher *f, int64_t now_
 	bool newer = true;
 
 	if (document_root_role(c->root, "timestamp", &keys, e) < 0 ||
-		client_recall(c, &c->timestamp, "timestamp", DOCUMENT_TIMESTAMP, &keys, e) < 0)
+		client_recall(c, &c->timestamp, "timestamp", DOCUMENT_TIMESTAMP, &keys, true, e) <
+			0)
 		return -1;
 	if (f->metadata(f->arg, "timestamp.json", bytes.max, &bytes, e) < 0)
 		return err_context(e, "timestamp.json");
@@ -279,7 +280,7 @@ update_snapshot(struct tuf_client *c, const struct tuf_fetcher *f, int64_t now_s
 
 	if (document_metafile(c->timestamp, "snapshot", &listed, e) < 0 ||
 		document_root_role(c->root, "snapshot", &keys, e) < 0 ||
-		client_recall(c, &c->snapshot, "snapshot", DOCUMENT_SNAPSHOT, &keys, e) < 0)
+		client_recall(c, &c->snapshot, "snapshot", DOCUMENT_SNAPSHOT, &keys, true, e) < 0)
 		return -1;
 	if (c->snapshot && metafile_is_of(&listed, c->snapshot) && c->snapshot->expires_s > now_s)
 		return 0;
@@ -299,7 +300,7 @@ client_update_targets(struct tuf_client *c, const struct tuf_fetcher *f, const c
 	struct metafile listed;
 
 	if (document_metafile(c->snapshot, role, &listed, e) < 0 ||
-		client_recall(c, slot, role, DOCUMENT_TARGETS, keys, e) < 0)
+		client_recall(c, slot, role, DOCUMENT_TARGETS, keys, true, e) < 0)
 		return -1;
 	if (*slot && metafile_is_of(&listed, *slot) && (*slot)->expires_s > now_s)
 		return 0;
@@ -316,7 +317,7 @@ update_top_targets(struct tuf_client *c, const struct tuf_fetcher *f, int64_t no
 
 	if (document_root_role(c->root, "targets", &keys, e) < 0 ||
 		document_metafile(c->snapshot, "targets", &listed, e) < 0 ||
-		client_recall(c, &c->targets, "targets", DOCUMENT_TARGETS, &keys, e) < 0)
+		client_recall(c, &c->targets, "targets", DOCUMENT_TARGETS, &keys, true, e) < 0)
 		return -1;
 	/* A newer one may have come with a bundle (tuf_take_targets); section 4.3, VERSION. */
 	if (c->targets && c->targets->version > listed.version)
@@ -373,6 +374,17 @@ tuf_document(const struct tuf_client *c, const char *role)
 			return d->verified.body;
 	}
 	return NULL;
+}
+
+bool
+tuf_loss(struct tuf_client *c, struct err *why)
+{
+	bool lost = c->loss.class != ERR_NONE;
+
+	if (lost)
+		*why = c->loss;
+	c->loss = ERR_INIT;
+	return lost;
 }
 
 int64_t

@@ -13,7 +13,8 @@ struct tuf_client {
 	/* Roles met by searches. A search adds up to TUF_DELEGATIONS_MAX and must not lose those
 	 * that it came through, so it starts with that much room. */
 	struct document *delegated[2 * TUF_DELEGATIONS_MAX];
-	bool fresh; /* the last refresh came to its end */
+	bool fresh;	 /* the last refresh came to its end */
+	struct err loss; /* why the store lost what held versions back; ERR_NONE: it did not */
 	int64_t expires_s;
 	char expires_role[ROLE_NAME_MAX + 1];
 };
@@ -28,10 +29,11 @@ void client_forget(struct tuf_client *c);
  * would accept what is older than that, and save it over it. Reads and hashes four files. */
 int client_catch_up(struct tuf_client *c, struct err *e);
 
-/* Makes *slot the document of that role in memory or store if it satisfies keys, else NULL. Only
- * failures of the store itself are errors: what is damaged or outdated is fetched again. */
+/* Makes *slot the document of that role in memory or store if it satisfies keys, else NULL: what is
+ * damaged or outdated is fetched again. Other failures of the store are errors, but for those of a
+ * disk that no try mends, where forgives says so; see tuf_loss(). */
 int client_recall(struct tuf_client *c, struct document **slot, const char *role,
-	enum document_type type, const struct role_keys *keys, struct err *e);
+	enum document_type type, const struct role_keys *keys, bool forgives, struct err *e);
 
 /* Verified and not expired at now_s: saves bytes, then trusts d. d is taken over on success. */
 int client_accept(struct tuf_client *c, struct document **slot, struct document **d,

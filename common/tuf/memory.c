@@ -1,5 +1,6 @@
 /* What the client remembers, in memory and in the store. */
 #include <errno.h>
+#include <string.h>
 
 #include "common/base/num.h"
 #include "common/tuf/client.h"
@@ -27,8 +28,17 @@ client_forget(struct tuf_client *c)
 		document_free(&c->delegated[i]);
 }
 
-/* Appends what the store has of role, if that is something that could be read: damage is made up
- * for by fetching again. */
+/* What a disk says of a file that it has lost, or that has become something else, and will say the
+ * next time. A client that failed by that would fail for good, and hear of no stop. Other failures
+ * pass, or can be mended without losing anything. */
+static bool
+is_lost(const struct err *e)
+{
+	return e->class != ERR_SYSTEM || e->errnum == EIO || e->errnum == EBADMSG ||
+	       e->errnum == EUCLEAN;
+}
+
+/* Appends what the store has of role: nothing where it has none. */
 static int
 load(struct tuf_client *c, const char *role, struct buf *bytes, struct err *e)
 {
@@ -37,16 +47,15 @@ load(struct tuf_client *c, const char *role, struct buf *bytes, struct err *e)
 	if (c->store.load(c->store.arg, role, bytes, &why) == 0)
 		return 0;
 	buf_truncate(bytes, 0);
-	if (why.class != ERR_SYSTEM || why.errnum == ENOENT)
+	if (why.class == ERR_SYSTEM && why.errnum == ENOENT)
 		return 0;
-	if (e)
-		*e = why;
+	*e = why;
 	return -1;
 }
 
 int
 client_recall(struct tuf_client *c, struct document **slot, const char *role,
-	enum document_type type, const struct role_keys *keys, struct err *e)
+	enum document_type type, const struct role_keys *keys, bool forgives, struct err *e)
 {
 	AUTO_BUF struct buf bytes = BUF_INIT(client_bytes_max(type));
 	struct err why = ERR_INIT;
@@ -56,9 +65,30 @@ client_recall(struct tuf_client *c, struct document **slot, const char *role,
 			return 0;
 		document_free(slot);
 	}
-	if (load(c, role, &bytes, e) < 0)
-		return -1;
+	if (load(c, role, &bytes, &why) < 0) {
+		if (!forgives || !is_lost(&why))
+			return err_set(e, why.class, "%s", why.text);
+		/* A delegated role's version is in the snapshot; nothing rests on the old file. */
+		if (type != DOCUMENT_TARGETS || strcmp(role, "targets") == 0)
+			c->loss = why;
+		return 0;
+	}
 	(void)document_read(buf_span(&bytes), role, type, keys, slot, &why);
+	return 0;
+}
+
+/* What is in memory still holds versions back where the disk has lost it; until this process ends,
+ * so that is to be told. */
+static int
+load_beside(struct tuf_client *c, const char *role, struct buf *bytes, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	if (load(c, role, bytes, &why) == 0)
+		return 0;
+	if (!is_lost(&why))
+		return err_set(e, why.class, "%s", why.text);
+	c->loss = why;
 	return 0;
 }
 
@@ -71,7 +101,7 @@ catch_up_root(struct tuf_client *c, struct err *e)
 	struct err why = ERR_INIT;
 	struct digest found;
 
-	if (load(c, "root", &bytes, e) < 0)
+	if (load_beside(c, "root", &bytes, e) < 0)
 		return -1;
 	found = digest_of(buf_span(&bytes));
 	if (digest_equal(&found, &c->root->hashes.sha256) ||
@@ -97,7 +127,7 @@ catch_up(struct tuf_client *c, struct document **slot, struct err *e)
 		return 0;
 	bytes = BUF_INIT(client_bytes_max((*slot)->type));
 	if (document_root_role(c->root, (*slot)->role, &keys, e) < 0 ||
-		load(c, (*slot)->role, &bytes, e) < 0)
+		load_beside(c, (*slot)->role, &bytes, e) < 0)
 		return -1;
 	found = digest_of(buf_span(&bytes));
 	if (digest_equal(&found, &(*slot)->hashes.sha256) ||

@@ -24,7 +24,7 @@ store_load(void *arg, const char *role, struct buf *out, struct err *e)
 
 	if (store_path(arg, role, path, e) < 0)
 		return -1;
-	return file_read(path, out, e);
+	return file_read_regular(path, out, e);
 }
 
 static int

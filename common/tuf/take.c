@@ -19,7 +19,8 @@ recall_targets(struct tuf_client *c, struct role_keys *keys, struct err *e)
 {
 	if (document_root_role(c->root, "targets", keys, e) < 0)
 		return -1;
-	return client_recall(c, &c->targets, "targets", DOCUMENT_TARGETS, keys, e);
+	/* A stick's targets.json is held to nothing else. */
+	return client_recall(c, &c->targets, "targets", DOCUMENT_TARGETS, keys, false, e);
 }
 
 int

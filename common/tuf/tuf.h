@@ -45,6 +45,15 @@ int tuf_open(const struct tuf_store *store, struct tuf_client **out, struct err 
  * fails a check, ERR_NETWORK where nothing came. */
 int tuf_refresh(struct tuf_client *c, const struct tuf_fetcher *f, int64_t now_s, struct err *e);
 
+/* Whether the store has lost a document of a top-level role to its disk (EIO and the like) since
+ * this was last asked, and why. A refresh goes on without it, for else a box would fail for good,
+ * and hear of no stop: what it has in memory stays trusted, what it has not is fetched anew.
+ * Nothing else makes a client forget versions, and this asks more of an attacker than a broken
+ * disk: whoever then serves older metadata needs the snapshot and timestamp keys, and metadata that
+ * has not expired. But people are to know of it. The offline calls do not go on: a stick has no
+ * other measure. */
+bool tuf_loss(struct tuf_client *c, struct err *why);
+
 /* What a target path resolves to. custom (or NULL) is owned; tuf_target_free frees it. */
 struct tuf_target {
 	char path[513];

@@ -236,6 +236,24 @@ class Refusal(FleetCase):
 
 
 class Freshness(FleetCase):
+    def test_metadata_that_the_disk_has_lost_is_fetched_anew_and_the_fleet_is_told(self):
+        box = self.box()
+        snapshot = box.path("state", "metadata", "snapshot.json")
+        wait_until(lambda: os.path.exists(snapshot), 20, "it has polled")
+        box.stop()
+        # As nearly as a sector that cannot be read can be had.
+        os.unlink(snapshot)
+        os.mkfifo(snapshot)
+        self.roll_out()
+        box.start()
+        self.wait_for_outcome(box, "ok")
+        self.assertTrue(os.path.isfile(snapshot))
+        told = [r for r in self.workspace.reports(box.name)
+                if "lost on the disk" in r["detail"] and r["class"] != "none"]
+        self.assertEqual(len(told), 1)
+        self.assertIn("snapshot.json", told[0]["detail"])
+        self.assertEqual(told[0]["rollout"], "")
+
     def test_an_expired_timestamp_holds_and_a_newer_one_lets_go(self):
         box = self.box(start=False)
         self.workspace.clock_s = -25 * 3600  # a timestamp lives for a day

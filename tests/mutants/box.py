@@ -22,6 +22,13 @@ NOT_SENT = "messages_that_break_the_rules_are_not_sent"
 CHILD = "a_child_that_breaks_a_rule_is_ended"
 
 MUTANTS = [
+    Mutant("metadata that was lost is no news for the fleet", "agent/cycle.c",
+           "if (poller_loss(cy->poller, &loss))", "if (0 && poller_loss(cy->poller, &loss))",
+           "e2e/test_update",
+           "test_metadata_that_the_disk_has_lost_is_fetched_anew_and_the_fleet_is_told"),
+    Mutant("of too many reports the oldest stay", "agent/spool.c",
+           "if (seq < k->seq[0])\n\t\t\treturn 0;", "return 0;",
+           "test_spool", "however_many_wait_reporting_goes_on"),
     Mutant("a link's own word that it is confirmed is believed", SETTLE,
            "if (!p->tree_only && x->target.confirmed) {", "if (x->target.confirmed) {",
            "test_confirm", "linked_tree_is_confirmed_without_a_reboot"),

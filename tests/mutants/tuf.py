@@ -10,6 +10,23 @@ TAKE = "common/tuf/take.c"
 TARGET = "common/tuf/target.c"
 
 MUTANTS = [
+    Mutant("what the disk has lost fails every refresh", MEMORY,
+           "if (!forgives || !is_lost(&why))", "if (1)",
+           "test_tuf_store", "what_the_disk_has_lost_is_fetched_anew_and_told"),
+    Mutant("what the disk has lost is told nobody", MEMORY,
+           "if (type != DOCUMENT_TARGETS || strcmp(role, \"targets\") == 0)\n\t\t\tc->loss = why;",
+           "", "test_tuf_store", "what_the_disk_has_lost_is_fetched_anew_and_told"),
+    Mutant("a client forgets what the disk has lost", MEMORY,
+           "if (!is_lost(&why))\n\t\treturn err_set(e, why.class, \"%s\", why.text);\n"
+           "\tc->loss = why;",
+           "if (!is_lost(&why))\n\t\treturn err_set(e, why.class, \"%s\", why.text);\n"
+           "\tclient_forget(c);\n\tc->loss = why;",
+           "test_tuf_store",
+           "what_only_a_running_client_has_is_no_reason_to_go_back"),
+    Mutant("a stick is taken where its measure is lost", "common/tuf/take.c",
+           "keys, false, e);", "keys, true, e);",
+           "test_tuf_store",
+           "a_stick_is_taken_nothing_from_where_the_disk_has_lost_the_measure"),
     # Root (5.3).
     Mutant("a root is not checked by the keys before it", CLIENT,
            'document_root_role(c->root, "root", &old, e) < 0 ||\n'

@@ -62,7 +62,8 @@ struct repo {
 	int save_fails_after;		     /* saves and drops that still succeed; -1: all */
 	bool dies_late;			     /* the first one that fails is done all the same */
 	int saves;			     /* saves and drops asked for */
-	const char *unreadable; /* the role whose file the store cannot read, or NULL */
+	const char *unreadable; /* the role whose file the store cannot read, or NULL, */
+	int unreadable_errno;	/* and why */
 	char asked[4096];	/* metadata paths, each with a blank behind it */
 	size_t targets_asked;
 	int offline_status; /* where not 0, all fetches fail with it */
@@ -152,7 +153,7 @@ repo_load(void *arg, const char *role, struct buf *out, struct err *e)
 	const struct repo_file *f = repo_file(&r->store, role);
 
 	if (r->unreadable && strcmp(r->unreadable, role) == 0)
-		return err_sys(e, EIO, "%s", role);
+		return err_sys(e, r->unreadable_errno, "%s", role);
 	if (!f)
 		return err_sys(e, ENOENT, "%s", role);
 	return buf_append(out, f->data, f->len, e);

@@ -198,6 +198,7 @@ a_store_that_cannot_be_read_is_an_error_of_its_own(void **state)
 	struct err e = ERR_INIT;
 
 	assert_int_equal(poll_with(r, daemon, &e), ERR_NONE);
+	r->unreadable_errno = EMFILE;
 	for (size_t i = 0; i < ARRAY_LEN(order); i++) {
 		r->unreadable = order[i];
 		assert_int_equal(poll_once(r), ERR_SYSTEM);
@@ -206,6 +207,71 @@ a_store_that_cannot_be_read_is_an_error_of_its_own(void **state)
 	}
 	r->unreadable = NULL;
 	assert_int_equal(poll_with(r, daemon, &e), ERR_NONE);
+}
+
+static void
+what_the_disk_has_lost_is_fetched_anew_and_told(void **state)
+{
+	struct repo *r = *state;
+	AUTO_TUF struct tuf_client *daemon = repo_client(r);
+	struct err e = ERR_INIT;
+
+	assert_int_equal(poll_with(r, daemon, &e), ERR_NONE);
+	assert_false(tuf_loss(daemon, &e));
+	r->unreadable_errno = EIO;
+	for (size_t i = 0; i < ARRAY_LEN(order); i++) {
+		r->unreadable = order[i];
+		assert_int_equal(poll_with(r, daemon, &e), ERR_NONE);
+		/* What is delegated is bound by the snapshot. */
+		assert_true(tuf_loss(daemon, &e) == (i < 4));
+		assert_false(tuf_loss(daemon, &e));
+		if (i > 0) {
+			AUTO_TUF struct tuf_client *later = repo_client(r);
+
+			assert_int_equal(poll_with(r, later, &e), ERR_NONE);
+			assert_true(tuf_loss(later, &e) == (i < 4));
+		}
+	}
+	/* Where there is nothing left to start from, nothing starts. */
+	r->unreadable = "root";
+	assert_int_equal(poll_once(r), ERR_SYSTEM);
+}
+
+static void
+what_only_a_running_client_has_is_no_reason_to_go_back(void **state)
+{
+	struct repo *r = *state;
+	AUTO_TUF struct tuf_client *daemon = repo_client(r);
+	struct err e = ERR_INIT;
+
+	repo_release(r, "targets");
+	assert_int_equal(poll_with(r, daemon, &e), ERR_NONE);
+	r->unreadable_errno = EIO;
+	r->unreadable = "timestamp";
+	repo_set_version(r, "timestamp", 2);
+	repo_write(r, "timestamp");
+	assert_int_equal(poll_with(r, daemon, &e), ERR_UNTRUSTED);
+}
+
+/* A stick's targets.json is held to the one in the store, and to nothing else. */
+static void
+a_stick_is_taken_nothing_from_where_the_disk_has_lost_the_measure(void **state)
+{
+	struct repo *r = *state;
+	AUTO_TUF struct tuf_client *c = NULL;
+	const struct repo_file *f = NULL;
+	struct err e = ERR_INIT;
+	char file[256];
+
+	assert_int_equal(poll_once(r), ERR_NONE);
+	repo_file_name(r, "targets", file);
+	f = repo_file(&r->metadata, file);
+	assert_non_null(f);
+	r->unreadable_errno = EIO;
+	r->unreadable = "targets";
+	c = repo_client(r);
+	assert_int_equal(tuf_take_targets(c, span_of(f->data, f->len), &e), -1);
+	assert_int_equal(e.class, ERR_SYSTEM);
 }
 
 /* Rejection: each case serves something wrong of one role. */
@@ -380,6 +446,9 @@ main(void)
 		team_test(targets_from_a_stick_hold_for_the_daemon_too),
 		team_test(a_store_damaged_under_a_running_client_is_no_reason_to_go_back),
 		team_test(a_store_that_cannot_be_read_is_an_error_of_its_own),
+		team_test(what_the_disk_has_lost_is_fetched_anew_and_told),
+		team_test(what_only_a_running_client_has_is_no_reason_to_go_back),
+		team_test(a_stick_is_taken_nothing_from_where_the_disk_has_lost_the_measure),
 		cmocka_unit_test(a_rejected_file_changes_nothing_on_disk),
 	};
 
