@@ -116,7 +116,7 @@ change(struct box *b, const struct head *h, int fd, enum side target, struct err
 	if (write_it(b, h, fd, e) < 0 ||
 		hooks_run(&b->conf, HOOK_POST, r, target, &UNTIL_SIGNAL, e) < 0 ||
 		hooks_run(&b->conf, HOOK_INHIBIT_REBOOT, r, target, &UNTIL_SIGNAL, e) < 0)
-		return install_abandon(&b->conf, b->state, e);
+		return install_abandon(&b->conf, b->state, r, e);
 	return install_activate(&b->conf, b->boot, b->state, e);
 }
 

@@ -192,8 +192,7 @@ install_check(const struct conf *c, const struct state *s, const struct head *h,
 		boot_backend_find(c, &boot, e) < 0)
 		return -1;
 	own = boot_for(boot, tree_only);
-	if (own->current(c, &current, e) < 0 || confirmed_check(s, tree_only, current, e) < 0 ||
-		(!tree_only && current_check(c, own, current, e) < 0))
+	if (own->current(c, &current, e) < 0 || confirmed_check(s, tree_only, current, e) < 0)
 		return -1;
 	return rooms_check(c, side_other(current), m, e);
 }
@@ -337,9 +336,12 @@ int
 install_target(const struct conf *c, const struct boot_backend *boot, const struct manifest *m,
 	enum side *out, struct err *e)
 {
+	bool tree_only = install_is_tree_only(c, m);
+	const struct boot_backend *own = boot_for(boot, tree_only);
 	enum side current;
 
-	if (boot_for(boot, install_is_tree_only(c, m))->current(c, &current, e) < 0)
+	if (own->current(c, &current, e) < 0 ||
+		(!tree_only && current_check(c, own, current, e) < 0))
 		return -1;
 	*out = side_other(current);
 	return 0;
@@ -424,11 +426,13 @@ install_activate(
 }
 
 int
-install_abandon(const struct conf *c, struct state *s, struct err *e)
+install_abandon(const struct conf *c, struct state *s, const struct release *r, struct err *e)
 {
 	(void)snprintf(s->last_result, sizeof(s->last_result), "%s %s: not installed: %.768s",
-		s->pending.release.name, s->pending.release.version, e->text);
-	s->pending = (struct pending){0};
+		r->name, r->version, e->text);
+	/* Where the target could not be taken, what was under way before still is. */
+	if (s->pending.phase == PHASE_INSTALLING)
+		s->pending = (struct pending){0};
 	/* What is on disk otherwise says "installing", which settle() ends likewise. */
 	if (state_save(c->state_dir, s, NULL) < 0)
 		log_warning("the state was not saved");

@@ -34,13 +34,15 @@ int install_write(const struct conf *c, const struct boot_backend *boot, struct 
  * all of them or for none. */
 bool install_is_tree_only(const struct conf *c, const struct manifest *m);
 
-/* The side that the bundle would go to. */
+/* The side that the bundle would go to. ERR_REFUSED where that is all that would boot: a person has
+ * rolled back, and not rebooted yet. Not the release's fault. */
 int install_target(const struct conf *c, const struct boot_backend *boot, const struct manifest *m,
 	enum side *out, struct err *e);
 
-/* Ends an install that failed or was stopped before it was activated: records why (e's text), and
- * that nothing is under way. The target stays not bootable. Returns -1 with e as it was. */
-int install_abandon(const struct conf *c, struct state *s, struct err *e);
+/* Ends an install of r that failed or was stopped before it was activated: records why (e's text),
+ * and that it is not under way. The target stays not bootable, unless it could not be marked so:
+ * then nothing has changed. Returns -1 with e as it was. */
+int install_abandon(const struct conf *c, struct state *s, const struct release *r, struct err *e);
 
 /* Where the canonical "signed" part of the manifest of what a side holds is kept (its digest is the
  * release's), for checking what runs. out holds PATH_MAX. */

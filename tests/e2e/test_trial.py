@@ -183,6 +183,21 @@ class Trial(FleetCase):
         self.try_again(box)
         self.wait_for_outcome(box, "ok", timeout_s=60)
 
+    def test_until_a_box_that_was_rolled_back_reboots_other_releases_are_held(self):
+        box = self.box()
+        self.roll_out()
+        self.wait_for_outcome(box, "ok")
+        self.by_hand(box, "rollback", "--no-reboot")
+        self.pack("3.0.0")
+        self.roll_out("3.0.0")
+        self.wait_for_log(box, "reboot first")
+        wait_until(lambda: self.workspace.reports(box.name)[-1]["state"] == "held", 20,
+                   "it says that it is held")
+        self.assertIsNone(self.last_report(box, "3.0.0"), "nothing is wrong with it")
+        box.stop()
+        box.start()
+        self.wait_for_outcome(box, "ok", version="3.0.0", timeout_s=60)
+
     def roll_out_tree(self, box):
         """Returns the link, and the folders that it may lead to."""
         link, sides = box.path("app"), {side: box.path("app-" + side) for side in "ab"}

@@ -164,6 +164,8 @@ rolled_back_system_is_not_overwritten_before_the_reboot(void **state)
 	assert_int_equal(confirm_commit(r.c, r.boot, r.s, &e), 0);
 	if (revert_confirmed(r.c, r.boot, r.s, false, &e) < 0)
 		fail_msg("%s", e.text);
+	/* Nothing is wrong with the bundle. */
+	assert_int_equal(install_check(r.c, r.s, &r.head, &e), 0);
 	assert_int_equal(rig_install(&r, "x.ota", NULL, &e), -1);
 	assert_int_equal(e.class, ERR_REFUSED);
 	assert_non_null(strstr(e.text, "reboot first"));
@@ -539,25 +541,6 @@ head_from_the_network_is_bound_by_its_digest(void **state)
 	assert_string_equal(h.release.version, "2.0");
 }
 
-static void
-abandoned_install_says_why(void **state)
-{
-	CLEANUP(rig_free) struct rig r;
-	struct err e = ERR_INIT;
-
-	rig_make(&r, *state, ROOTFS);
-	slots_make();
-	rig_write_image(&r, span_of(image, IMAGE_BYTES), "2.0", 5, "x.ota");
-	assert_int_equal(rig_install(&r, "x.ota", NULL, &e), 0);
-	err_set(&e, ERR_REFUSED, "a hook said no");
-	assert_int_equal(install_abandon(r.c, r.s, &e), -1);
-	assert_int_equal(state_load(r.c->state_dir, r.s, &e), 0);
-	assert_int_equal(r.s->pending.phase, PHASE_NONE);
-	assert_non_null(strstr(r.s->last_result, "a hook said no"));
-	assert_int_equal(install_activate(r.c, r.boot, r.s, &e), -1);
-	assert_false(rig_env(&r).side[SIDE_B].bootable);
-}
-
 static int
 make_image(void **state)
 {
@@ -589,7 +572,6 @@ main(void)
 		IN_FOLDER(tree_only_bundle_swaps_by_its_link),
 		IN_FOLDER(several_trees_swap_together),
 		IN_FOLDER(head_from_the_network_is_bound_by_its_digest),
-		IN_FOLDER(abandoned_install_says_why),
 	};
 
 	return cmocka_run_group_tests(tests, make_image, NULL);

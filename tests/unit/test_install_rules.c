@@ -303,11 +303,52 @@ make_image(void **state)
 	return 0;
 }
 
+static void
+abandoned_install_says_why(void **state)
+{
+	CLEANUP(rig_free) struct rig r;
+	struct err e = ERR_INIT;
+
+	image_box(&r, *state);
+	assert_int_equal(rig_install(&r, "x.ota", NULL, &e), 0);
+	err_set(&e, ERR_REFUSED, "a hook said no");
+	assert_int_equal(install_abandon(r.c, r.s, &r.head.release, &e), -1);
+	assert_int_equal(state_load(r.c->state_dir, r.s, &e), 0);
+	assert_int_equal(r.s->pending.phase, PHASE_NONE);
+	assert_non_null(strstr(r.s->last_result, "a hook said no"));
+	assert_int_equal(install_activate(r.c, r.boot, r.s, &e), -1);
+	assert_false(rig_env(&r).side[SIDE_B].bootable);
+}
+
+/* Installed, and not rebooted: a second bundle takes its place, or would. */
+static void
+what_is_under_way_stays_so_where_its_side_cannot_be_taken(void **state)
+{
+	CLEANUP(rig_free) struct rig r;
+	struct boot_env env;
+	struct err e = ERR_INIT;
+
+	image_box(&r, *state);
+	assert_int_equal(rig_install(&r, "x.ota", NULL, &e), 0);
+	assert_int_equal(install_activate(r.c, r.boot, r.s, &e), 0);
+	env = rig_env(&r);
+	env.side[SIDE_A].bootable = false;
+	assert_int_equal(boot_env_save(r.c->boot_file, &env, &e), 0);
+	rig_write_image(&r, span_of(image, IMAGE_BYTES), "3.0", 5, "y.ota");
+	assert_int_equal(rig_install(&r, "y.ota", NULL, &e), -1);
+	assert_int_equal(install_abandon(r.c, r.s, &r.head.release, &e), -1);
+	assert_int_equal(r.s->pending.phase, PHASE_ACTIVATED);
+	assert_string_equal(r.s->pending.release.version, "2.0");
+	assert_non_null(strstr(r.s->last_result, "3.0: not installed"));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, folder_enter_memory, folder_leave)
+		IN_FOLDER(abandoned_install_says_why),
+		IN_FOLDER(what_is_under_way_stays_so_where_its_side_cannot_be_taken),
 		IN_FOLDER(an_image_may_fill_its_slot_to_the_last_byte),
 		IN_FOLDER(a_tree_needs_room_beside_the_one_that_is_used),
 		IN_FOLDER(a_payload_of_another_kind_than_its_slot_is_refused),
