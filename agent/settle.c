@@ -55,15 +55,21 @@ unconfirmed(struct scene *x, struct err *e)
 	return ends(x, SETTLED_UNCONFIRMED, "the new system runs and is not confirmed yet");
 }
 
+/* Power that goes again and again uses up the tries, as a crash does. A system that was in order,
+ * and waited for a server that is down, had no fair chance: it is tried again, a bounded number of
+ * times. */
 static int
 fell_back(struct scene *x, struct err *e)
 {
-	char why[128];
+	bool in_order = x->s->pending.in_order;
+	char why[160];
 
 	(void)snprintf(why, sizeof(why),
-		"the bootloader went back: the new system did not confirm itself in %llu tries",
-		(unsigned long long)x->c->boot_tries);
-	if (revert_begin(x->c, x->boot, x->s, REVERT_CONDEMN, why, e) < 0 ||
+		"the bootloader went back: the new system did not confirm itself in %llu tries%s",
+		(unsigned long long)x->c->boot_tries,
+		in_order ? "; it was in order, and waited for the server" : "");
+	if (revert_begin(x->c, x->boot, x->s, in_order ? REVERT_INCONCLUSIVE : REVERT_CONDEMN, why,
+		    e) < 0 ||
 		revert_finish(x->c, x->boot, x->s, e) < 0)
 		return -1;
 	return ends(x, SETTLED_REVERTED, why);

@@ -50,6 +50,8 @@ struct pending {
 	char seen_boot_id[BOOT_ID_MAX + 1]; /* which boot that was */
 	uint64_t boots;			    /* how many boots of it were seen */
 	bool answered;			    /* a server answered the new system in its trial */
+	bool in_order;	/* in its trial it was healthy and what was signed: only the server's word
+			 * was missing */
 	bool cancelled; /* PHASE_REVERTING: by a stop or a withdrawal, and held against nobody */
 	bool unreached; /* PHASE_REVERTING: for lack of network, */
 	bool in_doubt;	/* and no server ever answered (doubt.h) */

@@ -47,19 +47,25 @@ ask_world(struct trial *t, struct err *e)
 	return 0;
 }
 
-/* A server that answers, whatever it says, shows that the new system's network works. That has to
- * outlive the way back; what cannot be saved now is saved with it. */
+/* Once: it has to outlive the way back. What cannot be saved now is saved with that. */
+static void
+note(struct trial *t, bool *what)
+{
+	struct err e;
+
+	if (*what)
+		return;
+	*what = true;
+	if (state_save(t->box->conf.state_dir, t->box->state, &e) < 0)
+		log_warning("%s", e.text);
+}
+
+/* A server that answers, whatever it says, shows that the new system's network works. */
 static void
 note_answer(struct trial *t)
 {
-	struct pending *p = &t->box->state->pending;
-	struct err e;
-
-	if (p->answered || !t->poller || poller_answers(t->poller) == t->answers)
-		return;
-	p->answered = true;
-	if (state_save(t->box->conf.state_dir, t->box->state, &e) < 0)
-		log_warning("%s", e.text);
+	if (t->poller && poller_answers(t->poller) != t->answers)
+		note(t, &t->box->state->pending.answered);
 }
 
 /* Fresh metadata, fetched from the new system, and nothing in it that speaks against this update.
@@ -118,6 +124,8 @@ judge_world(struct trial *t, enum trial_end *end, struct err *e)
 {
 	if (e->class == ERR_STOPPED)
 		return give_up(t, REVERT_CANCEL, end, e);
+	/* Should power go until it has used up its boots, that was no fault of the release. */
+	note(t, &t->box->state->pending.in_order);
 	if (!confirm_is_overdue(&t->box->conf, t->box->state))
 		return 0;
 	return give_up(t, e->class == ERR_NETWORK ? REVERT_UNREACHED : REVERT_STALE, end, e);

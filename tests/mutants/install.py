@@ -6,6 +6,21 @@ INSTALL = "agent/install.c"
 ENGINE = "agent/engine.c"
 
 MUTANTS = [
+    Mutant("a box that was rolled back blames the next release", "agent/install.c",
+           "if (own->current(c, &current, e) < 0 || confirmed_check(s, tree_only, current, e) < 0)",
+           "if (own->current(c, &current, e) < 0 || "
+           "confirmed_check(s, tree_only, current, e) < 0 ||\n"
+           "\t\t(!tree_only && current_check(c, own, current, e) < 0))",
+           "test_install", "rolled_back_system_is_not_overwritten_before_the_reboot"),
+    Mutant("what could not be begun ends what is under way", "agent/install.c",
+           "if (s->pending.phase == PHASE_INSTALLING)\n\t\ts->pending = ", "s->pending = ",
+           "test_install_rules", "what_is_under_way_stays_so_where_its_side_cannot_be_taken"),
+    Mutant("power cuts in an outage condemn a release", "agent/settle.c",
+           "in_order ? REVERT_INCONCLUSIVE : REVERT_CONDEMN", "REVERT_CONDEMN",
+           "test_trial_network", "power_that_goes_while_the_server_is_down_condemns_nothing"),
+    Mutant("a system that never started has all the chances there are", "agent/settle.c",
+           "in_order ? REVERT_INCONCLUSIVE : REVERT_CONDEMN", "REVERT_INCONCLUSIVE",
+           "test_trial_network", "a_system_that_was_never_in_order_is_condemned_by_the_bootloader"),
     Mutant("lists of files are not compared with the manifest", HEAD,
            "{MEMBER_INDEX, MEMBER_FILES}", "{MEMBER_INDEX, MEMBER_INDEX}",
            "test_head", "every_index_and_list_is_compared_with_the_manifest"),
@@ -79,7 +94,7 @@ MUTANTS = [
            "test_install_rules", "what_is_switched_was_recorded_before"),
     Mutant("what was not installed is activated", INSTALL,
            "if (s->pending.phase != PHASE_INSTALLING)", "if (0)",
-           "test_install", "abandoned_install_says_why"),
+           "test_install_rules", "abandoned_install_says_why"),
     Mutant("a side that is written over keeps its release's name", INSTALL,
            "there[target] = (struct release){0};", "",
            "test_install_rules",

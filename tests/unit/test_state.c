@@ -44,6 +44,7 @@ state_fill(struct state *s)
 		.seen_boot_id = "two",
 		.boots = 2,
 		.answered = true,
+		.in_order = true,
 		.cancelled = true,
 		.unreached = true,
 		.in_doubt = true,

@@ -39,6 +39,54 @@ who_was_never_answered_is_in_doubt(void **state)
 	assert_true(doubt_is_open(x->rig.s));
 }
 
+/* The power goes each time, until the bootloader goes back. */
+static void
+cut_power_until_back(struct scene *x)
+{
+	struct err e = ERR_INIT;
+	enum side current;
+	char boot_id[16];
+
+	for (int i = 2; i < 10; i++) {
+		(void)snprintf(boot_id, sizeof(boot_id), "boot-%d", i);
+		rig_power_on(&x->rig, boot_id);
+		if (settle(x->rig.c, x->rig.boot, x->rig.s, &x->settlement, &e) < 0)
+			fail_msg("%s", e.text);
+		assert_int_equal(x->rig.boot->current(x->rig.c, &current, &e), 0);
+		if (current == SIDE_A)
+			break;
+	}
+	assert_int_equal(x->settlement.what, SETTLED_REVERTED);
+	assert_non_null(strstr(x->settlement.detail, "the bootloader went back"));
+}
+
+static void
+power_that_goes_while_the_server_is_down_condemns_nothing(void **state)
+{
+	struct scene *x = *state;
+
+	serve(x, false, ERR_NETWORK, "connection refused");
+	assert_round(x, TRIAL_GOES_ON, "connection refused");
+	cut_power_until_back(x);
+	assert_int_equal(x->rig.s->ended.outcome, OUTCOME_INCONCLUSIVE);
+	assert_false(doubt_is_open(x->rig.s));
+	assert_true(state_failed(x->rig.s, &x->rig.s->ended.update.release.manifest)->inconclusive);
+}
+
+static void
+a_system_that_was_never_in_order_is_condemned_by_the_bootloader(void **state)
+{
+	struct scene *x = *state;
+
+	serve(x, false, ERR_NETWORK, "connection refused");
+	rig_file("health.d/10-disk", "#!/bin/sh\nexit 1\n");
+	assert_round(x, TRIAL_GOES_ON, "unhealthy");
+	cut_power_until_back(x);
+	assert_int_equal(x->rig.s->ended.outcome, OUTCOME_REVERTED);
+	assert_false(
+		state_failed(x->rig.s, &x->rig.s->ended.update.release.manifest)->inconclusive);
+}
+
 static void
 who_was_refused_by_the_server_has_a_network(void **state)
 {
@@ -115,6 +163,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_SCENE(who_was_never_answered_is_in_doubt),
+		IN_SCENE(power_that_goes_while_the_server_is_down_condemns_nothing),
+		IN_SCENE(a_system_that_was_never_in_order_is_condemned_by_the_bootloader),
 		IN_SCENE(who_was_refused_by_the_server_has_a_network),
 		IN_SCENE(an_answer_is_remembered_across_restarts),
 		IN_SCENE(stale_metadata_leaves_no_doubt),
