@@ -471,6 +471,9 @@ following_mark_set(struct fleet *f, int64_t id, const char *name, int64_t value,
 		s, e, "INSERT OR REPLACE INTO mark VALUES (?1, ?2, ?3)", "isi", id, name, value);
 }
 
+/* Under no rollout: where the clock of silence stood when it went on after a gap. */
+#define RESUMED "resumed_s"
+
 static int
 listen(struct sql *s, int64_t now_s, bool can_hear, struct err *e)
 {
@@ -482,10 +485,13 @@ listen(struct sql *s, int64_t now_s, bool can_hear, struct err *e)
 			now_s) < 0)
 		return -1;
 	/* A clock that was set counts for nothing either. */
-	if (!can_hear || at_s >= now_s || now_s - at_s > LISTEN_GAP_MAX_S)
-		return 0;
+	if (!can_hear || now_s - at_s > LISTEN_GAP_MAX_S || at_s - now_s > LISTEN_GAP_MAX_S)
+		return sql_do(s, e,
+			"INSERT OR REPLACE INTO mark SELECT 0, '" RESUMED
+			"', value FROM counter WHERE name = 'listened_s'",
+			"");
 	return sql_do(s, e, "UPDATE counter SET value = value + ?1 WHERE name = 'listened_s'", "i",
-		now_s - at_s);
+		now_s > at_s ? now_s - at_s : 0);
 }
 
 int
@@ -496,4 +502,23 @@ following_listen(struct fleet *f, int64_t now_s, bool can_hear, struct err *e)
 	if (fleet_sql(f, &s, e) < 0 || sql_begin(s, e) < 0)
 		return -1;
 	return sql_end(s, listen(s, now_s, can_hear, e), e);
+}
+
+int
+following_listened(struct fleet *f, int64_t *now_s, int64_t *resumed_s, struct err *e)
+{
+	struct sql *s = NULL;
+	int64_t now = 0, resumed = 0;
+	bool found;
+
+	if (fleet_sql(f, &s, e) < 0 ||
+		sql_get(s, NULL, &now, e, "SELECT value FROM counter WHERE name = 'listened_s'",
+			"") < 0 ||
+		sql_get(s, &found, &resumed, e,
+			"SELECT value FROM mark WHERE rollout = 0 AND name = '" RESUMED "'",
+			"") < 0)
+		return -1;
+	*now_s = now + 1;
+	*resumed_s = resumed + 1;
+	return 0;
 }

@@ -96,6 +96,9 @@ int following_recount(struct fleet *f, int64_t id, struct tally *out, struct err
  * whether, since the last call, the server took reports. Longer gaps do not count. */
 int following_listen(struct fleet *f, int64_t now_s, bool can_hear, struct err *e);
 
+/* What that clock shows, and what it showed when it last went on after a gap: from 1 on. */
+int following_listened(struct fleet *f, int64_t *now_s, int64_t *resumed_s, struct err *e);
+
 /* Marks boxes overdue: under way, undecided, and silent by that clock for more than the plan's
  * overdue_s. *newly is how many. A box that is heard of again is overdue no more. */
 int following_overdue(struct fleet *f, int64_t id, uint64_t *newly, struct err *e);

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/num.h"
+
 size_t
 verdict_open(const struct course *c, bool *gap)
 {
@@ -95,6 +97,14 @@ pass(const struct course *c, const struct courses *all, const struct following *
 		v->kind = JUDGEMENT_HOLD;
 		(void)snprintf(v->reason + len, sizeof(v->reason) - len, "; %s", barred);
 	}
+}
+
+int64_t
+verdict_soak_since(int64_t good_since_s, int64_t resumed_s, uint64_t soak_s)
+{
+	int64_t least_s = resumed_s + (int64_t)num_min(soak_s, SETTLE_S) - (int64_t)soak_s;
+
+	return good_since_s > 0 && good_since_s < least_s ? least_s : good_since_s;
 }
 
 struct verdict

@@ -32,9 +32,19 @@ struct verdict {
  */
 size_t verdict_open(const struct course *c, bool *gap);
 
-/* good_since_s is what the last verdict on the same wave said, or 0. A gate that is stopped asks
- * for nothing more. No wave opens that is the first, or in a gate that is paused, stopped or does
- * not bind, or while every box is shut by gates/all.json. */
+/* After a gap in which nobody listened the boxes have their say first: as long as one may wait
+ * between two tries, by what agent.conf has where nobody changes it. */
+enum { SETTLE_S = 3600 };
+
+/* Since when a wave soaks that was good since then and is to soak for so long, where listening last
+ * went on at resumed_s: a soak that is shorter than SETTLE_S begins anew, and of a longer one so
+ * much is left. 0 stays 0. */
+int64_t verdict_soak_since(int64_t good_since_s, int64_t resumed_s, uint64_t soak_s);
+
+/* good_since_s is what the last verdict on the same wave said, or 0; it and now_s are of the clock
+ * of silence (following_listened), so that no time is a soak in which nobody listened. A gate that
+ * is stopped asks for nothing more. No wave opens that is the first, or in a gate that is paused,
+ * stopped or does not bind, or while every box is shut by gates/all.json. */
 struct verdict verdict_reach(const struct course *c, const struct courses *all,
 	const struct following *x, const struct local_limits *limits, int64_t good_since_s,
 	int64_t now_s);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/num.h"
 #include "common/limits.h"
 #include "signer/following.h"
 #include "signer/ledger.h"
@@ -256,27 +257,30 @@ mark_name(size_t wave, char out[MARK_SIZE])
 static int
 course_stand(struct watch *w, const struct course *c, struct verdict *out, struct err *e)
 {
+	const struct local_limits *limits = &w->workspace->watch.limits;
 	AUTO_FREE struct following *x = calloc(1, sizeof(*x));
 	uint64_t overdue;
-	int64_t since_s = 0;
+	int64_t since_s = 0, now_s, resumed_s;
 	char mark[MARK_SIZE];
 	bool gap;
-	size_t open = verdict_open(c, &gap);
+	size_t open = verdict_open(c, &gap), wave = open ? open - 1 : 0;
 
 	if (!x)
 		return err_sys(e, ENOMEM, "judging rollouts");
-	mark_name(open ? open - 1 : 0, mark);
+	mark_name(wave, mark);
 	if (following_overdue(w->fleet, c->following, &overdue, e) < 0 ||
 		following_read(w->fleet, c->following, x, e) < 0 ||
+		following_listened(w->fleet, &now_s, &resumed_s, e) < 0 ||
 		following_mark(w->fleet, c->following, mark, &since_s, e) < 0)
 		return -1;
 	if (overdue > 0)
 		watch_tell(w, (struct watch_event){.what = "note", .plan = c->name},
 			"%llu boxes were seen starting, and are silent for too long",
 			(unsigned long long)overdue);
-	/* Time in which nobody could complain is no soak: it begins anew. */
-	*out = verdict_reach(
-		c, &w->courses, x, &w->workspace->watch.limits, is_deaf(w) ? 0 : since_s, w->now_s);
+	*out = verdict_reach(c, &w->courses, x, limits,
+		verdict_soak_since(since_s, resumed_s,
+			num_max(c->plan.plan.waves[wave].soak_s, limits->soak_min_s)),
+		now_s);
 	if (out->good_since_s == since_s)
 		return 0;
 	return following_mark_set(w->fleet, c->following, mark, out->good_since_s, e);

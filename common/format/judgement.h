@@ -40,7 +40,7 @@ struct standing {
 	const struct tally *accepted;
 	size_t open;	      /* how many, from 1 to the plan's; the last is the one judged */
 	int64_t good_since_s; /* what the judgement before this one said, or 0 */
-	int64_t now_s;
+	int64_t now_s;	      /* by any clock: that of the judgement before */
 };
 
 enum judgement_kind {

@@ -145,13 +145,27 @@ class Judging(Watched):
         self.ws.set(watch=WATCH % ", first_wave_max: 3")
         self.assertIn("this host opens nothing behind one of over 3", self.watch())
         self.assertEqual(self.opened(), ["canary"])
-        self.ws.set(watch=WATCH % ", soak_min: 1h")
+        self.ws.set(watch=WATCH % ", soak_min: 5m")
         self.assertIn("stable: soak: 4 of 4 boxes decided are well", self.watch())
-        self.ws.clock_s = 3500
-        self.watch()
+        self.at(150, 290)
         self.assertEqual(self.opened(), ["canary"])
-        self.ws.clock_s = 3700
-        self.watch()
+        self.at(330)
+        self.assertEqual(self.opened(), ["canary", "early"])
+
+    def at(self, *clocks):
+        """Looks of a watch that listens all the while."""
+        for self.ws.clock_s in clocks:
+            self.watch()
+
+    def test_time_in_which_no_watch_ran_is_no_soak(self):
+        self.ws.set(watch=WATCH % ", soak_min: 5m")
+        self.succeed(1, 2, 3, 4)
+        self.at(0, 150, 290)
+        # It comes back, and boxes that could not complain meanwhile have their say first.
+        day = 86400
+        self.at(day, day + 150, day + 290)
+        self.assertEqual(self.opened(), ["canary"])
+        self.at(day + 330)
         self.assertEqual(self.opened(), ["canary", "early"])
 
     def test_without_a_gates_key_it_says_what_it_would_do(self):
