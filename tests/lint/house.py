@@ -228,9 +228,27 @@ def check_limits(paths):
                       "a buffer has a _SIZE"
 
 
+MAPPED_ROOMS = ("signer",)
+
+
+def check_maps(paths):
+    """The map of a large room names no file that is not there."""
+    for room in MAPPED_ROOMS:
+        page = room + "/README.md"
+        if page not in paths:
+            continue
+        there = {os.path.splitext(os.path.basename(p))[0] for p in c_files(paths)
+                 if os.path.dirname(p) == room}
+        rows = [line for line in lines_of(page) if line.startswith("| ")]
+        named = {name for row in rows
+                 for name in re.findall(r"`([a-z0-9_]+)`", row.split(" | ", 1)[-1])}
+        for stem in sorted(named - there):
+            yield f"{page}: {stem} is on this map, and is no file of {room}/"
+
+
 CHECKS = (check_arrows, check_homes, check_top_level, check_lengths, check_words,
           check_libraries_keep_quiet, check_gotos, check_guards,
-          check_limits)
+          check_limits, check_maps)
 
 
 def function_lengths(paths):

@@ -120,6 +120,16 @@ class RulesBite(unittest.TestCase):
                      "#include <limits.h>\nchar path[PATH_MAX] = \"\";\n"):
             self.assertEqual(self.complaints(house.check_limits, signer__x_DOT_h=text), [], text)
 
+    def test_a_map_that_is_not_true_is_seen(self):
+        files = {"signer__a_DOT_c": "", "signer__a_DOT_h": "", "signer__cmd_x_DOT_c": "",
+                 "signer__main_DOT_c": "", "agent__b_DOT_c": ""}
+        self.assertEqual(self.complaints(
+            house.check_maps, signer__README_DOT_md="`main.c`\n\n| `init` | `a` |\n", **files), [])
+        found = self.complaints(
+            house.check_maps, signer__README_DOT_md="`a`\n\n| what | `b` |\n", **files)
+        self.assertEqual([line.split(": ")[1] for line in found],
+                         ["b is on this map, and is no file of signer/"])
+
     def test_functions_are_counted_by_the_lines_of_their_bodies(self):
         self.complaints(lambda paths: [], a_DOT_c="struct x {\n\tint a;\n};\n\nint\nf(void)\n{\n"
                         "\tif (1) {\n\t\tx();\n\t}\n}\n\nint\ng(void)\n{\n}\n")
