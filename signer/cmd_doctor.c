@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 
@@ -5,11 +6,12 @@
 #include "signer/command.h"
 #include "signer/doctor.h"
 #include "signer/signing.h"
+#include "signer/ui.h"
 #include "signer/workspace.h"
 
 #define WITHIN_DEFAULT_S ((uint64_t)30 * 86400)
 
-enum { OPT_WITHIN = 1, OPT_JSON, REPORT_BYTES = 16 * 1024 * 1024 };
+enum { OPT_WITHIN = 1, OPT_JSON };
 
 static const char help[] =
 	"usage: sluice doctor [--within TIME] [--json] [-w DIR]\n"
@@ -77,17 +79,13 @@ options_read(int argc, char **argv, struct doctor_options *o, struct err *e)
 static int
 report_print(const struct doctor *d, bool json, struct err *e)
 {
-	AUTO_BUF struct buf text = BUF_INIT(REPORT_BYTES);
-
 	if (!json) {
 		doctor_print(d);
 		return 0;
 	}
-	if (json_object_set_new(d->report, "healthy", json_boolean(!d->failed)) < 0 ||
-		json_pretty(d->report, &text, e) < 0)
-		return -1;
-	(void)fputs(buf_str(&text), stdout);
-	return 0;
+	if (json_object_set_new(d->report, "healthy", json_boolean(!d->failed)) < 0)
+		return err_sys(e, ENOMEM, "doctor");
+	return ui_json_print(d->report, e);
 }
 
 static int

@@ -10,9 +10,10 @@
 #include "signer/plan_box.h"
 #include "signer/publication.h"
 #include "signer/rollout.h"
+#include "signer/ui.h"
 #include "signer/workspace.h"
 
-enum { BAR_CELLS = 30, JSON_BYTES = 1024 * 1024 };
+enum { BAR_CELLS = 30 };
 
 enum { OPT_INVENTORY = 1, OPT_BOX, OPT_JSON };
 
@@ -148,7 +149,6 @@ view_fill(struct view *v, const struct plan_options *o, struct err *e)
 static int
 box_show(void *arg, const struct fleet_member *m, struct err *e)
 {
-	AUTO_BUF struct buf text = BUF_INIT(JSON_BYTES);
 	AUTO_JSON json_t *j = NULL;
 	struct view *v = arg;
 	struct plan_box b;
@@ -164,10 +164,7 @@ box_show(void *arg, const struct fleet_member *m, struct err *e)
 	j = plan_box_json(&v->plan, m, &b);
 	if (!j)
 		return err_sys(e, ENOMEM, "%s", v->box);
-	if (json_pretty(j, &text, e) < 0)
-		return -1;
-	(void)fputs(buf_str(&text), stdout);
-	return 1;
+	return ui_json_print(j, e) < 0 ? -1 : 1;
 }
 
 static int
@@ -297,7 +294,6 @@ waves_json(const struct view *v, const struct audience *a)
 static int
 table_print_json(const struct view *v, const struct audience *a, struct err *e)
 {
-	AUTO_BUF struct buf text = BUF_INIT(JSON_BYTES);
 	json_t *left_out = json_object();
 
 	for (size_t why = 0; why < MEMBERSHIPS; why++) {
@@ -314,10 +310,7 @@ table_print_json(const struct view *v, const struct audience *a, struct err *e)
 		return err_sys(e, ENOMEM, "%s", v->plan.path);
 	if (v->has_workspace && v->publication.known)
 		(void)json_object_set_new(j, "published", json_boolean(v->publication.same));
-	if (json_pretty(j, &text, e) < 0)
-		return -1;
-	(void)fputs(buf_str(&text), stdout);
-	return 0;
+	return ui_json_print(j, e);
 }
 
 static int

@@ -12,9 +12,10 @@
 #include "signer/rollout.h"
 #include "signer/scope.h"
 #include "signer/signing.h"
+#include "signer/ui.h"
 #include "signer/workspace.h"
 
-enum { OPT_JSON = 1, JSON_BYTES = 16 * PLAN_BYTES_MAX };
+enum { OPT_JSON = 1 };
 
 static const char help[] =
 	"usage: sluice rollout check FILE [--json]\n"
@@ -136,7 +137,6 @@ plan_check(struct check *c, struct err *e)
 static int
 findings_print(const struct check *c, const char *fault, struct err *e)
 {
-	AUTO_BUF struct buf text = BUF_INIT(JSON_BYTES);
 	AUTO_JSON json_t *doc = NULL;
 
 	if ((fault && finding_add(c, "error", fault) < 0) ||
@@ -146,20 +146,14 @@ findings_print(const struct check *c, const char *fault, struct err *e)
 		"{s:s, s:b, s:O}", "file", c->file, "good", !fault, "findings", c->findings);
 	if (!doc || (!fault && json_object_set(doc, "plan", c->rollout.doc) < 0))
 		return err_sys(e, ENOMEM, "%s", c->file);
-	if (json_pretty(doc, &text, e) < 0)
-		return -1;
-	(void)fputs(buf_str(&text), stdout);
-	return 0;
+	return ui_json_print(doc, e);
 }
 
 static int
 plan_print(const struct check *c, struct err *e)
 {
-	AUTO_BUF struct buf text = BUF_INIT(JSON_BYTES);
-
-	if (json_pretty(c->rollout.doc, &text, e) < 0)
+	if (ui_json_print(c->rollout.doc, e) < 0)
 		return -1;
-	(void)fputs(buf_str(&text), stdout);
 	(void)fprintf(stderr,
 		"%s is good%s. Publishing adds its version and the bundle's length and SHA-256.\n",
 		c->file, c->warnings ? ", but see above" : "");

@@ -9,6 +9,7 @@
 #include "signer/bundle_file.h"
 #include "signer/command.h"
 #include "signer/show_metadata.h"
+#include "signer/ui.h"
 
 struct show_options {
 	const char *file;
@@ -147,14 +148,10 @@ static int
 print_json(const struct show *s, struct err *e)
 {
 	AUTO_JSON json_t *j = show_json(s);
-	AUTO_BUF struct buf text = BUF_INIT(MANIFEST_BYTES_MAX);
 
 	if (!j)
 		return err_sys(e, ENOMEM, "showing %s", s->b.path);
-	if (json_pretty(j, &text, e) < 0)
-		return -1;
-	(void)fputs(buf_str(&text), stdout);
-	return 0;
+	return ui_json_print(j, e);
 }
 
 static void

@@ -7,8 +7,9 @@
 #include "signer/command.h"
 #include "signer/rollout.h"
 #include "signer/simulation.h"
+#include "signer/ui.h"
 
-enum { JSON_BYTES = 1024 * 1024, SPAN_TEXT_SIZE = 32 };
+enum { SPAN_TEXT_SIZE = 32 };
 
 enum {
 	OPT_BOXES = 1,
@@ -271,7 +272,6 @@ static int
 summary_print_json(const struct plan *p, const struct simulated_fleet *f,
 	const struct simulate_options *o, const struct summary *s, struct err *e)
 {
-	AUTO_BUF struct buf text = BUF_INIT(JSON_BYTES);
 	uint64_t stopped = s->ends[END_STOPPED];
 	AUTO_JSON json_t *j = json_pack("{s:s, s:I, s:I, s:b, s:I, s:I, s:I, s:I, s:o, s:o, s:o, "
 					"s:o}",
@@ -285,10 +285,7 @@ summary_print_json(const struct plan *p, const struct simulated_fleet *f,
 
 	if (!j)
 		return err_sys(e, ENOMEM, "%s", p->rollout);
-	if (json_pretty(j, &text, e) < 0)
-		return -1;
-	(void)fputs(buf_str(&text), stdout);
-	return 0;
+	return ui_json_print(j, e);
 }
 
 static int

@@ -9,11 +9,10 @@
 #include "signer/command.h"
 #include "signer/doctor.h"
 #include "signer/overview.h"
+#include "signer/ui.h"
 #include "signer/workspace.h"
 
 enum { BAR_CELLS = 30, LOOK_EVERY_MS = 2000, NAMES_SHOWN = 12 };
-
-#define JSON_BYTES ((size_t)64 * 1024 * 1024)
 
 static const char help[] =
 	"usage: sluice status [--watch] [--json] [-w DIR]\n"
@@ -224,17 +223,6 @@ expiries_print(const json_t *doc)
 }
 
 static int
-json_print(const json_t *doc, struct err *e)
-{
-	AUTO_BUF struct buf out = BUF_INIT(JSON_BYTES);
-
-	if (json_pretty(doc, &out, e) < 0)
-		return -1;
-	(void)fputs(buf_str(&out), stdout);
-	return 0;
-}
-
-static int
 status_print(const struct workspace *w, bool json, bool clear, struct err *e)
 {
 	AUTO_JSON json_t *doc = NULL;
@@ -242,7 +230,7 @@ status_print(const struct workspace *w, bool json, bool clear, struct err *e)
 	if (overview_read(w, &doc, e) < 0)
 		return -1;
 	if (json)
-		return json_print(doc, e);
+		return ui_json_print(doc, e);
 	if (clear)
 		(void)printf("\033[H\033[2J%s\n", text(doc, "at"));
 	rollouts_print(doc);

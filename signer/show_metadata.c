@@ -10,6 +10,7 @@
 #include "common/base/json.h"
 #include "common/base/text.h"
 #include "common/limits.h"
+#include "signer/ui.h"
 
 /* From outside, so only what a terminal takes. */
 static void
@@ -134,7 +135,6 @@ int
 show_metadata(const char *file, bool json, struct err *e)
 {
 	AUTO_BUF struct buf bytes = BUF_INIT(TUF_TARGETS_BYTES_MAX);
-	AUTO_BUF struct buf text = BUF_INIT((size_t)4 * TUF_TARGETS_BYTES_MAX);
 	AUTO_JSON json_t *root = NULL;
 
 	if (file_read_regular(file, &bytes, e) < 0 ||
@@ -146,8 +146,5 @@ show_metadata(const char *file, bool json, struct err *e)
 		print_text(root);
 		return 0;
 	}
-	if (json_pretty(root, &text, e) < 0)
-		return -1;
-	(void)fputs(buf_str(&text), stdout);
-	return 0;
+	return ui_json_print(root, e);
 }

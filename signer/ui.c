@@ -7,6 +7,9 @@
 
 #include "common/base/cleanup.h"
 
+/* More than any fleet's worth of rows; who writes them is us. */
+#define JSON_BYTES ((size_t)256 * 1024 * 1024)
+
 int
 ui_confirm(const char *question, struct err *e)
 {
@@ -28,4 +31,15 @@ ui_confirm(const char *question, struct err *e)
 	if (strcasecmp(answer, "y") == 0 || strcasecmp(answer, "yes") == 0)
 		return 0;
 	return err_set(e, ERR_REFUSED, "not confirmed; nothing was done");
+}
+
+int
+ui_json_print(const json_t *j, struct err *e)
+{
+	AUTO_BUF struct buf text = BUF_INIT(JSON_BYTES);
+
+	if (json_pretty(j, &text, e) < 0)
+		return -1;
+	(void)fputs(buf_str(&text), stdout);
+	return 0;
 }

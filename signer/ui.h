@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "common/base/err.h"
+#include "common/base/json.h"
 
 /* Where a passphrase comes from: --passphrase-file PATH, whose one line is the passphrase of every
  * key that is opened; --passphrase-fd N, which has one line for each key in the order in which they
@@ -26,6 +27,9 @@ int passphrase_ask_new(void *arg, const char *path, char *pass, struct err *e);
 /* Asks a yes-or-no question on the terminal. ERR_REFUSED for no; ERR_USAGE without a terminal,
  * saying to give --yes. */
 int ui_confirm(const char *question, struct err *e);
+
+/* Prints a document on standard output, for programs: --json. */
+int ui_json_print(const json_t *j, struct err *e);
 
 /* A bar on a terminal for what takes over a second; plain lines every 10 s where standard error is
  * no terminal. total and done are bytes; label is borrowed. */
