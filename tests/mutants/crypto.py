@@ -4,6 +4,7 @@ from mutant import Mutant
 ENVELOPE = "common/crypto/envelope.c"
 PUBKEY = "common/crypto/pubkey.c"
 JSON = "common/base/json.c"
+FILE = "common/base/file.c"
 
 MUTANTS = [
     Mutant("a threshold is not looked at", ENVELOPE,
@@ -124,4 +125,7 @@ MUTANTS = [
            "strcmp(listed, keyid) == 0)\n\t\t\treturn true;",
            "strncmp(listed, keyid, 63) == 0)\n\t\t\treturn true;",
            "test_envelope", "a_key_id_is_compared_whole"),
+    Mutant("a key's file may be a pipe that nobody writes", FILE,
+           "!S_ISREG(st.st_mode) && !is_nameless_pipe(opened, &st)", "0",
+           "test_file", "what_a_person_names_is_a_file_or_a_pipe_with_a_writer"),
 ]
