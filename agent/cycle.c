@@ -43,6 +43,7 @@ struct cycle {
 	struct pace pace;
 	char reason[REPORT_DETAIL_MAX + 1]; /* of the last decision not to update */
 	bool started;			    /* the wait before the first poll is over */
+	bool quiet; /* what is left to report waits, too: so do all boxes that started now */
 };
 
 static void
@@ -74,7 +75,7 @@ send_reports(struct cycle *cy)
 {
 	struct keep_going keep_going = trial_keep_going(&cy->trial);
 
-	if (cy->net)
+	if (cy->net && !cy->quiet)
 		courier_send(&cy->courier, &cy->box.conf, cy->net, &keep_going);
 }
 
@@ -485,6 +486,7 @@ cycle_once(struct cycle *cy)
 	struct settlement s;
 	struct err e;
 
+	cy->quiet = false;
 	if (cycle_connect(cy, &e) < 0)
 		log_warning("%s", e.text);
 	if (settle(&b->conf, b->boot, b->state, &s, &e) < 0) {
@@ -507,7 +509,10 @@ cycle_once(struct cycle *cy)
 	default:
 		log_notice("%s %s: %s", s.was.release.name, s.was.release.version, s.detail);
 	}
-	return doubt_is_open(b->state) ? clear_doubt(cy) : look_for_update(cy);
+	if (doubt_is_open(b->state))
+		return clear_doubt(cy);
+	cy->quiet = !cy->started && s.what == SETTLED_NOTHING;
+	return look_for_update(cy);
 }
 
 static int

@@ -2,10 +2,12 @@
 import contextlib
 import os
 import shutil
+import signal
 import tempfile
+import time
 import unittest
 
-from fleet import Box, Nginx, Workspace, free_port, make_image
+from fleet import Box, Nginx, Workspace, free_port, make_image, wait_until
 from fleet.line import Line, private_network
 from fleet.watch import MIB
 from web import certificate
@@ -55,6 +57,21 @@ class Cost(unittest.TestCase):
         if "asan" not in self.workspace.programs.build:  # its shadow is not ours
             self.assertLessEqual(sum(memory.values()), PSS_MAX, memory)
         self.assert_cheap(line.polls(1), KEPT_MAX)
+
+    def test_a_box_that_was_started_sends_nothing_at_once(self):
+        """Nor do all those that were started with it: what is left to report goes with the first
+        poll."""
+        self.nginx.set("")
+        self.stack.enter_context(self.nginx)
+        self.box.set({"intervals": {"poll": "1d"}})
+        self.box.start()
+        wait_until(lambda: " follows " in self.box.log(), 30, self.box.log)
+        time.sleep(1)
+        self.assertEqual(len(os.listdir(self.box.path("state", "spool"))), 1, "of the factory")
+        self.assertEqual(self.nginx.requests(), [])
+        os.kill(self.box.agent_pids()[0], signal.SIGHUP)
+        wait_until(lambda: self.workspace.reports(NAME), 20, self.box.log)
+        self.assertEqual({method for method, *_ in self.nginx.requests()}, {"GET", "PUT"})
 
     def test_a_poll_on_a_new_connection_resumes_its_session_and_is_cheap(self):
         line = self.line("keepalive_timeout 1s;")

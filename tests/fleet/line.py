@@ -54,8 +54,9 @@ class Line:
     def start(self):
         """Turns the box on, and lets it poll until there is nothing new."""
         self.box.set({"intervals": {"poll": "1d"}})
+        before = self.box.log().count(" follows ")
         self.box.start()
-        wait_until(lambda: "follows" in self.box.log(), 30, self.box.log)
+        wait_until(lambda: self.box.log().count(" follows ") > before, 30, self.box.log)
         wait_until(lambda: self.poll_once()[-1:] == [304], 30, self.box.log)
 
     def poll_once(self):

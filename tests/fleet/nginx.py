@@ -9,9 +9,10 @@ import time
 
 from fleet.process import run, wait_until
 
-# Whose request it was, as its certificate says, how many bytes it got, and whether TLS resumed.
+# Whose request it was, as its certificate says, how many bytes it got, whether TLS resumed
+# a session, on which connection, and when.
 LOG_FORMAT = '''log_format boxes '-$sluice_box "$request" $status $body_bytes_sent '
-    '$ssl_session_reused';
+    '$ssl_session_reused $connection $msec';
 '''
 
 
@@ -135,7 +136,7 @@ class Nginx:
 
     def resumed(self):
         """Of each request so far, whether its connection resumed a TLS session."""
-        return [m[1] == "r" for m in re.finditer(r"^\S+ .* ([r.])$", self.log(), re.M)]
+        return [m[1] == "r" for m in re.finditer(r"^\S+ .* ([r.]) \S+ \S+$", self.log(), re.M)]
 
     def __enter__(self):
         return self.start()

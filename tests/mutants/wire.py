@@ -4,6 +4,8 @@ from mutant import Mutant
 NGINX = "signer/nginx.c"
 AUTHORITY = "signer/authority.c"
 HTTP = "agent/http.c"
+CYCLE = "agent/cycle.c"
+PACE = "agent/pace.c"
 FOOTPRINT = "agent/footprint.c"
 REFUSALS = "e2e/test_refusals"
 COST = "e2e/test_wire_cost"
@@ -61,4 +63,14 @@ MUTANTS = [
     Mutant("a session that the server refuses is resumed again", HTTP,
            "c->unresumed |= job_status(j) == HTTP_BAD_REQUEST;", "",
            COST, "test_a_certificate_on_its_last_day_is_shown_on_each_connection"),
+    Mutant("a box polls when it is started", CYCLE,
+           "if (!cy->poller || !cy->started) {", "if (!cy->poller) {",
+           COST, "test_a_box_that_was_started_sends_nothing_at_once"),
+    Mutant("a box sends what is left to report when it is started", CYCLE,
+           "cy->quiet = !cy->started && s.what == SETTLED_NOTHING;", "",
+           COST, "test_a_box_that_was_started_sends_nothing_at_once"),
+    Mutant("boxes poll in the second half of the interval", PACE,
+           "return (int64_t)random_below(c->poll_s * 1000 + 1);",
+           "return (int64_t)(c->poll_s * 500 + random_below(c->poll_s * 500 + 1));",
+           "test_pace", "boxes_that_start_together_are_spread_as_chance_spreads_them"),
 ]

@@ -23,6 +23,40 @@ polls_are_spread_over_the_whole_interval(void **state)
 	assert_int_equal(p.failures, 0);
 }
 
+/* Pearson's chi-square of what lies how often in so many bins. */
+static double
+chi_square(const unsigned *bins, unsigned count, unsigned all)
+{
+	double expected = (double)all / count, sum = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		sum += (bins[i] - expected) * (bins[i] - expected) / expected;
+	return sum;
+}
+
+/* A thousand boxes: their first polls, and their fifth, of which whole intervals are taken off (a
+ * sum of waits that are even over the interval is even over it again). Chance exceeds the limit,
+ * 126.2 at 49 degrees of freedom, once in 100 000 000. */
+static void
+boxes_that_start_together_are_spread_as_chance_spreads_them(void **state)
+{
+	enum { BOXES = 1000, BINS = 50, POLLS = 5, POLL_MS = 600000 };
+	unsigned first[BINS] = {0}, fifth[BINS] = {0};
+
+	(void)state;
+	for (int i = 0; i < BOXES; i++) {
+		struct pace p = {0};
+		int64_t at_ms = pace_next_ms(&p, &conf);
+
+		first[at_ms % POLL_MS / (POLL_MS / BINS)]++;
+		for (int k = 1; k < POLLS; k++)
+			at_ms += pace_next_ms(&p, &conf);
+		fifth[at_ms % POLL_MS / (POLL_MS / BINS)]++;
+	}
+	assert_true(chi_square(first, BINS, BOXES) < 126.2);
+	assert_true(chi_square(fifth, BINS, BOXES) < 126.2);
+}
+
 /* The longest of many waits at this number of failures. */
 static int64_t
 longest(const struct conf *c, unsigned failures, int64_t retry_after_s)
@@ -87,6 +121,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(polls_are_spread_over_the_whole_interval),
+		cmocka_unit_test(boxes_that_start_together_are_spread_as_chance_spreads_them),
 		cmocka_unit_test(retries_back_off_to_their_limit),
 		cmocka_unit_test(a_box_that_polls_often_retries_as_often),
 		cmocka_unit_test(a_server_is_heeded_up_to_the_limit),
