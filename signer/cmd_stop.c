@@ -198,6 +198,26 @@ stop_sign(const struct workspace *w, const struct stop_options *o, const struct 
 	return err_set(e, why.class, "%s", why.text);
 }
 
+/* Whoever does not go by incoming.lock may have replaced what was signed before it was published:
+ * then the stop is nowhere. */
+static int
+stop_check(const struct workspace *w, const struct stop_options *o, const struct stop *s,
+	struct err *e)
+{
+	AUTO_SCOPE_GATE struct scope_gate now = {0};
+
+	if (scope_gate_load(w, o->name, o->signing.role, &now, e) < 0)
+		return err_context(e, "whether the stop is in force is not known");
+	for (size_t i = 0; i < now.gate.stop_count; i++) {
+		if (strcmp(now.gate.stops[i].id, s->id) == 0)
+			return 0;
+	}
+	return err_set(e, ERR_REFUSED,
+		"stop %s is NOT in force: something else came into incoming/%s.json in its place; "
+		"stop again",
+		s->id, now.role.role);
+}
+
 static int
 run(int argc, char **argv, struct err *e)
 {
@@ -218,7 +238,7 @@ run(int argc, char **argv, struct err *e)
 	leftover_say(&gate.role);
 	(void)printf("stop %s of %s: %s\n", s->id, o.name, s->reason);
 	(void)printf("to lift it: sluice resume %s --key K\n", s->id);
-	if (publish_here(&w, gate.role.role, &o.signing, e) < 0)
+	if (publish_here(&w, gate.role.role, &o.signing, e) < 0 || stop_check(&w, &o, s, e) < 0)
 		return -1;
 	if (!o.signing.no_publish)
 		acknowledgement_show(

@@ -89,10 +89,24 @@ published_say(struct watch *w, const struct published *p)
 {
 	if (p->roles[0])
 		watch_tell(w, (struct watch_event){.what = "published"}, "published %s", p->roles);
-	if (p->deferred[0])
-		watch_tell(w, (struct watch_event){.what = "note"},
-			"%s lists large content, which goes first: run `sluice publish`",
-			p->deferred);
+}
+
+/* Copying them would hold up the stops that this process has to sign; another one's lane does not.
+ */
+static void
+deferred_say(struct watch *w, const struct published *p)
+{
+	struct err e = ERR_INIT;
+
+	if (!p->deferred[0]) {
+		watch_well(w, JOB_BULK);
+		return;
+	}
+	(void)err_set(&e, ERR_REFUSED,
+		"%s lists large content, which is not copied by the watch: run `sluice publish -w "
+		"%s` beside it, and stops go out meanwhile",
+		p->deferred, w->workspace->dir);
+	(void)watch_problem(w, JOB_BULK, &e);
 }
 
 /* A publication that failed is begun anew, timestamp and all: how far it got is not known. */
@@ -116,6 +130,7 @@ publish_now(struct watch *w, bool renew)
 	else if (rc == 0)
 		watch_well(w, JOB_REFUSED);
 	if (rc == 0) {
+		deferred_say(w, &p);
 		backoff_reset(&w->publish);
 		watch_well(w, JOB_PUBLISH);
 		return;

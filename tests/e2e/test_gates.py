@@ -141,6 +141,24 @@ class Gates(unittest.TestCase):
         publisher.wait(30)
         self.assertEqual([s["reason"] for s in self.gate()["stops"]], ["smoke"])
 
+    def test_a_stop_that_was_replaced_before_it_was_published_is_no_success(self):
+        """By who copies a file into incoming/, which takes no lock."""
+        self.ws.sluice("gate", "open", "stable", "early", "--key", self.ws.key("gates"),
+                       "--no-publish")
+        os.rename(self.ws.path("incoming", "gates.json"), self.ws.path("opened"))
+        with open(self.ws.path("publisher.lock"), "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            stop = subprocess.Popen(
+                [self.ws.programs.sluice, "stop", "stable", "--reason", "smoke", "--yes", "--key",
+                 self.ws.key("gates"), "-w", self.ws.dir], stderr=subprocess.PIPE, text=True,
+                stdout=subprocess.DEVNULL)
+            self.assertIn("another sluice publisher", stop.stderr.readline())
+            os.rename(self.ws.path("opened"), self.ws.path("incoming", "gates.json"))
+        _, said = stop.communicate(timeout=30)
+        self.assertEqual(stop.returncode, 1)
+        self.assertIn("is NOT in force", said)
+        self.assertEqual(self.gate()["stops"], [])
+
     def test_who_fails_to_sign_takes_nothing_from_a_stop(self):
         """Both change the same gate; the second gives up where its content lies there already."""
         device = self.ws.device("gates", "gate", "open", "stable", "early", "--key",

@@ -115,6 +115,10 @@ MUTANTS = [
     Mutant("one gate's content replaces another's that waits", "signer/stage.c",
            "digest_path(w, path, &sha256, file, e) < 0 || folder_make", "folder_make",
            "e2e/test_gates", "test_who_fails_to_sign_takes_nothing_from_a_stop"),
+    Mutant("a stop that is nowhere is a success", STOP,
+           "|| stop_check(&w, &o, s, e) < 0)", ")",
+           "e2e/test_gates",
+           "test_a_stop_that_was_replaced_before_it_was_published_is_no_success"),
     # What people see, and keep.
     Mutant("a backup has secret keys in it", BACKUP,
            "if (text_ends_with(name, \".key\") ||", "if (",
