@@ -74,6 +74,7 @@
 #define INGEST_BATCH_MAX 16384
 #define INGEST_THREADS_MAX 64 /* one thread writes what they check; more would wait for it */
 #define LISTEN_GAP_MAX_S 180  /* between two looks; silence in a longer one may be ours */
+#define OUTAGE_GAP_MAX_S 3600 /* the same, for boxes that are silent for hours: a timer's hour */
 #define WATCH_EVERY_MAX_S 120 /* longer, and LISTEN_GAP_MAX_S would stop the clock of silence */
 #define WATCH_BACKOFF_MAX_MS 60000	 /* it looks once a minute anyway */
 #define ACKNOWLEDGEMENT_WAIT_MAX_S 86400 /* for boxes to take a stop; `sluice status` says more */
@@ -164,6 +165,21 @@
 #define PUSH_LIST_BYTES_MAX (64 * 1024 * 1024) /* 100 000 targets of 200 bytes, thrice */
 #define HOOK_TIMEOUT_S 600   /* a hook may migrate a data base, but not hang the box */
 #define REBOOT_TIMEOUT_S 120 /* the command asks init for a reboot and returns */
+
+/* Webhooks. */
+#define WEBHOOKS_MAX 8 /* a chat, a pager, an archive, and room */
+#define WEBHOOK_URL_MAX 1024
+#define WEBHOOK_SECRET_MIN 32 /* bytes: as long as what HMAC-SHA256 gives */
+#define WEBHOOK_SECRET_MAX 1024
+#define WEBHOOK_BODY_MAX (16 * 1024) /* twenty names of boxes and a reason need 3 KiB */
+#define WEBHOOK_TIMEOUT_S 10	     /* a receiver that does more than take it in does so later */
+#define WEBHOOK_ROUND_MAX 16	     /* sent at once, and of these to one receiver: */
+#define WEBHOOK_ROUND_EACH 4
+#define WEBHOOK_RUN_MAX_S 60	      /* rounds begin until then, so that what hangs is replaced */
+#define WEBHOOK_WAIT_MAX_S 3600	      /* between two tries, whatever Retry-After says */
+#define WEBHOOK_AGE_MAX_S (3 * 86400) /* a weekend, and a day: then it is a dead letter */
+#define WEBHOOK_EVENTS_MAX 10000      /* kept, whatever became of them: months, at 12 KiB most */
+#define WEBHOOK_DEAD_MAX 1000	      /* dead letters kept; nobody reads more */
 
 /* Text that people write. */
 #define CONF_BYTES_MAX (64 * 1024)

@@ -147,6 +147,7 @@ look_once(struct watch *w, struct err *e)
 	unsigned problems = watch_look(w, true);
 
 	problems += watch_look(w, false);
+	watch_settle(w);
 	return problems ? err_set(e, ERR_REFUSED, "there were problems, as told above") : 0;
 }
 

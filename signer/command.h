@@ -39,6 +39,7 @@ extern const struct command cmd_metadata;
 extern const struct command cmd_release;
 extern const struct command cmd_publish;
 extern const struct command cmd_watch;
+extern const struct command cmd_webhook;
 extern const struct command cmd_box;
 extern const struct command cmd_pack;
 extern const struct command cmd_sign;

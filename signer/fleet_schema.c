@@ -200,8 +200,45 @@ static const char renewals[] =
 	"CREATE INDEX renewal_answered ON renewal(answered_s) WHERE certificate != '';"
 	"PRAGMA user_version = 3;";
 
+/* An event is kept once it has gone out, so that the fact that it tells of is told once; a
+ * delivery is an event on its way to one webhook. */
+static const char events[] =
+	"CREATE TABLE event ("
+	" id INTEGER PRIMARY KEY,"
+	" name TEXT NOT NULL UNIQUE,"
+	" kind TEXT NOT NULL,"
+	" at_s INTEGER NOT NULL,"
+	" body TEXT NOT NULL"
+	") STRICT;"
+	"CREATE TABLE delivery ("
+	" event INTEGER NOT NULL,"
+	" url TEXT NOT NULL,"
+	" state TEXT NOT NULL,"
+	" tries INTEGER NOT NULL DEFAULT 0,"
+	" since_s INTEGER NOT NULL,"
+	" next_s INTEGER NOT NULL,"
+	" answer TEXT NOT NULL DEFAULT '',"
+	" PRIMARY KEY (event, url)"
+	") STRICT, WITHOUT ROWID;"
+	"CREATE INDEX delivery_waiting ON delivery(url, next_s) WHERE state = 'waiting';"
+	"CREATE INDEX delivery_dead ON delivery(event) WHERE state = 'dead';"
+
+	/* Versions of roles as they were last told of. */
+	"CREATE TABLE told_role ("
+	" role TEXT PRIMARY KEY NOT NULL,"
+	" version INTEGER NOT NULL"
+	") STRICT, WITHOUT ROWID;"
+
+	/* When boxes could not be heard. */
+	"CREATE TABLE outage (from_s INTEGER PRIMARY KEY, until_s INTEGER NOT NULL) STRICT;"
+
+	/* What a box last said of its audit, and when that was last told. */
+	"ALTER TABLE known ADD COLUMN authentic TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE known ADD COLUMN audit_told_s INTEGER NOT NULL DEFAULT 0;"
+	"PRAGMA user_version = 4;";
+
 /* From each version to the next. */
-static const char *const steps[] = {boxes_and_certificates, reports_and_rollouts, renewals};
+static const char *const steps[] = {boxes_and_certificates, reports_and_rollouts, renewals, events};
 _Static_assert(ARRAY_LEN(steps) == FLEET_SCHEMA_VERSION, "a version has no step that leads to it");
 
 int

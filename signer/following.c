@@ -9,6 +9,7 @@
 #include "common/crypto/envelope.h"
 #include "signer/audience.h"
 #include "signer/hearing.h"
+#include "signer/outage.h"
 #include "signer/sql.h"
 
 /* Of each path, the followings whose boxes are still known one by one: what is followed, and the
@@ -484,6 +485,9 @@ listen(struct sql *s, int64_t now_s, bool can_hear, struct err *e)
 		sql_do(s, e, "UPDATE counter SET value = ?1 WHERE name = 'listened_at_s'", "i",
 			now_s) < 0)
 		return -1;
+	if (at_s != 0 && at_s < now_s && (!can_hear || now_s - at_s > OUTAGE_GAP_MAX_S) &&
+		outage_note(s, at_s, now_s, e) < 0)
+		return -1;
 	/* A clock that was set counts for nothing either. */
 	if (!can_hear || now_s - at_s > LISTEN_GAP_MAX_S || at_s - now_s > LISTEN_GAP_MAX_S)
 		return sql_do(s, e,
@@ -521,4 +525,12 @@ following_listened(struct fleet *f, int64_t *now_s, int64_t *resumed_s, struct e
 	*now_s = now + 1;
 	*resumed_s = resumed + 1;
 	return 0;
+}
+
+int
+following_heard_since(struct fleet *f, int64_t now_s, int64_t span_s, int64_t *out_s, struct err *e)
+{
+	struct sql *s = NULL;
+
+	return fleet_sql(f, &s, e) < 0 ? -1 : outage_before(s, now_s, span_s, out_s, e);
 }

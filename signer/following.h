@@ -99,6 +99,12 @@ int following_listen(struct fleet *f, int64_t now_s, bool can_hear, struct err *
 /* What that clock shows, and what it showed when it last went on after a gap: from 1 on. */
 int following_listened(struct fleet *f, int64_t *now_s, int64_t *resumed_s, struct err *e);
 
+/* The moment since which boxes could be heard for span_s: one that was last heard before was silent
+ * for so long though somebody listened. Where nobody looked for up to OUTAGE_GAP_MAX_S (a watch
+ * that a timer runs), and boxes can be heard again, the server is taken to have been there. */
+int following_heard_since(
+	struct fleet *f, int64_t now_s, int64_t span_s, int64_t *out_s, struct err *e);
+
 /* Marks boxes overdue: under way, undecided, and silent by that clock for more than the plan's
  * overdue_s. *newly is how many. A box that is heard of again is overdue no more. */
 int following_overdue(struct fleet *f, int64_t id, uint64_t *newly, struct err *e);

@@ -12,6 +12,7 @@
 
 #include "common/base/file.h"
 #include "common/base/num.h"
+#include "signer/alarm.h"
 #include "signer/aside.h"
 #include "signer/hearing.h"
 #include "signer/letter.h"
@@ -46,13 +47,15 @@ struct clearing {
 };
 
 struct ingest {
+	const struct workspace *workspace;
 	struct sql *sql;
 	struct hearing *hearing;
 	unsigned threads;
 	int lock, spool;
 	DIR *dir; /* the round that goes on, or NULL */
 	struct batch batches[2], *batch;
-	struct clearing clearing;  /* of the other */
+	struct clearing clearing; /* of the other */
+	struct alarms alarms;
 	struct ingest_stats stats; /* of this batch */
 	int64_t now_s;
 };
@@ -164,6 +167,7 @@ ingest_open(const struct workspace *w, struct fleet *f, unsigned threads, struct
 
 	if (!i)
 		return err_sys(e, ENOMEM, "reading reports");
+	i->workspace = w;
 	i->lock = i->spool = -1;
 	i->threads = threads ? threads : processors();
 	if (workspace_lock(
@@ -310,10 +314,13 @@ put_down(struct ingest *i, size_t n, const struct report *r, struct err *e)
 	const int64_t heard_s = came_s < i->now_s ? came_s : i->now_s;
 	enum recorded recorded;
 	struct err why;
+	bool alarm;
 
-	if (record_add(i->sql, box, r, heard_s, &recorded, &why) < 0)
+	if (record_add(i->sql, box, r, heard_s, &recorded, &alarm, &why) < 0)
 		return why.class == ERR_SYSTEM ? err_set(e, why.class, "%s", why.text)
 					       : put_aside(i, n, why.text, e);
+	if (alarm)
+		alarms_add(&i->alarms, r->box, r->version, heard_s, r->seq);
 	i->batch->fates[n] = FATE_GOES;
 	if (recorded == RECORD_NEW) {
 		i->stats.taken++;
@@ -375,9 +382,14 @@ batch_write(struct ingest *i, bool round_ends, struct err *e)
 		.take = letter_take,
 		.arg = i};
 
+	i->alarms.count = 0;
 	if (hearing_begin(i->hearing, e) < 0 || opener_run(&o, e) < 0 ||
-		hearing_end(i->hearing, e) < 0 || counters_add(i, e) < 0)
+		hearing_end(i->hearing, e) < 0 || counters_add(i, e) < 0 ||
+		alarms_put(i->sql, i->workspace, WEBHOOK_AUDIT_FAILED, &i->alarms, i->now_s, e) < 0)
 		return -1;
+	i->stats.alarms = i->alarms.count;
+	if (i->alarms.count > 0)
+		memcpy(i->stats.alarm, i->alarms.list[0].box, sizeof(i->stats.alarm));
 	/* Not before: within a round a box's reports come in no order, and of one that is older
 	 * than what was deleted nobody could say whether it is new. */
 	return round_ends ? record_prune(i->sql, PRUNED_A_BATCH, e) : 0;

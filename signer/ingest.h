@@ -27,6 +27,9 @@ int ingest_open(const struct workspace *w, struct fleet *f, unsigned threads, st
 
 struct ingest_stats {
 	uint64_t taken, duplicates, clashes, aside; /* as in struct ledger_totals */
+	uint64_t alarms; /* boxes that say, as they did not before, that what is installed is
+			    not what was signed; each is in the outbox */
+	char alarm[NAME_BYTES_MAX + 1]; /* the first of these */
 	/* Folders, and what could not be opened (the web server's group or mode) or put away: they
 	 * stay where they are, are looked at in each round, and hold up nothing. */
 	uint64_t left;

@@ -29,6 +29,7 @@ static const struct command *const commands[] = {
 	&cmd_resume,
 	&cmd_publish,
 	&cmd_watch,
+	&cmd_webhook,
 	&cmd_status,
 	&cmd_boxes,
 	&cmd_backup,

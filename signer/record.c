@@ -10,13 +10,16 @@
 
 /* All bytes of all tags may need a backslash, and each tag four quotes, a colon and a comma. */
 enum { TAGS_TEXT_SIZE = FIELD_TAGS_MAX * (4 * NAME_BYTES_MAX + 6) + 2 };
+enum { AUDIT_TOLD_EVERY_S = 86400 };
 enum { STOPS_TEXT_SIZE = STOPS_MAX * STOP_ID_SIZE };
 _Static_assert(LEDGER_KEPT + RECORD_SLACK == 96, "index known_full has another number");
 
 /* What is known of a box beside what its newest report says. */
 struct known {
 	int64_t seq, outcome_seq, began_seq, failed_from, failed_seq, pruned_seq, kept;
+	int64_t audit_told_s; /* 0: never */
 	char outcome[16], class_[16], stops[STOPS_TEXT_SIZE + 1];
+	char authentic[8]; /* authentic_name() of what it last said of that */
 };
 
 static int
@@ -28,7 +31,7 @@ known_read(struct sql *s, int64_t box, struct known *out, struct err *e)
 	if (query_begin(s, &q, e,
 		    "SELECT seq, outcome_seq, began_seq, failed_from, failed_seq, pruned_seq, "
 		    "kept, "
-		    "outcome, class, stops FROM known WHERE box = ?1",
+		    "outcome, class, stops, authentic, audit_told_s FROM known WHERE box = ?1",
 		    "i", box) < 0 ||
 		query_next(q, &row, e) < 0)
 		return -1;
@@ -45,6 +48,8 @@ known_read(struct sql *s, int64_t box, struct known *out, struct err *e)
 	(void)snprintf(out->outcome, sizeof(out->outcome), "%s", query_text(q, 7));
 	(void)snprintf(out->class_, sizeof(out->class_), "%s", query_text(q, 8));
 	(void)snprintf(out->stops, sizeof(out->stops), "%s", query_text(q, 9));
+	(void)snprintf(out->authentic, sizeof(out->authentic), "%s", query_text(q, 10));
+	out->audit_told_s = query_int(q, 11);
 	return 0;
 }
 
@@ -131,6 +136,21 @@ known_add(struct known *k, const struct report *r)
 	(void)snprintf(k->class_, sizeof(k->class_), "%s", r->class_);
 }
 
+/* Once for as long as it lasts, and once a day: a box may be anybody's, and say this and that. */
+static bool
+audit_add(struct known *k, const struct report *r, int64_t heard_s)
+{
+	bool alarm = r->authentic == AUTHENTIC_NO && strcmp(k->authentic, "no") != 0 &&
+		     (k->audit_told_s == 0 || heard_s - k->audit_told_s >= AUDIT_TOLD_EVERY_S);
+
+	if (alarm)
+		k->audit_told_s = heard_s;
+	if (r->authentic != AUTHENTIC_UNSAID && (int64_t)r->seq > k->seq)
+		(void)snprintf(
+			k->authentic, sizeof(k->authentic), "%s", authentic_name(r->authentic));
+	return alarm;
+}
+
 static int
 known_replace(struct sql *s, int64_t box, struct known *k, const struct report *r, const char *tags,
 	int64_t heard_s, struct err *e)
@@ -140,12 +160,12 @@ known_replace(struct sql *s, int64_t box, struct known *k, const struct report *
 	stops_text(r, stops);
 	if (sql_do(s, e,
 		    "INSERT OR REPLACE INTO known VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
-		    "?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
-		    "iiiisssisssissssiiiii", box, (int64_t)r->seq, r->at_s, heard_s,
+		    "?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
+		    "iiiisssisssissssiiiiisi", box, (int64_t)r->seq, r->at_s, heard_s,
 		    box_state_name(r->state), k->outcome, k->class_, k->outcome_seq, r->version,
 		    r->running_sha256, r->linked_sha256, (int64_t)r->rollback_floor, r->compatible,
 		    tags, r->plan, stops, k->began_seq, k->failed_from, k->failed_seq,
-		    k->pruned_seq, k->kept) < 0)
+		    k->pruned_seq, k->kept, k->authentic, k->audit_told_s) < 0)
 		return -1;
 	return strcmp(stops, k->stops) != 0 ? stops_write(s, box, k->stops, r, e) : 0;
 }
@@ -157,18 +177,20 @@ known_amend(struct sql *s, int64_t box, const struct known *k, int64_t heard_s, 
 	return sql_do(s, e,
 		"UPDATE known SET heard_s = max(heard_s, ?2), outcome = ?3, class = ?4, "
 		"outcome_seq "
-		"= ?5, began_seq = ?6, failed_from = ?7, failed_seq = ?8, kept = ?9 WHERE box = ?1",
-		"iissiiiii", box, heard_s, k->outcome, k->class_, k->outcome_seq, k->began_seq,
-		k->failed_from, k->failed_seq, k->kept);
+		"= ?5, began_seq = ?6, failed_from = ?7, failed_seq = ?8, kept = ?9, audit_told_s "
+		"= ?10 WHERE box = ?1",
+		"iissiiiiii", box, heard_s, k->outcome, k->class_, k->outcome_seq, k->began_seq,
+		k->failed_from, k->failed_seq, k->kept, k->audit_told_s);
 }
 
 int
 record_add(struct sql *s, int64_t box, const struct report *r, int64_t heard_s, enum recorded *out,
-	struct err *e)
+	bool *alarm, struct err *e)
 {
 	AUTO_BUF struct buf tags = BUF_INIT(TAGS_TEXT_SIZE);
 	struct known k;
 
+	*alarm = false;
 	if (json_canonical(r->tags, &tags, e) < 0 || known_read(s, box, &k, e) < 0 ||
 		report_write(s, box, r, heard_s, e) < 0)
 		return -1;
@@ -180,6 +202,7 @@ record_add(struct sql *s, int64_t box, const struct report *r, int64_t heard_s, 
 			(int64_t)r->seq);
 	}
 	known_add(&k, r);
+	*alarm = audit_add(&k, r, heard_s);
 	*out = RECORD_NEW;
 	return (int64_t)r->seq > k.seq ? known_replace(s, box, &k, r, buf_str(&tags), heard_s, e)
 				       : known_amend(s, box, &k, heard_s, e);

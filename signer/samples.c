@@ -53,7 +53,14 @@ static const char workspace_rest[] =
 	"#  every: 60s                # how often it looks, reports or not\n"
 	"#  soak_min: 1h              # no wave is watched for less\n"
 	"#  first_wave_max: 100       # it opens nothing behind a first wave of more boxes\n"
-	"#  offline_after: 24h        # a box that is silent for longer is told of\n";
+	"#  offline_after: 24h        # a box that is silent for longer is told of\n"
+	"\n"
+	"# Who hears of what it sees: see `sluice webhook --help`.\n"
+	"#webhooks:\n"
+	"#  - url: https://chat.example.com/x\n"
+	"#    secret_file: keys/chat.secret   # 32 characters or more, readable by nobody else\n"
+	"#    events: [stopped, held]         # all of them where this is left out\n"
+	"#    ca_file: tls/chat-ca.crt        # the system's CAs where this is left out\n";
 
 const char sample_recipe[] =
 	"# A bundle recipe: what goes into one signed update.\n"

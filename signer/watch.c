@@ -7,7 +7,9 @@
 
 #include "common/base/clock.h"
 #include "common/base/num.h"
+#include "common/base/process.h"
 #include "common/base/text.h"
+#include "common/crypto/secret.h"
 #include "signer/site.h"
 #include "signer/watching.h"
 
@@ -79,6 +81,7 @@ watch_close(struct watch **w)
 
 	if (!x)
 		return;
+	process_end(&x->courier);
 	publisher_close(&x->publisher);
 	opened_key_close(&x->gates_key);
 	opened_key_close(&x->certificates_key);
@@ -134,12 +137,26 @@ keys_open(struct watch *w, struct err *e)
 	return publisher_open(ws, &w->settings.pass, &w->publisher, e);
 }
 
+/* So that what is wrong with one is said now, and not with the first event. */
+static int
+webhooks_check(const struct workspace *w, struct err *e)
+{
+	for (size_t i = 0; i < w->webhooks.count; i++) {
+		AUTO_SECRET struct webhook_secret *secret = NULL;
+
+		if (webhook_secret_load(&w->webhooks.list[i], &secret, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int
 parts_open(struct watch *w, struct err *e)
 {
 	if (workspace_lock(w->workspace, "watch.lock", "another sluice watch", 0, &w->lock, e) <
 			0 ||
-		keys_open(w, e) < 0 || fleet_open(w->workspace, &w->fleet, e) < 0)
+		keys_open(w, e) < 0 || webhooks_check(w->workspace, e) < 0 ||
+		fleet_open(w->workspace, &w->fleet, e) < 0)
 		return -1;
 	return ingest_open(w->workspace, w->fleet, 0, &w->ingest, e);
 }
@@ -182,6 +199,11 @@ drain(struct watch *w)
 		left += s.left;
 		w->taken += s.taken;
 		w->judge_again = w->judge_again || s.taken > 0;
+		if (s.alarms > 0)
+			watch_tell(w, (struct watch_event){.what = "audit_failed", .box = s.alarm},
+				"%llu boxes say that what is installed is not what was signed; "
+				"the first of them is %s",
+				(unsigned long long)s.alarms, s.alarm);
 		if (s.aside > 0 || s.clashes > 0)
 			watch_tell(w, (struct watch_event){.what = "note"},
 				"%llu files of the spool were set aside, %llu reports were others "
@@ -226,7 +248,7 @@ site_read(struct watch *w, struct err *e)
 		return -1;
 	/* It is renewed whatever is wrong with what it leads to. */
 	w->timestamp_expires_s = s.timestamp ? s.timestamp->expires_s : 0;
-	if (courses_read(w->workspace, &c, e) < 0)
+	if (news_published(w, &s, e) < 0 || courses_read(w->workspace, &c, e) < 0)
 		return -1;
 	courses_free(&w->courses);
 	w->courses = c;
@@ -271,5 +293,6 @@ watch_look(struct watch *w, bool full)
 		watch_renew(w);
 		watch_offline(w);
 	}
+	watch_deliver(w);
 	return w->failures;
 }

@@ -19,8 +19,8 @@
 struct watch_event {
 	int64_t at_s;
 	const char *what; /* "published", "wave_opened", "held", "stopped", "finished",
-			     "box_offline"; "note" for all that is no news to others, and "problem"
-			     for what went wrong here */
+			     "box_offline", "audit_failed"; "note" for all that is no news to
+			     others, and "problem" for what went wrong here */
 	const char *plan, *wave, *stop, *box;
 	const char *text; /* one line */
 };
@@ -48,5 +48,9 @@ int watch_open(const struct workspace *w, const struct watch_settings *s, struct
  * is told, once for as long as it lasts, and tried again at a later look; the number of such
  * problems is returned. */
 unsigned watch_look(struct watch *w, bool full);
+
+/* For whoever ends now: waits until what is due was taken to webhooks, or failed, or for
+ * WEBHOOK_RUN_MAX_S. */
+void watch_settle(struct watch *w);
 
 #endif

@@ -44,7 +44,8 @@ waves_see(struct watch *w, const struct course *c, struct err *e)
 	for (size_t i = 0; i < p->wave_count && i < x->wave_count; i++) {
 		if (x->waves[i].opened_s != 0 || !gate_is_open(&c->gate, p->waves[i].name))
 			continue;
-		if (following_opened(w->fleet, c->following, i, w->now_s, e) < 0)
+		if (news_wave_opened(w, c, i, x->waves[i].tally.boxes, e) < 0 ||
+			following_opened(w->fleet, c->following, i, w->now_s, e) < 0)
 			return -1;
 		watch_tell(w,
 			(struct watch_event){
@@ -126,6 +127,7 @@ watch_follow(struct watch *w)
 	struct err e = ERR_INIT;
 	int rc = withdrawn_end(w, &e);
 	bool again = rc < 0 && e.class == ERR_SYSTEM;
+	struct err odd = ERR_INIT;
 
 	for (size_t i = 0; i < w->courses.count; i++) {
 		struct err why = ERR_INIT;
@@ -136,6 +138,10 @@ watch_follow(struct watch *w)
 		if (rc == 0)
 			rc = err_set(&e, why.class, "%s cannot be followed: %s",
 				w->courses.list[i].name, why.text);
+	}
+	if (w->courses.published && news_stops(w, &odd) < 0) {
+		again = again || odd.class == ERR_SYSTEM;
+		rc = rc == 0 ? err_set(&e, odd.class, "%s", odd.text) : rc;
 	}
 	/* Where it was not a plan's own fault. */
 	if (again)
@@ -175,8 +181,8 @@ verdict_event(const struct verdict *v)
 }
 
 /* Once, when it changes: not each time that a count does. */
-static void
-verdict_tell(struct watch *w, const struct course *c, const struct verdict *v)
+static int
+verdict_tell(struct watch *w, const struct course *c, const struct verdict *v, struct err *e)
 {
 	const struct stop *stop = course_stop(c);
 	struct said *s = said_find(w, c->following);
@@ -187,10 +193,12 @@ verdict_tell(struct watch *w, const struct course *c, const struct verdict *v)
 	bool hand = v->deed == DEED_OPEN || v->deed == DEED_STOP;
 
 	if (!s || (s->kind == v->kind && s->deed == v->deed && s->wave == v->wave))
-		return;
+		return 0;
+	if (v->deed == DEED_FINISH && news_finished(w, c, e) < 0)
+		return -1;
 	*s = (struct said){c->following, v->kind, v->deed, v->wave};
 	if (hand && w->has_gates)
-		return;
+		return 0;
 	if (hand)
 		watch_tell(w, x, "%s, but has no gates key: %s",
 			v->deed == DEED_OPEN ? "would open the wave behind" : "WOULD STOP",
@@ -198,6 +206,7 @@ verdict_tell(struct watch *w, const struct course *c, const struct verdict *v)
 	else
 		watch_tell(w, x, "%s: %s",
 			v->deed == DEED_FINISH ? "finished" : judgement_name(v->kind), v->reason);
+	return 0;
 }
 
 static int
@@ -289,12 +298,17 @@ course_stand(struct watch *w, const struct course *c, struct verdict *out, struc
 static int
 course_judge(struct watch *w, const struct course *c, struct err *e)
 {
+	struct err why = ERR_INIT;
 	struct verdict v;
+	int rc;
 
 	if (course_stand(w, c, &v, e) < 0)
 		return err_context(e, "judging %s", c->name);
-	verdict_tell(w, c, &v);
-	return act(w, c, &v, e);
+	/* A stop waits for no event to be written. */
+	rc = act(w, c, &v, e);
+	if (news_held(w, c, &v, &why) < 0 || verdict_tell(w, c, &v, &why) < 0)
+		return rc < 0 ? -1 : err_set(e, why.class, "%s", why.text);
+	return rc;
 }
 
 static void
@@ -343,15 +357,32 @@ watch_judge(struct watch *w)
 		(void)watch_problem(w, JOB_JUDGE, &e);
 }
 
+/* Whether there is anybody whose silence would say something. */
+static int
+may_fall_silent(struct watch *w, bool *out, struct err *e)
+{
+	struct ledger_census c;
+	bool follows = false;
+
+	for (size_t i = 0; i < w->courses.count; i++)
+		follows = follows || w->courses.list[i].following != 0;
+	if (!follows && ledger_census(w->fleet, 0, &c, e) < 0)
+		return -1;
+	*out = follows || c.boxes > c.never;
+	return 0;
+}
+
 void
 watch_listen(struct watch *w)
 {
 	struct err e = ERR_INIT;
-	bool follows = false, hears = w->taken > 0;
+	bool hears = w->taken > 0, asks = !hears && !w->problems[JOB_SPOOL][0];
 
-	for (size_t i = 0; i < w->courses.count; i++)
-		follows = follows || w->courses.list[i].following != 0;
-	if (follows && !hears && !w->problems[JOB_SPOOL][0]) {
+	if (asks && may_fall_silent(w, &asks, &e) < 0) {
+		(void)watch_problem(w, JOB_JUDGE, &e);
+		return;
+	}
+	if (asks) {
 		hears = probe_server(w->workspace, &e) == 0;
 		if (hears)
 			watch_well(w, JOB_SERVER);

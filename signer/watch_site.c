@@ -10,6 +10,7 @@
 #include "common/base/num.h"
 #include "common/base/text.h"
 #include "common/limits.h"
+#include "signer/alarm.h"
 #include "signer/authority.h"
 #include "signer/doctor.h"
 #include "signer/following.h"
@@ -19,7 +20,7 @@
 #define HOUR_S ((uint64_t)3600)
 #define EXPIRES_SOON_S (7 * 24 * HOUR_S)
 
-enum { OFFLINE_NAMED = 20, ROLES_TEXT_SIZE = 256 };
+enum { ROLES_TEXT_SIZE = 256 };
 
 struct listing_state {
 	char dir[PATH_MAX];
@@ -244,48 +245,58 @@ watch_renew(struct watch *w)
 }
 
 struct silence {
-	struct watch *watch;
-	int64_t from_s, to_s; /* heard last from then on, and before */
-	uint64_t boxes;
+	int64_t from_s; /* heard last from then on */
+	struct alarms boxes;
 };
 
 static int
 box_silent(void *arg, const struct ledger_box *b, struct err *e)
 {
 	struct silence *s = arg;
-	char at[CLOCK_TEXT_SIZE];
 
 	(void)e;
-	if (b->seq == 0 || b->heard_s < s->from_s)
-		return 0;
-	if (s->boxes++ < OFFLINE_NAMED)
-		watch_tell(s->watch, (struct watch_event){.what = "box_offline", .box = b->name},
-			"%s is offline: last heard of at %s", b->name,
-			clock_format(b->heard_s, at));
+	if (b->seq > 0 && b->heard_s >= s->from_s)
+		alarms_add(&s->boxes, b->name, b->version, b->heard_s, b->seq);
 	return 0;
 }
 
+static void
+offline_say(struct watch *w, const struct alarms *a)
+{
+	char at[CLOCK_TEXT_SIZE];
+
+	for (size_t i = 0; i < num_min(a->count, ALARMS_NAMED); i++)
+		watch_tell(w, (struct watch_event){.what = "box_offline", .box = a->list[i].box},
+			"%s is offline: last heard of at %s", a->list[i].box,
+			clock_format(a->list[i].since_s, at));
+	if (a->count > ALARMS_NAMED)
+		watch_tell(w, (struct watch_event){.what = "note"},
+			"and %llu more boxes are offline: see `sluice boxes --offline`",
+			(unsigned long long)(a->count - ALARMS_NAMED));
+}
+
 /* Those that became silent since the last look, so that none is told of twice: when that was is
- * kept in fleet.db, under no rollout. */
+ * kept in fleet.db, under no rollout. Time in which nobody could be heard is no silence. */
 static int
 offline_look(struct watch *w, struct err *e)
 {
 	static const char mark[] = "offline_told_s";
-	struct silence s = {
-		.watch = w, .to_s = w->now_s - (int64_t)w->workspace->watch.offline_after_s};
-	const struct ledger_filter filter = {.silent_since_s = s.to_s};
+	struct silence s = {0};
+	struct ledger_filter filter = {0};
 
-	if (following_mark(w->fleet, 0, mark, &s.from_s, e) < 0)
+	if (following_mark(w->fleet, 0, mark, &s.from_s, e) < 0 ||
+		following_heard_since(w->fleet, w->now_s,
+			(int64_t)w->workspace->watch.offline_after_s, &filter.silent_since_s,
+			e) < 0)
 		return -1;
-	if (s.to_s <= s.from_s)
+	if (filter.silent_since_s <= s.from_s)
 		return 0;
 	if (s.from_s != 0 && ledger_each_box(w->fleet, &filter, box_silent, &s, e) < 0)
 		return -1;
-	if (s.boxes > OFFLINE_NAMED)
-		watch_tell(w, (struct watch_event){.what = "note"},
-			"and %llu more boxes are offline: see `sluice boxes --offline`",
-			(unsigned long long)(s.boxes - OFFLINE_NAMED));
-	return following_mark_set(w->fleet, 0, mark, s.to_s, e);
+	if (news_offline(w, &s.boxes, mark, filter.silent_since_s, e) < 0)
+		return -1;
+	offline_say(w, &s.boxes);
+	return 0;
 }
 
 void

@@ -31,6 +31,7 @@ enum watch_job {
 	JOB_ASKED,
 	JOB_OFFLINE,
 	JOB_EXPIRY,
+	JOB_DELIVER,
 	WATCH_JOBS
 };
 
@@ -69,7 +70,9 @@ struct watch {
 	int64_t timestamp_expires_s;
 	bool judge_again;
 	uint64_t waiting; /* what incoming/ looked like at the last attempt to publish */
-	struct backoff publish, act, certify;
+	struct backoff publish, act, certify, deliver;
+	pid_t courier;	    /* `sluice webhook deliver` at work, or 0 */
+	int64_t courier_ms; /* when it began */
 	int64_t hourly_ms, census_ms;
 	struct said *said;
 	size_t said_count;
@@ -96,6 +99,23 @@ void watch_listen(struct watch *w);
 
 /* Boxes' next certificates. */
 void watch_certify(struct watch *w);
+
+/* Events for webhooks, each into the outbox: before the watch notes that it has seen the fact, or,
+ * where it notes it itself (held, published, offline: *mark of no rollout becomes told_s), in one
+ * transaction with that. The same fact again makes no second event. */
+struct alarms;
+struct site;
+int news_wave_opened(
+	struct watch *w, const struct course *c, size_t wave, uint64_t boxes, struct err *e);
+int news_held(struct watch *w, const struct course *c, const struct verdict *v, struct err *e);
+int news_stops(struct watch *w, struct err *e); /* of all courses, and of every box */
+int news_finished(struct watch *w, const struct course *c, struct err *e);
+int news_published(struct watch *w, const struct site *site, struct err *e);
+int news_offline(
+	struct watch *w, const struct alarms *a, const char *mark, int64_t told_s, struct err *e);
+
+/* Sees to it that what is due is on its way, without waiting for it. */
+void watch_deliver(struct watch *w);
 
 /* The site: what waits, and what would expire. */
 bool watch_timestamp_is_due(const struct watch *w);

@@ -50,6 +50,7 @@ workspace_free(struct workspace *w)
 	free(w->online_snapshot);
 	free(w->online_timestamp);
 	watch_conf_free(&w->watch);
+	webhooks_free(&w->webhooks);
 	*w = (struct workspace){0};
 }
 
@@ -188,8 +189,8 @@ lives_read(struct workspace *w, const struct yaml *y, struct err *e)
 static int
 settings_read(struct workspace *w, const struct yaml *y, struct err *e)
 {
-	static const char *const known[] = {
-		"site_url", "report_url", "online", "push", "reload", "life", "watch", NULL};
+	static const char *const known[] = {"site_url", "report_url", "online", "push", "reload",
+		"life", "watch", "webhooks", NULL};
 	const struct yaml_node *push, *reload;
 
 	if (yaml_only(y, yaml_root(y), known, e) < 0 ||
@@ -204,7 +205,9 @@ settings_read(struct workspace *w, const struct yaml *y, struct err *e)
 		return -1;
 	if (online_read(w, y, e) < 0 || lives_read(w, y, e) < 0)
 		return -1;
-	return watch_conf_read(w, y, yaml_get(yaml_root(y), "watch"), &w->watch, e);
+	if (watch_conf_read(w, y, yaml_get(yaml_root(y), "watch"), &w->watch, e) < 0)
+		return -1;
+	return webhooks_read(w, y, yaml_get(yaml_root(y), "webhooks"), &w->webhooks, e);
 }
 
 static int

@@ -11,6 +11,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/err.h"
 #include "signer/watch_conf.h"
+#include "signer/webhook.h"
 
 #define WORKSPACE_FILE "workspace.yaml"
 
@@ -26,6 +27,7 @@ struct workspace {
 	uint64_t timestamp_life_s, snapshot_life_s, gates_life_s, rollouts_life_s, releases_life_s,
 		targets_life_s, root_life_s, crl_life_s, box_cert_life_s;
 	struct watch_conf watch;
+	struct webhooks webhooks;
 };
 
 void workspace_free(struct workspace *w);

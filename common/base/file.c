@@ -78,6 +78,24 @@ file_open_given(const char *path, int *fd, struct err *e)
 	return 0;
 }
 
+int
+file_open_secret(const char *path, int *fd, struct err *e)
+{
+	AUTO_CLOSE int opened = -1;
+	struct stat st;
+
+	if (file_open_given(path, &opened, e) < 0)
+		return -1;
+	if (fstat(opened, &st) < 0)
+		return err_sys(e, errno, "looking at %s", path);
+	if (st.st_mode & (S_IRWXG | S_IRWXO))
+		return err_set(e, ERR_REFUSED,
+			"%s can be read or written by others (mode %03o); run `chmod 600 %s`", path,
+			(unsigned)(st.st_mode & 0777), path);
+	*fd = take_fd(&opened);
+	return 0;
+}
+
 ssize_t
 file_read_some(int fd, const char *name, void *data, size_t len, struct err *e)
 {

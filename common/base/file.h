@@ -23,6 +23,10 @@ int file_open_regular(const char *path, int *fd, struct err *e);
  * <(COMMAND). ERR_REFUSED for all else: a named pipe waits for a writer who may never come. */
 int file_open_given(const char *path, int *fd, struct err *e);
 
+/* The same for a file that holds a secret: ERR_REFUSED, too, where its mode gives group or others
+ * anything. */
+int file_open_secret(const char *path, int *fd, struct err *e);
+
 /* Appends the whole of a file to out. ERR_LIMIT when that would be more than out->max. On failure
  * out is as it was. */
 int file_read(const char *path, struct buf *out, struct err *e);

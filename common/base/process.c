@@ -21,6 +21,7 @@ enum { EXIT_NOT_STARTED = 127, FD_FAILURE = 3, ASK_MS = 200, NAP_LONGEST_MS = 50
 /* failure carries the errno of an exec that failed; exec that works closes it. */
 struct pipes {
 	int in[2], out[2], failure[2];
+	bool dies_with_us;
 };
 
 static void
@@ -71,6 +72,8 @@ child_exec(const struct process *p, const struct pipes *pipes, char *const *env)
 
 	if (!p->asks_at_terminal)
 		(void)setpgid(0, 0);
+	if (pipes->dies_with_us)
+		(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (child_descriptors(p, pipes) == 0) {
 		failure = FD_FAILURE;
 		(void)signal(SIGPIPE, SIG_DFL);
@@ -307,6 +310,51 @@ process_run(const struct process *p, int *status, struct err *e)
 	rc = run_with_pipes(p, &pipes, status, e);
 	(void)sigaction(SIGPIPE, &before, NULL);
 	return rc;
+}
+
+int
+process_begin(const struct process *p, pid_t *pid, struct err *e)
+{
+	CLEANUP(pipes_close)
+	struct pipes pipes = {
+		.in = {-1, -1}, .out = {-1, -1}, .failure = {-1, -1}, .dies_with_us = true};
+	const struct process alone = {.argv = p->argv, .env = p->env};
+	pid_t begun;
+	int failure;
+
+	if (pipes_open(&alone, &pipes, e) < 0)
+		return -1;
+	begun = child_start(&alone, &pipes, e);
+	if (begun < 0)
+		return -1;
+	failure = child_failure(&pipes);
+	if (failure) {
+		child_kill(begun);
+		return err_sys(e, failure, "starting %s", p->argv[0]);
+	}
+	*pid = begun;
+	return 0;
+}
+
+bool
+process_has_ended(pid_t *pid, int *status)
+{
+	int wait_status = 0;
+	pid_t got = waitpid(*pid, &wait_status, WNOHANG);
+
+	if (got == 0 || (got < 0 && errno == EINTR))
+		return false;
+	*pid = 0;
+	*status = got > 0 && WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
+	return true;
+}
+
+void
+process_end(pid_t *pid)
+{
+	if (*pid > 0)
+		child_kill(*pid);
+	*pid = 0;
 }
 
 /* The last line of what was printed, as a C string inside out. */

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "common/base/buf.h"
 #include "common/base/err.h"
@@ -29,6 +30,16 @@ enum { PROCESS_GRACE_MS = 5000 };
  * started or dies of a signal, ERR_REFUSED when it is killed for its time, ERR_LIMIT when it prints
  * more than output->max. It inherits no descriptor but 0, 1, 2. */
 int process_run(const struct process *p, int *status, struct err *e);
+
+/* Runs it beside us: argv and env alone count, its output goes to our standard error, and it gets
+ * SIGTERM when we die. The caller sees to its end. Errors as above. */
+int process_begin(const struct process *p, pid_t *pid, struct err *e);
+
+/* Whether it has ended; *pid is 0 then, and *status its exit status (-1: of a signal). */
+bool process_has_ended(pid_t *pid, int *status);
+
+/* Kills it with its process group, if *pid is not 0, and waits for that. */
+void process_end(pid_t *pid);
 
 /* A folder of programs. */
 struct process_parts {

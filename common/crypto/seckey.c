@@ -64,17 +64,10 @@ static int
 text_read(const char *path, char *out, struct err *e)
 {
 	AUTO_CLOSE int fd = -1;
-	struct stat st;
 	ssize_t got;
 
-	if (file_open_given(path, &fd, e) < 0)
+	if (file_open_secret(path, &fd, e) < 0)
 		return -1;
-	if (fstat(fd, &st) < 0)
-		return err_sys(e, errno, "looking at %s", path);
-	if (st.st_mode & (S_IRWXG | S_IRWXO))
-		return err_set(e, ERR_REFUSED,
-			"%s can be read or written by others (mode %03o); run `chmod 600 %s`", path,
-			(unsigned)(st.st_mode & 0777), path);
 	got = file_read_some(fd, path, out, KEY_FILE_MAX + 1, e);
 	if (got < 0)
 		return -1;

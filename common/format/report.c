@@ -26,6 +26,14 @@ static const char *const outcome_names[] = {
 	[OUTCOME_STOPPED] = "stopped",
 };
 
+static const char *const authentic_names[] = {
+	[AUTHENTIC_UNSAID] = "",
+	[AUTHENTIC_UNKNOWN] = "unknown",
+	[AUTHENTIC_YES] = "yes",
+	[AUTHENTIC_NO] = "no",
+};
+
+_Static_assert(ARRAY_LEN(authentic_names) == AUTHENTICS, "an answer has no name");
 _Static_assert(ARRAY_LEN(state_names) == BOX_STATES, "a state has no name");
 _Static_assert(ARRAY_LEN(outcome_names) == OUTCOMES, "an outcome has no name");
 
@@ -39,6 +47,12 @@ const char *
 outcome_name(enum outcome o)
 {
 	return (size_t)o < OUTCOMES ? outcome_names[o] : "unknown";
+}
+
+const char *
+authentic_name(enum authentic a)
+{
+	return (size_t)a < AUTHENTICS ? authentic_names[a] : "unknown";
 }
 
 /* The place of a text among names, or count. */
@@ -116,7 +130,8 @@ newer_build(const struct report *r, json_t *j)
 		newer_add(j, "linked_sha256", r->linked_sha256) < 0 ||
 		newer_add(j, "certificate_serial", r->certificate_serial) < 0 ||
 		newer_add(j, "certificate_request", r->certificate_request) < 0 ||
-		newer_add(j, "authorities_sha256", r->authorities_sha256) < 0)
+		newer_add(j, "authorities_sha256", r->authorities_sha256) < 0 ||
+		newer_add(j, "authentic", authentic_name(r->authentic)) < 0)
 		return -1;
 	if (r->stop_count == 0)
 		return 0;
@@ -334,6 +349,20 @@ request_parse(const json_t *body, struct report *r, struct err *e)
 	return 0;
 }
 
+/* To be left out where there is nothing to say, so "" is none of the words. */
+static int
+authentic_parse(const json_t *body, struct report *r, struct err *e)
+{
+	size_t i = 0;
+
+	if (!json_object_get(body, "authentic"))
+		return 0;
+	if (word_get(body, "authentic", authentic_names + 1, AUTHENTICS - 1, &i, e) < 0)
+		return -1;
+	r->authentic = (enum authentic)(i + 1);
+	return 0;
+}
+
 /* What older agents do not say. */
 static int
 newer_parse(const json_t *body, struct report *r, struct err *e)
@@ -345,7 +374,7 @@ newer_parse(const json_t *body, struct report *r, struct err *e)
 		newer_sha256(body, "authorities_sha256", r->authorities_sha256, e) < 0 ||
 		serial_parse(body, r, e) < 0 || request_parse(body, r, e) < 0)
 		return -1;
-	return stops_parse(body, r, e);
+	return authentic_parse(body, r, e) < 0 ? -1 : stops_parse(body, r, e);
 }
 
 static int
@@ -355,7 +384,7 @@ whole_parse(const json_t *body, struct report *r, json_t **tags, struct err *e)
 		"outcome", "rollout", "plan_version", "wave", "attempt", "bundle", "version",
 		"bundle_sha256", "running_sha256", "rollback_floor", "tags", "compatible", "source",
 		"class", "detail", "log", "plan", "linked_sha256", "stops", "certificate_serial",
-		"certificate_request", "authorities_sha256", NULL};
+		"certificate_request", "authorities_sha256", "authentic", NULL};
 
 	if (field_format(body, e) < 0 || json_only(body, known, e) < 0 ||
 		who_parse(body, r, e) < 0 || update_parse(body, r, e) < 0 ||

@@ -6,9 +6,10 @@
  * "running_sha256":"...", "rollback_floor":4, "tags":{...}, "compatible":"...", "source":"network",
  *    "class":"none", "detail":"...", "log":"...",
  *    "plan":"rollouts/stable.json", "linked_sha256":"...", "stops":["32 hex digits"],
- *    "certificate_serial":"...", "certificate_request":"...", "authorities_sha256":"..."}
+ *    "certificate_serial":"...", "certificate_request":"...", "authorities_sha256":"...",
+ *    "authentic":"yes"}
  *
- * The last six are left out where there is nothing to say, as older agents do. */
+ * The last seven are left out where there is nothing to say, as older agents do. */
 #ifndef SLUICE_FORMAT_REPORT_H
 #define SLUICE_FORMAT_REPORT_H
 
@@ -45,6 +46,15 @@ enum outcome {
 	OUTCOMES
 };
 
+/* Whether what is installed is what was signed, as far as the box has looked. */
+enum authentic {
+	AUTHENTIC_UNSAID,
+	AUTHENTIC_UNKNOWN, /* it could not tell */
+	AUTHENTIC_YES,
+	AUTHENTIC_NO,
+	AUTHENTICS
+};
+
 struct report {
 	char box[NAME_BYTES_MAX + 1];
 	uint64_t seq;
@@ -77,6 +87,7 @@ struct report {
 				1];		   /* that the box shows to servers, or "" */
 	char certificate_request[CSR_PEM_MAX + 1]; /* for its next one, or "" */
 	char authorities_sha256[DIGEST_HEX_SIZE];  /* of the CAs that were delivered, or "" */
+	enum authentic authentic;
 };
 
 void report_free(struct report *r);
@@ -88,6 +99,7 @@ int report_parse(const struct verified *v, struct report *out, struct err *e);
 
 const char *box_state_name(enum box_state s);
 const char *outcome_name(enum outcome o);
+const char *authentic_name(enum authentic a); /* "" for what is not said */
 
 /* The same back; false, and *out as it was, for other texts. */
 bool box_state_of(const char *name, enum box_state *out);

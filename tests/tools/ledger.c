@@ -252,11 +252,12 @@ static int
 put_down(struct entering *x, const struct report *r, struct err *e)
 {
 	double started = seconds(CLOCK_MONOTONIC);
+	bool alarm;
 	enum recorded recorded;
 	int64_t box = 0;
 
 	if (sql_get(x->sql, NULL, &box, e, "SELECT id FROM box WHERE name = ?1", "s", r->box) < 0 ||
-		record_add(x->sql, box, r, x->now_s, &recorded, e) < 0 ||
+		record_add(x->sql, box, r, x->now_s, &recorded, &alarm, e) < 0 ||
 		(recorded == RECORD_NEW && hear(x, box, r, e) < 0))
 		return -1;
 	x->taken += recorded == RECORD_NEW;

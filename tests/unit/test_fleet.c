@@ -364,6 +364,50 @@ a_file_that_cannot_be_brought_up_to_date_stays_as_it_was(void **state)
 	remove_db();
 }
 
+/* What format 4 has beside format 3. */
+static const char third_format[] =
+	"DROP TABLE event; DROP TABLE delivery; DROP TABLE told_role; DROP TABLE outage;"
+	"ALTER TABLE known DROP COLUMN authentic; ALTER TABLE known DROP COLUMN audit_told_s;"
+	"INSERT INTO known VALUES (1, 7, 900, 1000, 'idle', 'none', 'none', 0, '2.0.0', '', '', 1, "
+	"'acme-gw3', '{}', '', '', 0, 0, 0, 0, 1);"
+	"PRAGMA user_version = 3;";
+
+static void
+a_file_without_events_is_brought_up_to_date(void **state)
+{
+	struct fleet *f = fleet();
+	struct sql *s = NULL;
+	struct err e = ERR_INIT;
+	int64_t n = 0;
+
+	(void)state;
+	assert_int_equal(add(f, "gw-1", "0a", &e), 0);
+	fleet_close(&f);
+	first_format_make(third_format);
+	assert_int_equal(fleet_open_read(&w, &f, &e), 0);
+	assert_int_equal(fleet_sql(f, &s, &e), -1);
+	assert_int_equal(e.class, ERR_REFUSED);
+	assert_non_null(strstr(e.text, "format 3"));
+	fleet_close(&f);
+	f = fleet();
+	assert_int_equal(fleet_sql(f, &s, &e), 0);
+	assert_int_equal(sql_get(s, NULL, &n, &e,
+				 "SELECT seq FROM known WHERE authentic = '' AND audit_told_s = 0 "
+				 "AND version = '2.0.0'",
+				 ""),
+		0);
+	assert_int_equal(n, 7);
+	assert_int_equal(sql_get(s, NULL, &n, &e,
+				 "SELECT (SELECT count(*) FROM event) + (SELECT count(*) FROM "
+				 "delivery) + (SELECT count(*) FROM told_role) + (SELECT count(*) "
+				 "FROM outage)",
+				 ""),
+		0);
+	assert_int_equal(n, 0);
+	fleet_close(&f);
+	remove_db();
+}
+
 static void
 a_look_at_all_boxes_ends_where_it_is_told_to(void **state)
 {
@@ -395,6 +439,7 @@ main(void)
 		cmocka_unit_test(a_file_of_a_newer_program_or_of_no_database_is_refused),
 		cmocka_unit_test(a_file_of_the_first_programs_is_brought_up_to_date),
 		cmocka_unit_test(a_file_that_cannot_be_brought_up_to_date_stays_as_it_was),
+		cmocka_unit_test(a_file_without_events_is_brought_up_to_date),
 		cmocka_unit_test(a_look_at_all_boxes_ends_where_it_is_told_to),
 	};
 

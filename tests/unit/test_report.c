@@ -23,7 +23,7 @@ static const char sample[] =
 #define NEWER                                                                                      \
 	"\"plan\":\"rollouts/stable.json\",\"linked_sha256\":\"" SHA "\",\"stops\":[\"" STOP_1     \
 	"\",\"" STOP_2 "\"],\"certificate_serial\":\"4f00\",\"certificate_request\":" REQUEST      \
-	",\"authorities_sha256\":\"" SHA "\","
+	",\"authorities_sha256\":\"" SHA "\",\"authentic\":\"no\","
 
 static int
 parse(const char *text, struct report *out, struct err *e)
@@ -98,12 +98,14 @@ what_older_agents_do_not_say_is_read_and_built(void **state)
 	assert_string_equal(r.certificate_serial, "4f00");
 	assert_int_equal(strlen(r.certificate_request), 83);
 	assert_string_equal(r.authorities_sha256, SHA);
+	assert_int_equal(r.authentic, AUTHENTIC_NO);
 	assert_int_equal(report_build(&r, &built, &e), 0);
 	assert_true(json_equal(built, v.root));
 	assert_int_equal(parse(sample, &older, &e), 0);
 	assert_true(!older.plan[0] && !older.linked_sha256[0] && older.stop_count == 0);
 	assert_true(!older.certificate_serial[0] && !older.certificate_request[0] &&
 		    !older.authorities_sha256[0]);
+	assert_int_equal(older.authentic, AUTHENTIC_UNSAID);
 }
 
 static void
@@ -277,6 +279,9 @@ a_report_with_one_thing_wrong_is_refused_by_name(void **state)
 			"\"seq\":17,\"certificate_request\":\" -----BEGIN CERTIFICATE "
 			"REQUEST-----\\nAA\\n-----END CERTIFICATE REQUEST-----\\n\"",
 			"certificate_request"},
+		{"\"seq\":17", "\"seq\":17,\"authentic\":\"\"", "authentic"},
+		{"\"seq\":17", "\"seq\":17,\"authentic\":\"maybe\"", "authentic"},
+		{"\"seq\":17", "\"seq\":17,\"authentic\":true", "authentic"},
 		{"\"seq\":17", "\"seq\":17,\"stops\":{}", "stops"},
 		{"\"seq\":17", "\"seq\":17,\"stops\":[]", "stops"},
 		{"\"seq\":17", "\"seq\":17,\"stops\":[1]", "stops"},
@@ -379,6 +384,7 @@ words_that_are_not_known_have_a_name_all_the_same(void **state)
 	(void)state;
 	assert_string_equal(box_state_name(BOX_STATES), "unknown");
 	assert_string_equal(outcome_name(OUTCOMES), "unknown");
+	assert_string_equal(authentic_name(AUTHENTICS), "unknown");
 }
 
 int

@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 
 #include "common/base/file.h"
+#include "common/crypto/secret.h"
 #include "signer/samples.h"
 #include "signer/workspace.h"
 #include "tests/unit/sample.h"
@@ -138,6 +139,135 @@ what_the_watch_may_do_is_taken(void **state)
 	assert_int_equal(without.watch.offline_after_s, 86400);
 	assert_int_equal(without.watch.limits.soak_min_s, 0);
 	assert_int_equal(without.watch.limits.first_wave_max, 0);
+}
+
+static void
+webhooks_are_taken(void **state)
+{
+	AUTO_WORKSPACE struct workspace w = {0};
+	const struct webhook *h = w.webhooks.list;
+	struct err e = ERR_INIT;
+	char path[PATH_MAX];
+
+	(void)state;
+	assert_int_equal(
+		open_text("site_url: https://a/\nreport_url: https://b/\nwebhooks:\n"
+			  "  - {url: \"https://chat.example.com/x?token=a%20b&c=@d\", secret_file: "
+			  "hooks/chat}\n"
+			  "  - {url: \"https://[::1]:8443\", secret_file: /etc/s, ca_file: "
+			  "tls/ca.crt, events: [stopped, held]}\n",
+			&w, &e),
+		0);
+	assert_int_equal(w.webhooks.count, 2);
+	assert_string_equal(h[0].url, "https://chat.example.com/x?token=a%20b&c=@d");
+	assert_int_equal(workspace_path(&w, "hooks/chat", path, &e), 0);
+	assert_string_equal(h[0].secret_file, path);
+	assert_null(h[0].ca_file);
+	assert_int_equal(h[0].kinds, (1 << WEBHOOK_KINDS) - 1);
+	assert_int_equal(h[1].kinds, 1 << WEBHOOK_STOPPED | 1 << WEBHOOK_HELD);
+	assert_int_equal(workspace_path(&w, "tls/ca.crt", path, &e), 0);
+	assert_string_equal(h[1].ca_file, path);
+	assert_ptr_equal(webhook_find(&w.webhooks, "https://[::1]:8443"), &h[1]);
+	assert_null(webhook_find(&w.webhooks, "https://[::1]:8444"));
+	assert_null(webhook_kind_name(WEBHOOK_KINDS));
+}
+
+#define HOOKS "site_url: https://a/\nreport_url: https://a/\nwebhooks:\n"
+
+static void
+what_is_wrong_with_a_webhook_is_told_with_its_line(void **state)
+{
+	static const struct {
+		const char *text, *says;
+	} refusals[] = {
+		{HOOKS "  {url: https://a}\n", "4:3: a list"},
+		{HOOKS "  - {secret_file: s}\n", "4:5: 'url' is missing"},
+		{HOOKS "  - {url: https://a}\n", "4:5: 'secret_file' is missing"},
+		{HOOKS "  - {url: http://a, secret_file: s}\n", "4:11: "},
+		{HOOKS "  - {url: http://127.0.0.1/, secret_file: s}\n", "https://"},
+		{HOOKS "  - {url: file:///etc/passwd, secret_file: s}\n", "4:11: "},
+		{HOOKS "  - {url: \"https://u:p@a/\", secret_file: s}\n", "4:11: "},
+		{HOOKS "  - {url: \"https://a:0/\", secret_file: s}\n", "port"},
+		{HOOKS "  - {url: \"https:///x\", secret_file: s}\n", "4:11: "},
+		{HOOKS "  - {url: \"https://a/b c\", secret_file: s}\n", "%XX"},
+		{HOOKS "  - {url: \"https://a/\\\"\", secret_file: s}\n", "%XX"},
+		{HOOKS "  - {url: \"https://a/{b,c}\", secret_file: s}\n", "%XX"},
+		{HOOKS "  - {url: \"https://a/#b\", secret_file: s}\n", "%XX"},
+		{HOOKS "  - {url: \"https://a#b\", secret_file: s}\n", "%XX"},
+		{HOOKS "  - {url: https://a, secret_file: s, event: [held]}\n", "events"},
+		{HOOKS "  - {url: https://a, secret_file: s, events: []}\n", "4:46: "},
+		{HOOKS "  - {url: https://a, secret_file: s, events: held}\n", "4:46: "},
+		{HOOKS "  - {url: https://a, secret_file: s, events: [holden]}\n", "4:47: "},
+		{HOOKS "  - {url: https://a, secret_file: s}\n"
+		       "  - {url: https://a, secret_file: t}\n",
+			"5:11: this URL is there already"},
+		{HOOKS "  [1, 2, 3, 4, 5, 6, 7, 8, 9]\n", "4:28: 8 webhooks"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+		AUTO_WORKSPACE struct workspace w = {0};
+		struct err e = ERR_INIT;
+
+		if (open_text(refusals[i].text, &w, &e) == 0 || !strstr(e.text, refusals[i].says))
+			fail_msg("%s: %s", refusals[i].text, e.text);
+		assert_int_equal(w.webhooks.count, 0);
+	}
+}
+
+static int
+load_secret(const char *bytes, size_t len, mode_t mode, size_t *out, struct err *e)
+{
+	char path[96];
+	struct webhook h = {.url = (char *)(uintptr_t) "https://a", .secret_file = path};
+	struct webhook_secret *s = NULL;
+	int rc;
+
+	(void)snprintf(path, sizeof(path), "%s/secret", dir);
+	(void)unlink(path);
+	assert_int_equal(file_create(path, mode, span_of(bytes, len), e), 0);
+	assert_int_equal(chmod(path, mode), 0);
+	rc = webhook_secret_load(&h, &s, e);
+	*out = s ? s->len : 0;
+	secret_free(&s);
+	(void)unlink(path);
+	return rc;
+}
+
+static void
+a_secret_is_long_and_nobody_elses(void **state)
+{
+	char text[WEBHOOK_SECRET_MAX + 8];
+	struct err e = ERR_INIT;
+	size_t len;
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	assert_int_equal(load_secret(text, WEBHOOK_SECRET_MIN, 0600, &len, &e), 0);
+	assert_int_equal(len, WEBHOOK_SECRET_MIN);
+	assert_int_equal(load_secret(text, WEBHOOK_SECRET_MIN - 1, 0600, &len, &e), -1);
+	assert_int_equal(e.class, ERR_LIMIT);
+	assert_int_equal(load_secret(text, WEBHOOK_SECRET_MAX, 0400, &len, &e), 0);
+	assert_int_equal(len, WEBHOOK_SECRET_MAX);
+	for (size_t more = 1; more <= 3; more++) {
+		assert_int_equal(load_secret(text, WEBHOOK_SECRET_MAX + more, 0600, &len, &e), -1);
+		assert_int_equal(e.class, ERR_LIMIT);
+	}
+	for (mode_t mode = 1; mode < 0100; mode <<= 1) {
+		assert_int_equal(load_secret(text, 64, 0600 | mode, &len, &e), -1);
+		assert_int_equal(e.class, ERR_REFUSED);
+	}
+	/* The newline that a shell puts there is not of it; any other is a mistake. */
+	text[WEBHOOK_SECRET_MAX] = '\n';
+	assert_int_equal(load_secret(text, WEBHOOK_SECRET_MAX + 1, 0600, &len, &e), 0);
+	assert_int_equal(len, WEBHOOK_SECRET_MAX);
+	text[40] = '\n';
+	assert_int_equal(load_secret(text, 80, 0600, &len, &e), -1);
+	assert_int_equal(e.class, ERR_MALFORMED);
+	text[40] = '\0';
+	assert_int_equal(load_secret(text, 80, 0600, &len, &e), -1);
+	assert_int_equal(e.class, ERR_MALFORMED);
+	assert_int_equal(load_secret("", 0, 0600, &len, &e), -1);
 }
 
 static void
@@ -291,6 +421,9 @@ main(void)
 		cmocka_unit_test(every_setting_is_taken),
 		cmocka_unit_test(what_the_watch_may_do_is_taken),
 		cmocka_unit_test(what_is_wrong_is_told_with_its_line),
+		cmocka_unit_test(webhooks_are_taken),
+		cmocka_unit_test(what_is_wrong_with_a_webhook_is_told_with_its_line),
+		cmocka_unit_test(a_secret_is_long_and_nobody_elses),
 		cmocka_unit_test(
 			a_damaged_workspace_has_a_complaint_with_a_line_or_values_in_range),
 		cmocka_unit_test(a_workspace_is_found_from_a_folder_inside_it),
