@@ -162,6 +162,7 @@
 #define INCOMING_WAIT_MS (30 * 1000) /* for whoever renames a file; more is a broken disk */
 #define BULK_WAIT_MS (2 * PUSH_TIMEOUT_MS)
 #define BULK_BYTES_MIN (PLAN_BYTES_MAX + 1)    /* a target that is larger holds up no stop */
+#define WAITING_BYTES_MAX (256 * 1024 * 1024)  /* all in incoming/ and drafts/; more is kept */
 #define PUSH_LIST_BYTES_MAX (64 * 1024 * 1024) /* 100 000 targets of 200 bytes, thrice */
 #define HOOK_TIMEOUT_S 600   /* a hook may migrate a data base, but not hang the box */
 #define REBOOT_TIMEOUT_S 120 /* the command asks init for a reboot and returns */

@@ -130,6 +130,11 @@ MUTANTS = [
            "if (r->state == INCOMING_REFUSED && (!role || strcmp(role, r->role) == 0))", "if (0)",
            "e2e/test_publish", "test_a_wrong_key_is_refused"),
 
+    Mutant("what waits for a second signature loses its content", SWEEP,
+           "return x->whole && !memmem(x->text.data, x->text.len, name, DIGEST_LETTERS);",
+           "return x->whole;", "e2e/test_publish",
+           "test_what_a_killed_publisher_left_half_written_is_swept_up_once_it_is_old"),
+
     # Targets' content.
     Mutant("content need not be what was signed", PLACE,
            "if (size != length || !digest_equal(&copied, sha256))", "if (size != length)",
@@ -325,7 +330,7 @@ MUTANTS = [
            "e2e/test_publish",
            "test_what_a_killed_publisher_left_half_written_is_swept_up_once_it_is_old"),
     Mutant("whatever is old is swept up", SWEEP,
-           "(is_replacement(name) || is_part(name)))", "1)",
+           "(is_replacement(name) || is_part(name) || is_orphan(b->waiting, name)))", "1)",
            "e2e/test_publish",
            "test_what_a_killed_publisher_left_half_written_is_swept_up_once_it_is_old"),
 ]
