@@ -31,7 +31,7 @@ probe_server(const struct workspace *w, struct err *e)
 	AUTO_BUF struct buf request = BUF_INIT(2 * PATH_MAX), said = BUF_INIT(SAID_BYTES);
 	struct process p = {
 		.argv = argv, .output = &said, .timeout_ms = (PROBE_TIMEOUT_S + 5) * 1000};
-	char *line;
+	char *line, *after;
 	uint64_t code;
 	int status;
 
@@ -46,6 +46,9 @@ probe_server(const struct workspace *w, struct err *e)
 		return 0;
 	if (line && status != 0)
 		*line = '\0';
+	/* How long it took is never the same twice, and a problem that lasts is told once. */
+	if (said.len && (after = strstr((char *)said.data, " after ")))
+		*after = '\0';
 	return err_set(e, ERR_NETWORK, "%s does not answer: %.200s", w->report_url,
 		said.len ? buf_str(&said) : "curl(1) failed");
 }

@@ -104,6 +104,7 @@ class Silent(Watched):
             watch.wait_for("does not answer")
             time.sleep(7)
             self.assertNotIn("silent", watch.said())
+            self.assertEqual(watch.said().count("does not answer"), 1)
             self.nginx.start()
             self.succeed(1, 2, 3, 4)
             watch.wait_for("wave early is open")

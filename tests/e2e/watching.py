@@ -2,57 +2,17 @@
 import contextlib
 import os
 import shutil
-import signal
 import sqlite3
-import subprocess
 import tempfile
 import unittest
 
-from fleet import Crier, Nginx, Workspace, free_port, make_image, wait_until
-from fleet.workspace import clock_preload
+from fleet import Crier, Nginx, Workspace, free_port, make_image
+from fleet.publisher import Publisher as Watch
 
 CANARY = [f"gw-{i:02d}" for i in range(1, 5)]
 OTHERS = [f"gw-{i:02d}" for i in range(5, 9)]
 WAVES = (("canary", CANARY), ("early", OTHERS), ("everyone", 100))
 WATCH = "{gates: keys/gates.key, every: 1s%s}"
-
-
-class Watch:
-    """`sluice watch` as a process beside the test."""
-
-    def __init__(self, workspace, *args):
-        self.log = workspace.path("watch.log")
-        self.env = dict(os.environ, SLUICE_WORKSPACE=workspace.dir)
-        if workspace.clock_s:
-            self.env.update(clock_preload(workspace.dir, workspace.clock_s))
-        self.argv = [workspace.programs.sluice, "watch", *args]
-        self.process = None
-
-    def start(self):
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(self.argv, stdout=log, stderr=log, env=self.env,
-                                            stdin=subprocess.DEVNULL)
-        return self
-
-    def said(self):
-        with open(self.log, encoding="utf-8") as f:
-            return f.read()
-
-    def wait_for(self, text, timeout_s=30):
-        wait_until(lambda: text in self.said(), timeout_s,
-                   lambda: f"the watch says '{text}':\n{self.said()}")
-
-    def end(self, number=signal.SIGTERM):
-        """Returns its exit status."""
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        return self.process.wait(30)
-
-    def __enter__(self):
-        return self.start()
-
-    def __exit__(self, *_):
-        self.end(signal.SIGKILL)
 
 
 class Watched(unittest.TestCase):

@@ -69,6 +69,7 @@ class Box:
         self.conf = self.read_given_conf()
         self.set({"box": {"plan": f"rollouts/{plan}.json"}})
         self.environ = {}  # what its programs have in their environment besides ours
+        self.system = self.programs.agent  # what each boot starts
         self.process = None
 
     def path(self, *parts):
@@ -180,7 +181,7 @@ class Box:
 
     def start(self):
         """Turns it on: from now on its agent runs, and is booted again after each reboot."""
-        argv = [self.programs.tool("power"), "--dir", self.dir, "--agent", self.programs.agent,
+        argv = [self.programs.tool("power"), "--dir", self.dir, "--agent", self.system,
                 "--can-boot", self.path("can-boot")]
         with open(self.path("agent.log"), "ab") as log:
             self.process = subprocess.Popen(argv, cwd=self.dir, stdin=subprocess.DEVNULL,
@@ -251,6 +252,21 @@ class Box:
 
     def break_boots_of(self, side):
         self.on_boot_of(side, "exit 1")
+
+    def running_version(self):
+        """Lines of sh after which $version is what the booted slot begins with."""
+        return (f'. {self.path("boot.env")}\ncase $booted in A) slot=a;; *) slot=b;; esac\n'
+                f'read -r version < {self.path("rootfs-")}$slot.img\nversion=${{version#VERSION=}}\n')
+
+    def hang_in(self, version):
+        """This version starts and hangs before its agent does: nothing goes back by itself."""
+        self.script("system", f'{self.running_version()}[ "$version" != {version} ] || '
+                    f'exec sleep 86400\nexec {self.programs.agent} "$@"\n')
+        self.system = self.path("system")
+
+    def cut_power(self):
+        """For a moment: it boots again, as its bootloader will have it."""
+        self.process.send_signal(signal.SIGUSR1)
 
     # What is waited for.
 
