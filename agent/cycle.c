@@ -314,6 +314,14 @@ cancel(struct cycle *cy, const struct err *why)
 	return pace_next_ms(&cy->pace, &b->conf);
 }
 
+/* What is installed may start at any moment: a stop is asked for as often as during an install,
+ * whatever else there is to wait for. */
+static int64_t
+wait_with_an_ear(const struct cycle *cy, int64_t wait_ms)
+{
+	return (int64_t)num_min((uint64_t)wait_ms, poller_stop_poll_s(cy->poller) * 1000);
+}
+
 /* A local update is in the hands of who asked for it; only a stop has a say in it. All else that a
  * poll brings (stops, newer roots) is taken as ever, and nothing else is started. */
 static int64_t
@@ -330,9 +338,9 @@ wait_for_person(struct cycle *cy)
 	if (local_stop_check(c, cy->box.state, &stop) < 0)
 		return cancel(cy, &stop);
 	if (rc == 0)
-		return pace_next_ms(&cy->pace, c);
+		return wait_with_an_ear(cy, pace_next_ms(&cy->pace, c));
 	log_warning("%s", e.text);
-	return pace_retry_ms(&cy->pace, c, poller_retry_after_s(cy->poller));
+	return wait_with_an_ear(cy, pace_retry_ms(&cy->pace, c, -1));
 }
 
 /* Activated, and the old system still runs. */
@@ -347,7 +355,7 @@ wait_for_reboot(struct cycle *cy)
 		return pace_next_ms(&cy->pace, c);
 	if (p->local)
 		return wait_for_person(cy);
-	lookout_start(&cy->lookout, p, c->stop_poll_s);
+	lookout_start(&cy->lookout, p, poller_stop_poll_s(cy->poller));
 	if (permit(cy, &p->release, &e) < 0) {
 		if (e.class == ERR_STOPPED && !signals_ending)
 			return cancel(cy, &e);
@@ -355,13 +363,13 @@ wait_for_reboot(struct cycle *cy)
 		/* Or who watches takes its silence for the reboot's. */
 		if (!signals_ending)
 			say(cy, BOX_HELD, OUTCOME_NONE, p, &e, NULL);
-		return pace_retry_ms(&cy->pace, c, poller_retry_after_s(cy->poller));
+		return wait_with_an_ear(cy, pace_retry_ms(&cy->pace, c, -1));
 	}
 	/* From here on silence counts. */
 	say(cy, BOX_INSTALLED, OUTCOME_NONE, p, NULL, "");
 	if (c->reboot)
 		return reboot(cy);
-	return (int64_t)c->stop_poll_s * 1000;
+	return (int64_t)poller_stop_poll_s(cy->poller) * 1000;
 }
 
 static int64_t

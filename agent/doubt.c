@@ -66,20 +66,25 @@ ask_patience(void *arg, struct err *e)
 	return left_ms(p->b) > 0 ? 0 : err_set(e, ERR_NETWORK, "no answer in time");
 }
 
-static bool
-reaches_server(struct poller *poller, const struct patience *p)
+enum reach { REACHED, UNREACHED, OUT_OF_ORDER };
+
+static enum reach
+reach_server(struct poller *poller, const struct patience *p)
 {
 	struct keep_going keep_going = {ask_patience, (void *)(uintptr_t)p};
 	const struct world *w;
+	uint64_t heard;
 	struct err e;
 
 	if (!poller)
-		return false;
-	if (poller_poll(poller, &keep_going, &w, &e) < 0) {
-		log_warning("%s", e.text);
-		return false;
-	}
-	return true;
+		return UNREACHED;
+	heard = poller_answers(poller) + poller_refusals(poller);
+	if (poller_poll(poller, &keep_going, &w, &e) == 0)
+		return REACHED;
+	log_warning("%s", e.text);
+	if (keep_going_ask(p->until_term, &e) < 0)
+		return UNREACHED;
+	return poller_answers(poller) + poller_refusals(poller) != heard ? OUT_OF_ORDER : UNREACHED;
 }
 
 int
@@ -87,19 +92,21 @@ doubt_poll(const struct box *b, struct poller *poller, const struct keep_going *
 	int64_t *wait_ms, struct err *e)
 {
 	struct patience patience = {b, until_term};
-	bool began, reached;
+	enum reach reach = UNREACHED;
 	struct err term;
+	bool began;
 
 	if (begin(b, &began, e) < 0)
 		return -1;
-	reached = !began && reaches_server(poller, &patience);
-	if (!reached && (keep_going_ask(until_term, &term) < 0 || left_ms(b) > 0)) {
+	if (!began)
+		reach = reach_server(poller, &patience);
+	if (reach == UNREACHED && (keep_going_ask(until_term, &term) < 0 || left_ms(b) > 0)) {
 		*wait_ms = next_ms(b, poller ? poller_retry_after_s(poller) : -1);
 		return 0;
 	}
 	*wait_ms = 0;
-	return doubt_end(
-		&b->conf, b->state, reached, poller ? poller_now_s(poller) : clock_wall_s(), e);
+	return doubt_end(&b->conf, b->state, reach == REACHED,
+		poller ? poller_now_s(poller) : clock_wall_s(), e);
 }
 
 int

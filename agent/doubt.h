@@ -4,7 +4,9 @@
  * release is held to have failed. If it does not, nothing is known, and the release is tried again
  * later, a bounded number of times. Any answer at all, a refusal as well, shows that the new
  * system's network works: of that, and of metadata that is not fresh, there is no doubt, and it is
- * inconclusive at once. */
+ * inconclusive at once. A connection that was refused counts as an answer the first time that the
+ * release is left over it, for a server may come back while the box goes back; and an old system
+ * that is answered, and not well, or refused, knows that it is the server's fault. */
 #ifndef SLUICE_AGENT_DOUBT_H
 #define SLUICE_AGENT_DOUBT_H
 
@@ -21,7 +23,8 @@ bool doubt_is_open(const struct state *s);
 
 /* One try; *wait_ms is when to call it again, at random as all polls are. The time of [health]
  * prompt runs in each boot from the first call in it, which does not poll yet. poller may be NULL.
- * Ends it, and saves that, when the server was reached or the time is over. */
+ * Ends it, and saves that, when the server was reached, shows that it is out of order, or the time
+ * is over. */
 int doubt_poll(const struct box *b, struct poller *poller, const struct keep_going *until_term,
 	int64_t *wait_ms, struct err *e);
 

@@ -398,7 +398,7 @@ static int
 job_judge(struct job *j, CURLcode code, struct err *e)
 {
 	curl_off_t agreed_us = 0;
-	long status = job_status(j);
+	long status = job_status(j), os_errno = 0;
 
 	if (j->err.class != ERR_NONE) {
 		*e = j->err;
@@ -412,8 +412,10 @@ job_judge(struct job *j, CURLcode code, struct err *e)
 		(void)err_set(e, ERR_NETWORK, "%s: %s", j->reply.path,
 			j->curl_text[0] ? j->curl_text : curl_easy_strerror(code));
 		(void)curl_easy_getinfo(j->easy, CURLINFO_APPCONNECT_TIME_T, &agreed_us);
+		(void)curl_easy_getinfo(j->easy, CURLINFO_OS_ERRNO, &os_errno);
 		e->errnum = code == CURLE_PEER_FAILED_VERIFICATION ? NET_BAD_CERTIFICATE
 			    : agreed_us > 0			   ? NET_SILENT_SERVER
+			    : os_errno == ECONNREFUSED		   ? NET_REFUSED
 								   : 0;
 		return -1;
 	}

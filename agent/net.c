@@ -34,7 +34,7 @@ struct net {
 	bool ready;
 	bool worked;	/* one child or another was ready once */
 	struct err why; /* why the child is gone */
-	uint64_t received, answers;
+	uint64_t received, answers, refusals;
 	int64_t range_retry_after_s;
 	struct net_transfer *open[NET_REQUESTS_MAX];
 	uint8_t packet[WIRE_MESSAGE_BYTES];
@@ -187,6 +187,8 @@ transfer_end(struct net_transfer *t, const struct wire_message *m, struct err *e
 	end_error(m, &t->err);
 	if (m->errnum == NET_SILENT_SERVER)
 		t->net->answers++;
+	if (m->errnum == NET_REFUSED)
+		t->net->refusals++;
 	/* Where no range is asked for, the server may have more than is taken. Nothing else that a
 	 * child says is wrong is held against what it was to fetch. */
 	if (m->class != ERR_SYSTEM && (m->class != ERR_LIMIT || t->has_range))
@@ -535,6 +537,12 @@ uint64_t
 net_answers(const struct net *n)
 {
 	return n->answers;
+}
+
+uint64_t
+net_refusals(const struct net *n)
+{
+	return n->refusals;
 }
 
 uint64_t

@@ -36,6 +36,7 @@ enum {
 	NET_BAD_CERTIFICATE = 1,
 	NET_SILENT_SERVER, /* TLS was agreed on; the answer did not come or was cut */
 	NET_TOO_LATE,	   /* keep_going says that the time for an answer is over (trial.h) */
+	NET_REFUSED,	   /* nobody listens there, or a firewall says so */
 };
 
 /* Asks the next of the site's servers from now on, [site] url and mirrors in turn; every open
@@ -112,6 +113,9 @@ pid_t net_pid(const struct net *n);
 /* How many answers came, of any status, and handshakes after which none did: more than before means
  * that a server was reached meanwhile. */
 uint64_t net_answers(const struct net *n);
+
+/* How many connections were refused: a network is there, and maybe no server. */
+uint64_t net_refusals(const struct net *n);
 
 /* All bytes that the child took and sent, TLS and headers not counted. */
 uint64_t net_bytes_received(const struct net *n);

@@ -182,9 +182,23 @@ poller_gate_path(const struct poller *p)
 }
 
 uint64_t
+poller_stop_poll_s(const struct poller *p)
+{
+	uint64_t own_s = p->conf->stop_poll_s;
+
+	return p->world && p->world->has_plan ? num_min(own_s, p->world->plan.stop_poll_s) : own_s;
+}
+
+uint64_t
 poller_answers(const struct poller *p)
 {
 	return net_answers(p->net);
+}
+
+uint64_t
+poller_refusals(const struct poller *p)
+{
+	return net_refusals(p->net);
 }
 
 int64_t

@@ -40,8 +40,14 @@ const char *poller_gate_path(const struct poller *p);
 /* Whether the disk has lost trusted metadata since this was last asked: tuf_loss(). */
 bool poller_loss(struct poller *p, struct err *why);
 
+/* How often to ask for a stop: as agent.conf has it, or the plan, where that is known and less. */
+uint64_t poller_stop_poll_s(const struct poller *p);
+
 /* How often a server answered so far (net_answers). */
 uint64_t poller_answers(const struct poller *p);
+
+/* How often one refused the connection (net_refusals). */
+uint64_t poller_refusals(const struct poller *p);
 
 /* What the server asked for when the last poll failed with 429 or 503; -1: nothing. */
 int64_t poller_retry_after_s(const struct poller *p);

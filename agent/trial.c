@@ -60,11 +60,24 @@ note(struct trial *t, bool *what)
 		log_warning("%s", e.text);
 }
 
+/* Where nobody listens, the server may be away, or a firewall of the new system's own may say so.
+ * The first time that a release is left over it, it is taken for the server. */
+static bool
+refused_first(const struct trial *t)
+{
+	const struct state *s = t->box->state;
+	const struct release *r = &s->pending.release;
+	const struct failed *before = state_failed(s, &r->manifest);
+
+	return poller_refusals(t->poller) != t->refusals &&
+	       !(before && before->inconclusive && before->attempt == r->attempt);
+}
+
 /* A server that answers, whatever it says, shows that the new system's network works. */
 static void
 note_answer(struct trial *t)
 {
-	if (t->poller && poller_answers(t->poller) != t->answers)
+	if (t->poller && (poller_answers(t->poller) != t->answers || refused_first(t)))
 		note(t, &t->box->state->pending.answered);
 }
 
@@ -170,6 +183,12 @@ look(struct trial *t, judge_fn **judge, struct err *e)
 	return agreed;
 }
 
+static uint64_t
+stop_poll_s(const struct trial *t)
+{
+	return t->poller ? poller_stop_poll_s(t->poller) : t->box->conf.stop_poll_s;
+}
+
 int
 trial_round(struct trial *t, enum trial_end *end, struct err *e)
 {
@@ -181,8 +200,9 @@ trial_round(struct trial *t, enum trial_end *end, struct err *e)
 	if (t->rounds++ == 0) {
 		t->why = ERR_INIT;
 		t->answers = t->poller ? poller_answers(t->poller) : 0;
+		t->refusals = t->poller ? poller_refusals(t->poller) : 0;
 	}
-	lookout_start(t->lookout, &b->state->pending, b->conf.stop_poll_s);
+	lookout_start(t->lookout, &b->state->pending, stop_poll_s(t));
 	rc = look(t, &judge, e);
 	if (*t->lookout->ending)
 		return err_set(e, ERR_STOPPED, "told to end (SIGTERM)");
@@ -215,6 +235,8 @@ trial_wait_ms(const struct trial *t)
 	int64_t left_ms = confirm_left_ms(&t->box->conf, t->box->state);
 
 	wait_ms = wait_ms < TRIAL_WAIT_MAX_MS ? wait_ms : TRIAL_WAIT_MAX_MS;
+	/* Each round asks for a stop, too. */
+	wait_ms = (int64_t)num_min((uint64_t)wait_ms, stop_poll_s(t) * 1000);
 	wait_ms = left_ms < wait_ms ? left_ms : wait_ms;
 	return wait_ms > WAIT_FIRST_MS ? wait_ms : WAIT_FIRST_MS;
 }

@@ -21,8 +21,8 @@ struct trial {
 	struct lookout *lookout;
 	unsigned rounds;     /* that went by without an end; 0 starts a trial anew */
 	struct digest right; /* the release whose slots were found to be right in this boot */
-	uint64_t answers;    /* of servers, before the first round */
-	struct err why;	     /* what last spoke against confirming, but for the deadline */
+	uint64_t answers, refusals; /* of servers, before the first round */
+	struct err why;		    /* what last spoke against confirming, but for the deadline */
 };
 
 /* One round. *e says why it goes on or was given up. -1: neither could be done (or SIGTERM). */

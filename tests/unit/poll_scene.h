@@ -72,6 +72,13 @@ net_next_site(struct net *n)
 }
 
 uint64_t
+net_refusals(const struct net *n)
+{
+	(void)n;
+	return 0;
+}
+
+uint64_t
 net_answers(const struct net *n)
 {
 	(void)n;

@@ -79,6 +79,11 @@ act(int socket, const char *name, const struct wire_message *m)
 				     .id = id,
 				     .class = ERR_NETWORK,
 				     .errnum = NET_SILENT_SERVER});
+	if (strcmp(name, "is not there") == 0)
+		tell(socket, (struct wire_message){.type = WIRE_END,
+				     .id = id,
+				     .class = ERR_NETWORK,
+				     .errnum = NET_REFUSED});
 	if (strcmp(name, "is refused") == 0) {
 		answer(socket, id, 503);
 		end(socket, id, ERR_NETWORK, "the server answered 503");
@@ -334,9 +339,9 @@ whatever_a_server_says_is_an_answer(void **state)
 {
 	static const struct {
 		const char *name;
-		uint64_t answers;
-	} all[] = {{"is honest", 1}, {"is refused", 1}, {"only agrees on TLS", 1},
-		{"fails in strange words", 0}, {"dies", 0}};
+		uint64_t answers, refusals;
+	} all[] = {{"is honest", 1, 0}, {"is refused", 1, 0}, {"only agrees on TLS", 1, 0},
+		{"is not there", 0, 1}, {"fails in strange words", 0, 0}, {"dies", 0, 0}};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
@@ -348,6 +353,7 @@ whatever_a_server_says_is_an_answer(void **state)
 		n = start(&c, all[i].name);
 		assert_int_equal(net_answers(n), 0);
 		(void)net_fetch(n, &range, &out, NULL, NULL, &e);
+		assert_int_equal(net_refusals(n), all[i].refusals);
 		if (net_answers(n) != all[i].answers)
 			fail_msg("a child that %s", all[i].name);
 	}

@@ -185,6 +185,20 @@ rounds_come_less_often_and_not_after_the_deadline(void **state)
 }
 
 static void
+no_wait_between_rounds_is_longer_than_one_for_a_stop(void **state)
+{
+	struct scene *x = *state;
+
+	from_network(x, GOOD_WORLD, GOOD_WORLD);
+	server.stop_poll_s = 10;
+	x->trial.rounds = 100;
+	assert_int_equal(trial_wait_ms(&x->trial), 10000);
+	x->trial.poller = NULL;
+	x->rig.c->stop_poll_s = 5;
+	assert_int_equal(trial_wait_ms(&x->trial), 5000);
+}
+
+static void
 nobody_waits_for_a_server_past_the_deadline(void **state)
 {
 	struct scene *x = *state;
@@ -260,7 +274,7 @@ a_stop_ends_the_checks(void **state)
 
 	from_network(x, GOOD_WORLD, SHUT_WORLD);
 	rig_file("health.d/10-slow", "#!/bin/sh\nexec sleep 600\n");
-	x->rig.c->stop_poll_s = 0;
+	server.stop_poll_s = 0;
 	assert_cancelled(x);
 }
 
@@ -296,6 +310,7 @@ main(void)
 		IN_SCENE(the_end_of_the_agent_decides_nothing),
 		IN_SCENE(nobody_waits_for_a_server_past_the_deadline),
 		IN_SCENE(rounds_come_less_often_and_not_after_the_deadline),
+		IN_SCENE(no_wait_between_rounds_is_longer_than_one_for_a_stop),
 		IN_SCENE(a_healthy_system_under_an_open_gate_is_confirmed),
 		IN_SCENE(a_stop_takes_a_healthy_system_back_at_once),
 		IN_SCENE(a_stop_comes_before_what_is_wrong_with_the_system),

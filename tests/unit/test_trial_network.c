@@ -99,6 +99,72 @@ who_was_refused_by_the_server_has_a_network(void **state)
 	assert_inconclusive_at_once(x, ERR_NETWORK);
 }
 
+/* The server may be back before the old system asks. A firewall that the release brought along is
+ * there the next time, too. */
+static void
+a_refused_connection_speaks_for_the_release_once(void **state)
+{
+	struct scene *x = *state;
+	struct failed before = {.inconclusive = true, .tries = 1};
+
+	serve(x, false, ERR_NETWORK, "connection refused");
+	server.refuses = true;
+	assert_round(x, TRIAL_GOES_ON, "connection refused");
+	make_overdue(x);
+	assert_round(x, TRIAL_GIVEN_UP, "connection refused");
+	before.manifest = x->rig.s->pending.release.manifest;
+	before.attempt = x->rig.s->pending.release.attempt;
+	assert_inconclusive_at_once(x, ERR_NETWORK);
+
+	scene_clear(state);
+	scene_set(state);
+	x = *state;
+	serve(x, false, ERR_NETWORK, "connection refused");
+	server.refuses = true;
+	state_remember_failed(x->rig.s, &before);
+	make_overdue(x);
+	assert_round(x, TRIAL_GIVEN_UP, "connection refused");
+	scene_boot(x, "boot-2", SETTLED_REVERTED);
+	assert_true(doubt_is_open(x->rig.s));
+}
+
+/* A poll of the old system, a while after the first. */
+static void
+poll_in_doubt(struct scene *x)
+{
+	struct keep_going until_term = lookout_until_term(&x->lookout);
+	struct poller *poller = (struct poller *)(uintptr_t)1;
+	struct err e = ERR_INIT;
+	int64_t wait_ms;
+
+	for (int i = 0; i < 2; i++) {
+		if (doubt_poll(&x->rig.box, poller, &until_term, &wait_ms, &e) < 0)
+			fail_msg("%s", e.text);
+	}
+}
+
+static void
+a_server_that_is_out_of_order_ends_the_doubt(void **state)
+{
+	for (int refuses = 0; refuses < 2; refuses++) {
+		struct scene *x = *state;
+
+		serve(x, false, ERR_NETWORK, "timed out");
+		make_overdue(x);
+		assert_round(x, TRIAL_GIVEN_UP, "no answer");
+		scene_boot(x, "boot-2", SETTLED_REVERTED);
+		poll_in_doubt(x);
+		assert_true(doubt_is_open(x->rig.s));
+		server.refuses = refuses;
+		server.answers_polls = !refuses;
+		poll_in_doubt(x);
+		assert_false(doubt_is_open(x->rig.s));
+		assert_int_equal(x->rig.s->ended.outcome, OUTCOME_INCONCLUSIVE);
+		scene_clear(state);
+		scene_set(state);
+	}
+}
+
 /* One answer is enough, though the agent or the box starts anew after it. */
 static void
 an_answer_is_remembered_across_restarts(void **state)
@@ -166,6 +232,8 @@ main(void)
 		IN_SCENE(power_that_goes_while_the_server_is_down_condemns_nothing),
 		IN_SCENE(a_system_that_was_never_in_order_is_condemned_by_the_bootloader),
 		IN_SCENE(who_was_refused_by_the_server_has_a_network),
+		IN_SCENE(a_refused_connection_speaks_for_the_release_once),
+		IN_SCENE(a_server_that_is_out_of_order_ends_the_doubt),
 		IN_SCENE(an_answer_is_remembered_across_restarts),
 		IN_SCENE(stale_metadata_leaves_no_doubt),
 		IN_SCENE(the_deadline_hides_no_reason),

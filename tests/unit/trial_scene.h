@@ -20,8 +20,8 @@ static struct world *shut, *good;
 
 /* How FAILING fails. */
 static struct {
-	uint64_t answers;
-	bool answers_polls;
+	uint64_t answers, refusals, stop_poll_s;
+	bool answers_polls, refuses;
 	struct err says;
 } server;
 
@@ -30,6 +30,8 @@ fail_poll(const struct keep_going *keep_going, struct err *e)
 {
 	if (server.answers_polls)
 		server.answers++;
+	else if (server.refuses)
+		server.refusals++;
 	else if (keep_going_ask(keep_going, e) < 0)
 		return err_context(e, "timestamp.json");
 	*e = server.says;
@@ -41,6 +43,20 @@ poller_answers(const struct poller *p)
 {
 	(void)p;
 	return server.answers;
+}
+
+uint64_t
+poller_stop_poll_s(const struct poller *p)
+{
+	(void)p;
+	return server.stop_poll_s;
+}
+
+uint64_t
+poller_refusals(const struct poller *p)
+{
+	(void)p;
+	return server.refusals;
 }
 
 int
@@ -194,7 +210,7 @@ from_network(struct scene *x, enum answered first, enum answered then)
 	good->listing.manifest_sha256 = x->rig.s->pending.release.manifest;
 	good->gate.has_plan = true;
 	good->gate.open_count = 1;
-	x->rig.c->stop_poll_s = 3600;
+	server.stop_poll_s = 3600;
 }
 
 #define IN_SCENE(f) cmocka_unit_test_setup_teardown(f, scene_set, scene_clear)
