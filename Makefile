@@ -6,7 +6,7 @@
 #   make asan             the same suite under the address and undefined-behaviour sanitizers
 #   make fuzz             every parser of bytes from outside, SECONDS=10 each
 #   make lint             clang-tidy, cppcheck, format, and the house's own rules
-#   make bench            figures beside peers'
+#   make bench            figures beside peers'; BENCH="crowd halt" for some of them, BOXES=200
 #   make conformance SUITE=DIR
 #                         the official TUF conformance suite, from where you have it
 #   make mutants          breaks each check in turn, and looks whether its test fails
@@ -189,7 +189,7 @@ demo: deps
 
 bench: deps
 	@$(MAKE) --no-print-directory all tools conformance-client
-	$(PYTHON) tests/bench/run --build $(B)
+	$(PYTHON) tests/bench/run --build $(B) $(BENCH)
 
 mutants: deps
 	@$(MAKE) --no-print-directory all unit tools conformance-client

@@ -13,6 +13,8 @@
 #include "signer/yaml.h"
 
 #define LIFE_MIN_S ((uint64_t)60)
+/* A timestamp is signed without anybody: less, and it would expire on its way. */
+#define TIMESTAMP_LIFE_MIN_S ((uint64_t)10)
 
 #define HOUR_S ((uint64_t)3600)
 #define DAY_S (24 * HOUR_S)
@@ -25,17 +27,18 @@ enum { LOCK_RETRY_MS = 100 };
 static const struct {
 	const char *key;
 	size_t offset;
-	uint64_t default_s;
+	uint64_t default_s, min_s;
 } lives[] = {
-	{"timestamp", offsetof(struct workspace, timestamp_life_s), 24 * HOUR_S},
-	{"snapshot", offsetof(struct workspace, snapshot_life_s), 7 * DAY_S},
-	{"gates", offsetof(struct workspace, gates_life_s), 7 * DAY_S},
-	{"rollouts", offsetof(struct workspace, rollouts_life_s), 90 * DAY_S},
-	{"releases", offsetof(struct workspace, releases_life_s), 365 * DAY_S},
-	{"targets", offsetof(struct workspace, targets_life_s), 365 * DAY_S},
-	{"root", offsetof(struct workspace, root_life_s), 365 * DAY_S},
-	{"crl", offsetof(struct workspace, crl_life_s), 7 * DAY_S},
-	{"box_certificate", offsetof(struct workspace, box_cert_life_s), 730 * DAY_S},
+	{"timestamp", offsetof(struct workspace, timestamp_life_s), 24 * HOUR_S,
+		TIMESTAMP_LIFE_MIN_S},
+	{"snapshot", offsetof(struct workspace, snapshot_life_s), 7 * DAY_S, LIFE_MIN_S},
+	{"gates", offsetof(struct workspace, gates_life_s), 7 * DAY_S, LIFE_MIN_S},
+	{"rollouts", offsetof(struct workspace, rollouts_life_s), 90 * DAY_S, LIFE_MIN_S},
+	{"releases", offsetof(struct workspace, releases_life_s), 365 * DAY_S, LIFE_MIN_S},
+	{"targets", offsetof(struct workspace, targets_life_s), 365 * DAY_S, LIFE_MIN_S},
+	{"root", offsetof(struct workspace, root_life_s), 365 * DAY_S, LIFE_MIN_S},
+	{"crl", offsetof(struct workspace, crl_life_s), 7 * DAY_S, LIFE_MIN_S},
+	{"box_certificate", offsetof(struct workspace, box_cert_life_s), 730 * DAY_S, LIFE_MIN_S},
 };
 
 void
@@ -178,9 +181,9 @@ lives_read(struct workspace *w, const struct yaml *y, struct err *e)
 
 		if (n && yaml_duration(y, n, EXPIRY_MAX_S, &life_s, e) < 0)
 			return -1;
-		if (life_s < LIFE_MIN_S)
-			return yaml_error(
-				y, n, e, "'%s' has to live a minute at least", lives[i].key);
+		if (life_s < lives[i].min_s)
+			return yaml_error(y, n, e, "'%s' has to live %llu seconds at least",
+				lives[i].key, (unsigned long long)lives[i].min_s);
 		memcpy((char *)w + lives[i].offset, &life_s, sizeof(life_s));
 	}
 	return 0;

@@ -144,6 +144,20 @@ class Box:
         return run(self.agent_argv(*args), check=check, cwd=self.dir,
                    env={**os.environ, **self.environ}, **kwargs)
 
+    def state(self):
+        """What its agent has on disk; nothing before it ever ran."""
+        try:
+            with open(self.path("state", "state.json"), encoding="utf-8") as f:
+                return json.load(f)
+        except FileNotFoundError:
+            return None
+
+    def phase_kept(self):
+        """Like phase(), without a program: for whoever looks at many boxes many times."""
+        state = self.state()
+        return None if not state or state["pending"]["phase"] == "none" else \
+            state["pending"]["phase"]
+
     def status(self):
         return json.loads(self.agent("status", "--json").stdout)
 
@@ -256,7 +270,8 @@ class Box:
     def running_version(self):
         """Lines of sh after which $version is what the booted slot begins with."""
         return (f'. {self.path("boot.env")}\ncase $booted in A) slot=a;; *) slot=b;; esac\n'
-                f'read -r version < {self.path("rootfs-")}$slot.img\nversion=${{version#VERSION=}}\n')
+                f'read -r version < {self.path("rootfs-")}$slot.img\n'
+                'version=${version#VERSION=}\n')
 
     def hang_in(self, version):
         """This version starts and hangs before its agent does: nothing goes back by itself."""

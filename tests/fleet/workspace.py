@@ -3,6 +3,7 @@ import base64
 import glob
 import json
 import os
+import re
 import subprocess
 
 from fleet.process import Programs, run
@@ -91,6 +92,17 @@ class Workspace:
             lines.insert(len(lines) - 1, f"{name}: {value}")
         with open(path, "w", encoding="utf-8") as f:
             f.write("\n".join(lines))
+
+    def set_life(self, role, life):
+        """How long what is signed from now on lives, where the sample has a line for it."""
+        path = self.path("workspace.yaml")
+        with open(path, encoding="utf-8") as f:
+            text = f.read()
+        text, count = re.subn(rf"^(  {role}: )\d\w+", rf"\g<1>{life}", text, flags=re.M)
+        if count != 1:
+            raise ValueError(f"{path} has {count} lives of {role}")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
 
     def new_key(self, name):
         self.sluice("key", "new", self.path("keys", name), "--no-passphrase")

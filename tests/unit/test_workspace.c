@@ -297,6 +297,7 @@ what_is_wrong_is_told_with_its_line(void **state)
 		{"site_url: https://a/\nreport_url: https://a/\nonline: x\n", "3:9"},
 		{"site_url: https://a/\nreport_url: https://a/\nlife: {gates: 7}\n", "3:15"},
 		{"site_url: https://a/\nreport_url: https://a/\nlife: {gates: 59s}\n", "3:15"},
+		{"site_url: https://a/\nreport_url: https://a/\nlife: {timestamp: 9s}\n", "3:19"},
 		{"site_url: https://a/\nreport_url: https://a/\nlife: {gates: 9999d}\n", "3:15"},
 		{"site_url: https://a/\nreport_url: https://a/\npush: \"\"\n", "3:7"},
 		{"site_url: https://a/\nreport_url: https://a/\npush: [x]\n", "3:7"},
@@ -328,7 +329,7 @@ damaged(struct span bytes)
 	assert_int_equal(site_url_parse(w.site_url, &url, &e), 0);
 	assert_int_equal(site_url_parse(w.report_url, &url, &e), 0);
 	assert_true(w.online_snapshot[0] == '/' && w.online_timestamp[0] == '/');
-	assert_true(w.timestamp_life_s >= 60 && w.timestamp_life_s <= 20ULL * 366 * 86400);
+	assert_true(w.timestamp_life_s >= 10 && w.timestamp_life_s <= 20ULL * 366 * 86400);
 	assert_true(w.box_cert_life_s >= 60 && w.box_cert_life_s <= 20ULL * 366 * 86400);
 }
 
