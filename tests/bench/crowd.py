@@ -36,7 +36,8 @@ class Clock:
 
     def __str__(self):
         busy, whole = (now - then for now, then in zip(load(), self.load))
-        return (f"{time.monotonic() - self.began:.0f} s, processors {100 * busy / whole:.0f}% busy, "
+        took = time.monotonic() - self.began
+        return (f"{took:.0f} s, processors {100 * busy / whole:.0f}% busy, "
                 f"load {os.getloadavg()[0]:.1f}")
 
 

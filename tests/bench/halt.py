@@ -1,7 +1,8 @@
-"""How long a stop takes to reach boxes, by where they are; and what a network that withholds it wins.
+"""How long a stop takes to reach boxes, by where they are; and what a network that withholds it
+wins.
 
-The stop's time is from `sluice stop` returning to the arrival of the report by which a box says that
-it has taken it. Boxes poll for it on their own; nobody tells them.
+The stop's time is from `sluice stop` returning to the arrival of the report by which a box says
+that it has taken it. Boxes poll for it on their own; nobody tells them.
 """
 import os
 import shutil
