@@ -67,6 +67,19 @@ class Stop(FleetCase):
         self.assertEqual(box.env()["primary"], box.first_side)
         self.assert_runs(box, OLD, other_side_boots=False)
 
+    def test_a_stop_is_heard_where_a_reboot_is_put_off_again_and_again(self):
+        box = self.box(start=False)
+        asked = box.path("asked")
+        box.set({"intervals": {"retry_max": "600s"}})
+        box.script("inhibit.d/10-busy", f'[ "$SLUICE_STEP" = reboot ] || exit 0\n'
+                   f"[ ! -e {asked} ] || exit 1\ntouch {asked}\n")
+        self.roll_out()
+        box.start()
+        wait_until(lambda: box.log().count("not rebooting yet") >= 9, 30, box.log)
+        self.workspace.stop("stable")
+        self.wait_for_outcome(box, "stopped", timeout_s=10)
+        self.assert_runs(box, OLD, other_side_boots=False)
+
     def local_update(self, box):
         """A person installs 2.0.0 from a file while the daemon runs, and does not reboot yet."""
         metadata = self.workspace.path("site", "metadata")
