@@ -5,6 +5,7 @@ import unittest
 
 from fleet.crowd import BRICKS, FAILS, GOOD, OLD, Crowd, Pace, outage
 
+TAKES_S = 60
 BOXES, CANARY, EARLY = 16, 4, 12
 OVERDUE_S = 8
 TIMEOUT_S = 120

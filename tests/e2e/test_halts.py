@@ -7,6 +7,7 @@ import unittest
 from fleet import halls
 from fleet.halls import NEW, OLD, Halls
 
+TAKES_S = 55
 STOP_POLL_S = 3
 SLACK_S = 10  # of a machine that runs other tests meanwhile
 LIFE_S, SPREAD_S = 20, 8
