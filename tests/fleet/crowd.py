@@ -101,10 +101,12 @@ class Crowd:
 
     def settings(self, waves, overdue, unit):
         """Two boxes of the first wave may fail: that is not enough for a stop, and it is stops
-        that are looked for here, not waves that are held."""
+        that are looked for here, not waves that are held. All of a wave are waited for, for those
+        that fail are known last."""
         pace, first = self.pace, len(waves[0][1])
         return {"deadline": f"{pace.deadline}{unit}",
-                "advance": f"{{success: {100 * max(first - 2, 1) // first}%}}",
+                "advance": f"{{success: {100 * max(first - 2, 1) // first}%, "
+                           f"sample: {len(self.names)}}}",
                 "stop": f"{{failures: 5%, at_least: 3, overdue_after: {overdue}{unit}}}",
                 "stop_poll": "1m"}
 
