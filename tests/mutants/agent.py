@@ -278,7 +278,7 @@ MUTANTS = [
            "REVERT_UNREACHED : REVERT_STALE", "REVERT_UNREACHED : REVERT_CONDEMN",
            "test_trial", "metadata_that_is_not_fresh_condemns_nothing"),
     Mutant("a server that was away condemns a release", "agent/trial.c",
-           " && !refused_first(t)", "",
+           " || refused_first(t)", "",
            "test_trial_network", "a_refused_connection_speaks_for_the_release_once"),
     Mutant("a refused connection speaks for a release for ever", "agent/trial.c",
            "!(before && before->inconclusive && before->attempt == r->attempt)",
