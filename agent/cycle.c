@@ -314,14 +314,6 @@ cancel(struct cycle *cy, const struct err *why)
 	return pace_next_ms(&cy->pace, &b->conf);
 }
 
-/* What is installed may start at any moment: a stop is asked for as often as during an install,
- * whatever else there is to wait for. */
-static int64_t
-wait_with_an_ear(const struct cycle *cy, int64_t wait_ms)
-{
-	return (int64_t)num_min((uint64_t)wait_ms, poller_stop_poll_s(cy->poller) * 1000);
-}
-
 /* A local update is in the hands of who asked for it; only a stop has a say in it. All else that a
  * poll brings (stops, newer roots) is taken as ever, and nothing else is started. */
 static int64_t
@@ -338,9 +330,9 @@ wait_for_person(struct cycle *cy)
 	if (local_stop_check(c, cy->box.state, &stop) < 0)
 		return cancel(cy, &stop);
 	if (rc == 0)
-		return wait_with_an_ear(cy, pace_next_ms(&cy->pace, c));
+		return poller_wait_ms(cy->poller, pace_next_ms(&cy->pace, c));
 	log_warning("%s", e.text);
-	return wait_with_an_ear(cy, pace_retry_ms(&cy->pace, c, -1));
+	return poller_wait_ms(cy->poller, pace_retry_ms(&cy->pace, c, -1));
 }
 
 /* Activated, and the old system still runs. */
@@ -363,13 +355,13 @@ wait_for_reboot(struct cycle *cy)
 		/* Or who watches takes its silence for the reboot's. */
 		if (!signals_ending)
 			say(cy, BOX_HELD, OUTCOME_NONE, p, &e, NULL);
-		return wait_with_an_ear(cy, pace_retry_ms(&cy->pace, c, -1));
+		return poller_wait_ms(cy->poller, pace_retry_ms(&cy->pace, c, -1));
 	}
 	/* From here on silence counts. */
 	say(cy, BOX_INSTALLED, OUTCOME_NONE, p, NULL, "");
 	if (c->reboot)
 		return reboot(cy);
-	return (int64_t)poller_stop_poll_s(cy->poller) * 1000;
+	return poller_wait_ms(cy->poller, INT64_MAX);
 }
 
 static int64_t

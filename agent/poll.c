@@ -189,6 +189,12 @@ poller_stop_poll_s(const struct poller *p)
 	return p->world && p->world->has_plan ? num_min(own_s, p->world->plan.stop_poll_s) : own_s;
 }
 
+int64_t
+poller_wait_ms(const struct poller *p, int64_t wait_ms)
+{
+	return (int64_t)num_min((uint64_t)wait_ms, poller_stop_poll_s(p) * 1000);
+}
+
 uint64_t
 poller_answers(const struct poller *p)
 {

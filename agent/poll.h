@@ -43,6 +43,9 @@ bool poller_loss(struct poller *p, struct err *why);
 /* How often to ask for a stop: as agent.conf has it, or the plan, where that is known and less. */
 uint64_t poller_stop_poll_s(const struct poller *p);
 
+/* A wait of someone whose update may start at any moment: for a stop is asked for after it. */
+int64_t poller_wait_ms(const struct poller *p, int64_t wait_ms);
+
 /* How often a server answered so far (net_answers). */
 uint64_t poller_answers(const struct poller *p);
 

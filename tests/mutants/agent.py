@@ -291,7 +291,7 @@ MUTANTS = [
            "wait_ms = (int64_t)num_min((uint64_t)wait_ms, stop_poll_s(t) * 1000);", "",
            "test_trial", "no_wait_between_rounds_is_longer_than_one_for_a_stop"),
     Mutant("a box that may not reboot hears no stop for long", "agent/cycle.c",
-           "return wait_with_an_ear(cy, pace_retry_ms(&cy->pace, c, -1));\n\t}\n",
+           "return poller_wait_ms(cy->poller, pace_retry_ms(&cy->pace, c, -1));\n\t}\n",
            "return pace_retry_ms(&cy->pace, c, -1);\n\t}\n",
            "e2e/test_stop", "test_a_stop_is_heard_where_a_reboot_is_put_off_again_and_again"),
     Mutant("only the first slot is read before confirming", CONFIRM,
