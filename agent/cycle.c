@@ -501,6 +501,7 @@ cycle_once(struct cycle *cy)
 	case SETTLED_INSTALLED:
 		return wait_for_reboot(cy);
 	case SETTLED_UNCONFIRMED:
+		cy->started = true; /* it polls at once, so what follows waits once, not twice */
 		return try_new_system(cy);
 	case SETTLED_GOING_BACK:
 		return reboot(cy);

@@ -12,7 +12,7 @@ from fleet import halls
 
 STOP_POLL_S, EACH = 10, 6
 LIFE_S, SPREAD_S = 30, 10
-SLACK_S = 5  # of a machine that has more to do: a report, a reboot
+SLACK_S = 2  # of a machine that has more to do: a report, a reboot
 
 
 def halted(folder):
