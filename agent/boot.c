@@ -4,7 +4,7 @@
 
 #include "common/base/num.h"
 
-static const struct boot_backend *const BACKENDS[] = {&boot_simulated};
+static const struct boot_backend *const BACKENDS[] = {&boot_grub, &boot_simulated};
 
 int
 boot_backend_find(const struct conf *c, const struct boot_backend **out, struct err *e)
@@ -19,7 +19,7 @@ boot_backend_find(const struct conf *c, const struct boot_backend **out, struct 
 	}
 	if (!found)
 		return err_set(e, ERR_USAGE,
-			"agent.conf: [boot] backend = %s is not known; there is: simulated",
+			"agent.conf: [boot] backend = %s is not known; there are: grub, simulated",
 			c->boot_backend);
 	if (c->boot_tries > found->tries_max)
 		return err_set(e, ERR_USAGE,

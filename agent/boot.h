@@ -16,23 +16,45 @@ struct boot_side {
 	uint64_t tries_left; /* while on trial */
 };
 
+/* What a bootloader keeps in variables, however it spells them. */
+struct boot_vars {
+	enum side primary; /* what boots next */
+	struct boot_side side[SIDES];
+};
+
 /* Every change is durable and was read back and compared when 0 is returned; ERR_SYSTEM when what
  * was read back differs. An environment that cannot be read or makes no sense is ERR_SYSTEM too
  * (no release is to blame for it) and is not changed. */
 struct boot_backend {
 	const char *name;
 	uint64_t tries_max; /* how many tries it can count */
-	int (*current)(const struct conf *c, enum side *out, struct err *e); /* never guessed */
-	int (*primary)(const struct conf *c, enum side *out, struct err *e); /* what boots next */
-	int (*look)(const struct conf *c, enum side s, struct boot_side *out, struct err *e);
-	int (*disable)(const struct conf *c, enum side s, struct err *e); /* mark not bootable */
+	/* Never guessed. */
+	int (*current)(
+		const struct boot_backend *b, const struct conf *c, enum side *out, struct err *e);
+	int (*primary)(
+		const struct boot_backend *b, const struct conf *c, enum side *out, struct err *e);
+	int (*look)(const struct boot_backend *b, const struct conf *c, enum side s,
+		struct boot_side *out, struct err *e);
+	/* Mark not bootable. ERR_REFUSED for the last side that can boot. */
+	int (*disable)(
+		const struct boot_backend *b, const struct conf *c, enum side s, struct err *e);
 	/* Make s the next to boot, tries times at most, then the other side. One atomic change. */
-	int (*activate)(const struct conf *c, enum side s, uint64_t tries, struct err *e);
-	int (*confirm)(const struct conf *c, enum side s, struct err *e);
+	int (*activate)(const struct boot_backend *b, const struct conf *c, enum side s,
+		uint64_t tries, struct err *e);
+	int (*confirm)(
+		const struct boot_backend *b, const struct conf *c, enum side s, struct err *e);
 	/* Make s, confirmed before, the next to boot, and mark the other not bootable: one change.
 	 */
-	int (*go_back)(const struct conf *c, enum side s, struct err *e);
-	int (*boot_id)(const struct conf *c, char out[BOOT_ID_MAX + 1], struct err *e);
+	int (*go_back)(
+		const struct boot_backend *b, const struct conf *c, enum side s, struct err *e);
+	int (*boot_id)(const struct boot_backend *b, const struct conf *c,
+		char out[BOOT_ID_MAX + 1], struct err *e);
+	/* For those of BOOT_BY_VARS: all of the variables, past any cache; NULL for others. */
+	int (*load)(const struct conf *c, struct boot_vars *out, struct err *e);
+	int (*save)(const struct conf *c, const struct boot_vars *vars, struct err *e);
+	/* Make the variables where there are none, this side confirmed and the other off; NULL
+	 * where there is nothing to make. ERR_REFUSED where there are some. */
+	int (*make)(const struct conf *c, enum side s, struct err *e);
 };
 
 /* The backend that agent.conf names; boot_links where it names none, for then all its slots are
@@ -42,7 +64,7 @@ int boot_backend_find(const struct conf *c, const struct boot_backend **out, str
 /* What switches the slots of an update: boot, or boot_links for one of trees only. */
 const struct boot_backend *boot_for(const struct boot_backend *boot, bool tree_only);
 
-extern const struct boot_backend boot_simulated;
+extern const struct boot_backend boot_simulated, boot_grub;
 
 /* The sides of slots that have `current`: chosen by the link, not by a bootloader. Nothing reboots
  * for it: current is the new side as soon as activate returns. */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/boot_vars.h"
 #include "common/base/file.h"
 #include "common/base/num.h"
 
@@ -20,15 +21,6 @@ enum env_key {
 };
 static const char *const ENV_NAMES[ENV_KEYS] = {"primary", "a_bootable", "a_confirmed", "a_tries",
 	"b_bootable", "b_confirmed", "b_tries", "booted", "boot_id"};
-
-static int
-side_parse(const char *value, enum side *out, struct err *e)
-{
-	if (strcmp(value, "A") != 0 && strcmp(value, "B") != 0)
-		return err_set(e, ERR_MALFORMED, "neither A nor B");
-	*out = value[0] == 'A' ? SIDE_A : SIDE_B;
-	return 0;
-}
 
 static int
 flag_parse(const char *value, bool *out, struct err *e)
@@ -51,13 +43,13 @@ boot_id_parse(const char *value, char out[BOOT_ID_MAX + 1], struct err *e)
 static int
 value_parse(struct boot_env *env, enum env_key key, const char *value, struct err *e)
 {
-	struct boot_side *side = &env->side[key >= ENV_B_BOOTABLE ? SIDE_B : SIDE_A];
+	struct boot_side *side = &env->vars.side[key >= ENV_B_BOOTABLE ? SIDE_B : SIDE_A];
 
 	switch (key) {
 	case ENV_PRIMARY:
-		return side_parse(value, &env->primary, e);
+		return boot_side_parse(value, &env->vars.primary, e);
 	case ENV_BOOTED:
-		return side_parse(value, &env->booted, e);
+		return boot_side_parse(value, &env->booted, e);
 	case ENV_A_BOOTABLE:
 	case ENV_B_BOOTABLE:
 		return flag_parse(value, &side->bootable, e);
@@ -143,10 +135,10 @@ yes_no(bool flag)
 static int
 env_format(const struct boot_env *env, struct buf *out, struct err *e)
 {
-	if (buf_printf(out, e, "primary=%s\n", side_name(env->primary)) < 0)
+	if (buf_printf(out, e, "primary=%s\n", side_name(env->vars.primary)) < 0)
 		return -1;
 	for (size_t i = 0; i < SIDES; i++) {
-		const struct boot_side *side = &env->side[i];
+		const struct boot_side *side = &env->vars.side[i];
 		char letter = i == SIDE_A ? 'a' : 'b';
 
 		if (buf_printf(out, e, "%c_bootable=%s\n%c_confirmed=%s\n%c_tries=%llu\n", letter,
@@ -181,16 +173,16 @@ can_boot(const struct boot_side *side)
 int
 boot_env_power_on(struct boot_env *env, const char *boot_id, struct err *e)
 {
-	enum side pick = env->primary;
+	enum side pick = env->vars.primary;
 
-	if (!can_boot(&env->side[pick]))
+	if (!can_boot(&env->vars.side[pick]))
 		pick = side_other(pick);
-	if (!can_boot(&env->side[pick]))
+	if (!can_boot(&env->vars.side[pick]))
 		return err_set(e, ERR_REFUSED, "neither side can boot");
 	if (boot_id_parse(boot_id, env->boot_id, e) < 0)
 		return -1;
-	if (!env->side[pick].confirmed)
-		env->side[pick].tries_left--;
+	if (!env->vars.side[pick].confirmed)
+		env->vars.side[pick].tries_left--;
 	env->booted = pick;
 	return 0;
 }

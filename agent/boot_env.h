@@ -12,8 +12,8 @@
 #include "agent/boot.h"
 
 struct boot_env {
-	enum side primary, booted;
-	struct boot_side side[SIDES];
+	struct boot_vars vars;
+	enum side booted;
 	char boot_id[BOOT_ID_MAX + 1];
 };
 

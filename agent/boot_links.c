@@ -7,10 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/boot.h"
+#include "agent/boot_vars.h"
 #include "common/base/file.h"
-
-static const char *const BOOT_ID_PATH = "/proc/sys/kernel/random/boot_id";
 
 /* The first class with a link: conf_load() saw to it that all such classes share it. */
 static const struct slot_class *
@@ -45,12 +43,13 @@ link_target(const struct conf *c, enum side s, char out[PATH_MAX], const char **
 }
 
 static int
-links_current(const struct conf *c, enum side *out, struct err *e)
+links_current(const struct boot_backend *b, const struct conf *c, enum side *out, struct err *e)
 {
 	char now[PATH_MAX], target[PATH_MAX];
 	const char *link;
 	ssize_t len;
 
+	(void)b;
 	for (size_t i = 0; i < SIDES; i++) {
 		if (link_target(c, (enum side)i, target, &link, e) < 0)
 			return -1;
@@ -68,11 +67,13 @@ links_current(const struct conf *c, enum side *out, struct err *e)
 }
 
 static int
-links_look(const struct conf *c, enum side s, struct boot_side *out, struct err *e)
+links_look(const struct boot_backend *b, const struct conf *c, enum side s, struct boot_side *out,
+	struct err *e)
 {
 	char target[PATH_MAX];
 	const char *link;
 
+	(void)b;
 	if (link_target(c, s, target, &link, e) < 0)
 		return -1;
 	*out = (struct boot_side){.bootable = file_exists(target), .confirmed = true};
@@ -81,11 +82,11 @@ links_look(const struct conf *c, enum side s, struct boot_side *out, struct err 
 
 /* What the link does not point to is off already. */
 static int
-links_disable(const struct conf *c, enum side s, struct err *e)
+links_disable(const struct boot_backend *b, const struct conf *c, enum side s, struct err *e)
 {
 	enum side now;
 
-	if (links_current(c, &now, e) < 0)
+	if (links_current(b, c, &now, e) < 0)
 		return -1;
 	if (now == s)
 		return err_set(e, ERR_REFUSED, "side %s is in use", side_name(s));
@@ -93,7 +94,7 @@ links_disable(const struct conf *c, enum side s, struct err *e)
 }
 
 static int
-links_switch(const struct conf *c, enum side s, struct err *e)
+links_switch(const struct boot_backend *b, const struct conf *c, enum side s, struct err *e)
 {
 	char target[PATH_MAX], temp[PATH_MAX];
 	const char *link;
@@ -109,7 +110,7 @@ links_switch(const struct conf *c, enum side s, struct err *e)
 		return err_sys(e, errno, "making the link %s", temp);
 	/* The link must be on disk before it takes the place of the one that works. */
 	if (dir_sync_parent(temp, e) < 0 || file_rename(temp, link, e) < 0 ||
-		links_current(c, &back, e) < 0)
+		links_current(b, c, &back, e) < 0)
 		return -1;
 	if (back != s)
 		return err_set(
@@ -118,37 +119,22 @@ links_switch(const struct conf *c, enum side s, struct err *e)
 }
 
 static int
-links_activate(const struct conf *c, enum side s, uint64_t tries, struct err *e)
+links_activate(const struct boot_backend *b, const struct conf *c, enum side s, uint64_t tries,
+	struct err *e)
 {
 	(void)tries;
-	return links_switch(c, s, e);
+	return links_switch(b, c, s, e);
 }
 
 static int
-links_confirm(const struct conf *c, enum side s, struct err *e)
+links_confirm(const struct boot_backend *b, const struct conf *c, enum side s, struct err *e)
 {
 	enum side now;
 
-	if (links_current(c, &now, e) < 0)
+	if (links_current(b, c, &now, e) < 0)
 		return -1;
 	if (now != s)
 		return err_set(e, ERR_REFUSED, "side %s is not in use", side_name(s));
-	return 0;
-}
-
-static int
-links_boot_id(const struct conf *c, char out[BOOT_ID_MAX + 1], struct err *e)
-{
-	AUTO_BUF struct buf text = BUF_INIT(BOOT_ID_MAX);
-
-	(void)c;
-	if (file_read(BOOT_ID_PATH, &text, e) < 0)
-		return -1;
-	while (text.len > 0 && text.data[text.len - 1] == '\n')
-		text.data[--text.len] = 0;
-	if (!name_is_plain(buf_str(&text)))
-		return err_set(e, ERR_SYSTEM, "%s holds no boot id", BOOT_ID_PATH);
-	memcpy(out, text.data, text.len + 1);
 	return 0;
 }
 
@@ -162,5 +148,5 @@ const struct boot_backend boot_links = {
 	.activate = links_activate,
 	.confirm = links_confirm,
 	.go_back = links_switch,
-	.boot_id = links_boot_id,
+	.boot_id = boot_kernel_boot_id,
 };

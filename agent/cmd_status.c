@@ -47,18 +47,40 @@ run_status(const char *conf_path, int argc, char **argv, struct err *e)
 	return print(&b, json, status_json, status_text, e);
 }
 
+/* Box by box at manufacture, or by hand after the environment was lost: what runs is the right one.
+ */
+static int
+boot_init(struct box *b, struct err *e)
+{
+	enum side current;
+
+	if (!b->boot->make)
+		return err_set(e, ERR_USAGE, "backend = %s has no environment of its own to make",
+			b->boot->name);
+	if (box_lock(b, e) < 0 || b->boot->current(b->boot, b->boot, &b->conf, &current, e) < 0 ||
+		b->boot->make(&b->conf, current, e) < 0)
+		return -1;
+	(void)printf("side %s, which runs, is the one to boot\n", side_name(current));
+	return 0;
+}
+
 static int
 run_boot(const char *conf_path, int argc, char **argv, struct err *e)
 {
 	AUTO_BOX struct box b = BOX_INIT;
-	bool json = false;
+	bool json = false, init = false;
 
 	if (options_read(argc, argv, "boot", &json, e) < 0)
 		return -1;
-	if (argc - optind != 1 || strcmp(argv[optind], "show") != 0)
-		return err_set(e, ERR_USAGE, "boot show? See `sluice-agent boot --help`");
+	if (argc - optind == 1 && strcmp(argv[optind], "init") == 0 && !json)
+		init = true;
+	else if (argc - optind != 1 || strcmp(argv[optind], "show") != 0)
+		return err_set(
+			e, ERR_USAGE, "boot show or boot init? See `sluice-agent boot --help`");
 	if (box_open(conf_path, &b, e) < 0)
 		return -1;
+	if (init)
+		return boot_init(&b, e);
 	return print(&b, json, status_boot_json, status_boot_text, e);
 }
 
@@ -76,10 +98,14 @@ const struct command command_status = {
 
 const struct command command_boot = {
 	.name = "boot",
-	.summary = "show what the bootloader will do (boot show)",
-	.help = "usage: sluice-agent [-c FILE] boot show [--json]\n\n"
-		"Shows which side runs, which boots next, and for each whether it is bootable,\n"
-		"confirmed, or on trial with how many tries left. Changes nothing.\n\n"
+	.summary = "show what the bootloader will do (boot show, boot init)",
+	.help = "usage: sluice-agent [-c FILE] boot show [--json]\n"
+		"       sluice-agent [-c FILE] boot init\n\n"
+		"show   says which side runs, which boots next, and for each whether it is\n"
+		"       bootable, confirmed, or on trial with how many tries left. Changes\n"
+		"       nothing.\n"
+		"init   writes the boot environment where there is none, or none that makes\n"
+		"       sense: the side that runs is the one to boot, the other is off.\n\n"
 		"Example:\n"
 		"  sluice-agent boot show\n",
 	.run = run_boot,

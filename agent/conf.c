@@ -64,6 +64,7 @@ static const struct key KEYS[] = {
 	TEXT("site", "key", VALUE_PATH, tls_key),
 	TEXT("boot", "backend", VALUE_TEXT, boot_backend),
 	TEXT("boot", "file", VALUE_PATH, boot_file),
+	TEXT("boot", "cmdline", VALUE_PATH, boot_cmdline),
 	COUNT("boot", "tries", boot_tries, 100, 3),
 	TEXT("boot", "reboot", VALUE_TEXT, reboot),
 	TEXT("health", "dir", VALUE_PATH, health_dir),

@@ -116,8 +116,9 @@ boot_check(const struct rules *r)
 				"backend is missing: a slot without current is switched by the "
 				"bootloader");
 	}
-	if (c->boot_backend && strcmp(c->boot_backend, "simulated") == 0 && !c->boot_file)
-		return section_error(r, "boot", "file is missing: backend = simulated needs it");
+	if (c->boot_backend && !c->boot_file)
+		return section_error(
+			r, "boot", "file is missing: it says where the bootloader's variables are");
 	return 0;
 }
 

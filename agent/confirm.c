@@ -86,11 +86,12 @@ confirm_health(const struct conf *c, const struct boot_backend *boot, const stru
 	const struct keep_going *keep_going, struct err *e)
 {
 	const struct pending *p = &s->pending;
+	const struct boot_backend *own = boot_for(boot, p->tree_only);
 	enum side current;
 
 	if (p->phase != PHASE_ACTIVATED)
 		return err_set(e, ERR_REFUSED, "no update waits to be confirmed");
-	if (boot_for(boot, p->tree_only)->current(c, &current, e) < 0)
+	if (own->current(own, own, c, &current, e) < 0)
 		return -1;
 	if (current != p->target)
 		return err_set(e, ERR_REFUSED,
@@ -104,9 +105,10 @@ confirm_commit(
 	const struct conf *c, const struct boot_backend *boot, struct state *s, struct err *e)
 {
 	const struct pending *p = &s->pending;
+	const struct boot_backend *own = boot_for(boot, p->tree_only);
 	struct release *there = p->tree_only ? s->linked : s->running;
 
-	if (boot_for(boot, p->tree_only)->confirm(c, p->target, e) < 0)
+	if (own->confirm(own, own, c, p->target, e) < 0)
 		return -1;
 	there[p->target] = p->release;
 	s->rollback_floor = num_max(s->rollback_floor, p->release.rollback_index);

@@ -218,12 +218,12 @@ bool
 trial_is_on(const struct box *b)
 {
 	const struct pending *p = &b->state->pending;
+	const struct boot_backend *own = boot_for(b->boot, p->tree_only);
 	enum side current;
 	struct err e;
 
 	return (p->phase == PHASE_ACTIVATED || p->phase == PHASE_REVERTING) &&
-	       boot_for(b->boot, p->tree_only)->current(&b->conf, &current, &e) == 0 &&
-	       current == p->target;
+	       own->current(own, own, &b->conf, &current, &e) == 0 && current == p->target;
 }
 
 int64_t

@@ -57,14 +57,14 @@ MUTANTS = [
            "test_revert", "what_is_not_activated_is_not_given_up"),
     Mutant("what is given up is not remembered before the switch", REVERT,
            "if (state_save(c->state_dir, s, e) < 0)\n\t\treturn -1;\n"
-           "\treturn boot_for(boot, p->tree_only)->go_back(c, side_other(p->target), e);",
-           "if (boot_for(boot, p->tree_only)->go_back(c, side_other(p->target), e) < 0)\n"
+           "\treturn own->go_back(own, c, side_other(p->target), e);",
+           "if (own->go_back(own, c, side_other(p->target), e) < 0)\n"
            "\t\treturn -1;\n\treturn state_save(c->state_dir, s, e);",
            "test_revert", "what_is_given_up_is_remembered_before_the_switch"),
     Mutant("what is rolled back by hand is not remembered before the switch", REVERT,
            "if (state_save(c->state_dir, s, e) < 0)\n\t\treturn -1;\n"
-           "\treturn own->go_back(c, side_other(current), e);",
-           "if (own->go_back(c, side_other(current), e) < 0)\n\t\treturn -1;\n"
+           "\treturn own->go_back(own, c, side_other(current), e);",
+           "if (own->go_back(own, c, side_other(current), e) < 0)\n\t\treturn -1;\n"
            "\treturn state_save(c->state_dir, s, e);",
            "test_revert", "what_is_rolled_back_by_hand_is_remembered_before_the_switch"),
     Mutant("an update ends before the old side runs", REVERT,
@@ -95,8 +95,8 @@ MUTANTS = [
            "&(struct digest[]){digest_of(buf_span(&text))}[0], &v, e)",
            "test_confirm", "changed_manifest_is_not_believed"),
     Mutant("a mark that could not be written is a success", CONFIRM,
-           "if (boot_for(boot, p->tree_only)->confirm(c, p->target, e) < 0)",
-           "if (boot_for(boot, p->tree_only)->confirm(c, p->target, e) < 0 && 0)",
+           "if (own->confirm(own, c, p->target, e) < 0)",
+           "if (own->confirm(own, c, p->target, e) < 0 && 0)",
            "test_confirm", "mark_good_that_cannot_be_written_is_no_success"),
     Mutant("a linked tree may be tried for ever", CONFIRM,
            "if (p->tree_only && p->boots > c->boot_tries)", "if (0)",
@@ -314,4 +314,22 @@ MUTANTS = [
     Mutant("reports pile up", SPOOL,
            "if (k.count < SPOOL_MAX)\n\t\treturn 0;", "return 0;",
            "test_spool", "the_oldest_go_when_too_many_wait"),
+    Mutant("a torn copy counts", "agent/grub_block.c",
+           "if (b.seq != end)", "if (0)",
+           "test_boot_grub", "every_prefix_of_a_write_leaves_the_old_or_the_new"),
+    Mutant("what follows a copy's end is not looked at", "agent/grub_block.c",
+           "if (group.data[i] != '#')", "if (0)",
+           "test_boot_grub", "every_torn_write_leaves_the_old_or_the_new"),
+    Mutant("the copy in force is written over", "agent/boot_grub.c",
+           "next = now == GRUB_COPY_A ? GRUB_COPY_B : GRUB_COPY_A;", "next = now;",
+           "test_boot_grub", "the_copy_in_force_is_never_written_over"),
+    Mutant("what worked last is told while the new is on trial", "agent/boot_grub.c",
+           "if (!is_settled(vars))", "if (0)",
+           "test_boot_grub", "an_update_is_tried_confirmed_and_becomes_the_good_side"),
+    Mutant("an environment that is there is made again", "agent/boot_grub.c",
+           "if (in_force(&a, &which, &none) == 0)", "if (0)",
+           "test_boot_grub", "an_environment_that_is_there_is_not_made_again"),
+    Mutant("two sides on the kernel's command line are one", "agent/boot_vars.c",
+           "if (found != 1)", "if (found == 0)",
+           "test_boot_grub", "the_running_side_is_what_the_kernel_was_told"),
 ]

@@ -78,7 +78,7 @@ MUTANTS = [
            "if (m->rollback_index <= s->rollback_floor)",
            "test_install", "rolled_back_system_is_not_overwritten_before_the_reboot"),
     Mutant("the target is written while it may boot", INSTALL,
-           "if (boot->disable(c, target, e) < 0 ||", "if (",
+           "if (boot->disable(boot, c, target, e) < 0 ||", "if (",
            "test_install", "interrupted_install_leaves_the_target_off_and_resumes"),
     Mutant("nobody looks whether the target is off", INSTALL,
            "if (primary == target)\n\t\treturn err_set", "if (0)\n\t\treturn err_set",
@@ -88,8 +88,8 @@ MUTANTS = [
            "test_install_rules", "a_target_that_is_not_next_to_boot_is_not_activated"),
     Mutant("the switch comes before its record", INSTALL,
            "state_save(c->state_dir, s, e) < 0 ||\n"
-           "\t\town->activate(c, target, c->boot_tries, e) < 0 ||",
-           "own->activate(c, target, c->boot_tries, e) < 0 ||\n"
+           "\t\town->activate(own, c, target, c->boot_tries, e) < 0 ||",
+           "own->activate(own, c, target, c->boot_tries, e) < 0 ||\n"
            "\t\tstate_save(c->state_dir, s, e) < 0 ||",
            "test_install_rules", "what_is_switched_was_recorded_before"),
     Mutant("what was not installed is activated", INSTALL,

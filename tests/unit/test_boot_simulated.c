@@ -53,9 +53,9 @@ sample_is_read(void **state)
 	struct boot_env env = env_now();
 
 	(void)state;
-	assert_int_equal(env.primary, SIDE_A);
-	assert_true(env.side[SIDE_A].bootable && env.side[SIDE_A].confirmed);
-	assert_false(env.side[SIDE_B].bootable || env.side[SIDE_B].confirmed);
+	assert_int_equal(env.vars.primary, SIDE_A);
+	assert_true(env.vars.side[SIDE_A].bootable && env.vars.side[SIDE_A].confirmed);
+	assert_false(env.vars.side[SIDE_B].bootable || env.vars.side[SIDE_B].confirmed);
 	assert_string_equal(env.boot_id, "first");
 }
 
@@ -92,9 +92,9 @@ every_flip_is_refused_or_read_in_range(void **state)
 				assert_int_equal(e.class, ERR_SYSTEM);
 				continue;
 			}
-			assert_true(env.primary < SIDES && env.booted < SIDES);
-			assert_true(env.side[0].tries_left <= BOOT_TRIES_MAX);
-			assert_true(env.side[1].tries_left <= BOOT_TRIES_MAX);
+			assert_true(env.vars.primary < SIDES && env.booted < SIDES);
+			assert_true(env.vars.side[0].tries_left <= BOOT_TRIES_MAX);
+			assert_true(env.vars.side[1].tries_left <= BOOT_TRIES_MAX);
 		}
 	}
 }
@@ -135,17 +135,17 @@ activate_then_confirm(void **state)
 	enum side primary;
 
 	(void)state;
-	assert_int_equal(boot->disable(&conf, SIDE_B, &e), 0);
-	assert_int_equal(boot->activate(&conf, SIDE_B, 3, &e), 0);
-	assert_int_equal(boot->primary(&conf, &primary, &e), 0);
+	assert_int_equal(boot->disable(boot, &conf, SIDE_B, &e), 0);
+	assert_int_equal(boot->activate(boot, &conf, SIDE_B, 3, &e), 0);
+	assert_int_equal(boot->primary(boot, &conf, &primary, &e), 0);
 	assert_int_equal(primary, SIDE_B);
-	assert_int_equal(boot->look(&conf, SIDE_B, &side, &e), 0);
+	assert_int_equal(boot->look(boot, &conf, SIDE_B, &side, &e), 0);
 	assert_true(side.bootable && !side.confirmed);
 	assert_int_equal(side.tries_left, 3);
-	assert_int_equal(boot->confirm(&conf, SIDE_B, &e), 0);
-	assert_int_equal(boot->look(&conf, SIDE_B, &side, &e), 0);
+	assert_int_equal(boot->confirm(boot, &conf, SIDE_B, &e), 0);
+	assert_int_equal(boot->look(boot, &conf, SIDE_B, &side, &e), 0);
 	assert_true(side.bootable && side.confirmed);
-	assert_int_equal(boot->look(&conf, SIDE_A, &side, &e), 0);
+	assert_int_equal(boot->look(boot, &conf, SIDE_A, &side, &e), 0);
 	assert_true(side.bootable && side.confirmed);
 }
 
@@ -155,9 +155,9 @@ last_bootable_side_is_never_disabled(void **state)
 	struct err e = ERR_INIT;
 
 	(void)state;
-	assert_int_equal(boot->disable(&conf, SIDE_A, &e), -1);
+	assert_int_equal(boot->disable(boot, &conf, SIDE_A, &e), -1);
 	assert_int_equal(e.class, ERR_REFUSED);
-	assert_true(env_now().side[SIDE_A].bootable);
+	assert_true(env_now().vars.side[SIDE_A].bootable);
 }
 
 static void
@@ -166,10 +166,10 @@ disabling_the_primary_makes_the_other_side_primary(void **state)
 	struct err e = ERR_INIT;
 
 	(void)state;
-	assert_int_equal(boot->activate(&conf, SIDE_B, 3, &e), 0);
-	assert_int_equal(boot->disable(&conf, SIDE_B, &e), 0);
-	assert_int_equal(env_now().primary, SIDE_A);
-	assert_false(env_now().side[SIDE_B].bootable);
+	assert_int_equal(boot->activate(boot, &conf, SIDE_B, 3, &e), 0);
+	assert_int_equal(boot->disable(boot, &conf, SIDE_B, &e), 0);
+	assert_int_equal(env_now().vars.primary, SIDE_A);
+	assert_false(env_now().vars.side[SIDE_B].bootable);
 }
 
 static void
@@ -178,14 +178,14 @@ going_back_needs_a_confirmed_side(void **state)
 	struct err e = ERR_INIT;
 
 	(void)state;
-	assert_int_equal(boot->go_back(&conf, SIDE_B, &e), -1);
+	assert_int_equal(boot->go_back(boot, &conf, SIDE_B, &e), -1);
 	assert_int_equal(e.class, ERR_REFUSED);
-	assert_int_equal(env_now().primary, SIDE_A);
-	assert_int_equal(boot->activate(&conf, SIDE_B, 3, &e), 0);
-	assert_int_equal(boot->go_back(&conf, SIDE_B, &e), -1);
-	assert_int_equal(boot->go_back(&conf, SIDE_A, &e), 0);
-	assert_int_equal(env_now().primary, SIDE_A);
-	assert_false(env_now().side[SIDE_B].bootable);
+	assert_int_equal(env_now().vars.primary, SIDE_A);
+	assert_int_equal(boot->activate(boot, &conf, SIDE_B, 3, &e), 0);
+	assert_int_equal(boot->go_back(boot, &conf, SIDE_B, &e), -1);
+	assert_int_equal(boot->go_back(boot, &conf, SIDE_A, &e), 0);
+	assert_int_equal(env_now().vars.primary, SIDE_A);
+	assert_false(env_now().vars.side[SIDE_B].bootable);
 }
 
 static void
@@ -194,9 +194,9 @@ side_that_is_not_bootable_is_not_confirmed(void **state)
 	struct err e = ERR_INIT;
 
 	(void)state;
-	assert_int_equal(boot->confirm(&conf, SIDE_B, &e), -1);
+	assert_int_equal(boot->confirm(boot, &conf, SIDE_B, &e), -1);
 	assert_int_equal(e.class, ERR_REFUSED);
-	assert_false(env_now().side[SIDE_B].confirmed);
+	assert_false(env_now().vars.side[SIDE_B].confirmed);
 }
 
 static void
@@ -206,12 +206,12 @@ power_on_counts_tries_down_and_then_falls_back(void **state)
 	struct boot_env env;
 
 	(void)state;
-	assert_int_equal(boot->activate(&conf, SIDE_B, 2, &e), 0);
+	assert_int_equal(boot->activate(boot, &conf, SIDE_B, 2, &e), 0);
 	env = env_now();
 	for (uint64_t left = 2; left > 0; left--) {
 		assert_int_equal(boot_env_power_on(&env, "again", &e), 0);
 		assert_int_equal(env.booted, SIDE_B);
-		assert_int_equal(env.side[SIDE_B].tries_left, left - 1);
+		assert_int_equal(env.vars.side[SIDE_B].tries_left, left - 1);
 	}
 	assert_int_equal(boot_env_power_on(&env, "last", &e), 0);
 	assert_int_equal(env.booted, SIDE_A);
@@ -225,7 +225,7 @@ power_on_refuses_when_nothing_boots(void **state)
 	struct boot_env env = env_now();
 
 	(void)state;
-	env.side[SIDE_A].bootable = false;
+	env.vars.side[SIDE_A].bootable = false;
 	assert_int_equal(boot_env_power_on(&env, "x", &e), -1);
 	assert_int_equal(e.class, ERR_REFUSED);
 }
@@ -238,10 +238,10 @@ damaged_environment_is_not_changed(void **state)
 
 	(void)state;
 	env_write("primary=A\n", 10);
-	assert_int_equal(boot->activate(&conf, SIDE_B, 3, &e), -1);
-	assert_int_equal(boot->disable(&conf, SIDE_B, &e), -1);
-	assert_int_equal(boot->confirm(&conf, SIDE_A, &e), -1);
-	assert_int_equal(boot->go_back(&conf, SIDE_A, &e), -1);
+	assert_int_equal(boot->activate(boot, &conf, SIDE_B, 3, &e), -1);
+	assert_int_equal(boot->disable(boot, &conf, SIDE_B, &e), -1);
+	assert_int_equal(boot->confirm(boot, &conf, SIDE_A, &e), -1);
+	assert_int_equal(boot->go_back(boot, &conf, SIDE_A, &e), -1);
 	assert_int_equal(file_read(path, &after, &e), 0);
 	assert_string_equal(buf_str(&after), "primary=A\n");
 }

@@ -96,7 +96,7 @@ healthy_system_is_confirmed(void **state)
 	rig_power_on(&r, "boot-2");
 	(void)settled(&r, SETTLED_NOTHING);
 	assert_int_equal(rig_env(&r).booted, SIDE_B);
-	assert_true(rig_env(&r).side[SIDE_B].confirmed);
+	assert_true(rig_env(&r).vars.side[SIDE_B].confirmed);
 	assert_int_equal(r.s->rollback_floor, 5);
 	assert_true(r.s->running[SIDE_B].known);
 	assert_string_equal(r.s->running[SIDE_B].version, "2.0");
@@ -123,12 +123,12 @@ mark_good_that_cannot_be_written_is_no_success(void **state)
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
 	assert_int_equal(rc, -1);
 	assert_int_equal(e.class, ERR_SYSTEM);
-	assert_false(rig_env(&r).side[SIDE_B].confirmed);
+	assert_false(rig_env(&r).vars.side[SIDE_B].confirmed);
 	assert_false(r.s->running[SIDE_B].known);
 	assert_int_equal(r.s->rollback_floor, 0);
 	(void)settled(&r, SETTLED_UNCONFIRMED);
 	assert_int_equal(confirm_commit(r.c, r.boot, r.s, &e), 0);
-	assert_true(rig_env(&r).side[SIDE_B].confirmed);
+	assert_true(rig_env(&r).vars.side[SIDE_B].confirmed);
 }
 
 static void
@@ -159,7 +159,7 @@ unhealthy_system_is_not_confirmed(void **state)
 	assert_int_equal(check(&r, &e), -1);
 	assert_int_equal(e.class, ERR_REFUSED);
 	assert_non_null(strstr(e.text, "the web server is down"));
-	assert_false(rig_env(&r).side[SIDE_B].confirmed);
+	assert_false(rig_env(&r).vars.side[SIDE_B].confirmed);
 }
 
 static void
@@ -212,8 +212,8 @@ bootloader_that_fell_back_condemns_the_release(void **state)
 	assert_non_null(f);
 	assert_false(f->inconclusive);
 	assert_non_null(strstr(f->reason, "bootloader went back"));
-	assert_int_equal(rig_env(&r).primary, SIDE_A);
-	assert_false(rig_env(&r).side[SIDE_B].bootable);
+	assert_int_equal(rig_env(&r).vars.primary, SIDE_A);
+	assert_false(rig_env(&r).vars.side[SIDE_B].bootable);
 	(void)settled(&r, SETTLED_NOTHING);
 	assert_int_equal(r.s->rollback_floor, 0);
 }
@@ -231,7 +231,7 @@ given_up_system_goes_back(void **state)
 	(void)settled(&r, SETTLED_UNCONFIRMED);
 	assert_int_equal(revert_begin(r.c, r.boot, r.s, REVERT_CONDEMN, "unhealthy", &e), 0);
 	assert_true(revert_needs_reboot(r.s));
-	assert_int_equal(rig_env(&r).primary, SIDE_A);
+	assert_int_equal(rig_env(&r).vars.primary, SIDE_A);
 	(void)settled(&r, SETTLED_GOING_BACK);
 	rig_power_on(&r, "boot-2");
 	assert_int_equal(rig_env(&r).booted, SIDE_A);
@@ -257,7 +257,7 @@ cut_off_revert_is_completed(void **state)
 	rig_power_on(&r, "boot-2");
 	assert_int_equal(rig_env(&r).booted, SIDE_B);
 	(void)settled(&r, SETTLED_GOING_BACK);
-	assert_int_equal(rig_env(&r).primary, SIDE_A);
+	assert_int_equal(rig_env(&r).vars.primary, SIDE_A);
 	rig_power_on(&r, "boot-3");
 	(void)settled(&r, SETTLED_REVERTED);
 }
@@ -270,7 +270,7 @@ cut_off_confirm_is_completed(void **state)
 
 	rig_activated(&r, *state);
 	rig_power_on(&r, "boot-1");
-	assert_int_equal(r.boot->confirm(r.c, SIDE_B, &e), 0);
+	assert_int_equal(r.boot->confirm(r.boot, r.boot, r.c, SIDE_B, &e), 0);
 	rig_power_on(&r, "boot-2");
 	(void)settled(&r, SETTLED_CONFIRMED);
 	assert_int_equal(r.s->rollback_floor, 5);
@@ -284,11 +284,11 @@ cut_off_activation_is_cleaned(void **state)
 	struct err e = ERR_INIT;
 
 	rig_activated(&r, *state);
-	assert_int_equal(r.boot->disable(r.c, SIDE_B, &e), 0);
+	assert_int_equal(r.boot->disable(r.boot, r.boot, r.c, SIDE_B, &e), 0);
 	rig_power_on(&r, "boot-1");
 	(void)settled(&r, SETTLED_CLEANED);
 	assert_int_equal(r.s->failed_count, 0);
-	assert_int_equal(rig_env(&r).primary, SIDE_A);
+	assert_int_equal(rig_env(&r).vars.primary, SIDE_A);
 }
 
 /* The state says so already, and the bootloader still boots the old side. */
@@ -301,7 +301,7 @@ activation_that_never_reached_the_bootloader_is_cleaned(void **state)
 
 	rig_activated(&r, *state);
 	env = rig_env(&r);
-	env.primary = SIDE_A;
+	env.vars.primary = SIDE_A;
 	assert_int_equal(boot_env_save(r.c->boot_file, &env, &e), 0);
 	(void)settled(&r, SETTLED_CLEANED);
 	assert_int_equal(r.s->failed_count, 0);
@@ -427,7 +427,7 @@ stop_before_the_reboot_cancels_and_condemns_nothing(void **state)
 	assert_int_equal(revert_finish(r.c, r.boot, r.s, &e), 0);
 	assert_false(revert_needs_reboot(r.s));
 	assert_int_equal(r.s->failed_count, 0);
-	assert_int_equal(rig_env(&r).primary, SIDE_A);
+	assert_int_equal(rig_env(&r).vars.primary, SIDE_A);
 	(void)settled(&r, SETTLED_NOTHING);
 }
 
@@ -446,7 +446,7 @@ confirmed_release_is_rolled_back_by_hand(void **state)
 	assert_int_equal(e.class, ERR_REFUSED);
 	r.s->running[SIDE_A] = (struct release){true, "gateway", "1.0", 5, {{1}}, 0};
 	assert_int_equal(revert_confirmed(r.c, r.boot, r.s, false, &e), 0);
-	assert_int_equal(rig_env(&r).primary, SIDE_A);
+	assert_int_equal(rig_env(&r).vars.primary, SIDE_A);
 	assert_non_null(state_failed(r.s, &r.s->running[SIDE_B].manifest));
 }
 
@@ -521,7 +521,7 @@ link_goes_back_only_to_what_is_there(void **state)
 	assert_int_equal(e.class, ERR_REFUSED);
 	assert_int_equal(mkdir("a.app", 0755), 0);
 	assert_int_equal(revert_confirmed(r.c, r.boot, r.s, true, &e), 0);
-	assert_int_equal(boot_links.current(r.c, &current, &e), 0);
+	assert_int_equal(boot_links.current(&boot_links, &boot_links, r.c, &current, &e), 0);
 	assert_int_equal(current, SIDE_A);
 }
 
@@ -549,7 +549,7 @@ cut_off_swap_of_a_link_is_cleaned(void **state)
 	struct err e = ERR_INIT;
 
 	rig_linked(&r, *state);
-	assert_int_equal(boot_links.go_back(r.c, SIDE_A, &e), 0);
+	assert_int_equal(boot_links.go_back(&boot_links, &boot_links, r.c, SIDE_A, &e), 0);
 	(void)settled(&r, SETTLED_CLEANED);
 	assert_int_equal(r.s->failed_count, 0);
 }

@@ -49,7 +49,7 @@ assert_refused(struct rig *r, const char *path, const char *word)
 	if (!strstr(e.text, word))
 		fail_msg("wanted %s in: %s", word, e.text);
 	assert_int_equal(r->s->pending.phase, PHASE_NONE);
-	assert_true(rig_env(r).side[SIDE_B].bootable);
+	assert_true(rig_env(r).vars.side[SIDE_B].bootable);
 }
 
 static void
@@ -66,15 +66,15 @@ image_is_installed_and_activated(void **state)
 		fail_msg("%s", e.text);
 	assert_slot_holds("b.img", image, IMAGE_BYTES);
 	env = rig_env(&r);
-	assert_false(env.side[SIDE_B].bootable);
-	assert_int_equal(env.primary, SIDE_A);
+	assert_false(env.vars.side[SIDE_B].bootable);
+	assert_int_equal(env.vars.primary, SIDE_A);
 	assert_int_equal(r.s->pending.phase, PHASE_INSTALLING);
 	assert_int_equal(r.stats.bytes_written, IMAGE_BYTES - CHUNK_BYTES);
 	assert_int_equal(install_activate(r.c, r.boot, r.s, &e), 0);
 	env = rig_env(&r);
-	assert_int_equal(env.primary, SIDE_B);
-	assert_true(env.side[SIDE_B].bootable && !env.side[SIDE_B].confirmed);
-	assert_int_equal(env.side[SIDE_B].tries_left, 3);
+	assert_int_equal(env.vars.primary, SIDE_B);
+	assert_true(env.vars.side[SIDE_B].bootable && !env.vars.side[SIDE_B].confirmed);
+	assert_int_equal(env.vars.side[SIDE_B].tries_left, 3);
 	assert_int_equal(state_load(r.c->state_dir, r.s, &e), 0);
 	assert_int_equal(r.s->pending.phase, PHASE_ACTIVATED);
 	assert_string_equal(r.s->pending.boot_id, "boot-0");
@@ -145,7 +145,7 @@ unconfirmed_system_is_not_overwritten_from(void **state)
 	assert_int_equal(rig_install(&r, "x.ota", NULL, &e), -1);
 	assert_int_equal(e.class, ERR_REFUSED);
 	assert_non_null(strstr(e.text, "not confirmed"));
-	assert_true(rig_env(&r).side[SIDE_A].bootable);
+	assert_true(rig_env(&r).vars.side[SIDE_A].bootable);
 }
 
 /* The bootloader has one side left, and it is not the running one. */
@@ -169,7 +169,7 @@ rolled_back_system_is_not_overwritten_before_the_reboot(void **state)
 	assert_int_equal(rig_install(&r, "x.ota", NULL, &e), -1);
 	assert_int_equal(e.class, ERR_REFUSED);
 	assert_non_null(strstr(e.text, "reboot first"));
-	assert_true(rig_env(&r).side[SIDE_A].bootable);
+	assert_true(rig_env(&r).vars.side[SIDE_A].bootable);
 	rig_power_on(&r, "boot-2");
 	assert_int_equal(rig_env(&r).booted, SIDE_A);
 	assert_int_equal(rig_install(&r, "x.ota", NULL, &e), 0);
@@ -189,8 +189,8 @@ activated_update_is_replaced(void **state)
 	assert_int_equal(rig_install(&r, "x.ota", NULL, &e), 0);
 	assert_int_equal(install_activate(r.c, r.boot, r.s, &e), 0);
 	assert_int_equal(rig_install(&r, "y.ota", NULL, &e), 0);
-	assert_int_equal(rig_env(&r).primary, SIDE_A);
-	assert_false(rig_env(&r).side[SIDE_B].bootable);
+	assert_int_equal(rig_env(&r).vars.primary, SIDE_A);
+	assert_false(rig_env(&r).vars.side[SIDE_B].bootable);
 }
 
 static void
@@ -232,7 +232,7 @@ flipped_and_truncated_bundles_are_refused(void **state)
 	for (size_t at = 0; at < good.len; at += at < 4096 ? 1 : 4999) {
 		/* Nothing is wrong with a head and seen only when something has been changed. */
 		if (at <= head_size)
-			assert_true(rig_env(&r).side[SIDE_B].bootable);
+			assert_true(rig_env(&r).vars.side[SIDE_B].bootable);
 		good.data[at] ^= 0x10;
 		assert_int_equal(folder_put("y.ota", good.data, good.len), 0);
 		if (rig_install(&r, "y.ota", NULL, &e) == 0)
@@ -281,7 +281,7 @@ interrupted_install_leaves_the_target_off_and_resumes(void **state)
 			continue;
 		assert_int_equal(e.class, ERR_STOPPED);
 		before = r.stats.bytes_written;
-		assert_false(rig_env(&r).side[SIDE_B].bootable);
+		assert_false(rig_env(&r).vars.side[SIDE_B].bootable);
 		rig_power_on(&r, "boot-1");
 		assert_int_equal(rig_env(&r).booted, SIDE_A);
 		assert_int_equal(settle(r.c, r.boot, r.s, &now, &e), 0);
@@ -352,7 +352,7 @@ a_stick_that_lies_the_second_time_gets_nothing_written(void **state)
 		assert_int_equal(rig_install(&r, "x.ota", &keep_going, &e), -1);
 		assert_int_equal(e.class, ERR_UNTRUSTED);
 		assert_slot_holds("b.img", before, LIE_IMAGE_BYTES);
-		assert_false(rig_env(&r).side[SIDE_B].bootable);
+		assert_false(rig_env(&r).vars.side[SIDE_B].bootable);
 	}
 }
 
@@ -482,11 +482,11 @@ tree_only_bundle_swaps_by_its_link(void **state)
 	assert_true(r.s->pending.tree_only);
 	assert_int_equal(install_activate(r.c, r.boot, r.s, &e), 0);
 	assert_int_equal(access("app/bin/app", X_OK), 0);
-	assert_int_equal(boot_links.current(r.c, &current, &e), 0);
+	assert_int_equal(boot_links.current(&boot_links, &boot_links, r.c, &current, &e), 0);
 	assert_int_equal(current, SIDE_B);
 	/* The bootloader has nothing to do with it. */
-	assert_true(rig_env(&r).side[SIDE_B].bootable);
-	assert_int_equal(rig_env(&r).primary, SIDE_A);
+	assert_true(rig_env(&r).vars.side[SIDE_B].bootable);
+	assert_int_equal(rig_env(&r).vars.primary, SIDE_A);
 }
 
 static void

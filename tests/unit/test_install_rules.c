@@ -54,7 +54,7 @@ assert_refused(struct rig *r, const char *word)
 	assert_int_equal(e.class, ERR_REFUSED);
 	if (!strstr(e.text, word))
 		fail_msg("wanted %s in: %s", word, e.text);
-	assert_true(rig_env(r).side[SIDE_B].bootable);
+	assert_true(rig_env(r).vars.side[SIDE_B].bootable);
 }
 
 static void
@@ -141,8 +141,9 @@ static struct boot_backend lying;
 static enum phase recorded;
 
 static int
-do_nothing(const struct conf *c, enum side s, struct err *e)
+do_nothing(const struct boot_backend *b, const struct conf *c, enum side s, struct err *e)
 {
+	(void)b;
 	(void)c;
 	(void)s;
 	(void)e;
@@ -150,21 +151,23 @@ do_nothing(const struct conf *c, enum side s, struct err *e)
 }
 
 static int
-activate_nothing(const struct conf *c, enum side s, uint64_t tries, struct err *e)
+activate_nothing(const struct boot_backend *b, const struct conf *c, enum side s, uint64_t tries,
+	struct err *e)
 {
 	(void)tries;
-	return do_nothing(c, s, e);
+	return do_nothing(b, c, s, e);
 }
 
 static int
-activate_and_look(const struct conf *c, enum side s, uint64_t tries, struct err *e)
+activate_and_look(const struct boot_backend *b, const struct conf *c, enum side s, uint64_t tries,
+	struct err *e)
 {
 	AUTO_FREE struct state *now = calloc(1, sizeof(*now));
 
 	assert_non_null(now);
 	assert_int_equal(state_load(c->state_dir, now, e), 0);
 	recorded = now->pending.phase;
-	return boot_simulated.activate(c, s, tries, e);
+	return boot_simulated.activate(&boot_simulated, b, c, s, tries, e);
 }
 
 static void
@@ -178,7 +181,7 @@ a_target_that_stays_next_to_boot_is_not_written(void **state)
 	lying = boot_simulated;
 	lying.disable = do_nothing;
 	r.boot = &lying;
-	assert_int_equal(boot_simulated.activate(r.c, SIDE_B, 3, &e), 0);
+	assert_int_equal(boot_simulated.activate(&boot_simulated, &boot_simulated, r.c, SIDE_B, 3, &e), 0);
 	assert_int_equal(rig_install(&r, "x.ota", NULL, &e), -1);
 	assert_int_equal(e.class, ERR_SYSTEM);
 	assert_non_null(strstr(e.text, "still next to boot"));
@@ -281,7 +284,7 @@ an_image_that_reads_back_other_than_written_is_not_installed(void **state)
 
 	image_box(&r, *state);
 	assert_decay_is_seen(&r, &d);
-	assert_false(rig_env(&r).side[SIDE_B].bootable);
+	assert_false(rig_env(&r).vars.side[SIDE_B].bootable);
 }
 
 static void

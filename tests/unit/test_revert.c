@@ -24,8 +24,8 @@ assert_stays(struct rig *r, const char *word)
 	assert_int_equal(e.class, ERR_REFUSED);
 	if (!strstr(e.text, word))
 		fail_msg("wanted %s in: %s", word, e.text);
-	assert_int_equal(rig_env(r).primary, SIDE_A);
-	assert_true(rig_env(r).side[SIDE_A].bootable);
+	assert_int_equal(rig_env(r).vars.primary, SIDE_A);
+	assert_true(rig_env(r).vars.side[SIDE_A].bootable);
 	assert_int_equal(r->s->failed_count, 0);
 }
 
@@ -38,23 +38,23 @@ by_hand_a_box_goes_back_only_to_what_was_confirmed(void **state)
 
 	rig_two(&r, *state);
 	env = rig_env(&r);
-	env.side[SIDE_B].bootable = false;
+	env.vars.side[SIDE_B].bootable = false;
 	assert_int_equal(boot_env_save(r.c->boot_file, &env, &e), 0);
 	assert_stays(&r, "nothing that was confirmed");
-	env.side[SIDE_B].bootable = true;
-	env.side[SIDE_B].confirmed = false;
-	env.side[SIDE_B].tries_left = 1;
+	env.vars.side[SIDE_B].bootable = true;
+	env.vars.side[SIDE_B].confirmed = false;
+	env.vars.side[SIDE_B].tries_left = 1;
 	assert_int_equal(boot_env_save(r.c->boot_file, &env, &e), 0);
 	assert_stays(&r, "nothing that was confirmed");
-	env.side[SIDE_B].confirmed = true;
-	env.side[SIDE_B].tries_left = 0;
+	env.vars.side[SIDE_B].confirmed = true;
+	env.vars.side[SIDE_B].tries_left = 0;
 	assert_int_equal(boot_env_save(r.c->boot_file, &env, &e), 0);
 	r.s->rollback_floor = 6;
 	assert_stays(&r, "rollback index 5");
 	r.s->rollback_floor = 5;
 	if (revert_confirmed(r.c, r.boot, r.s, false, &e) < 0)
 		fail_msg("%s", e.text);
-	assert_int_equal(rig_env(&r).primary, SIDE_B);
+	assert_int_equal(rig_env(&r).vars.primary, SIDE_B);
 }
 
 static void
@@ -89,10 +89,10 @@ what_is_not_activated_is_not_given_up(void **state)
 static struct state *seen;
 
 static int
-look_and_go_back(const struct conf *c, enum side s, struct err *e)
+look_and_go_back(const struct boot_backend *b, const struct conf *c, enum side s, struct err *e)
 {
 	assert_int_equal(state_load(c->state_dir, seen, e), 0);
-	return boot_simulated.go_back(c, s, e);
+	return boot_simulated.go_back(&boot_simulated, b, c, s, e);
 }
 
 static void

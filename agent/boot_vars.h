@@ -1,0 +1,38 @@
+/* What all bootloaders with variables share: the five changes, each loaded, made, saved, read back
+ * and compared; and what the kernel says of the boot. */
+#ifndef SLUICE_AGENT_BOOT_VARS_H
+#define SLUICE_AGENT_BOOT_VARS_H
+
+#include "agent/boot.h"
+
+int boot_vars_primary(
+	const struct boot_backend *b, const struct conf *c, enum side *out, struct err *e);
+int boot_vars_look(const struct boot_backend *b, const struct conf *c, enum side s,
+	struct boot_side *out, struct err *e);
+int boot_vars_disable(
+	const struct boot_backend *b, const struct conf *c, enum side s, struct err *e);
+int boot_vars_activate(const struct boot_backend *b, const struct conf *c, enum side s,
+	uint64_t tries, struct err *e);
+int boot_vars_confirm(
+	const struct boot_backend *b, const struct conf *c, enum side s, struct err *e);
+int boot_vars_go_back(
+	const struct boot_backend *b, const struct conf *c, enum side s, struct err *e);
+
+/* The members of a struct boot_backend that has load and save. */
+#define BOOT_BY_VARS                                                                               \
+	.primary = boot_vars_primary, .look = boot_vars_look, .disable = boot_vars_disable,        \
+	.activate = boot_vars_activate, .confirm = boot_vars_confirm, .go_back = boot_vars_go_back
+
+/* A side's name in a boot environment: A or B. ERR_MALFORMED for anything else. */
+int boot_side_parse(const char *text, enum side *out, struct err *e);
+
+/* The side that the kernel was started from: the one word sluice.slot=A or =B that the boot script
+ * put on its command line. ERR_SYSTEM for none, two, or another value. */
+int boot_kernel_current(
+	const struct boot_backend *b, const struct conf *c, enum side *out, struct err *e);
+
+/* The kernel's own id of this boot. */
+int boot_kernel_boot_id(const struct boot_backend *b, const struct conf *c,
+	char out[BOOT_ID_MAX + 1], struct err *e);
+
+#endif

@@ -1,0 +1,47 @@
+/* GRUB's environment: three copies of a GRUB environment block, each in a sector group of its own,
+ * as the members of a bare tar on a small partition. GRUB finds them by name (tar.mod), loads them
+ * (load_env) and, while a side is on trial, counts a try down in place (save_env), which changes
+ * one character in one sector. The agent never changes the copy that is in force:
+ *
+ *     sluice/a, sluice/b   in turn, the older one is written over; the higher sequence number is in
+ *                          force (docs: agent/boot/grub.cfg)
+ *     sluice/good          which side boots if neither of them makes sense: written when a side was
+ *                          confirmed or gone back to, after that change
+ *
+ * GRUB's block has no checksum. A copy counts only when it begins with sluice_seq, ends with the
+ * same number in sluice_end, and everything stands between, so a torn or zeroed one is passed over.
+ * Groups are of 4096 bytes, the largest logical sector there is: no write touches two copies. */
+#ifndef SLUICE_AGENT_GRUB_BLOCK_H
+#define SLUICE_AGENT_GRUB_BLOCK_H
+
+#include "agent/boot.h"
+#include "common/base/buf.h"
+
+enum grub_copy { GRUB_COPY_A, GRUB_COPY_B, GRUB_COPY_GOOD, GRUB_COPIES };
+enum {
+	GRUB_GROUP_BYTES = 4096,
+	GRUB_AREA_BYTES = 7 * GRUB_GROUP_BYTES, /* the tar, its end included */
+	GRUB_TRIES_MAX = 9,			/* grub.cfg counts one digit */
+	/* GRUB compares as 32 bits, and takes a leading 0 for octal. */
+	GRUB_SEQ_MIN = 100000000,
+	GRUB_SEQ_MAX = 999999999,
+};
+
+/* One copy, as it stands on disk. */
+struct grub_block {
+	uint64_t seq;
+	struct boot_vars vars;
+};
+
+/* Where a copy's group starts in the area. */
+uint64_t grub_copy_offset(enum grub_copy which);
+
+/* ERR_MALFORMED, saying what is wrong, unless it is exactly what grub_block_format() makes, but for
+ * the numbers. */
+int grub_block_parse(struct span group, struct grub_block *out, struct err *e);
+void grub_block_format(const struct grub_block *block, uint8_t out[GRUB_GROUP_BYTES]);
+
+/* The tar around the copies, which are left blank: a fixed text. */
+void grub_area_format(uint8_t out[GRUB_AREA_BYTES]);
+
+#endif
