@@ -23,7 +23,8 @@ say = $(if $(V),,@printf '  %-4s %s\n' $(1) $@)
 
 # The one list of Debian packages: what builds it, then what tests and demonstrates it.
 DEPS_BUILD := gcc make pkg-config libc6-dev libsodium-dev libssl-dev libcurl4-openssl-dev \
-	libarchive-dev zlib1g-dev libjansson-dev libfyaml-dev libinih-dev libsqlite3-dev
+	libarchive-dev zlib1g-dev libjansson-dev libfyaml-dev libinih-dev libsqlite3-dev \
+	libubootenv-dev libefivar-dev
 DEPS_TEST := libcmocka-dev python3 nginx-light openssl minisign e2fsprogs util-linux procps curl \
 	sqlite3 tzdata python3-securesystemslib python3-cryptography zstd xz-utils bzip2 strace \
 	ca-certificates iproute2 clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev cppcheck
@@ -55,13 +56,13 @@ else
 $(error VARIANT is release, asan, fuzz or cov, not $(VARIANT))
 endif
 
-CPPFLAGS_ALL := -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -MMD -MP $(CPPFLAGS)
+CPPFLAGS_ALL := -I. -isystem /usr/include/efivar -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -MMD -MP $(CPPFLAGS)
 CFLAGS_ALL := $(CSTD) $(WARN) $(OPT) $(CFLAGS)
 LDFLAGS_ALL := $(OPT_LD) -Wl,--as-needed $(LDFLAGS)
 # What runs the conformance suite, with its own dependencies (see its pyproject.toml).
 SUITE_PYTEST ?= $(PYTHON) -m pytest
 LIBS_COMMON := -lsodium -lcrypto -larchive -lz -ljansson -lpthread
-LIBS_AGENT := -lcurl -lssl -linih $(LIBS_COMMON)
+LIBS_AGENT := -lcurl -lssl -linih -lubootenv -lefivar $(LIBS_COMMON)
 LIBS_SIGNER := -lfyaml -lsqlite3 $(LIBS_COMMON)
 
 COMMON_SRC := $(sort $(wildcard common/*/*.c))

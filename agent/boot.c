@@ -4,7 +4,8 @@
 
 #include "common/base/num.h"
 
-static const struct boot_backend *const BACKENDS[] = {&boot_grub, &boot_simulated};
+static const struct boot_backend *const BACKENDS[] = {
+	&boot_grub, &boot_uboot, &boot_entries, &boot_efi, &boot_custom, &boot_simulated};
 
 int
 boot_backend_find(const struct conf *c, const struct boot_backend **out, struct err *e)
@@ -19,7 +20,8 @@ boot_backend_find(const struct conf *c, const struct boot_backend **out, struct 
 	}
 	if (!found)
 		return err_set(e, ERR_USAGE,
-			"agent.conf: [boot] backend = %s is not known; there are: grub, simulated",
+			"agent.conf: [boot] backend = %s is not known; there are: grub, u-boot, "
+			"systemd-boot, efi, custom, simulated",
 			c->boot_backend);
 	if (c->boot_tries > found->tries_max)
 		return err_set(e, ERR_USAGE,

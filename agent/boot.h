@@ -16,6 +16,12 @@ struct boot_side {
 	uint64_t tries_left; /* while on trial */
 };
 
+static inline bool
+boot_side_may_boot(const struct boot_side *s)
+{
+	return s->bootable && (s->confirmed || s->tries_left > 0);
+}
+
 /* What a bootloader keeps in variables, however it spells them. */
 struct boot_vars {
 	enum side primary; /* what boots next */
@@ -64,7 +70,8 @@ int boot_backend_find(const struct conf *c, const struct boot_backend **out, str
 /* What switches the slots of an update: boot, or boot_links for one of trees only. */
 const struct boot_backend *boot_for(const struct boot_backend *boot, bool tree_only);
 
-extern const struct boot_backend boot_simulated, boot_grub;
+extern const struct boot_backend boot_simulated, boot_grub, boot_uboot, boot_entries, boot_efi,
+	boot_custom;
 
 /* The sides of slots that have `current`: chosen by the link, not by a bootloader. Nothing reboots
  * for it: current is the new side as soon as activate returns. */

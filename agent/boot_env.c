@@ -85,11 +85,11 @@ line_parse(struct boot_env *env, bool seen[ENV_KEYS], char *line, struct err *e)
 	return 0;
 }
 
-/* text is cut up. */
-static int
-env_parse(char *text, size_t len, struct boot_env *env, struct err *e)
+int
+boot_env_parse(char *text, size_t len, struct boot_env *out, struct err *e)
 {
 	bool seen[ENV_KEYS] = {false};
+	struct boot_env env = {0};
 	unsigned number = 0;
 
 	if (len == 0 || text[len - 1] != '\n' || memchr(text, 0, len))
@@ -98,13 +98,14 @@ env_parse(char *text, size_t len, struct boot_env *env, struct err *e)
 		end = strchr(line, '\n');
 		*end = 0;
 		number++;
-		if (line_parse(env, seen, line, e) < 0)
+		if (line_parse(&env, seen, line, e) < 0)
 			return err_context(e, "line %u", number);
 	}
 	for (size_t i = 0; i < ENV_KEYS; i++) {
 		if (!seen[i])
 			return err_set(e, ERR_MALFORMED, "%s is missing", ENV_NAMES[i]);
 	}
+	*out = env;
 	return 0;
 }
 
@@ -112,17 +113,15 @@ int
 boot_env_load(const char *path, struct boot_env *out, struct err *e)
 {
 	AUTO_BUF struct buf text = BUF_INIT(BOOT_ENV_BYTES_MAX);
-	struct boot_env env = {0};
 
 	if (file_read(path, &text, e) < 0) {
 		(void)err_own(e);
 		return err_context(e, "the boot environment");
 	}
-	if (env_parse((char *)text.data, text.len, &env, e) < 0) {
+	if (boot_env_parse((char *)text.data, text.len, out, e) < 0) {
 		e->class = ERR_SYSTEM;
 		return err_context(e, "the boot environment %s", path);
 	}
-	*out = env;
 	return 0;
 }
 
@@ -132,8 +131,8 @@ yes_no(bool flag)
 	return flag ? "yes" : "no";
 }
 
-static int
-env_format(const struct boot_env *env, struct buf *out, struct err *e)
+int
+boot_env_format(const struct boot_env *env, struct buf *out, struct err *e)
 {
 	if (buf_printf(out, e, "primary=%s\n", side_name(env->vars.primary)) < 0)
 		return -1;
@@ -155,8 +154,8 @@ boot_env_save(const char *path, const struct boot_env *env, struct err *e)
 	AUTO_BUF struct buf text = BUF_INIT(BOOT_ENV_BYTES_MAX),
 			    back = BUF_INIT(BOOT_ENV_BYTES_MAX);
 
-	if (env_format(env, &text, e) < 0 || file_replace(path, 0644, buf_span(&text), e) < 0 ||
-		file_read(path, &back, e) < 0)
+	if (boot_env_format(env, &text, e) < 0 ||
+		file_replace(path, 0644, buf_span(&text), e) < 0 || file_read(path, &back, e) < 0)
 		return err_context(e, "the boot environment");
 	if (!span_equal(buf_span(&text), buf_span(&back)))
 		return err_set(e, ERR_SYSTEM,
@@ -164,20 +163,14 @@ boot_env_save(const char *path, const struct boot_env *env, struct err *e)
 	return 0;
 }
 
-static bool
-can_boot(const struct boot_side *side)
-{
-	return side->bootable && (side->confirmed || side->tries_left > 0);
-}
-
 int
 boot_env_power_on(struct boot_env *env, const char *boot_id, struct err *e)
 {
 	enum side pick = env->vars.primary;
 
-	if (!can_boot(&env->vars.side[pick]))
+	if (!boot_side_may_boot(&env->vars.side[pick]))
 		pick = side_other(pick);
-	if (!can_boot(&env->vars.side[pick]))
+	if (!boot_side_may_boot(&env->vars.side[pick]))
 		return err_set(e, ERR_REFUSED, "neither side can boot");
 	if (boot_id_parse(boot_id, env->boot_id, e) < 0)
 		return -1;

@@ -10,12 +10,18 @@
 #define SLUICE_AGENT_BOOT_ENV_H
 
 #include "agent/boot.h"
+#include "common/base/buf.h"
 
 struct boot_env {
 	struct boot_vars vars;
 	enum side booted;
 	char boot_id[BOOT_ID_MAX + 1];
 };
+
+/* text[len] is a zero byte; text is cut up. ERR_MALFORMED naming the line for anything that is not
+ * as above. */
+int boot_env_parse(char *text, size_t len, struct boot_env *out, struct err *e);
+int boot_env_format(const struct boot_env *env, struct buf *out, struct err *e);
 
 /* ERR_SYSTEM naming the line for anything that is not as above. */
 int boot_env_load(const char *path, struct boot_env *out, struct err *e);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/file.h"
+#include "common/base/num.h"
 
 static const char *const BOOT_ID_PATH = "/proc/sys/kernel/random/boot_id";
 static const char *const COMMAND_LINE_PATH = "/proc/cmdline";
@@ -32,11 +33,12 @@ boot_vars_look(const struct boot_backend *b, const struct conf *c, enum side s,
 	return 0;
 }
 
+/* Whether the bootloader will do the same with it. */
 static bool
 side_same(const struct boot_side *a, const struct boot_side *b)
 {
-	if (!a->bootable || !b->bootable)
-		return a->bootable == b->bootable;
+	if (!boot_side_may_boot(a) || !boot_side_may_boot(b))
+		return boot_side_may_boot(a) == boot_side_may_boot(b);
 	return a->confirmed == b->confirmed && (a->confirmed || a->tries_left == b->tries_left);
 }
 
@@ -122,6 +124,30 @@ boot_side_parse(const char *text, enum side *out, struct err *e)
 	if (strcmp(text, "A") != 0 && strcmp(text, "B") != 0)
 		return err_set(e, ERR_MALFORMED, "\"%.16s\" is neither A nor B", text);
 	*out = text[0] == 'A' ? SIDE_A : SIDE_B;
+	return 0;
+}
+
+const char *
+boot_state_word(const struct boot_side *s)
+{
+	return !s->bootable ? "off" : s->confirmed ? "good" : "try";
+}
+
+int
+boot_state_parse(const char *word, const char *tries, uint64_t tries_max, struct boot_side *out,
+	struct err *e)
+{
+	struct boot_side s = {0};
+
+	if (strcmp(word, "off") != 0 && strcmp(word, "try") != 0 && strcmp(word, "good") != 0)
+		return err_set(e, ERR_MALFORMED, "\"%.16s\" is none of off, try and good", word);
+	s.bootable = word[0] != 'o';
+	s.confirmed = word[0] == 'g';
+	if (num_parse(tries, 0, tries_max, &s.tries_left, e) < 0) {
+		e->class = ERR_MALFORMED;
+		return -1;
+	}
+	*out = s;
 	return 0;
 }
 

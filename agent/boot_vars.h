@@ -26,6 +26,12 @@ int boot_vars_go_back(
 /* A side's name in a boot environment: A or B. ERR_MALFORMED for anything else. */
 int boot_side_parse(const char *text, enum side *out, struct err *e);
 
+/* How boot environments spell a side's state: off, try or good; the tries go beside it. */
+const char *boot_state_word(const struct boot_side *s);
+/* ERR_MALFORMED for another word, and for tries that are no number from 0 to tries_max. */
+int boot_state_parse(const char *word, const char *tries, uint64_t tries_max, struct boot_side *out,
+	struct err *e);
+
 /* The side that the kernel was started from: the one word sluice.slot=A or =B that the boot script
  * put on its command line. ERR_SYSTEM for none, two, or another value. */
 int boot_kernel_current(

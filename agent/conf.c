@@ -65,6 +65,8 @@ static const struct key KEYS[] = {
 	TEXT("boot", "backend", VALUE_TEXT, boot_backend),
 	TEXT("boot", "file", VALUE_PATH, boot_file),
 	TEXT("boot", "cmdline", VALUE_PATH, boot_cmdline),
+	TEXT("boot", "entry_a", VALUE_TEXT, boot_entry_a),
+	TEXT("boot", "entry_b", VALUE_TEXT, boot_entry_b),
 	COUNT("boot", "tries", boot_tries, 100, 3),
 	TEXT("boot", "reboot", VALUE_TEXT, reboot),
 	TEXT("health", "dir", VALUE_PATH, health_dir),

@@ -39,8 +39,9 @@ struct conf {
 			   * hypervisor) */
 	size_t class_count;
 	struct slot_class classes[SLOT_CLASSES_MAX];
-	char *boot_backend;  /* "grub" */
-	char *boot_file;     /* where its variables are */
+	char *boot_backend;		   /* "grub" */
+	char *boot_file;		   /* where its variables are */
+	char *boot_entry_a, *boot_entry_b; /* Boot#### of each side, for EFI */
 	char *boot_cmdline;  /* what the kernel was started with; or NULL: /proc/cmdline */
 	uint64_t boot_tries; /* what activating grants a new slot */
 	char *reboot;	     /* command line, split at blanks; or NULL: a person reboots */

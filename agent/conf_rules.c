@@ -116,7 +116,8 @@ boot_check(const struct rules *r)
 				"backend is missing: a slot without current is switched by the "
 				"bootloader");
 	}
-	if (c->boot_backend && !c->boot_file)
+	if (c->boot_backend && !c->boot_file && strcmp(c->boot_backend, "u-boot") != 0 &&
+		strcmp(c->boot_backend, "efi") != 0)
 		return section_error(
 			r, "boot", "file is missing: it says where the bootloader's variables are");
 	return 0;

@@ -22,12 +22,6 @@ grub_copy_offset(enum grub_copy which)
 	return (1 + 2 * (uint64_t)which) * GRUB_GROUP_BYTES;
 }
 
-static const char *
-side_word(const struct boot_side *s)
-{
-	return !s->bootable ? "off" : s->confirmed ? "good" : "try";
-}
-
 void
 grub_block_format(const struct grub_block *block, uint8_t out[GRUB_GROUP_BYTES])
 {
@@ -38,8 +32,8 @@ grub_block_format(const struct grub_block *block, uint8_t out[GRUB_GROUP_BYTES])
 		"%s%s=%" PRIu64 "\n%s=%s\n%s=%s\n%s=%" PRIu64 "\n%s=%s\n%s=%" PRIu64 "\n%s=%" PRIu64
 		"\n",
 		SIGNATURE, NAMES[VAR_SEQ], block->seq, NAMES[VAR_PRIMARY], side_name(v->primary),
-		NAMES[VAR_A], side_word(a), NAMES[VAR_A_TRIES], a->tries_left, NAMES[VAR_B],
-		side_word(b), NAMES[VAR_B_TRIES], b->tries_left, NAMES[VAR_END], block->seq);
+		NAMES[VAR_A], boot_state_word(a), NAMES[VAR_A_TRIES], a->tries_left, NAMES[VAR_B],
+		boot_state_word(b), NAMES[VAR_B_TRIES], b->tries_left, NAMES[VAR_END], block->seq);
 
 	memset(out, '#', GRUB_GROUP_BYTES);
 	memcpy(out, text, (size_t)len);
@@ -61,21 +55,6 @@ line_take(char **at, size_t var, const char **value, struct err *e)
 }
 
 static int
-side_parse(const char *word, const char *tries, struct boot_side *out, struct err *e)
-{
-	struct boot_side s = {0};
-
-	if (strcmp(word, "off") != 0 && strcmp(word, "try") != 0 && strcmp(word, "good") != 0)
-		return err_set(e, ERR_MALFORMED, "\"%.16s\" is none of off, try and good", word);
-	s.bootable = word[0] != 'o';
-	s.confirmed = word[0] == 'g';
-	if (num_parse(tries, 0, GRUB_TRIES_MAX, &s.tries_left, e) < 0)
-		return -1;
-	*out = s;
-	return 0;
-}
-
-static int
 values_parse(const char *const values[VARS], struct grub_block *out, struct err *e)
 {
 	struct grub_block b = {0};
@@ -84,8 +63,10 @@ values_parse(const char *const values[VARS], struct grub_block *out, struct err 
 	if (num_parse(values[VAR_SEQ], GRUB_SEQ_MIN, GRUB_SEQ_MAX, &b.seq, e) < 0 ||
 		num_parse(values[VAR_END], GRUB_SEQ_MIN, GRUB_SEQ_MAX, &end, e) < 0 ||
 		boot_side_parse(values[VAR_PRIMARY], &b.vars.primary, e) < 0 ||
-		side_parse(values[VAR_A], values[VAR_A_TRIES], &b.vars.side[SIDE_A], e) < 0 ||
-		side_parse(values[VAR_B], values[VAR_B_TRIES], &b.vars.side[SIDE_B], e) < 0)
+		boot_state_parse(values[VAR_A], values[VAR_A_TRIES], GRUB_TRIES_MAX,
+			&b.vars.side[SIDE_A], e) < 0 ||
+		boot_state_parse(values[VAR_B], values[VAR_B_TRIES], GRUB_TRIES_MAX,
+			&b.vars.side[SIDE_B], e) < 0)
 		return -1;
 	if (b.seq != end)
 		return err_set(e, ERR_MALFORMED, "its first and last numbers differ: torn");

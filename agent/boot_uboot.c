@@ -1,0 +1,194 @@
+/* The boot backend over U-Boot's environment (libubootenv), with U-Boot's half in
+ * agent/boot/u-boot.cmd. Where fw_env.config names two places, libubootenv writes the one that is
+ * not in force, whole, with a CRC and a counter: a power cut leaves the old or the new. */
+#include <errno.h>
+#include <fcntl.h>
+#include <libuboot.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/boot_vars.h"
+#include "common/base/file.h"
+
+static const char *const CONFIG_PATH = "/etc/fw_env.config";
+enum { CONFIG_BYTES_MAX = 16 * 1024, UBOOT_TRIES_MAX = 9 /* setexpr counts in hexadecimal */ };
+
+enum { VAR_PRIMARY, VAR_A, VAR_A_TRIES, VAR_B, VAR_B_TRIES, VARS };
+static const char *const NAMES[VARS] = {
+	"sluice_primary", "sluice_a", "sluice_a_tries", "sluice_b", "sluice_b_tries"};
+
+static const char *
+config_path(const struct conf *c)
+{
+	return c->boot_file ? c->boot_file : CONFIG_PATH;
+}
+
+static void
+context_close(struct uboot_ctx **ctx)
+{
+	if (!*ctx)
+		return;
+	libuboot_close(*ctx);
+	libuboot_exit(*ctx);
+}
+
+/* A freshly read environment; one whose CRC is wrong in all its places is refused. */
+static int
+context_open(const struct conf *c, struct uboot_ctx **out, struct err *e)
+{
+	CLEANUP(context_close) struct uboot_ctx *ctx = NULL;
+	int rc = libuboot_initialize(&ctx, NULL);
+
+	if (rc < 0)
+		return err_sys(e, -rc, "the U-Boot environment");
+	rc = libuboot_read_config(ctx, config_path(c));
+	if (rc < 0)
+		return err_set(e, ERR_SYSTEM,
+			"%s does not say where the U-Boot environment is, or it is not there: a "
+			"line for each of its places: DEVICE OFFSET SIZE",
+			config_path(c));
+	rc = libuboot_open(ctx);
+	if (rc < 0)
+		return err_set(e, ERR_SYSTEM,
+			"no U-Boot environment with a right CRC where %s says (%s): `saveenv` in "
+			"U-Boot makes one",
+			config_path(c), strerror(-rc));
+	*out = ctx;
+	ctx = NULL;
+	return 0;
+}
+
+static int
+vars_parse(char *const values[VARS], struct boot_vars *out, struct err *e)
+{
+	struct boot_vars v;
+
+	for (size_t i = 0; i < VARS; i++) {
+		if (!values[i])
+			return err_set(e, ERR_SYSTEM,
+				"%s is not set: `sluice-agent boot init` sets it", NAMES[i]);
+	}
+	if (boot_side_parse(values[VAR_PRIMARY], &v.primary, e) < 0 ||
+		boot_state_parse(values[VAR_A], values[VAR_A_TRIES], UBOOT_TRIES_MAX,
+			&v.side[SIDE_A], e) < 0 ||
+		boot_state_parse(values[VAR_B], values[VAR_B_TRIES], UBOOT_TRIES_MAX,
+			&v.side[SIDE_B], e) < 0)
+		return err_own(e);
+	*out = v;
+	return 0;
+}
+
+static int
+context_read(struct uboot_ctx *ctx, struct boot_vars *out, struct err *e)
+{
+	char *values[VARS];
+	int rc;
+
+	for (size_t i = 0; i < VARS; i++)
+		values[i] = libuboot_get_env(ctx, NAMES[i]);
+	rc = vars_parse(values, out, e);
+	for (size_t i = 0; i < VARS; i++)
+		free(values[i]);
+	return rc < 0 ? err_context(e, "the U-Boot environment") : 0;
+}
+
+static int
+uboot_load(const struct conf *c, struct boot_vars *out, struct err *e)
+{
+	CLEANUP(context_close) struct uboot_ctx *ctx = NULL;
+
+	if (context_open(c, &ctx, e) < 0)
+		return -1;
+	return context_read(ctx, out, e);
+}
+
+/* On the medium, and read from there the next time. Flash that is written past the cache (MTD) has
+ * nothing to sync. */
+static int
+device_settle(const char *path, struct err *e)
+{
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return err_sys(e, errno, "opening %s", path);
+	if (fsync(fd) < 0 && errno != EINVAL && errno != ENOSYS)
+		return err_sys(e, errno, "syncing %s", path);
+	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	return 0;
+}
+
+static int
+devices_settle(const struct conf *c, struct err *e)
+{
+	AUTO_BUF struct buf text = BUF_INIT(CONFIG_BYTES_MAX);
+	char *lines = NULL;
+
+	if (file_read(config_path(c), &text, e) < 0)
+		return -1;
+	for (char *line = strtok_r((char *)text.data, "\n", &lines); line;
+		line = strtok_r(NULL, "\n", &lines)) {
+		line[strcspn(line, " \t:")] = 0;
+		if (line[0] == '/' && device_settle(line, e) < 0)
+			return err_own(e);
+	}
+	return 0;
+}
+
+static int
+vars_store(const struct conf *c, struct uboot_ctx *ctx, const struct boot_vars *vars, struct err *e)
+{
+	char tries[SIDES][32];
+	const char *const values[VARS] = {side_name(vars->primary),
+		boot_state_word(&vars->side[SIDE_A]), tries[SIDE_A],
+		boot_state_word(&vars->side[SIDE_B]), tries[SIDE_B]};
+	int rc = 0;
+
+	for (size_t i = 0; i < SIDES; i++)
+		(void)snprintf(tries[i], sizeof(tries[i]), "%llu",
+			(unsigned long long)vars->side[i].tries_left);
+	for (size_t i = 0; i < VARS && rc == 0; i++)
+		rc = libuboot_set_env(ctx, NAMES[i], values[i]);
+	if (rc == 0)
+		rc = libuboot_env_store(ctx);
+	if (rc < 0)
+		return err_sys(e, -rc, "storing the U-Boot environment");
+	return devices_settle(c, e);
+}
+
+static int
+uboot_save(const struct conf *c, const struct boot_vars *vars, struct err *e)
+{
+	CLEANUP(context_close) struct uboot_ctx *ctx = NULL;
+
+	if (context_open(c, &ctx, e) < 0)
+		return -1;
+	return vars_store(c, ctx, vars, e);
+}
+
+static int
+uboot_make(const struct conf *c, enum side s, struct err *e)
+{
+	struct boot_vars vars = {.primary = s}, before;
+	CLEANUP(context_close) struct uboot_ctx *ctx = NULL;
+	struct err none;
+
+	vars.side[s] = (struct boot_side){.bootable = true, .confirmed = true};
+	if (context_open(c, &ctx, e) < 0)
+		return -1;
+	if (context_read(ctx, &before, &none) == 0)
+		return err_set(e, ERR_REFUSED,
+			"the U-Boot environment is set up already: see `sluice-agent boot show`");
+	return vars_store(c, ctx, &vars, e);
+}
+
+const struct boot_backend boot_uboot = {
+	BOOT_BY_VARS,
+	.name = "u-boot",
+	.tries_max = UBOOT_TRIES_MAX,
+	.current = boot_kernel_current,
+	.boot_id = boot_kernel_boot_id,
+	.load = uboot_load,
+	.save = uboot_save,
+	.make = uboot_make,
+};
