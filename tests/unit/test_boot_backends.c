@@ -1,0 +1,543 @@
+/* The same walk through every bootloader's variables, each on real files in its own format. */
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <cmocka.h>
+
+#include "agent/boot_vars.h"
+#include "agent/grub_block.h"
+#include "common/base/file.h"
+#include "tests/unit/folder.h"
+
+enum { UBOOT_ENV_BYTES = 4096 };
+static const char *efi_folder;
+
+static char file[] = "env", cmdline[] = "cmdline";
+static struct conf conf;
+
+/* A blank U-Boot environment: CRC-32, flag (the higher of two is in force), texts. */
+static void
+uboot_put(const char *path, uint8_t flag, const char *text, size_t len)
+{
+	uint8_t env[UBOOT_ENV_BYTES] = {0};
+	unsigned long crc;
+
+	memcpy(env + 5, text, len);
+	env[4] = flag;
+	crc = crc32(0, env + 5, sizeof(env) - 5);
+	for (int i = 0; i < 4; i++)
+		env[i] = (uint8_t)(crc >> 8 * i);
+	assert_int_equal(folder_put(path, env, sizeof(env)), 0);
+}
+
+static void
+uboot_begin(void)
+{
+	char config[1024], here[256];
+	struct err e = ERR_INIT;
+
+	assert_non_null(getcwd(here, sizeof(here)));
+	(void)snprintf(config, sizeof(config),
+		"# two of them\n%s/one 0x0 0x1000\n%s/two 0x0 0x1000\n", here, here);
+	assert_int_equal(folder_put(file, config, strlen(config)), 0);
+	uboot_put("one", 1, "bootdelay=0\0", 13);
+	uboot_put("two", 0, "bootdelay=0\0", 13);
+	assert_int_equal(boot_uboot.make(&conf, SIDE_A, &e), 0);
+}
+
+static void
+grub_begin(void)
+{
+	static const uint8_t blank[GRUB_AREA_BYTES];
+	struct err e = ERR_INIT;
+
+	assert_int_equal(folder_put(file, blank, sizeof(blank)), 0);
+	assert_int_equal(boot_grub.make(&conf, SIDE_A, &e), 0);
+}
+
+static void
+entry_put(const char *name, const char *version)
+{
+	char text[256], path[128];
+
+	(void)snprintf(text, sizeof(text),
+		"title Sluice\nsort-key sluice\nversion  %s\nlinux /a/vmlinuz\noptions ro\n",
+		version);
+	(void)snprintf(path, sizeof(path), "%s/%s", file, name);
+	assert_int_equal(folder_put(path, text, strlen(text)), 0);
+}
+
+static void
+entries_begin(void)
+{
+	assert_int_equal(mkdir(file, 0755), 0);
+	entry_put("sluice-a.conf", "7");
+	entry_put("sluice-b+0.conf", "3");
+	entry_put("other-b+3.conf", "9");
+	entry_put("sluice-b.conf.bak", "9");
+}
+
+static void
+efi_path(const char *name, char out[256])
+{
+	(void)snprintf(out, 256, "%s%s-8be4df61-93ca-11d2-aa0d-00e098032b8c", efi_folder, name);
+}
+
+static void
+efi_remove(const char *name)
+{
+	char path[256];
+
+	efi_path(name, path);
+	(void)unlink(path);
+}
+
+static void
+efi_put(const char *name, const uint8_t *data, size_t len)
+{
+	uint8_t all[64] = {7};
+	char path[256];
+
+	memcpy(all + 4, data, len);
+	(void)snprintf(
+		path, sizeof(path), "%s/%s-8be4df61-93ca-11d2-aa0d-00e098032b8c", efi_folder, name);
+	assert_int_equal(folder_put(path, all, len + 4), 0);
+}
+
+static bool
+efi_get(const char *name, struct buf *out)
+{
+	struct err e = ERR_INIT;
+	char path[256];
+
+	(void)snprintf(
+		path, sizeof(path), "%s/%s-8be4df61-93ca-11d2-aa0d-00e098032b8c", efi_folder, name);
+	buf_clear(out);
+	return file_exists(path) && file_read(path, out, &e) == 0;
+}
+
+static void
+efi_clear(void)
+{
+	static const char *const names[] = {"BootOrder", "BootNext", "BootCurrent"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		efi_remove(names[i]);
+}
+
+static void
+efi_begin(void)
+{
+	efi_clear();
+	efi_put("BootOrder", (const uint8_t[]){9, 0, 1, 0, 8, 0}, 6);
+	efi_put("BootCurrent", (const uint8_t[]){1, 0}, 2);
+}
+
+static void
+custom_begin(void)
+{
+	static const char script[] = "#!/bin/sh\ncase $1 in\nget) cat vars ;;\n"
+				     "set) cat > vars.new && mv vars.new vars ;;\nesac\n";
+	static const char vars[] = "primary=A\na_bootable=yes\na_confirmed=yes\na_tries=0\n"
+				   "b_bootable=no\nb_confirmed=no\nb_tries=0\nbooted=A\n"
+				   "boot_id=first\n";
+
+	conf.boot_file = (char[]){"./env"};
+	assert_int_equal(folder_put(file, script, strlen(script)), 0);
+	assert_int_equal(chmod(file, 0755), 0);
+	assert_int_equal(folder_put("vars", vars, strlen(vars)), 0);
+}
+
+static void
+begin(const struct boot_backend *boot)
+{
+	static char entry_a[] = "0001", entry_b[] = "00aB", script[] = "./env";
+
+	conf = (struct conf){.boot_file = boot == &boot_custom ? script : file,
+		.boot_cmdline = cmdline,
+		.boot_entry_a = entry_a,
+		.boot_entry_b = entry_b};
+	assert_int_equal(folder_put(cmdline, "sluice.slot=A\n", 14), 0);
+	if (boot == &boot_grub)
+		grub_begin();
+	else if (boot == &boot_uboot)
+		uboot_begin();
+	else if (boot == &boot_entries)
+		entries_begin();
+	else if (boot == &boot_efi)
+		efi_begin();
+	else
+		custom_begin();
+	conf.boot_file = boot == &boot_custom ? script : file;
+}
+
+/* The other side becomes the one that runs. */
+static void
+boot_other(const struct boot_backend *boot)
+{
+	assert_int_equal(folder_put(cmdline, "sluice.slot=B\n", 14), 0);
+	if (boot == &boot_efi) {
+		efi_put("BootCurrent", (const uint8_t[]){0xab, 0}, 2);
+		efi_remove("BootNext");
+	}
+}
+
+static void
+done(int rc, const struct err *e)
+{
+	if (rc < 0)
+		fail_msg("%s", e->text);
+}
+
+static struct boot_vars
+vars_now(const struct boot_backend *boot)
+{
+	struct boot_vars vars = {0};
+	struct err e = ERR_INIT;
+
+	done(boot->load(&conf, &vars, &e), &e);
+	return vars;
+}
+
+static void
+walk(const struct boot_backend *boot)
+{
+	struct err e = ERR_INIT;
+	enum side side;
+
+	begin(boot);
+	assert_int_equal(vars_now(boot).primary, SIDE_A);
+	assert_true(vars_now(boot).side[SIDE_A].confirmed);
+	assert_false(vars_now(boot).side[SIDE_B].bootable);
+	done(boot->current(boot, &conf, &side, &e), &e);
+	assert_int_equal(side, SIDE_A);
+	assert_int_equal(boot->disable(boot, &conf, SIDE_A, &e), -1);
+	assert_int_equal(e.class, ERR_REFUSED);
+	assert_int_equal(boot->go_back(boot, &conf, SIDE_B, &e), -1);
+
+	done(boot->disable(boot, &conf, SIDE_B, &e), &e);
+	done(boot->activate(boot, &conf, SIDE_B, 1, &e), &e);
+	assert_int_equal(vars_now(boot).primary, SIDE_B);
+	assert_int_equal(vars_now(boot).side[SIDE_B].tries_left, 1);
+	assert_false(vars_now(boot).side[SIDE_B].confirmed);
+	assert_true(vars_now(boot).side[SIDE_A].confirmed);
+	done(boot->go_back(boot, &conf, SIDE_A, &e), &e);
+	assert_int_equal(vars_now(boot).primary, SIDE_A);
+	assert_false(boot_side_may_boot(&vars_now(boot).side[SIDE_B]));
+
+	done(boot->activate(boot, &conf, SIDE_B, 1, &e), &e);
+	boot_other(boot);
+	done(boot->confirm(boot, &conf, SIDE_B, &e), &e);
+	assert_int_equal(vars_now(boot).primary, SIDE_B);
+	assert_true(vars_now(boot).side[SIDE_A].confirmed);
+	assert_true(vars_now(boot).side[SIDE_B].confirmed);
+	done(boot->disable(boot, &conf, SIDE_A, &e), &e);
+	assert_false(vars_now(boot).side[SIDE_A].bootable);
+	assert_int_equal(vars_now(boot).primary, SIDE_B);
+	done(boot->activate(boot, &conf, SIDE_A, 1, &e), &e);
+	assert_int_equal(vars_now(boot).primary, SIDE_A);
+}
+
+static void
+grub_is_switched_tried_and_confirmed(void **state)
+{
+	(void)state;
+	walk(&boot_grub);
+}
+
+static void
+uboot_is_switched_tried_and_confirmed(void **state)
+{
+	(void)state;
+	walk(&boot_uboot);
+}
+
+static void
+systemd_boot_is_switched_tried_and_confirmed(void **state)
+{
+	(void)state;
+	walk(&boot_entries);
+	assert_true(file_exists("env/sluice-a+1.conf"));
+	assert_true(file_exists("env/sluice-b.conf"));
+	assert_true(file_exists("env/other-b+3.conf"));
+	assert_false(file_exists("env/sluice-a+0.conf"));
+	assert_false(file_exists("env/sluice.new"));
+}
+
+static void
+efi_is_switched_tried_and_confirmed(void **state)
+{
+	AUTO_BUF struct buf got = BUF_INIT(64);
+
+	(void)state;
+	walk(&boot_efi);
+	assert_true(efi_get("BootOrder", &got));
+	/* Side A is off until it is confirmed; what others put there stays where it was. */
+	assert_memory_equal(got.data + 4, ((const uint8_t[]){9, 0, 0xab, 0, 8, 0}), 6);
+	assert_true(efi_get("BootNext", &got));
+	assert_memory_equal(got.data + 4, ((const uint8_t[]){1, 0}), 2);
+}
+
+static void
+custom_program_is_switched_tried_and_confirmed(void **state)
+{
+	(void)state;
+	walk(&boot_custom);
+}
+
+static void
+refused(const struct boot_backend *boot, const char *word)
+{
+	struct boot_vars vars;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(boot->load(&conf, &vars, &e), -1);
+	assert_int_equal(e.class, ERR_SYSTEM);
+	if (!strstr(e.text, word))
+		fail_msg("%s: no \"%s\" in it", e.text, word);
+	assert_int_equal(boot->activate(boot, &conf, SIDE_B, 1, &e), -1);
+	assert_int_equal(boot->confirm(boot, &conf, SIDE_A, &e), -1);
+}
+
+static void
+a_uboot_environment_with_no_right_crc_is_refused_and_not_changed(void **state)
+{
+	AUTO_BUF struct buf after = BUF_INIT(UBOOT_ENV_BYTES);
+	uint8_t garbage[UBOOT_ENV_BYTES];
+	struct err e = ERR_INIT;
+
+	(void)state;
+	begin(&boot_uboot);
+	memset(garbage, 0xa5, sizeof(garbage));
+	assert_int_equal(folder_put("one", garbage, sizeof(garbage)), 0);
+	assert_int_equal(folder_put("two", garbage, sizeof(garbage)), 0);
+	refused(&boot_uboot, "CRC");
+	assert_int_equal(file_read("one", &after, &e), 0);
+	assert_memory_equal(after.data, garbage, sizeof(garbage));
+}
+
+static void
+either_half_of_a_uboot_environment_is_enough(void **state)
+{
+	static const char *const halves[] = {"one", "two"};
+	uint8_t torn[UBOOT_ENV_BYTES];
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		for (size_t cut = 0; cut <= UBOOT_ENV_BYTES; cut += 512) {
+			AUTO_BUF struct buf whole = BUF_INIT(UBOOT_ENV_BYTES);
+			struct err e = ERR_INIT;
+
+			begin(&boot_uboot);
+			done(boot_uboot.activate(&boot_uboot, &conf, SIDE_B, 2, &e), &e);
+			done(boot_uboot.go_back(&boot_uboot, &conf, SIDE_A, &e), &e);
+			done(file_read(halves[i], &whole, &e), &e);
+			memset(torn, 0, sizeof(torn));
+			memcpy(torn, whole.data, cut);
+			assert_int_equal(folder_put(halves[i], torn, sizeof(torn)), 0);
+			assert_true(vars_now(&boot_uboot).side[SIDE_A].confirmed);
+			done(boot_uboot.activate(&boot_uboot, &conf, SIDE_B, 2, &e), &e);
+			assert_int_equal(vars_now(&boot_uboot).side[SIDE_B].tries_left, 2);
+		}
+	}
+}
+
+static void
+unknown_and_missing_uboot_variables_are_refused(void **state)
+{
+	static const char unknown[] = "sluice_primary=C\0sluice_a=good\0sluice_a_tries=0\0"
+				      "sluice_b=off\0sluice_b_tries=0\0";
+	static const char many[] = "sluice_primary=A\0sluice_a=good\0sluice_a_tries=10\0"
+				   "sluice_b=off\0sluice_b_tries=0\0";
+
+	(void)state;
+	begin(&boot_uboot);
+	uboot_put("one", 5, "bootdelay=0\0", 13);
+	uboot_put("two", 4, "bootdelay=0\0", 13);
+	refused(&boot_uboot, "boot init");
+	uboot_put("one", 7, unknown, sizeof(unknown));
+	refused(&boot_uboot, "neither A nor B");
+	uboot_put("one", 9, many, sizeof(many));
+	refused(&boot_uboot, "10");
+	assert_int_equal(unlink("one"), 0);
+	assert_int_equal(unlink("two"), 0);
+	refused(&boot_uboot, "");
+	assert_int_equal(unlink(file), 0);
+	refused(&boot_uboot, file);
+}
+
+static void
+uboot_variables_of_others_stay(void **state)
+{
+	struct boot_vars vars;
+	struct err e = ERR_INIT;
+	AUTO_BUF struct buf one = BUF_INIT(UBOOT_ENV_BYTES), two = BUF_INIT(UBOOT_ENV_BYTES);
+
+	(void)state;
+	begin(&boot_uboot);
+	done(boot_uboot.activate(&boot_uboot, &conf, SIDE_B, 2, &e), &e);
+	done(boot_uboot.load(&conf, &vars, &e), &e);
+	done(file_read("one", &one, &e), &e);
+	done(file_read("two", &two, &e), &e);
+	assert_non_null(memmem(one.data, one.len, "bootdelay=0", 12));
+	assert_non_null(memmem(two.data, two.len, "bootdelay=0", 12));
+	assert_int_equal(boot_uboot.make(&conf, SIDE_A, &e), -1);
+	assert_int_equal(e.class, ERR_REFUSED);
+}
+
+static void
+a_try_that_systemd_boot_counted_is_read(void **state)
+{
+	struct err e = ERR_INIT;
+
+	(void)state;
+	begin(&boot_entries);
+	done(boot_entries.activate(&boot_entries, &conf, SIDE_B, 3, &e), &e);
+	assert_int_equal(rename("env/sluice-b+3.conf", "env/sluice-b+2-1.conf"), 0);
+	assert_int_equal(vars_now(&boot_entries).side[SIDE_B].tries_left, 2);
+	assert_int_equal(vars_now(&boot_entries).primary, SIDE_B);
+	assert_int_equal(rename("env/sluice-b+2-1.conf", "env/sluice-b+0-3.conf"), 0);
+	assert_int_equal(vars_now(&boot_entries).primary, SIDE_A);
+	assert_true(vars_now(&boot_entries).side[SIDE_B].bootable);
+}
+
+/* What a cut between the new entry and the removal of the old one leaves. */
+static void
+two_entries_of_one_side_are_its_trial_and_become_one(void **state)
+{
+	struct err e = ERR_INIT;
+
+	(void)state;
+	begin(&boot_entries);
+	entry_put("sluice-b+3.conf", "8");
+	assert_int_equal(vars_now(&boot_entries).primary, SIDE_B);
+	assert_false(vars_now(&boot_entries).side[SIDE_B].confirmed);
+	done(boot_entries.disable(&boot_entries, &conf, SIDE_B, &e), &e);
+	assert_true(file_exists("env/sluice-b+0.conf"));
+	assert_false(file_exists("env/sluice-b+3.conf"));
+	entry_put("sluice-a+1.conf", "8");
+	assert_false(vars_now(&boot_entries).side[SIDE_A].confirmed);
+}
+
+static void
+entries_that_are_missing_or_make_no_sense_are_refused(void **state)
+{
+	(void)state;
+	begin(&boot_entries);
+	assert_int_equal(unlink("env/sluice-b+0.conf"), 0);
+	refused(&boot_entries, "side B");
+	assert_int_equal(folder_put("env/sluice-b+0.conf", "linux /x\n", 9), 0);
+	refused(&boot_entries, "version");
+	entry_put("sluice-b+0.conf", "12a");
+	refused(&boot_entries, "version");
+	entry_put("sluice-b+0.conf", "1");
+	assert_int_equal(vars_now(&boot_entries).primary, SIDE_A);
+	assert_int_equal(rename("env", "gone"), 0);
+	refused(&boot_entries, file);
+}
+
+static void
+efi_variables_that_make_no_sense_are_refused(void **state)
+{
+	struct err e = ERR_INIT;
+	enum side side;
+
+	(void)state;
+	begin(&boot_efi);
+	efi_put("BootOrder", (const uint8_t[]){9, 0, 8, 0}, 4);
+	refused(&boot_efi, "BootOrder");
+	efi_put("BootOrder", (const uint8_t[]){1, 0, 8}, 3);
+	refused(&boot_efi, "BootOrder");
+	efi_begin();
+	efi_put("BootCurrent", (const uint8_t[]){9, 0}, 2);
+	assert_int_equal(boot_efi.current(&boot_efi, &conf, &side, &e), -1);
+	assert_int_equal(e.class, ERR_SYSTEM);
+	conf.boot_entry_b = conf.boot_entry_a;
+	assert_int_equal(boot_efi.current(&boot_efi, &conf, &side, &e), -1);
+	assert_int_equal(e.class, ERR_USAGE);
+}
+
+static void
+a_custom_program_that_fails_is_an_error(void **state)
+{
+	static const char *const bad[] = {"#!/bin/sh\nexit 3\n", "#!/bin/sh\necho primary=A\n",
+		"#!/bin/sh\ncat vars; echo colour=red\n", "#!/bin/sh\ntrue\n",
+		"#!/bin/sh\nyes | head -c 100000\n"};
+
+	(void)state;
+	begin(&boot_custom);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(folder_put(file, bad[i], strlen(bad[i])), 0);
+		refused(&boot_custom, "env");
+	}
+}
+
+/* It exits 0 and stores nothing. */
+static void
+what_reads_back_other_than_written_is_refused(void **state)
+{
+	struct err e = ERR_INIT;
+
+	(void)state;
+	begin(&boot_custom);
+	assert_int_equal(folder_put(file, "#!/bin/sh\n[ $1 = set ] || cat vars\n", 36), 0);
+	assert_int_equal(boot_custom.activate(&boot_custom, &conf, SIDE_B, 1, &e), -1);
+	assert_int_equal(e.class, ERR_SYSTEM);
+	assert_non_null(strstr(e.text, "reads back"));
+}
+
+/* libefivar looks for its folder before main(). */
+static void
+restart_with_folder(char **argv)
+{
+	char folder[] = "/tmp/sluice-efivars.XXXXXX", path[64];
+
+	if (!mkdtemp(folder))
+		abort();
+	(void)snprintf(path, sizeof(path), "%s/", folder);
+	if (setenv("EFIVARFS_PATH", path, 1) == 0)
+		(void)execv("/proc/self/exe", argv);
+	abort();
+}
+
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, folder_enter_memory, folder_leave)
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		IN_FOLDER(grub_is_switched_tried_and_confirmed),
+		IN_FOLDER(uboot_is_switched_tried_and_confirmed),
+		IN_FOLDER(systemd_boot_is_switched_tried_and_confirmed),
+		IN_FOLDER(efi_is_switched_tried_and_confirmed),
+		IN_FOLDER(custom_program_is_switched_tried_and_confirmed),
+		IN_FOLDER(a_uboot_environment_with_no_right_crc_is_refused_and_not_changed),
+		IN_FOLDER(either_half_of_a_uboot_environment_is_enough),
+		IN_FOLDER(unknown_and_missing_uboot_variables_are_refused),
+		IN_FOLDER(uboot_variables_of_others_stay),
+		IN_FOLDER(a_try_that_systemd_boot_counted_is_read),
+		IN_FOLDER(two_entries_of_one_side_are_its_trial_and_become_one),
+		IN_FOLDER(entries_that_are_missing_or_make_no_sense_are_refused),
+		IN_FOLDER(efi_variables_that_make_no_sense_are_refused),
+		IN_FOLDER(a_custom_program_that_fails_is_an_error),
+		IN_FOLDER(what_reads_back_other_than_written_is_refused),
+	};
+
+	int failed;
+
+	(void)argc;
+	efi_folder = getenv("EFIVARFS_PATH");
+	if (!efi_folder)
+		restart_with_folder(argv);
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	efi_clear();
+	(void)rmdir(efi_folder);
+	return failed;
+}
