@@ -8,7 +8,7 @@
 #include "agent/boot_vars.h"
 #include "common/base/process.h"
 
-enum { PROGRAM_TIMEOUT_MS = 60 * 1000, CUSTOM_TRIES_MAX = BOOT_TRIES_MAX };
+enum { PROGRAM_TIMEOUT_MS = 60 * 1000 };
 
 static int
 program_run(const struct conf *c, const char *word, struct span input, struct buf *output,
@@ -84,7 +84,7 @@ custom_save(const struct conf *c, const struct boot_vars *vars, struct err *e)
 const struct boot_backend boot_custom = {
 	BOOT_BY_VARS,
 	.name = "custom",
-	.tries_max = CUSTOM_TRIES_MAX,
+	.tries_max = BOOT_TRIES_MAX,
 	.current = custom_current,
 	.boot_id = boot_kernel_boot_id,
 	.load = custom_load,

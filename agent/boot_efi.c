@@ -11,13 +11,12 @@
 #include "agent/boot_vars.h"
 #include "common/base/num.h"
 
-enum { ORDER_MAX = 256 };
 static const uint32_t ATTRIBUTES =
 	EFI_VARIABLE_NON_VOLATILE | EFI_VARIABLE_BOOTSERVICE_ACCESS | EFI_VARIABLE_RUNTIME_ACCESS;
 
 struct efi {
 	uint16_t entry[SIDES]; /* the number of Boot#### */
-	uint16_t order[ORDER_MAX];
+	uint16_t order[EFI_ORDER_MAX];
 	size_t order_count;
 	bool has_next, has_current;
 	uint16_t next, current;
@@ -64,7 +63,7 @@ numbers_read(const char *name, uint16_t *out, size_t max, size_t *count, struct 
 static int
 numbers_write(const char *name, const uint16_t *numbers, size_t count, struct err *e)
 {
-	uint8_t data[2 * ORDER_MAX];
+	uint8_t data[2 * EFI_ORDER_MAX];
 
 	for (size_t i = 0; i < count; i++) {
 		data[2 * i] = (uint8_t)numbers[i];
@@ -97,7 +96,7 @@ efi_read(const struct conf *c, struct efi *out, struct err *e)
 			"/sys/firmware/efi/efivars");
 	if (entry_parse(c->boot_entry_a, "entry_a", &efi.entry[SIDE_A], e) < 0 ||
 		entry_parse(c->boot_entry_b, "entry_b", &efi.entry[SIDE_B], e) < 0 ||
-		numbers_read("BootOrder", efi.order, ORDER_MAX, &efi.order_count, e) < 0 ||
+		numbers_read("BootOrder", efi.order, EFI_ORDER_MAX, &efi.order_count, e) < 0 ||
 		one_read("BootNext", &efi.has_next, &efi.next, e) < 0 ||
 		one_read("BootCurrent", &efi.has_current, &efi.current, e) < 0)
 		return -1;
@@ -187,7 +186,7 @@ static int
 order_write(const struct efi *efi, const struct boot_vars *vars, struct err *e)
 {
 	const enum side turn[SIDES] = {vars->primary, side_other(vars->primary)};
-	uint16_t order[ORDER_MAX + SIDES];
+	uint16_t order[EFI_ORDER_MAX + SIDES];
 	size_t count = 0, first = efi->order_count;
 	enum side ignored;
 
@@ -203,7 +202,7 @@ order_write(const struct efi *efi, const struct boot_vars *vars, struct err *e)
 		if (i < efi->order_count && !side_of(efi, efi->order[i], &ignored))
 			order[count++] = efi->order[i];
 	}
-	if (count > ORDER_MAX)
+	if (count > EFI_ORDER_MAX)
 		return err_set(e, ERR_SYSTEM, "BootOrder is full");
 	if (count == efi->order_count && memcmp(order, efi->order, count * sizeof(order[0])) == 0)
 		return 0;

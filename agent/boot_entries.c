@@ -21,22 +21,15 @@
 #include "common/base/num.h"
 #include "common/base/text.h"
 
-enum {
-	ENTRY_BYTES_MAX = 64 * 1024,
-	FOLDER_ENTRIES_MAX = 1024,
-	ENTRY_TRIES_MAX = 99,
-	SIDE_ENTRIES_MAX = 4, /* that a cut between two changes could leave */
-	ENTRY_NAME_MAX = 64,
-};
+enum { ENTRY_NAME_SIZE = 64 };
 static const char SUFFIX[] = ".conf";
 static const char *const PREFIXES[SIDES] = {"sluice-a", "sluice-b"};
 static const char VERSION_WORD[] = "version";
-static const uint64_t VERSION_MAX = UINT32_MAX;
 
 /* The entries of one side. */
 struct side_entries {
 	size_t count;
-	char name[SIDE_ENTRIES_MAX][ENTRY_NAME_MAX];
+	char name[ENTRY_SIDE_MAX][ENTRY_NAME_SIZE];
 	uint64_t version;
 	struct boot_side state;
 };
@@ -51,7 +44,7 @@ static bool
 counter_parse(const char *text, size_t len, struct boot_side *out)
 {
 	struct boot_side s = {.bootable = true, .confirmed = len == 0};
-	char number[ENTRY_NAME_MAX];
+	char number[ENTRY_NAME_SIZE];
 	uint64_t done = 0;
 	char *dash;
 
@@ -82,7 +75,7 @@ name_parse(const char *name, enum side *side, struct boot_side *state)
 {
 	size_t len = strlen(name), prefix_len = strlen(PREFIXES[SIDE_A]);
 
-	if (len >= ENTRY_NAME_MAX || len < prefix_len + sizeof(SUFFIX) - 1 ||
+	if (len >= ENTRY_NAME_SIZE || len < prefix_len + sizeof(SUFFIX) - 1 ||
 		!text_ends_with(name, SUFFIX))
 		return false;
 	*side = strncmp(name, PREFIXES[SIDE_A], prefix_len) == 0 ? SIDE_A : SIDE_B;
@@ -135,7 +128,7 @@ version_read(const char *folder, const char *name, uint64_t *out, struct err *e)
 		return err_set(e, ERR_SYSTEM, "%s/%s has no line `version NUMBER`", folder, name);
 	memcpy(number, text.data + at, len);
 	number[len] = 0;
-	if (num_parse(number, 0, VERSION_MAX, out, e) < 0) {
+	if (num_parse(number, 0, ENTRY_VERSION_MAX, out, e) < 0) {
 		(void)err_own(e);
 		e->class = ERR_SYSTEM;
 		return err_context(e, "%s/%s: version", folder, name);
@@ -168,14 +161,14 @@ entry_take(void *arg, const char *name, struct err *e)
 	if (!name_parse(name, &side, &state))
 		return 0;
 	s = &all->side[side];
-	if (s->count == SIDE_ENTRIES_MAX)
+	if (s->count == ENTRY_SIDE_MAX)
 		return err_set(e, ERR_SYSTEM, "%s has more than %d entries for side %s",
-			all->folder, SIDE_ENTRIES_MAX, side_name(side));
+			all->folder, ENTRY_SIDE_MAX, side_name(side));
 	if (version_read(all->folder, name, &version, e) < 0)
 		return -1;
 	state_join(s, &state);
 	s->version = s->count > 0 ? num_max(s->version, version) : version;
-	(void)snprintf(s->name[s->count++], ENTRY_NAME_MAX, "%s", name);
+	(void)snprintf(s->name[s->count++], ENTRY_NAME_SIZE, "%s", name);
 	return 0;
 }
 
@@ -184,7 +177,7 @@ entries_read(const char *folder, struct entries *out, struct err *e)
 {
 	struct entries all = {.folder = folder};
 
-	if (dir_each(folder, FOLDER_ENTRIES_MAX, entry_take, &all, e) != 0)
+	if (dir_each(folder, ENTRY_FOLDER_MAX, entry_take, &all, e) != 0)
 		return err_own(e);
 	for (size_t i = 0; i < SIDES; i++) {
 		if (all.side[i].count == 0)
@@ -217,12 +210,12 @@ entries_load(const struct conf *c, struct boot_vars *out, struct err *e)
 }
 
 static void
-name_format(enum side side, const struct boot_side *s, char out[ENTRY_NAME_MAX])
+name_format(enum side side, const struct boot_side *s, char out[ENTRY_NAME_SIZE])
 {
 	if (boot_side_may_boot(s) && s->confirmed)
-		(void)snprintf(out, ENTRY_NAME_MAX, "%s%s", PREFIXES[side], SUFFIX);
+		(void)snprintf(out, ENTRY_NAME_SIZE, "%s%s", PREFIXES[side], SUFFIX);
 	else
-		(void)snprintf(out, ENTRY_NAME_MAX, "%s+%llu%s", PREFIXES[side],
+		(void)snprintf(out, ENTRY_NAME_SIZE, "%s+%llu%s", PREFIXES[side],
 			(unsigned long long)(boot_side_may_boot(s) ? s->tries_left : 0), SUFFIX);
 }
 
@@ -266,7 +259,7 @@ side_write(const struct entries *all, enum side side, const struct boot_side *st
 {
 	AUTO_BUF struct buf text = BUF_INIT(ENTRY_BYTES_MAX), changed = BUF_INIT(ENTRY_BYTES_MAX);
 	const struct side_entries *s = &all->side[side];
-	char name[ENTRY_NAME_MAX], path[PATH_MAX];
+	char name[ENTRY_NAME_SIZE], path[PATH_MAX];
 
 	name_format(side, state, name);
 	if (path_join(path, sizeof(path), all->folder, name, e) < 0 ||
@@ -287,7 +280,7 @@ side_write(const struct entries *all, enum side side, const struct boot_side *st
 static bool
 side_stands(const struct side_entries *s, enum side side, const struct boot_side *state)
 {
-	char name[ENTRY_NAME_MAX];
+	char name[ENTRY_NAME_SIZE];
 
 	name_format(side, state, name);
 	return s->count == 1 && strcmp(s->name[0], name) == 0;

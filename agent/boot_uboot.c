@@ -12,8 +12,6 @@
 #include "common/base/file.h"
 
 static const char *const CONFIG_PATH = "/etc/fw_env.config";
-enum { CONFIG_BYTES_MAX = 16 * 1024, UBOOT_TRIES_MAX = 9 /* setexpr counts in hexadecimal */ };
-
 enum { VAR_PRIMARY, VAR_A, VAR_A_TRIES, VAR_B, VAR_B_TRIES, VARS };
 static const char *const NAMES[VARS] = {
 	"sluice_primary", "sluice_a", "sluice_a_tries", "sluice_b", "sluice_b_tries"};
@@ -121,7 +119,7 @@ device_settle(const char *path, struct err *e)
 static int
 devices_settle(const struct conf *c, struct err *e)
 {
-	AUTO_BUF struct buf text = BUF_INIT(CONFIG_BYTES_MAX);
+	AUTO_BUF struct buf text = BUF_INIT(UBOOT_CONFIG_MAX);
 	char *lines = NULL;
 
 	if (file_read(config_path(c), &text, e) < 0)

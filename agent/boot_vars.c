@@ -8,7 +8,6 @@
 static const char *const BOOT_ID_PATH = "/proc/sys/kernel/random/boot_id";
 static const char *const COMMAND_LINE_PATH = "/proc/cmdline";
 static const char SLOT_WORD[] = "sluice.slot=";
-enum { COMMAND_LINE_BYTES_MAX = 64 * 1024 };
 
 int
 boot_vars_primary(const struct boot_backend *b, const struct conf *c, enum side *out, struct err *e)
@@ -155,7 +154,7 @@ int
 boot_kernel_current(
 	const struct boot_backend *b, const struct conf *c, enum side *out, struct err *e)
 {
-	AUTO_BUF struct buf line = BUF_INIT(COMMAND_LINE_BYTES_MAX);
+	AUTO_BUF struct buf line = BUF_INIT(BOOT_COMMAND_LINE_MAX);
 	const char *path = c->boot_cmdline ? c->boot_cmdline : COMMAND_LINE_PATH;
 	unsigned found = 0;
 	enum side side = SIDE_A;

@@ -8,7 +8,7 @@
 #include "common/base/num.h"
 
 static const char SIGNATURE[] = "# GRUB Environment Block\n";
-enum { SECTOR_BYTES = 512, LINES_BYTES_MAX = SECTOR_BYTES };
+enum { SECTOR_BYTES = 512, LINES_SIZE = SECTOR_BYTES };
 
 /* All of it stands in the first sector, which changes as a whole or not at all. */
 static const char *const NAMES[] = {"sluice_seq", "sluice_primary", "sluice_a", "sluice_a_tries",
@@ -27,7 +27,7 @@ grub_block_format(const struct grub_block *block, uint8_t out[GRUB_GROUP_BYTES])
 {
 	const struct boot_vars *v = &block->vars;
 	const struct boot_side *a = &v->side[SIDE_A], *b = &v->side[SIDE_B];
-	char text[LINES_BYTES_MAX];
+	char text[LINES_SIZE];
 	int len = snprintf(text, sizeof(text),
 		"%s%s=%" PRIu64 "\n%s=%s\n%s=%s\n%s=%" PRIu64 "\n%s=%s\n%s=%" PRIu64 "\n%s=%" PRIu64
 		"\n",
@@ -77,14 +77,14 @@ values_parse(const char *const values[VARS], struct grub_block *out, struct err 
 int
 grub_block_parse(struct span group, struct grub_block *out, struct err *e)
 {
-	char text[LINES_BYTES_MAX + 1], *at = text + sizeof(SIGNATURE) - 1;
+	char text[LINES_SIZE + 1], *at = text + sizeof(SIGNATURE) - 1;
 	const char *values[VARS];
 
 	if (group.len != GRUB_GROUP_BYTES ||
 		memcmp(group.data, SIGNATURE, sizeof(SIGNATURE) - 1) != 0)
 		return err_set(e, ERR_MALFORMED, "no GRUB environment block");
-	memcpy(text, group.data, LINES_BYTES_MAX);
-	text[LINES_BYTES_MAX] = 0;
+	memcpy(text, group.data, LINES_SIZE);
+	text[LINES_SIZE] = 0;
 	for (size_t i = 0; i < VARS; i++) {
 		if (line_take(&at, i, &values[i], e) < 0)
 			return -1;

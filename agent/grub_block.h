@@ -21,10 +21,8 @@ enum grub_copy { GRUB_COPY_A, GRUB_COPY_B, GRUB_COPY_GOOD, GRUB_COPIES };
 enum {
 	GRUB_GROUP_BYTES = 4096,
 	GRUB_AREA_BYTES = 7 * GRUB_GROUP_BYTES, /* the tar, its end included */
-	GRUB_TRIES_MAX = 9,			/* grub.cfg counts one digit */
-	/* GRUB compares as 32 bits, and takes a leading 0 for octal. */
+	/* Up to GRUB_SEQ_MAX: GRUB takes a leading 0 for octal. */
 	GRUB_SEQ_MIN = 100000000,
-	GRUB_SEQ_MAX = 999999999,
 };
 
 /* One copy, as it stands on disk. */

@@ -133,7 +133,18 @@
 #define STATE_BYTES_MAX (256 * 1024)  /* 32 failures and 64 stops with their texts are 100 KiB */
 #define STATUS_BYTES_MAX (256 * 1024) /* the same, in other words */
 #define FAILED_MAX 32		      /* releases that failed here; the oldest is forgotten */
-#define BOOT_ENV_BYTES_MAX 1024	      /* the simulated bootloader's file; GRUB's block is as long */
+#define BOOT_ENV_BYTES_MAX 1024 /* what a simulated bootloader's file or a custom program says */
+#define BOOT_COMMAND_LINE_MAX (64 * 1024) /* the kernel's, 2 KiB on most machines */
+#define GRUB_TRIES_MAX 9		  /* grub.cfg counts one digit */
+#define GRUB_SEQ_MAX 999999999		  /* GRUB compares as 32 bits */
+#define UBOOT_TRIES_MAX 9		  /* setexpr counts in hexadecimal */
+#define UBOOT_CONFIG_MAX (16 * 1024)	  /* fw_env.config: two lines and a page of comments */
+#define EFI_ORDER_MAX 256		  /* entries; firmware writers stop at some dozens */
+#define ENTRY_BYTES_MAX (64 * 1024)	  /* a boot loader entry: ten lines */
+#define ENTRY_TRIES_MAX 99		  /* systemd-boot counts in two digits of ours */
+#define ENTRY_VERSION_MAX UINT32_MAX	  /* rises with each update */
+#define ENTRY_FOLDER_MAX 1024		  /* entries of everybody */
+#define ENTRY_SIDE_MAX 4		  /* of one side: as many as cuts between changes leave */
 #define BOOT_TRIES_MAX 100	      /* starts of one slot before the box goes back; 3 are usual */
 #define METADATA_FILES_MAX 100000     /* in a folder that an install by hand is given */
 #define TRIAL_WAIT_MAX_MS (30 * 1000) /* between looks for the server; a trial lasts minutes */

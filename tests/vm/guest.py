@@ -1,5 +1,5 @@
-"""What a virtual machine boots: Debian's kernel, busybox and sluice-agent with its libraries, as the
-folder of a root file system."""
+"""What a virtual machine boots: Debian's kernel, busybox and sluice-agent with its libraries, as
+the folder of a root file system."""
 import os
 import re
 import shutil

@@ -49,8 +49,8 @@ class Machine:
     """Started with start(); what it says on its console is in log."""
 
     def __init__(self, disk, log, kernel, firmware="bios", variables=None, options=()):
-        self.disk, self.log, self.kernel, self.firmware = disk, log, kernel, firmware
-        self.variables, self.options = variables, options
+        self.disk, self.log, self.kernel = disk, log, kernel
+        self.firmware, self.variables, self.options = firmware, variables, options
         self.process, self.begun_s = None, 0.0
 
     def argv(self):
@@ -60,8 +60,8 @@ class Machine:
         if self.firmware == "efi":
             firmware = ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF}",
                         "-drive", f"if=pflash,format=raw,file={self.variables}"]
-        return [QEMU, "-machine", "q35", "-accel", accelerator(self.kernel), "-m", str(MEMORY_MIB), "-smp",
-                "1", "-display", "none", "-monitor", "none", "-serial",
+        return [QEMU, "-machine", "q35", "-accel", accelerator(self.kernel), "-m",
+                str(MEMORY_MIB), "-smp", "1", "-display", "none", "-monitor", "none", "-serial",
                 f"file:{self.log}.now", *firmware,
                 *(self.options or ("-blockdev", drive)), "-device",
                 "nvme,drive=disk,serial=sluice", "-netdev", "user,id=net,restrict=off",
