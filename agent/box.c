@@ -65,7 +65,7 @@ box_running(const struct box *b, const struct release **out, struct err *e)
 {
 	enum side current;
 
-	if (b->boot->current(b->boot, b->boot, &b->conf, &current, e) < 0)
+	if (b->boot->current(b->boot, &b->conf, &current, e) < 0)
 		return -1;
 	*out = b->boot == &boot_links ? &b->state->linked[current] : &b->state->running[current];
 	return 0;
@@ -83,7 +83,7 @@ box_linked(const struct box *b, const struct release **out, struct err *e)
 		*out = NULL;
 		return 0;
 	}
-	if (boot_links.current(&boot_links, &boot_links, &b->conf, &side, e) < 0)
+	if (boot_links.current(&boot_links, &b->conf, &side, e) < 0)
 		return -1;
 	*out = &b->state->linked[side];
 	return 0;

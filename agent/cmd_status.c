@@ -57,7 +57,7 @@ boot_init(struct box *b, struct err *e)
 	if (!b->boot->make)
 		return err_set(e, ERR_USAGE, "backend = %s has no environment of its own to make",
 			b->boot->name);
-	if (box_lock(b, e) < 0 || b->boot->current(b->boot, b->boot, &b->conf, &current, e) < 0 ||
+	if (box_lock(b, e) < 0 || b->boot->current(b->boot, &b->conf, &current, e) < 0 ||
 		b->boot->make(&b->conf, current, e) < 0)
 		return -1;
 	(void)printf("side %s, which runs, is the one to boot\n", side_name(current));

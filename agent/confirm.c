@@ -91,7 +91,7 @@ confirm_health(const struct conf *c, const struct boot_backend *boot, const stru
 
 	if (p->phase != PHASE_ACTIVATED)
 		return err_set(e, ERR_REFUSED, "no update waits to be confirmed");
-	if (own->current(own, own, c, &current, e) < 0)
+	if (own->current(own, c, &current, e) < 0)
 		return -1;
 	if (current != p->target)
 		return err_set(e, ERR_REFUSED,
@@ -108,7 +108,7 @@ confirm_commit(
 	const struct boot_backend *own = boot_for(boot, p->tree_only);
 	struct release *there = p->tree_only ? s->linked : s->running;
 
-	if (own->confirm(own, own, c, p->target, e) < 0)
+	if (own->confirm(own, c, p->target, e) < 0)
 		return -1;
 	there[p->target] = p->release;
 	s->rollback_floor = num_max(s->rollback_floor, p->release.rollback_index);

@@ -21,7 +21,7 @@ begin(const struct box *b, bool *began, struct err *e)
 	struct ended *d = &b->state->ended;
 	char boot_id[BOOT_ID_MAX + 1];
 
-	if (b->boot->boot_id(b->boot, b->boot, &b->conf, boot_id, e) < 0)
+	if (b->boot->boot_id(b->boot, &b->conf, boot_id, e) < 0)
 		return -1;
 	*began = strcmp(boot_id, d->doubt_boot_id) != 0;
 	if (!*began)

@@ -160,7 +160,7 @@ current_check(
 {
 	struct boot_side there;
 
-	if (own->look(own, own, c, current, &there, e) < 0)
+	if (own->look(own, c, current, &there, e) < 0)
 		return -1;
 	if (!there.bootable)
 		return err_set(e, ERR_REFUSED,
@@ -192,7 +192,7 @@ install_check(const struct conf *c, const struct state *s, const struct head *h,
 		boot_backend_find(c, &boot, e) < 0)
 		return -1;
 	own = boot_for(boot, tree_only);
-	if (own->current(own, own, c, &current, e) < 0 || confirmed_check(s, tree_only, current, e) < 0)
+	if (own->current(own, c, &current, e) < 0 || confirmed_check(s, tree_only, current, e) < 0)
 		return -1;
 	return rooms_check(c, side_other(current), m, e);
 }
@@ -323,7 +323,7 @@ disable_and_look(
 {
 	enum side primary;
 
-	if (boot->disable(boot, boot, c, target, e) < 0 || boot->primary(boot, boot, c, &primary, e) < 0)
+	if (boot->disable(boot, c, target, e) < 0 || boot->primary(boot, c, &primary, e) < 0)
 		return -1;
 	if (primary == target)
 		return err_set(e, ERR_SYSTEM,
@@ -340,7 +340,7 @@ install_target(const struct conf *c, const struct boot_backend *boot, const stru
 	const struct boot_backend *own = boot_for(boot, tree_only);
 	enum side current;
 
-	if (own->current(own, own, c, &current, e) < 0 ||
+	if (own->current(own, c, &current, e) < 0 ||
 		(!tree_only && current_check(c, own, current, e) < 0))
 		return -1;
 	*out = side_other(current);
@@ -369,7 +369,7 @@ install_begin(const struct conf *c, const struct boot_backend *boot, struct stat
 	s->pending.boots = 0;
 	s->pending.first_seen_boot_ms = 0;
 	s->pending.seen_boot_id[0] = 0;
-	if (boot->boot_id(boot, boot, c, s->pending.boot_id, e) < 0)
+	if (boot->boot_id(boot, c, s->pending.boot_id, e) < 0)
 		return -1;
 	there[target] = (struct release){0};
 	return state_save(c->state_dir, s, e);
@@ -416,10 +416,10 @@ install_activate(
 	if (s->pending.phase != PHASE_INSTALLING)
 		return err_set(e, ERR_REFUSED, "nothing is installed to be activated");
 	s->pending.phase = PHASE_ACTIVATED;
-	if (boot->boot_id(boot, boot, c, s->pending.boot_id, e) < 0 ||
+	if (boot->boot_id(boot, c, s->pending.boot_id, e) < 0 ||
 		state_save(c->state_dir, s, e) < 0 ||
-		own->activate(own, own, c, target, c->boot_tries, e) < 0 ||
-		own->primary(own, own, c, &primary, e) < 0)
+		own->activate(own, c, target, c->boot_tries, e) < 0 ||
+		own->primary(own, c, &primary, e) < 0)
 		return -1;
 	if (primary != target)
 		return err_set(e, ERR_SYSTEM, "side %s was activated and is not next to boot",

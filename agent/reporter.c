@@ -14,7 +14,7 @@ fill_running(const struct box *b, struct report *r)
 	const struct release *running, *linked;
 	struct err e;
 
-	if (b->boot->boot_id(b->boot, b->boot, &b->conf, r->boot_id, &e) < 0 ||
+	if (b->boot->boot_id(b->boot, &b->conf, r->boot_id, &e) < 0 ||
 		box_running(b, &running, &e) < 0 || box_linked(b, &linked, &e) < 0) {
 		log_warning("report: %s", e.text);
 		return;

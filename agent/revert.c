@@ -46,7 +46,7 @@ revert_begin(const struct conf *c, const struct boot_backend *boot, struct state
 	/* First what is remembered: with only the switch done, nobody would know why. */
 	if (state_save(c->state_dir, s, e) < 0)
 		return -1;
-	return own->go_back(own, own, c, side_other(p->target), e);
+	return own->go_back(own, c, side_other(p->target), e);
 }
 
 /* What was in doubt is put off once that is over (doubt.h). The time is not known better here. */
@@ -88,7 +88,7 @@ revert_finish(const struct conf *c, const struct boot_backend *boot, struct stat
 	const struct boot_backend *own = boot_for(boot, s->pending.tree_only);
 	enum side old = side_other(s->pending.target), current;
 
-	if (own->go_back(own, own, c, old, e) < 0 || own->current(own, own, c, &current, e) < 0)
+	if (own->go_back(own, c, old, e) < 0 || own->current(own, c, &current, e) < 0)
 		return -1;
 	if (current != old)
 		return 0;
@@ -114,11 +114,11 @@ revert_confirmed(const struct conf *c, const struct boot_backend *boot, struct s
 
 	if (s->pending.phase != PHASE_NONE)
 		return err_set(e, ERR_REFUSED, "an update is under way");
-	if (own->current(own, own, c, &current, e) < 0)
+	if (own->current(own, c, &current, e) < 0)
 		return -1;
 	now = &releases[current];
 	old = &releases[side_other(current)];
-	if (own->look(own, own, c, side_other(current), &there, e) < 0)
+	if (own->look(own, c, side_other(current), &there, e) < 0)
 		return -1;
 	if (!there.bootable || !there.confirmed)
 		return err_set(e, ERR_REFUSED, "side %s holds nothing that was confirmed",
@@ -137,5 +137,5 @@ revert_confirmed(const struct conf *c, const struct boot_backend *boot, struct s
 		now->known ? now->name : "the release", now->version);
 	if (state_save(c->state_dir, s, e) < 0)
 		return -1;
-	return own->go_back(own, own, c, side_other(current), e);
+	return own->go_back(own, c, side_other(current), e);
 }

@@ -91,7 +91,7 @@ activated(struct scene *x, struct err *e)
 		}
 		return unconfirmed(x, e);
 	}
-	if (x->own->primary(x->own, x->own, x->c, &primary, e) < 0)
+	if (x->own->primary(x->own, x->c, &primary, e) < 0)
 		return -1;
 	/* Recorded, but the switch itself was cut off. */
 	if (p->tree_only || !x->target.bootable || (same_boot && primary != p->target))
@@ -131,9 +131,9 @@ settle(const struct conf *c, const struct boot_backend *boot, struct state *s,
 		return ends(&x, SETTLED_NOTHING, "");
 	if (s->pending.phase == PHASE_INSTALLING)
 		return clean(&x, "cut off while it was written", e);
-	if (own->current(own, own, c, &x.current, e) < 0 ||
-		own->look(own, own, c, s->pending.target, &x.target, e) < 0 ||
-		boot->boot_id(boot, boot, c, x.boot_id, e) < 0)
+	if (own->current(own, c, &x.current, e) < 0 ||
+		own->look(own, c, s->pending.target, &x.target, e) < 0 ||
+		boot->boot_id(boot, c, x.boot_id, e) < 0)
 		return -1;
 	return s->pending.phase == PHASE_ACTIVATED ? activated(&x, e) : reverting(&x, e);
 }

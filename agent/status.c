@@ -31,12 +31,12 @@ boot_look(const struct box *b, struct boot_view *v, struct err *e)
 	const struct boot_backend *boot = b->boot;
 	const struct conf *c = &b->conf;
 
-	if (boot->current(boot, boot, c, &v->current, e) < 0 ||
-		boot->primary(boot, boot, c, &v->primary, e) < 0 ||
-		boot->look(boot, boot, c, SIDE_A, &v->side[SIDE_A], e) < 0 ||
-		boot->look(boot, boot, c, SIDE_B, &v->side[SIDE_B], e) < 0)
+	if (boot->current(boot, c, &v->current, e) < 0 ||
+		boot->primary(boot, c, &v->primary, e) < 0 ||
+		boot->look(boot, c, SIDE_A, &v->side[SIDE_A], e) < 0 ||
+		boot->look(boot, c, SIDE_B, &v->side[SIDE_B], e) < 0)
 		return -1;
-	return boot->boot_id(boot, boot, c, v->boot_id, e);
+	return boot->boot_id(boot, c, v->boot_id, e);
 }
 
 int

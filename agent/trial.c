@@ -223,7 +223,7 @@ trial_is_on(const struct box *b)
 	struct err e;
 
 	return (p->phase == PHASE_ACTIVATED || p->phase == PHASE_REVERTING) &&
-	       own->current(own, own, &b->conf, &current, &e) == 0 && current == p->target;
+	       own->current(own, &b->conf, &current, &e) == 0 && current == p->target;
 }
 
 int64_t

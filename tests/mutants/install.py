@@ -7,8 +7,9 @@ ENGINE = "agent/engine.c"
 
 MUTANTS = [
     Mutant("a box that was rolled back blames the next release", "agent/install.c",
-           "if (own->current(c, &current, e) < 0 || confirmed_check(s, tree_only, current, e) < 0)",
-           "if (own->current(c, &current, e) < 0 || "
+           "if (own->current(own, c, &current, e) < 0 || "
+           "confirmed_check(s, tree_only, current, e) < 0)",
+           "if (own->current(own, c, &current, e) < 0 || "
            "confirmed_check(s, tree_only, current, e) < 0 ||\n"
            "\t\t(!tree_only && current_check(c, own, current, e) < 0))",
            "test_install", "rolled_back_system_is_not_overwritten_before_the_reboot"),

@@ -98,19 +98,19 @@ attempt(const struct power *p, bool broken[SIDES], bool *booted, struct err *e)
 	random_hex(8, id + strlen(id));
 	shown = env;
 	for (size_t i = 0; i < SIDES; i++)
-		shown.side[i].bootable = shown.side[i].bootable && !broken[i];
+		shown.vars.side[i].bootable = shown.vars.side[i].bootable && !broken[i];
 	if (boot_env_power_on(&shown, id, e) < 0)
 		return -1;
 	env.booted = shown.booted;
-	env.side[env.booted].tries_left = shown.side[env.booted].tries_left;
+	env.vars.side[env.booted].tries_left = shown.vars.side[env.booted].tries_left;
 	memcpy(env.boot_id, shown.boot_id, sizeof(env.boot_id));
 	if (boot_env_save(p->conf.boot_file, &env, e) < 0)
 		return -1;
 	*booted = side_starts(p, env.booted);
 	event("%s %s, %llu tries left, boot id %s", *booted ? "boot" : "failed boot",
-		side_name(env.booted), (unsigned long long)env.side[env.booted].tries_left,
+		side_name(env.booted), (unsigned long long)env.vars.side[env.booted].tries_left,
 		env.boot_id);
-	if (!*booted && env.side[env.booted].confirmed)
+	if (!*booted && env.vars.side[env.booted].confirmed)
 		broken[env.booted] = true;
 	return 0;
 }

@@ -90,18 +90,18 @@ an_update_is_tried_confirmed_and_becomes_the_good_side(void **state)
 	struct err e = ERR_INIT;
 
 	(void)state;
-	assert_int_equal(boot->disable(boot, boot, &conf, SIDE_B, &e), 0);
-	assert_int_equal(boot->activate(boot, boot, &conf, SIDE_B, 3, &e), 0);
+	assert_int_equal(boot->disable(boot, &conf, SIDE_B, &e), 0);
+	assert_int_equal(boot->activate(boot, &conf, SIDE_B, 3, &e), 0);
 	assert_int_equal(vars_now().primary, SIDE_B);
 	assert_int_equal(vars_now().side[SIDE_B].tries_left, 3);
 	assert_false(vars_now().side[SIDE_B].confirmed);
 	assert_true(vars_now().side[SIDE_A].confirmed);
 	assert_true(copy_now(GRUB_COPY_GOOD, &good));
 	assert_int_equal(good.vars.primary, SIDE_A);
-	assert_int_equal(boot->confirm(boot, boot, &conf, SIDE_B, &e), 0);
+	assert_int_equal(boot->confirm(boot, &conf, SIDE_B, &e), 0);
 	assert_true(copy_now(GRUB_COPY_GOOD, &good));
 	assert_int_equal(good.vars.primary, SIDE_B);
-	assert_int_equal(boot->go_back(boot, boot, &conf, SIDE_A, &e), 0);
+	assert_int_equal(boot->go_back(boot, &conf, SIDE_A, &e), 0);
 	assert_true(copy_now(GRUB_COPY_GOOD, &good));
 	assert_int_equal(good.vars.primary, SIDE_A);
 	assert_false(vars_now().side[SIDE_B].bootable);
@@ -118,7 +118,7 @@ the_copy_in_force_is_never_written_over(void **state)
 		enum grub_copy in_force = i % 2 == 0 ? GRUB_COPY_A : GRUB_COPY_B;
 
 		assert_true(copy_now(in_force, &before));
-		assert_int_equal(boot->activate(boot, boot, &conf, SIDE_B, (uint64_t)i + 1, &e), 0);
+		assert_int_equal(boot->activate(boot, &conf, SIDE_B, (uint64_t)i + 1, &e), 0);
 		assert_true(copy_now(in_force, &after));
 		assert_int_equal(after.seq, before.seq);
 		assert_int_equal(
@@ -136,16 +136,16 @@ either_copy_alone_is_enough_and_then_the_good_one(void **state)
 	struct err e = ERR_INIT;
 
 	(void)state;
-	assert_int_equal(boot->activate(boot, boot, &conf, SIDE_B, 3, &e), 0);
+	assert_int_equal(boot->activate(boot, &conf, SIDE_B, 3, &e), 0);
 	copy_blank(GRUB_COPY_B);
 	assert_int_equal(vars_now().primary, SIDE_A);
-	assert_int_equal(boot->activate(boot, boot, &conf, SIDE_B, 3, &e), 0);
+	assert_int_equal(boot->activate(boot, &conf, SIDE_B, 3, &e), 0);
 	copy_blank(GRUB_COPY_A);
 	assert_int_equal(vars_now().primary, SIDE_B);
 	copy_blank(GRUB_COPY_B);
 	assert_int_equal(vars_now().primary, SIDE_A);
 	assert_true(vars_now().side[SIDE_A].confirmed);
-	assert_int_equal(boot->activate(boot, boot, &conf, SIDE_B, 2, &e), 0);
+	assert_int_equal(boot->activate(boot, &conf, SIDE_B, 2, &e), 0);
 	assert_int_equal(vars_now().primary, SIDE_B);
 }
 
@@ -161,10 +161,10 @@ an_environment_of_zeros_is_refused_and_not_changed(void **state)
 	assert_int_equal(boot->load(&conf, &vars, &e), -1);
 	assert_int_equal(e.class, ERR_SYSTEM);
 	assert_non_null(strstr(e.text, "boot init"));
-	assert_int_equal(boot->activate(boot, boot, &conf, SIDE_B, 3, &e), -1);
-	assert_int_equal(boot->disable(boot, boot, &conf, SIDE_B, &e), -1);
-	assert_int_equal(boot->confirm(boot, boot, &conf, SIDE_A, &e), -1);
-	assert_int_equal(boot->go_back(boot, boot, &conf, SIDE_A, &e), -1);
+	assert_int_equal(boot->activate(boot, &conf, SIDE_B, 3, &e), -1);
+	assert_int_equal(boot->disable(boot, &conf, SIDE_B, &e), -1);
+	assert_int_equal(boot->confirm(boot, &conf, SIDE_A, &e), -1);
+	assert_int_equal(boot->go_back(boot, &conf, SIDE_A, &e), -1);
 	area_read(after);
 	assert_memory_equal(area, after, sizeof(area));
 }
@@ -175,7 +175,7 @@ an_environment_that_is_there_is_not_made_again(void **state)
 	struct err e = ERR_INIT;
 
 	(void)state;
-	assert_int_equal(boot->activate(boot, boot, &conf, SIDE_B, 3, &e), 0);
+	assert_int_equal(boot->activate(boot, &conf, SIDE_B, 3, &e), 0);
 	assert_int_equal(boot->make(&conf, SIDE_A, &e), -1);
 	assert_int_equal(e.class, ERR_REFUSED);
 	assert_int_equal(vars_now().primary, SIDE_B);
@@ -195,7 +195,7 @@ a_device_that_is_missing_short_or_read_only_is_an_error(void **state)
 	assert_int_equal(boot->load(&conf, &vars, &e), -1);
 	assert_int_equal(e.class, ERR_SYSTEM);
 	assert_non_null(strstr(e.text, path));
-	assert_int_equal(boot->activate(boot, boot, &conf, SIDE_B, 3, &e), -1);
+	assert_int_equal(boot->activate(boot, &conf, SIDE_B, 3, &e), -1);
 	assert_int_equal(access(path, F_OK), -1);
 }
 
@@ -209,7 +209,7 @@ every_torn_write_leaves_the_old_or_the_new(void **state)
 
 	(void)state;
 	area_read(before);
-	assert_int_equal(boot->activate(boot, boot, &conf, SIDE_B, 3, &e), 0);
+	assert_int_equal(boot->activate(boot, &conf, SIDE_B, 3, &e), 0);
 	area_read(after);
 	for (unsigned set = 0; set < 256; set++) {
 		struct boot_vars vars;
@@ -234,10 +234,10 @@ every_prefix_of_a_write_leaves_the_old_or_the_new(void **state)
 	struct err e = ERR_INIT;
 
 	(void)state;
-	assert_int_equal(boot->activate(boot, boot, &conf, SIDE_B, 3, &e), 0);
-	assert_int_equal(boot->go_back(boot, boot, &conf, SIDE_A, &e), 0);
+	assert_int_equal(boot->activate(boot, &conf, SIDE_B, 3, &e), 0);
+	assert_int_equal(boot->go_back(boot, &conf, SIDE_A, &e), 0);
 	area_read(before);
-	assert_int_equal(boot->activate(boot, boot, &conf, SIDE_B, 7, &e), 0);
+	assert_int_equal(boot->activate(boot, &conf, SIDE_B, 7, &e), 0);
 	area_read(after);
 	for (size_t len = 0; len <= 512; len++) {
 		struct boot_vars vars;
@@ -283,7 +283,7 @@ a_try_that_grub_counted_is_read(void **state)
 	char *digit;
 
 	(void)state;
-	assert_int_equal(boot->activate(boot, boot, &conf, SIDE_B, 3, &e), 0);
+	assert_int_equal(boot->activate(boot, &conf, SIDE_B, 3, &e), 0);
 	area_read(area);
 	digit = strstr((char *)area + grub_copy_offset(GRUB_COPY_B), "sluice_b_tries=3");
 	assert_non_null(digit);
@@ -316,7 +316,7 @@ a_damaged_tar_is_mended_with_the_next_change(void **state)
 	area_read(area);
 	memset(area + 2 * GRUB_GROUP_BYTES, 0, GRUB_GROUP_BYTES);
 	assert_int_equal(folder_put(path, area, sizeof(area)), 0);
-	assert_int_equal(boot->activate(boot, boot, &conf, SIDE_B, 3, &e), 0);
+	assert_int_equal(boot->activate(boot, &conf, SIDE_B, 3, &e), 0);
 	area_read(after);
 	grub_area_format(frame);
 	assert_memory_equal(
@@ -334,12 +334,12 @@ the_running_side_is_what_the_kernel_was_told(void **state)
 
 	(void)state;
 	cmdline_write("sluice.slot=B");
-	assert_int_equal(boot->current(boot, boot, &conf, &side, &e), 0);
+	assert_int_equal(boot->current(boot, &conf, &side, &e), 0);
 	assert_int_equal(side, SIDE_B);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		e = ERR_INIT;
 		cmdline_write(bad[i]);
-		assert_int_equal(boot->current(boot, boot, &conf, &side, &e), -1);
+		assert_int_equal(boot->current(boot, &conf, &side, &e), -1);
 		assert_int_equal(e.class, ERR_SYSTEM);
 		assert_non_null(strstr(e.text, cmdline));
 	}

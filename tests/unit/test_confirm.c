@@ -270,7 +270,7 @@ cut_off_confirm_is_completed(void **state)
 
 	rig_activated(&r, *state);
 	rig_power_on(&r, "boot-1");
-	assert_int_equal(r.boot->confirm(r.boot, r.boot, r.c, SIDE_B, &e), 0);
+	assert_int_equal(r.boot->confirm(r.boot, r.c, SIDE_B, &e), 0);
 	rig_power_on(&r, "boot-2");
 	(void)settled(&r, SETTLED_CONFIRMED);
 	assert_int_equal(r.s->rollback_floor, 5);
@@ -284,7 +284,7 @@ cut_off_activation_is_cleaned(void **state)
 	struct err e = ERR_INIT;
 
 	rig_activated(&r, *state);
-	assert_int_equal(r.boot->disable(r.boot, r.boot, r.c, SIDE_B, &e), 0);
+	assert_int_equal(r.boot->disable(r.boot, r.c, SIDE_B, &e), 0);
 	rig_power_on(&r, "boot-1");
 	(void)settled(&r, SETTLED_CLEANED);
 	assert_int_equal(r.s->failed_count, 0);
@@ -521,7 +521,7 @@ link_goes_back_only_to_what_is_there(void **state)
 	assert_int_equal(e.class, ERR_REFUSED);
 	assert_int_equal(mkdir("a.app", 0755), 0);
 	assert_int_equal(revert_confirmed(r.c, r.boot, r.s, true, &e), 0);
-	assert_int_equal(boot_links.current(&boot_links, &boot_links, r.c, &current, &e), 0);
+	assert_int_equal(boot_links.current(&boot_links, r.c, &current, &e), 0);
 	assert_int_equal(current, SIDE_A);
 }
 
@@ -549,7 +549,7 @@ cut_off_swap_of_a_link_is_cleaned(void **state)
 	struct err e = ERR_INIT;
 
 	rig_linked(&r, *state);
-	assert_int_equal(boot_links.go_back(&boot_links, &boot_links, r.c, SIDE_A, &e), 0);
+	assert_int_equal(boot_links.go_back(&boot_links, r.c, SIDE_A, &e), 0);
 	(void)settled(&r, SETTLED_CLEANED);
 	assert_int_equal(r.s->failed_count, 0);
 }

@@ -167,7 +167,7 @@ activate_and_look(const struct boot_backend *b, const struct conf *c, enum side 
 	assert_non_null(now);
 	assert_int_equal(state_load(c->state_dir, now, e), 0);
 	recorded = now->pending.phase;
-	return boot_simulated.activate(&boot_simulated, b, c, s, tries, e);
+	return boot_simulated.activate(b, c, s, tries, e);
 }
 
 static void
@@ -181,7 +181,7 @@ a_target_that_stays_next_to_boot_is_not_written(void **state)
 	lying = boot_simulated;
 	lying.disable = do_nothing;
 	r.boot = &lying;
-	assert_int_equal(boot_simulated.activate(&boot_simulated, &boot_simulated, r.c, SIDE_B, 3, &e), 0);
+	assert_int_equal(boot_simulated.activate(&boot_simulated, r.c, SIDE_B, 3, &e), 0);
 	assert_int_equal(rig_install(&r, "x.ota", NULL, &e), -1);
 	assert_int_equal(e.class, ERR_SYSTEM);
 	assert_non_null(strstr(e.text, "still next to boot"));
@@ -320,7 +320,7 @@ abandoned_install_says_why(void **state)
 	assert_int_equal(r.s->pending.phase, PHASE_NONE);
 	assert_non_null(strstr(r.s->last_result, "a hook said no"));
 	assert_int_equal(install_activate(r.c, r.boot, r.s, &e), -1);
-	assert_false(rig_env(&r).side[SIDE_B].bootable);
+	assert_false(rig_env(&r).vars.side[SIDE_B].bootable);
 }
 
 /* Installed, and not rebooted: a second bundle takes its place, or would. */
@@ -335,7 +335,7 @@ what_is_under_way_stays_so_where_its_side_cannot_be_taken(void **state)
 	assert_int_equal(rig_install(&r, "x.ota", NULL, &e), 0);
 	assert_int_equal(install_activate(r.c, r.boot, r.s, &e), 0);
 	env = rig_env(&r);
-	env.side[SIDE_A].bootable = false;
+	env.vars.side[SIDE_A].bootable = false;
 	assert_int_equal(boot_env_save(r.c->boot_file, &env, &e), 0);
 	rig_write_image(&r, span_of(image, IMAGE_BYTES), "3.0", 5, "y.ota");
 	assert_int_equal(rig_install(&r, "y.ota", NULL, &e), -1);

@@ -92,7 +92,7 @@ static int
 look_and_go_back(const struct boot_backend *b, const struct conf *c, enum side s, struct err *e)
 {
 	assert_int_equal(state_load(c->state_dir, seen, e), 0);
-	return boot_simulated.go_back(&boot_simulated, b, c, s, e);
+	return boot_simulated.go_back(b, c, s, e);
 }
 
 static void

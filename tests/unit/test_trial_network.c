@@ -52,7 +52,7 @@ cut_power_until_back(struct scene *x)
 		rig_power_on(&x->rig, boot_id);
 		if (settle(x->rig.c, x->rig.boot, x->rig.s, &x->settlement, &e) < 0)
 			fail_msg("%s", e.text);
-		assert_int_equal(x->rig.boot->current(boot, x->rig.c, &current, &e), 0);
+		assert_int_equal(x->rig.boot->current(x->rig.boot, x->rig.c, &current, &e), 0);
 		if (current == SIDE_A)
 			break;
 	}
