@@ -1,9 +1,11 @@
-"""Reports of a whole fleet into fleet.db beside what sqlite3's .import makes of the same rows, and
-judging a rollout from the counts that are kept beside counting anew.
+"""Reports of a whole fleet into fleet.db beside what sqlite3's .import makes of the same rows,
+judging a rollout from the counts that are kept beside counting anew, and looking at it all.
 
-BOXES=1000000 is the size that the bars are for. The shell's .import neither opens a file for each
-report nor parses one, checks no signature and keeps nothing up to date beside the rows: what it is
-comparable with is the part of ingest that writes the tables. The whole of it is printed too.
+    make bench BENCH=ledger BOXES=1000000
+
+is the size that the bars are for; it takes 10 to 20 minutes and 4 GB of disk, most of it for making
+and signing the reports. The shell's .import opens no file for each report, parses none, checks no
+signature and keeps no counts: each of these is printed apart.
 """
 import contextlib
 import json
@@ -13,7 +15,9 @@ import sqlite3
 import subprocess
 import time
 
+import plan
 from figure import Figure
+from pack import measure
 
 BOXES = int(os.environ.get("BOXES", 50000))
 SLICE = 100000  # reports that lie in the spool at once
@@ -21,7 +25,9 @@ BATCH = 1000
 IMPORT_SHARE_MIN = 0.25
 EVALUATION_RATIO_MAX = 1 / 20
 MEMORY_MIB_MAX = 200
-JUDGED_AT = 1000000  # boxes: fewer are counted anew in no time
+JUDGED_AT = 1000000  # boxes: with fewer, other things count
+DAY_S = 86400
+TABLES = ("report", "known", "participant")  # where a report leaves a row
 
 
 class Tool:
@@ -29,12 +35,23 @@ class Tool:
         self.path = os.path.join(build, "tests", "tools", "ledger")
         self.folder = folder
 
+    def begin(self, command, *numbers):
+        return subprocess.Popen([self.path, command, self.folder, *map(str, numbers)],
+                                stdout=subprocess.PIPE, text=True)
+
+    def end(self, child):
+        said = child.communicate()[0]
+        if child.returncode != 0:
+            raise SystemExit(f"bench: {' '.join(child.args)}: exit {child.returncode}")
+        return json.loads(said) if said else None
+
     def __call__(self, command, *numbers):
-        done = subprocess.run([self.path, command, self.folder, *map(str, numbers)],
-                              capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise SystemExit(f"bench: ledger {command}: {done.stderr}")
-        return json.loads(done.stdout) if done.stdout else None
+        return self.end(self.begin(command, *numbers))
+
+    def post(self, first, end, seq):
+        middle = (first + end) // 2
+        for child in [self.begin("post", first, middle, seq), self.begin("post", middle, end, seq)]:
+            self.end(child)
 
     def empty_spool(self):
         shutil.rmtree(os.path.join(self.folder, "spool"))
@@ -51,85 +68,128 @@ def add(sum_of, result):
             sum_of.get(name, 0) + value)
 
 
-def fresh(build, folder):
-    shutil.rmtree(folder, ignore_errors=True)
-    os.makedirs(folder)
-    tool = Tool(build, folder)
-    tool("fill", BOXES)
-    return tool
+def fleet_make(build, folder):
+    """The workspace of a fleet, and a second one with a database of its own and the same spool."""
+    whole, tables = (Tool(build, os.path.join(folder, name)) for name in ("ledger", "tables"))
+    for tool in (whole, tables):
+        shutil.rmtree(tool.folder, ignore_errors=True)
+    measure([os.path.join(build, "sluice"), "init", whole.folder])
+    whole("fill", BOXES)
+    os.mkdir(tables.folder)
+    shutil.copy(whole.database(), tables.database())
+    os.symlink(os.path.join(whole.folder, "spool"), os.path.join(tables.folder, "spool"))
+    return whole, tables
 
 
-def ingest(tool, seq, command="drain"):
-    sums = {}
+def ingest(whole, tables):
+    """What came of it with signatures looked at, and without."""
+    taken, entered = {}, {}
     for first in range(0, BOXES, SLICE):
-        tool("post", first, min(first + SLICE, BOXES), seq)
-        add(sums, tool(command))
-        tool.empty_spool()
-    if sums["taken"] != BOXES:
-        raise SystemExit(f"bench: {sums['taken']} of {BOXES} reports were taken")
-    return sums
+        whole.post(first, min(first + SLICE, BOXES), 1)
+        add(entered, tables("enter"))
+        add(taken, whole("drain"))
+        whole.empty_spool()
+    if (taken["taken"], entered["taken"]) != (BOXES, BOXES):
+        raise SystemExit(f"bench: {taken['taken']} and {entered['taken']} of {BOXES} were taken")
+    return taken, entered
 
 
-def shell_import(database, folder):
-    """Seconds that the sqlite3 shell takes for the rows of table report, in the order in which they
-    came, into a table like it."""
+def shell(database, *statements):
+    subprocess.run(["sqlite3", database, *statements], stdout=subprocess.DEVNULL, check=True)
+
+
+def table_import(database, table, order, folder):
+    """Seconds that the sqlite3 shell takes for the rows of a table, in the order in which they
+    came, into one like it."""
     rows, copy = os.path.join(folder, "rows.csv"), os.path.join(folder, "import.db")
-    with contextlib.closing(sqlite3.connect(database)) as db:
-        (table,), = db.execute("SELECT sql FROM sqlite_schema WHERE name = 'report'")
-    with open(rows, "wb") as f:
-        subprocess.run(["sqlite3", "-csv", database, "SELECT * FROM report ORDER BY id"], stdout=f,
-                       check=True)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(copy)
-    subprocess.run(["sqlite3", copy, "PRAGMA journal_mode = WAL", table],
-                   stdout=subprocess.DEVNULL, check=True)
+    with contextlib.closing(sqlite3.connect(database)) as db:
+        made = [sql for (sql,) in db.execute(
+            "SELECT sql FROM sqlite_schema WHERE tbl_name = ? AND sql IS NOT NULL", (table,))]
+    with open(rows, "wb") as f:
+        subprocess.run(["sqlite3", "-csv", database, f"SELECT * FROM {table} ORDER BY {order}"],
+                       stdout=f, check=True)
+    shell(copy, "PRAGMA journal_mode = WAL", *made)
     started = time.monotonic()
-    subprocess.run(["sqlite3", copy, ".mode csv", f".import {rows} report"], check=True)
+    shell(copy, ".mode csv", f".import {rows} {table}")
     seconds = time.monotonic() - started
     with contextlib.closing(sqlite3.connect(copy)) as db:
-        (count,), = db.execute("SELECT count(*) FROM report")
+        (count,), = db.execute(f"SELECT count(*) FROM {table}")
+    os.unlink(copy)
+    os.unlink(rows)
     if count != BOXES:
-        raise SystemExit(f"bench: .import took {count} of {BOXES} rows")
+        raise SystemExit(f"bench: .import took {count} of {BOXES} rows of {table}")
     return seconds
 
 
-def speed(count, seconds):
-    return f"{count / seconds:.0f} a second"
+def tables_import(database, folder):
+    came = "(SELECT id FROM report WHERE report.box = {}.box)"
+    return {t: table_import(database, t, "id" if t == "report" else came.format(t), folder)
+            for t in TABLES}
 
 
-def run(build, folder):
-    if not shutil.which("sqlite3"):
-        raise SystemExit("bench: the sqlite3 shell is missing: apt-get install sqlite3")
-    unchecked = fresh(build, os.path.join(folder, "ledger-unchecked"))
-    tables = ingest(unchecked, 1, "enter")
-    import_s = shell_import(unchecked.database(), folder)
-    shutil.rmtree(unchecked.folder)
+def speed(seconds):
+    return f"{BOXES / seconds:.0f} a second"
 
-    whole = fresh(build, os.path.join(folder, "ledger"))
-    sums = ingest(whole, 1)
-    whole("post", 0, BATCH, 2)
+
+def ingest_figures(whole, tables, folder):
+    taken, entered = ingest(whole, tables)
+    shutil.rmtree(tables.folder)
+    imported = tables_import(whole.database(), folder)
+    all_s, one_s = sum(imported.values()), imported["report"]
+    share = all_s / taken["wall_s"]
+    verify_s = whole("verify")["verify_s"]
+    yield Figure(f"{BOXES} reports' rows by .import", f"{speed(all_s)}; of table report alone "
+                 f"{speed(one_s)}")
+    yield Figure("ingest, signatures checked", f"{speed(taken['wall_s'])}, {100 * share:.0f}% of "
+                 f"that; of table report alone {100 * one_s / taken['wall_s']:.0f}%",
+                 *([f"at least {100 * IMPORT_SHARE_MIN:.0f}%", share >= IMPORT_SHARE_MIN]
+                   if BOXES >= JUDGED_AT else []))
+    yield Figure("  its processor, a report", f"{1e6 * taken['cpu_s'] / BOXES:.0f} µs, the "
+                 f"signature {1e6 * verify_s:.0f} µs; {len(os.sched_getaffinity(0))} processors")
+    yield Figure("  without signatures, one thread", speed(entered["wall_s"]))
+    yield Figure("  writing tables alone", f"{speed(entered['tables_s'])}, "
+                 f"{100 * one_s / entered['tables_s']:.0f}% of table report alone")
+    yield Figure("  what one report a day asks for", f"{BOXES / DAY_S:.1f} a second")
+    yield memory("ingest, memory", taken["peak_mib"])
+
+
+def memory(name, peak_mib):
+    return Figure(name, f"{peak_mib:.0f} MiB", f"at most {MEMORY_MIB_MAX} MiB",
+                  peak_mib <= MEMORY_MIB_MAX)
+
+
+def judging_figures(whole):
+    whole.post(0, BATCH, 2)
     batch = whole("enter")
     whole.empty_spool()
     judged = whole("judge")
     kept_s = judged["kept_s"] + batch["hearing_s"]
     ratio = kept_s / judged["counted_s"]
-    peak = max(sums["peak_mib"], judged["peak_mib"])
+    yield Figure(f"judging after {BATCH} reports", f"{1000 * kept_s:.1f} ms; counting anew "
+                 f"{1000 * judged['counted_s']:.1f} ms, {100 * ratio:.1f}%",
+                 *([f"at most {100 * EVALUATION_RATIO_MAX:.0f}%", ratio <= EVALUATION_RATIO_MAX]
+                   if BOXES >= JUDGED_AT else []))
+
+
+def looking_figures(build, whole):
+    sluice, name = os.path.join(build, "sluice"), f"gw-{BOXES // 2:07d}"
+    for argv in (["status"], ["boxes"], ["boxes", "--state", "confirmed"], ["box", "show", name]):
+        done = measure([sluice, *argv, "-w", whole.folder])
+        yield Figure(f"sluice {' '.join(argv)}", f"{done.wall_s:.2f} s, {done.peak_mib:.0f} MiB",
+                     f"at most {MEMORY_MIB_MAX} MiB", done.peak_mib <= MEMORY_MIB_MAX)
+    yield from plan.figures(sluice, whole.folder, BOXES, BOXES >= JUDGED_AT)
+
+
+def run(build, folder):
+    if not shutil.which("sqlite3"):
+        raise SystemExit("bench: the sqlite3 shell is missing: apt-get install sqlite3")
+    whole, tables = fleet_make(build, folder)
+    yield from ingest_figures(whole, tables, folder)
+    yield from judging_figures(whole)
+    yield from looking_figures(build, whole)
+    begun = whole("begin")
+    yield Figure("a plan followed after its reports", f"{begun['wall_s']:.1f} s")
+    yield memory("  its memory", begun["peak_mib"])
     shutil.rmtree(whole.folder)
-    share = import_s / tables["tables_s"]
-    return [
-        Figure(f"{BOXES} rows by the shell's .import", speed(BOXES, import_s)),
-        Figure("reports into all tables", f"{speed(BOXES, tables['tables_s'])}, "
-               f"{100 * share:.0f}% of that", f"at least {100 * IMPORT_SHARE_MIN:.0f}%",
-               share >= IMPORT_SHARE_MIN),
-        Figure("with files and JSON, one thread", f"{speed(BOXES, tables['wall_s'])}, "
-               f"{100 * import_s / tables['wall_s']:.0f}%"),
-        Figure("all of it, signatures too", f"{speed(BOXES, sums['wall_s'])}, "
-               f"{100 * import_s / sums['wall_s']:.0f}%, "
-               f"{1e6 * sums['cpu_s'] / BOXES:.0f} µs of CPU each"),
-        Figure(f"judging after {BATCH} reports", f"{1000 * kept_s:.1f} ms; counting anew "
-               f"{1000 * judged['counted_s']:.1f} ms, {100 * ratio:.1f}%",
-               *([f"at most {100 * EVALUATION_RATIO_MAX:.0f}%", ratio <= EVALUATION_RATIO_MAX]
-                 if BOXES >= JUDGED_AT else [])),
-        Figure("memory", f"{peak:.0f} MiB", f"at most {MEMORY_MIB_MAX} MiB",
-               peak <= MEMORY_MIB_MAX),
-    ]

@@ -1,11 +1,14 @@
 /* A fleet of any size for the benchmark of fleet.db, and the parts of watching it, each timed. All
  * boxes have one key. What it measures is printed as JSON.
  *
- *   ledger fill DIR BOXES       a workspace with that many boxes, and a plan for them that is
- * followed ledger post DIR FROM TO SEQ puts report SEQ of boxes FROM to TO - 1 into the spool: the
- * first says `starting`, others success ledger drain DIR            takes all that is there ledger
- * enter DIR            the same without looking at signatures, and leaves the files ledger judge
- * DIR            the evaluation from the counts as they are kept, and counted anew */
+ *   ledger fill DIR BOXES         a spool and that many boxes, and a plan for them that is followed
+ *   ledger post DIR FROM TO SEQ   report SEQ of boxes FROM to TO - 1 into the spool: the first says
+ *                                 `starting`, others success
+ *   ledger drain DIR              takes all that is there
+ *   ledger enter DIR              the same without looking at signatures, and leaves the files
+ *   ledger judge DIR              the evaluation from the counts as they are kept, and counted anew
+ *   ledger verify DIR             checking a signature, on one processor
+ *   ledger begin DIR              another plan is followed, whose reports all came before */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -32,16 +35,19 @@
 #define NEW_SHA "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define OLD_SHA "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210"
 
-static const char plan_text[] =
-	"{\"format\":1,\"rollout\":\"gateway-2.4.0\",\"version\":3,\"path\":\"rollouts/"
-	"stable.json\",\"bundle\":{\"path\":\"bundles/"
-	"gateway-2.4.0.ota\",\"length\":12345,\"sha256\":\"" NEW_SHA
-	"\",\"head\":{\"length\":512,\"sha256\":\"" NEW_SHA
-	"\"}},\"compatible\":[\"acme-gw3\"],\"attempt\":1,\"from\":[],\"match\":{},\"exclude\":[],"
-	"\"stop_poll_s\":60,\"deadline_s\":3600,\"waves\":[{\"name\":\"early\",\"percent_bp\":500,"
-	"\"soak_s\":60},{\"name\":\"all\",\"percent_bp\":10000,\"soak_s\":0}],\"advance\":{"
-	"\"success_bp\":9800,\"sample\":30,\"coverage_bp\":8000},\"stop\":{\"failures_bp\":500,"
-	"\"at_least\":3,\"overdue_s\":86400}}";
+/* A plan whose boxes have that many seconds. */
+#define PLAN(deadline_s)                                                                           \
+	"{\"format\":1,\"rollout\":\"gateway-2.4.0\",\"version\":3,\"path\":\"rollouts/"           \
+	"stable.json\",\"bundle\":{\"path\":\"bundles/"                                            \
+	"gateway-2.4.0.ota\",\"length\":12345,\"sha256\":\"" NEW_SHA                               \
+	"\",\"head\":{\"length\":512,\"sha256\":\"" NEW_SHA                                        \
+	"\"}},\"compatible\":[\"acme-gw3\"],\"attempt\":1,\"from\":[],\"match\":{},\"exclude\":[]" \
+	","                                                                                        \
+	"\"stop_poll_s\":60,\"deadline_s\":" deadline_s                                            \
+	",\"waves\":[{\"name\":\"early\",\"percent_bp\":500,"                                      \
+	"\"soak_s\":60},{\"name\":\"all\",\"percent_bp\":10000,\"soak_s\":0}],\"advance\":{"       \
+	"\"success_bp\":9800,\"sample\":30,\"coverage_bp\":8000},\"stop\":{\"failures_bp\":500,"   \
+	"\"at_least\":3,\"overdue_s\":86400}}"
 
 static struct workspace w;
 
@@ -88,9 +94,17 @@ boxes_insert(struct sql *s, uint64_t boxes, const json_t *key, struct err *e)
 }
 
 static int
+follow(struct fleet *f, const char *plan, int64_t *id, struct err *e)
+{
+	struct digest sha256 = digest_of(span_str(plan)), manifest;
+	struct followable x = {span_str(plan), &sha256, &manifest, NULL, NULL};
+
+	return digest_parse(NEW_SHA, &manifest, e) < 0 ? -1 : following_begin(f, &x, 1, id, e);
+}
+
+static int
 fill(uint64_t boxes, struct err *e)
 {
-	struct digest sha256 = digest_of(span_str(plan_text)), manifest;
 	AUTO_FLEET struct fleet *f = NULL;
 	AUTO_SECKEY struct seckey *key = NULL;
 	AUTO_JSON json_t *public = NULL;
@@ -107,11 +121,7 @@ fill(uint64_t boxes, struct err *e)
 	if (pubkey_json_ed25519(raw, &public, e) < 0 || fleet_open(&w, &f, e) < 0 ||
 		fleet_sql(f, &s, e) < 0 || sql_begin(s, e) < 0 ||
 		sql_end(s, boxes_insert(s, boxes, public, e), e) < 0 ||
-		digest_parse(NEW_SHA, &manifest, e) < 0 ||
-		following_begin(f,
-			&(struct followable){span_str(plan_text), &sha256, &manifest, NULL, NULL},
-			1, &id, e) < 0 ||
-		following_opened(f, id, 0, 1, e) < 0)
+		follow(f, PLAN("3600"), &id, e) < 0 || following_opened(f, id, 0, 1, e) < 0)
 		return -1;
 	return following_opened(f, id, 1, 1, e);
 }
@@ -138,7 +148,8 @@ report_of(uint64_t box, uint64_t seq)
 	box_name(box, r.box, sizeof(r.box));
 	(void)snprintf(r.boot_id, sizeof(r.boot_id), "8c0f2f3e-%04llu-4000-8000-%012llu",
 		(unsigned long long)seq, (unsigned long long)box);
-	(void)snprintf(r.version, sizeof(r.version), "%s", seq == 1 ? "2.3.0" : "2.4.0");
+	(void)snprintf(r.version, sizeof(r.version), "2.%llu.0",
+		(unsigned long long)(seq == 1 ? 1 + box % 3 : 4));
 	memcpy(r.running_sha256, seq == 1 ? OLD_SHA : NEW_SHA, sizeof(r.running_sha256));
 	return r;
 }
@@ -171,7 +182,9 @@ static int
 post(uint64_t from, uint64_t to, uint64_t seq, struct err *e)
 {
 	AUTO_SECKEY struct seckey *key = NULL;
-	AUTO_JSON json_t *public = NULL, *tags = json_pack("{s:s}", "site", "lyon");
+	AUTO_JSON json_t *public = NULL;
+	AUTO_JSON json_t *sites =
+		json_pack("[s, s, s, s, s]", "lyon", "paris", "nice", "lille", "brest");
 	struct signer signer = {0};
 	char path[PATH_MAX], spool[PATH_MAX];
 	uint8_t raw[32];
@@ -186,9 +199,9 @@ post(uint64_t from, uint64_t to, uint64_t seq, struct err *e)
 	signer.seckey = key;
 	signer.key = public;
 	for (uint64_t i = from; i < to; i++) {
-		struct report r = report_of(i, seq);
+		AUTO_REPORT struct report r = report_of(i, seq);
 
-		r.tags = tags;
+		r.tags = json_pack("{s:O}", "site", json_array_get(sites, i % 5));
 		if (post_one(&signer, spool, &r, e) < 0)
 			return -1;
 	}
@@ -425,6 +438,52 @@ evaluate(struct err *e)
 }
 
 static int
+begin(struct err *e)
+{
+	double started = seconds(CLOCK_MONOTONIC);
+	AUTO_FLEET struct fleet *f = NULL;
+	int64_t id = 0;
+
+	if (fleet_open(&w, &f, e) < 0 || follow(f, PLAN("3601"), &id, e) < 0)
+		return -1;
+	printf("{\"wall_s\": %.6f, \"peak_mib\": %.1f}\n", seconds(CLOCK_MONOTONIC) - started,
+		peak_mib());
+	return 0;
+}
+
+static int
+verify(struct err *e)
+{
+	enum { ROUNDS = 2000 };
+	static const uint8_t message[512];
+	AUTO_BUF struct buf signature = BUF_INIT(256);
+	AUTO_JSON json_t *public = NULL;
+	AUTO_PUBKEY struct pubkey *key = NULL;
+	AUTO_SECKEY struct seckey *secret = NULL;
+	const struct span signed_ = span_of(message, sizeof(message));
+	struct signer signer = {0};
+	uint8_t raw[32];
+	double started;
+
+	if (seckey_new(&secret, e) < 0)
+		return -1;
+	seckey_public(secret, raw);
+	if (pubkey_json_ed25519(raw, &public, e) < 0 || pubkey_parse(public, &key, e) < 0)
+		return -1;
+	signer.seckey = secret;
+	signer.key = public;
+	if (signer_sign(&signer, signed_, &signature, e) < 0)
+		return -1;
+	started = seconds(CLOCK_THREAD_CPUTIME_ID);
+	for (int i = 0; i < ROUNDS; i++) {
+		if (pubkey_verify(key, signed_, buf_span(&signature), e) < 0)
+			return -1;
+	}
+	printf("{\"verify_s\": %.9f}\n", (seconds(CLOCK_THREAD_CPUTIME_ID) - started) / ROUNDS);
+	return 0;
+}
+
+static int
 run(int argc, char **argv, struct err *e)
 {
 	uint64_t numbers[3] = {0};
@@ -443,7 +502,11 @@ run(int argc, char **argv, struct err *e)
 		return enter(e);
 	if (strcmp(argv[1], "judge") == 0)
 		return evaluate(e);
-	return err_set(e, ERR_USAGE, "fill, post, drain, enter or judge");
+	if (strcmp(argv[1], "verify") == 0)
+		return verify(e);
+	if (strcmp(argv[1], "begin") == 0)
+		return begin(e);
+	return err_set(e, ERR_USAGE, "fill, post, drain, enter, judge, verify or begin");
 }
 
 int
