@@ -8,6 +8,7 @@
 #include "common/base/num.h"
 #include "common/crypto/envelope.h"
 #include "signer/audience.h"
+#include "signer/earlier.h"
 #include "signer/hearing.h"
 #include "signer/outage.h"
 #include "signer/sql.h"
@@ -137,37 +138,6 @@ rows_read(struct query *q, struct rows *out, struct err *e)
 	return rc;
 }
 
-static int
-again_all(struct sql *s, int64_t id, const struct rows *boxes, struct err *e)
-{
-	AUTO_HEARING struct hearing *h = NULL;
-
-	if (hearing_new(s, &h, e) < 0 || hearing_begin(h, e) < 0)
-		return -1;
-	for (size_t i = 0; i < boxes->count; i++) {
-		if (hearing_again(h, id, boxes->list[i], e) < 0)
-			return -1;
-	}
-	return hearing_end(h, e);
-}
-
-/* Reports that came before their plan was followed. */
-static int
-earlier_take(struct sql *s, int64_t id, const struct plan *p, struct err *e)
-{
-	AUTO_ROWS struct rows boxes = {0};
-	AUTO_QUERY struct query *q = NULL;
-
-	if (query_begin(s, &q, e,
-		    "SELECT DISTINCT box FROM report WHERE rollout = ?1 AND plan_version = ?2 AND "
-		    "attempt = ?3 AND plan IN (?4, '')",
-		    "siis", p->rollout, (int64_t)p->version, (int64_t)p->attempt, p->path) < 0 ||
-		rows_read(q, &boxes, e) < 0)
-		return -1;
-	query_end(&q);
-	return again_all(s, id, &boxes, e);
-}
-
 /* Of a path, but for one: 0 for none. */
 static int
 others_end(struct sql *s, const char *path, int64_t but, int64_t now_s, struct err *e)
@@ -262,7 +232,7 @@ begin_new(struct fleet *f, struct sql *s, const struct beginning *b, int64_t *id
 		lifted_note(s, *id, x, e) < 0 ||
 		census_take(f, s, *id, b->plan, x->manifest, e) < 0)
 		return -1;
-	return earlier_take(s, *id, b->plan, e);
+	return earlier_note(s, *id, b->plan->path, false, e);
 }
 
 /* Counts whose boxes are not known any more are what people saw. They begin anew with what the
@@ -285,17 +255,6 @@ counts_restart(struct sql *s, int64_t id, bool *restarted, struct err *e)
 			       "i", id);
 }
 
-/* No more is accepted than has gone wrong, so that whatever goes wrong next counts. */
-static int
-accepted_limit(struct sql *s, int64_t id, struct err *e)
-{
-	return sql_do(s, e,
-		"UPDATE wave SET accepted_ok = min(accepted_ok, ok), accepted_failed = "
-		"min(accepted_failed, failed), accepted_reverted = min(accepted_reverted, "
-		"reverted), accepted_overdue = min(accepted_overdue, overdue) WHERE rollout = ?1",
-		"i", id);
-}
-
 /* A plan was withdrawn or replaced, and is there again. */
 static int
 begin_again(struct fleet *f, struct sql *s, const struct beginning *b, int64_t id, struct err *e)
@@ -305,10 +264,9 @@ begin_again(struct fleet *f, struct sql *s, const struct beginning *b, int64_t i
 	if (others_end(s, b->plan->path, id, b->now_s, e) < 0 ||
 		sql_do(s, e, "UPDATE rollout SET ended_s = 0 WHERE id = ?1", "i", id) < 0 ||
 		counts_restart(s, id, &restarted, e) < 0 ||
-		census_take(f, s, id, b->plan, b->from->manifest, e) < 0 ||
-		earlier_take(s, id, b->plan, e) < 0)
+		census_take(f, s, id, b->plan, b->from->manifest, e) < 0)
 		return -1;
-	return restarted ? accepted_limit(s, id, e) : 0;
+	return earlier_note(s, id, b->plan->path, restarted, e);
 }
 
 static int
@@ -345,7 +303,8 @@ following_begin(
 		buf_append(&text, x->plan.data, x->plan.len, e) < 0 || sql_begin(s, e) < 0)
 		return -1;
 	if (sql_end(s, begin(f, s, &(struct beginning){x, &p, buf_str(&text), now_s}, &row, e), e) <
-		0)
+			0 ||
+		earlier_take(s, row, &p, e) < 0)
 		return -1;
 	*id = row;
 	return 0;
@@ -405,7 +364,7 @@ open_wave(struct sql *s, int64_t id, size_t wave, int64_t opened_s, struct err *
 		return -1;
 	query_end(&q);
 	/* These came before anybody here knew that the wave was open. */
-	return again_all(s, id, &boxes, e);
+	return hearing_anew(s, id, boxes.list, boxes.count, e);
 }
 
 int

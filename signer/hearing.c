@@ -398,3 +398,17 @@ hearing_end(struct hearing *h, struct err *e)
 	}
 	return 0;
 }
+
+int
+hearing_anew(struct sql *s, int64_t following, const int64_t *boxes, size_t count, struct err *e)
+{
+	AUTO_HEARING struct hearing *h = NULL;
+
+	if (hearing_new(s, &h, e) < 0 || hearing_begin(h, e) < 0)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		if (hearing_again(h, following, boxes[i], e) < 0)
+			return -1;
+	}
+	return hearing_end(h, e);
+}

@@ -3,6 +3,7 @@
 #ifndef SLUICE_SIGNER_HEARING_H
 #define SLUICE_SIGNER_HEARING_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/base/cleanup.h"
@@ -34,6 +35,10 @@ int hearing_take(
 /* How a box fares in a following, made anew from its reports that are kept: for reports that came
  * before the plan was followed, or its wave open, or not in their order. */
 int hearing_again(struct hearing *h, int64_t following, int64_t box, struct err *e);
+
+/* The same for a list of boxes (rows in table box), counts and all. */
+int hearing_anew(
+	struct sql *s, int64_t following, const int64_t *boxes, size_t count, struct err *e);
 
 /* Writes the counts. */
 int hearing_end(struct hearing *h, struct err *e);

@@ -6,6 +6,7 @@ LETTER = "signer/letter.c"
 RECORD = "signer/record.c"
 HEARING = "signer/hearing.c"
 FOLLOWING = "signer/following.c"
+EARLIER = "signer/earlier.c"
 COUNTS = "signer/following_counts.c"
 PARTICIPANT = "signer/participant.c"
 KILLED = "test_a_kill_at_any_step_loses_nothing_and_counts_nothing_twice"
@@ -88,8 +89,15 @@ MUTANTS = [
            "*restarted = !known;\n\treturn true ? 0",
            "test_following", "a_plan_that_is_back_counts_nobody_twice"),
     Mutant("more is accepted than has gone wrong", FOLLOWING,
-           "return restarted ? accepted_limit(s, id, e) : 0;", "return 0;",
+           "earlier_note(s, id, b->plan->path, restarted, e)",
+           "earlier_note(s, id, b->plan->path, false, e)",
            "test_following", "a_plan_that_is_back_counts_nobody_twice"),
+    Mutant("only the first reports that came before are taken up", EARLIER,
+           "*more = next <= last;", "*more = false;",
+           "test_earlier", "reports_that_came_before_their_plan_are_taken_up_wherever_they_are"),
+    Mutant("who was interrupted does not go on", EARLIER,
+           "mark_set(s, following, NEXT, first, e) < 0", "false",
+           "test_earlier", "who_is_interrupted_in_taking_them_up_goes_on_where_it_was"),
     Mutant("a plan that is back forgets its boxes", FOLLOWING,
            "others_end(s, b->plan->path, id, b->now_s, e)",
            "others_end(s, b->plan->path, 0, b->now_s, e)",
