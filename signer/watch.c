@@ -180,46 +180,6 @@ watch_open(const struct workspace *w, const struct watch_settings *s, struct wat
 	return 0;
 }
 
-/* All that lies in the spool. */
-static void
-drain(struct watch *w)
-{
-	struct ingest_stats s = {0};
-	struct err e = ERR_INIT, odd = ERR_INIT;
-	uint64_t left = 0;
-	bool more = true;
-
-	while (more && keep_going_ask(w->settings.keep_going, NULL) == 0) {
-		if (ingest_batch(w->ingest, w->now_s, &s, &more, &e) < 0) {
-			(void)watch_problem(w, JOB_SPOOL, &e);
-			return;
-		}
-		if (left == 0 && s.left > 0)
-			(void)err_set(&odd, ERR_SYSTEM, "%s", s.why);
-		left += s.left;
-		w->taken += s.taken;
-		w->judge_again = w->judge_again || s.taken > 0;
-		if (s.alarms > 0)
-			watch_tell(w, (struct watch_event){.what = "audit_failed", .box = s.alarm},
-				"%llu boxes say that what is installed is not what was signed; "
-				"the first of them is %s",
-				(unsigned long long)s.alarms, s.alarm);
-		if (s.aside > 0 || s.clashes > 0)
-			watch_tell(w, (struct watch_event){.what = "note"},
-				"%llu files of the spool were set aside, %llu reports were others "
-				"than those that came under their number before: see `sluice "
-				"status`",
-				(unsigned long long)s.aside, (unsigned long long)s.clashes);
-	}
-	if (left > 0) {
-		(void)err_context(
-			&odd, "%llu files of the spool stay in it", (unsigned long long)left);
-		(void)watch_problem(w, JOB_SPOOL, &odd);
-		return;
-	}
-	watch_well(w, JOB_SPOOL);
-}
-
 /* Whether another publication can be seen than when courses were read. */
 static bool
 site_changed(struct watch *w)
@@ -274,6 +234,70 @@ look_at_site(struct watch *w)
 	watch_follow(w);
 }
 
+/* Between two batches: what cannot wait. The rest of the spool may yet say what opens no wave. */
+static void
+look_between(struct watch *w)
+{
+	bool full = w->full;
+
+	w->full = false;
+	look_at_site(w);
+	if (backoff_is_due(&w->act, w->now_ms))
+		watch_judge(w);
+	watch_publish(w);
+	w->full = full;
+	w->judge_again = true;
+	w->now_s = clock_wall_s();
+	w->now_ms = clock_boot_ms();
+}
+
+/* All that lies in the spool. A great many may: what they say so far may be a stop. */
+static void
+drain(struct watch *w)
+{
+	struct ingest_stats s = {0};
+	struct err e = ERR_INIT, odd = ERR_INIT;
+	uint64_t left = 0;
+	bool more = true, waited = false;
+
+	while (more && keep_going_ask(w->settings.keep_going, NULL) == 0) {
+		if (ingest_batch(w->ingest, w->now_s, &s, &more, &e) < 0) {
+			(void)watch_problem(w, JOB_SPOOL, &e);
+			return;
+		}
+		if (left == 0 && s.left > 0)
+			(void)err_set(&odd, ERR_SYSTEM, "%s", s.why);
+		left += s.left;
+		w->behind = more;
+		w->taken += s.taken;
+		w->judge_again = w->judge_again || s.taken > 0;
+		if (s.alarms > 0)
+			watch_tell(w, (struct watch_event){.what = "audit_failed", .box = s.alarm},
+				"%llu boxes say that what is installed is not what was signed; "
+				"the first of them is %s",
+				(unsigned long long)s.alarms, s.alarm);
+		if (s.aside > 0 || s.clashes > 0)
+			watch_tell(w, (struct watch_event){.what = "note"},
+				"%llu files of the spool were set aside, %llu reports were others "
+				"than those that came under their number before: see `sluice "
+				"status`",
+				(unsigned long long)s.aside, (unsigned long long)s.clashes);
+		waited = waited || more;
+		if (more)
+			look_between(w);
+	}
+	/* What was not done of it between two batches is done when all is known. */
+	if (waited)
+		w->seen = (struct stat){0};
+	if (left > 0) {
+		(void)err_context(
+			&odd, "%llu files of the spool stay in it", (unsigned long long)left);
+		(void)watch_problem(w, JOB_SPOOL, &odd);
+		return;
+	}
+	watch_well(w, JOB_SPOOL);
+}
+
 unsigned
 watch_look(struct watch *w, bool full)
 {
@@ -282,6 +306,7 @@ watch_look(struct watch *w, bool full)
 	w->full = full;
 	w->failures = 0;
 	drain(w);
+	w->behind = false;
 	look_at_site(w);
 	if (full)
 		watch_listen(w);

@@ -70,12 +70,25 @@ resumes_see(struct watch *w, const struct course *c, struct err *e)
 	return 0;
 }
 
+static bool
+is_resumed(const struct course *c)
+{
+	bool resumed = false;
+
+	for (size_t i = 0; i < c->gate.stop_count; i++)
+		resumed |= stop_is_lifted(c->gate.stops[i].id, scope_resumes(c->plan.entry));
+	return resumed;
+}
+
 static int
 course_follow(struct watch *w, struct course *c, struct err *e)
 {
 	if (c->why.class != ERR_NONE)
 		return err_set(e, c->why.class, "%s", c->why.text);
 	if (!c->binds)
+		return 0;
+	/* What was resumed is accepted when all that came before is counted. */
+	if (w->behind && is_resumed(c))
 		return 0;
 	if (course_begin(w, c, e) < 0 || resumes_see(w, c, e) < 0)
 		return -1;
@@ -238,11 +251,12 @@ stop_plan(struct watch *w, const struct course *c, const struct verdict *v, stru
 	return 0;
 }
 
-/* Boxes cannot be heard, which is a problem that was told: failures may wait for that to end. */
+/* Boxes cannot be heard, which is a problem that was told, or not all were: failures may wait for
+ * that to end. */
 static bool
 is_deaf(const struct watch *w)
 {
-	return w->problems[JOB_SPOOL][0] || w->problems[JOB_SERVER][0];
+	return w->behind || w->problems[JOB_SPOOL][0] || w->problems[JOB_SERVER][0];
 }
 
 /* What was signed is published in the same look; see watch_look. */
@@ -268,7 +282,7 @@ course_stand(struct watch *w, const struct course *c, struct verdict *out, struc
 {
 	const struct local_limits *limits = &w->workspace->watch.limits;
 	AUTO_FREE struct following *x = calloc(1, sizeof(*x));
-	uint64_t overdue;
+	uint64_t overdue = 0;
 	int64_t since_s = 0, now_s, resumed_s;
 	char mark[MARK_SIZE];
 	bool gap;
@@ -277,7 +291,7 @@ course_stand(struct watch *w, const struct course *c, struct verdict *out, struc
 	if (!x)
 		return err_sys(e, ENOMEM, "judging rollouts");
 	mark_name(wave, mark);
-	if (following_overdue(w->fleet, c->following, &overdue, e) < 0 ||
+	if ((!w->behind && following_overdue(w->fleet, c->following, &overdue, e) < 0) ||
 		following_read(w->fleet, c->following, x, e) < 0 ||
 		following_listened(w->fleet, &now_s, &resumed_s, e) < 0 ||
 		following_mark(w->fleet, c->following, mark, &since_s, e) < 0)
@@ -290,7 +304,7 @@ course_stand(struct watch *w, const struct course *c, struct verdict *out, struc
 		verdict_soak_since(since_s, resumed_s,
 			num_max(c->plan.plan.waves[wave].soak_s, limits->soak_min_s)),
 		now_s);
-	if (out->good_since_s == since_s)
+	if (w->behind || out->good_since_s == since_s)
 		return 0;
 	return following_mark_set(w->fleet, c->following, mark, out->good_since_s, e);
 }
@@ -304,6 +318,9 @@ course_judge(struct watch *w, const struct course *c, struct err *e)
 
 	if (course_stand(w, c, &v, e) < 0)
 		return err_context(e, "judging %s", c->name);
+	/* What has come so far may be enough for a stop, and says nothing else. */
+	if (w->behind && v.deed != DEED_STOP)
+		return 0;
 	/* A stop waits for no event to be written. */
 	rc = act(w, c, &v, e);
 	if (news_held(w, c, &v, &why) < 0 || verdict_tell(w, c, &v, &why) < 0)

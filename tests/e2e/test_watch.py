@@ -40,6 +40,19 @@ class Judging(Watched):
         self.assertIn("new: wait: no wave is open", self.watch())
         self.assertEqual(self.ws.target("gates/new.json")["open"], [])
 
+    def test_a_stop_does_not_wait_for_the_rest_of_a_full_spool(self):
+        count = 16384 + 20  # INGEST_BATCH_MAX, and some
+        for n in range(count):
+            if n == count // 2:
+                self.go_wrong(1, 2, 3, 4)
+            os.close(os.open(self.ws.path("spool", f"nobody@{n + 1}.json"),
+                             os.O_CREAT | os.O_WRONLY, 0o600))
+        said = self.watch()
+        self.assertEqual(said.count("were set aside"), 2)
+        self.assertLess(said.index("STOPS"), said.rindex("were set aside"))
+        self.assertEqual(len(self.stops()), 1)
+        self.assertEqual(os.listdir(self.ws.path("spool")), ["aside"])
+
     def test_a_wave_that_is_not_decided_waits(self):
         self.succeed(1, 2, 3)
         self.assertIn("stable: wait: 3 of 4 boxes are decided, and 4 are needed", self.watch())

@@ -16,6 +16,9 @@ OVERVIEW = "signer/overview.c"
 PRUNE = "signer/prune.c"
 
 MUTANTS = [
+    Mutant("a stop waits for the rest of the spool", "signer/watch.c",
+           "if (more)\n\t\t\tlook_between(w);", "(void)look_between;",
+           "e2e/test_watch", "test_a_stop_does_not_wait_for_the_rest_of_a_full_spool"),
     Mutant("who signs last takes back what others have signed", METADATA,
            "if (current)\n\t\treturn 0;", "if (current || !current)\n\t\treturn 0;",
            "e2e/test_gates",
