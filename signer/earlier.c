@@ -3,11 +3,16 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "common/base/clock.h"
 #include "signer/hearing.h"
 
 /* Reports are numbered as they come. But the last may have been deleted, and the next is given its
  * number: a thousand boxes are pruned at once. */
 enum { PORTION_ROWS = 5000, SLACK_ROWS = 100000 };
+
+/* Who waits for SQLite's lock looks for it each 100 ms, and must find it free before his 10 s are
+ * over. */
+enum { PAUSE_MS = 20 };
 
 /* Marks: the first number that can be of the plan, that of the last when it began, the next to look
  * at (until all were), and whether counts begin anew. */
@@ -128,6 +133,8 @@ earlier_take(struct sql *s, int64_t following, const struct plan *p, struct err 
 		if (sql_begin(s, e) < 0 ||
 			sql_end(s, portion_take(s, following, p, &more, e), e) < 0)
 			return -1;
+		if (more)
+			clock_sleep_ms(PAUSE_MS);
 	}
 	return 0;
 }
