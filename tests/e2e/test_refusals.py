@@ -426,8 +426,8 @@ class Sessions(Refusal):
     def test_a_resumed_session_of_an_expired_certificate_is_refused(self):
         """On its last day no session of it is resumed at all; the certificate itself is good until
         its last second."""
-        pair = web.certificate(names("CN=gw-1"), left_s=6)
-        ends = time.time() + 6
+        pair = web.certificate(names("CN=gw-1"), left_s=10)
+        ends = time.time() + 10
         for version in VERSIONS:
             c = web.context(cert=pair, version=version)
             status, session, _ = web.resume(c, None)
@@ -441,12 +441,12 @@ class Sessions(Refusal):
             self.assertEqual(web.resume(c, None)[0], 400, version)
 
     def test_a_session_is_not_resumed_past_its_life(self):
-        web.change("ssl_session_timeout 20m", "ssl_session_timeout 2s")
+        web.change("ssl_session_timeout 20m", "ssl_session_timeout 3s")
         for version in VERSIONS:
             c = web.context("gw-1", version=version)
             _, session, _ = web.resume(c, None)
             self.assertEqual(web.resume(c, session)[2], True)
-            time.sleep(3.1)  # whole seconds are counted, and two are not yet over two
+            time.sleep(4.1)  # whole seconds are counted, and three are not yet over three
             status, _, resumed = web.resume(c, session)
             self.assertEqual((status, resumed), (200, False), version)
 
@@ -492,7 +492,7 @@ class Sessions(Refusal):
 
     def test_a_kept_connection_is_closed_at_the_end_of_its_time(self):
         """So an expired certificate is judged again, reload or not."""
-        web.change("keepalive_time 5m", "keepalive_time 1s")
+        web.change("keepalive_time 5m", "keepalive_time 3s")
         connection = http.client.HTTPSConnection("127.0.0.1", web.ws.port, timeout=20,
                                                  context=web.context("gw-1"))
         closing = []
@@ -501,7 +501,7 @@ class Sessions(Refusal):
             answer = connection.getresponse()
             answer.read()
             closing.append(answer.headers["Connection"] == "close")
-            time.sleep(1.2)
+            time.sleep(3.2)
         connection.close()
         self.assertEqual(closing, [False, True])
 

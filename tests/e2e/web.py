@@ -126,12 +126,14 @@ class Web:
             os.unlink(path)
 
     def tree(self):
-        """Every file in the workspace that a request may not change, with its content."""
+        """Every file in the workspace that a request may not change, and what tells when one was
+        touched."""
         found = {}
         for path in glob.glob(self.ws.path("**"), recursive=True, include_hidden=True):
             if os.path.isfile(path) and "/nginx/" not in path and "/fleet.db" not in path:
-                with open(path, "rb") as f:
-                    found[os.path.relpath(path, self.ws.dir)] = f.read()
+                info = os.stat(path)
+                found[os.path.relpath(path, self.ws.dir)] = info.st_ino, info.st_size, \
+                    info.st_mtime_ns
         return found
 
     def certificate(self, subject, **settings):

@@ -37,6 +37,15 @@ def free_port():
         return port
 
 
+def takes_requests(worker):
+    """Whether an nginx worker is neither gone nor on its way."""
+    try:
+        with open(f"/proc/{worker}/cmdline", "rb") as f:
+            return b"shutting down" not in f.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 class Nginx:
     """nginx for one workspace, on loopback. What is changed in its configuration: it listens on
     loopback only, its log names boxes, and its server block has the given directives (a rate
@@ -88,10 +97,12 @@ class Nginx:
         return self
 
     def reload(self):
-        """Takes a changed configuration, CRL or certificate; returns once new workers serve."""
+        """Takes a changed configuration, CRL or certificate; returns once new workers serve, and
+        they alone."""
         workers = self.workers()
         self.process.send_signal(signal.SIGHUP)
         wait_until(lambda: self.workers() - workers, 15, "nginx has new workers")
+        wait_until(lambda: not any(map(takes_requests, workers)), 30, "its old ones do not serve")
         time.sleep(0.1)
 
     def freeze_command(self):
