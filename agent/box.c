@@ -4,9 +4,13 @@
 #include <string.h>
 
 #include "agent/pace.h"
+#include "agent/signals.h"
+#include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/base/num.h"
 #include "common/base/process.h"
+
+enum { PATIENCE_MS = 10 * 1000, NAP_MS = 100 };
 
 void
 box_close(struct box *b)
@@ -50,6 +54,19 @@ box_lock(struct box *b, struct err *e)
 		state_load(b->conf.state_dir, b->state, e) < 0)
 		return -1;
 	b->lock = take_fd(&lock);
+	return 0;
+}
+
+int
+box_lock_patiently(struct box *b, struct err *e)
+{
+	int64_t until_ms = clock_boot_ms() + PATIENCE_MS;
+
+	while (box_lock(b, e) < 0) {
+		if (e->class != ERR_REFUSED || signals_ending || clock_boot_ms() > until_ms)
+			return -1;
+		signals_nap(NAP_MS);
+	}
 	return 0;
 }
 

@@ -28,6 +28,10 @@ int box_open(const char *conf_path, struct box *out, struct err *e);
 int box_lock(struct box *b, struct err *e);
 void box_unlock(struct box *b);
 
+/* The same for a person who asks: waits for a daemon that is at work, but not for a whole install.
+ */
+int box_lock_patiently(struct box *b, struct err *e);
+
 /* What runs on this box: of the slots that the bootloader switches, or of the linked ones where
  * there are no others. known is false where this agent did not install it. Borrowed from the state.
  */

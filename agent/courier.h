@@ -15,9 +15,12 @@ struct courier {
 	int64_t not_before_ms; /* by the boot clock */
 };
 
+/* What became of it: nothing was to be sent, or not yet; all was sent; it failed. */
+enum courier_end { COURIER_IDLE, COURIER_THROUGH, COURIER_FAILED };
+
 /* Reports go out when they can: what does not waits for another call, and less often while their
  * server says no. keep_going as in net.h. */
-void courier_send(struct courier *c, const struct conf *conf, struct net *n,
+enum courier_end courier_send(struct courier *c, const struct conf *conf, struct net *n,
 	const struct keep_going *keep_going);
 
 #endif

@@ -17,6 +17,7 @@
 #include "agent/net.h"
 #include "agent/order.h"
 #include "agent/pace.h"
+#include "agent/petition.h"
 #include "agent/poll.h"
 #include "agent/reporter.h"
 #include "agent/revert.h"
@@ -29,7 +30,6 @@
 
 /* Long enough for any system to go down; then the reboot is asked for again. */
 enum { REBOOT_WAIT_MS = 10 * 60 * 1000, LOCK_WAIT_MS = 5 * 1000 };
-enum { CHECK_PATIENCE_MS = 10 * 1000, CHECK_NAP_MS = 100 };
 
 struct cycle {
 	struct box box;
@@ -40,6 +40,7 @@ struct cycle {
 	struct trial trial;
 	struct courier courier;
 	struct kept_head kept;
+	struct petition petition;
 	struct pace pace;
 	char reason[REPORT_DETAIL_MAX + 1]; /* of the last decision not to update */
 	bool started;			    /* the wait before the first poll is over */
@@ -74,9 +75,23 @@ static void
 send_reports(struct cycle *cy)
 {
 	struct keep_going keep_going = trial_keep_going(&cy->trial);
+	enum courier_end end = COURIER_IDLE;
 
 	if (cy->net && !cy->quiet)
-		courier_send(&cy->courier, &cy->box.conf, cy->net, &keep_going);
+		end = courier_send(&cy->courier, &cy->box.conf, cy->net, &keep_going);
+	if (end != COURIER_IDLE && !signals_ending &&
+		petition_hear(&cy->petition, cy->net, end == COURIER_THROUGH))
+		reporter_repeat(&cy->reporter);
+}
+
+static void
+renew_certificate(struct cycle *cy)
+{
+	struct keep_going until_term = lookout_until_term(&cy->lookout);
+
+	if (cy->poller && !signals_ending &&
+		petition_step(&cy->petition, cy->net, cy->poller, now_s(cy), &until_term))
+		reporter_repeat(&cy->reporter);
 }
 
 static void
@@ -525,6 +540,7 @@ cycle_open(const char *conf_path, struct cycle *cy, struct err *e)
 		return -1;
 	cy->lookout = (struct lookout){.state = b->state, .ending = &signals_ending};
 	cy->reporter.box = b;
+	cy->petition = (struct petition){.conf = &b->conf, .state = b->state};
 	cy->trial = (struct trial){.box = b, .lookout = &cy->lookout};
 	return 0;
 }
@@ -553,6 +569,7 @@ cycle_run(const char *conf_path, struct err *e)
 		} else {
 			wait_ms = cycle_once(&cy);
 			tell_end(&cy);
+			renew_certificate(&cy);
 			if (!signals_ending)
 				send_reports(&cy);
 			box_unlock(&cy.box);
@@ -561,20 +578,6 @@ cycle_run(const char *conf_path, struct err *e)
 		signals_nap(wait_ms);
 	}
 	log_notice("ended at a safe point");
-	return 0;
-}
-
-/* A person who asks waits for a daemon that is at work, but not for a whole install. */
-static int
-lock_patiently(struct box *b, struct err *e)
-{
-	int64_t until_ms = clock_boot_ms() + CHECK_PATIENCE_MS;
-
-	while (box_lock(b, e) < 0) {
-		if (e->class != ERR_REFUSED || signals_ending || clock_boot_ms() > until_ms)
-			return -1;
-		signals_nap(CHECK_NAP_MS);
-	}
 	return 0;
 }
 
@@ -587,7 +590,7 @@ cycle_check(const char *conf_path, struct err *e)
 
 	signals_catch();
 	if (cycle_open(conf_path, &cy, e) < 0 || cycle_connect(&cy, e) < 0 ||
-		lock_patiently(&cy.box, e) < 0)
+		box_lock_patiently(&cy.box, e) < 0)
 		return -1;
 	if (!cy.poller)
 		return err_set(e, ERR_USAGE, "%s names no url in [site]", conf_path);

@@ -523,15 +523,27 @@ child_rest(struct child *c)
 		footprint_trim();
 }
 
+/* Some are believed because of agent.conf, whatever was delivered. */
 static int
-child_set_up(struct child *c, struct err *e)
+child_read_cas(struct child *c, struct err *e)
 {
-	if (file_read(c->setup->ca, &c->ca, e) < 0 ||
-		(c->setup->cert && file_read(c->setup->cert, &c->cert, e) < 0) ||
-		(c->setup->key && file_read(c->setup->key, &c->key, e) < 0))
+	if (file_read(c->setup->ca, &c->ca, e) < 0)
 		return -1;
 	if (c->ca.len == 0)
 		return err_set(e, ERR_USAGE, "%s is empty", c->setup->ca);
+	if (!c->setup->authorities)
+		return 0;
+	return buf_append(&c->ca, "\n", 1, e) < 0 ? -1
+						  : file_read(c->setup->authorities, &c->ca, e);
+}
+
+static int
+child_set_up(struct child *c, struct err *e)
+{
+	if (child_read_cas(c, e) < 0 ||
+		(c->setup->cert && file_read(c->setup->cert, &c->cert, e) < 0) ||
+		(c->setup->key && file_read(c->setup->key, &c->key, e) < 0))
+		return -1;
 	if (fcntl(c->outbox.socket, F_SETFL, O_NONBLOCK) < 0)
 		return err_sys(e, errno, "setting up the socket");
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || !(c->multi = curl_multi_init()) ||
@@ -546,7 +558,7 @@ void
 http_run(int socket, const struct http_setup *setup)
 {
 	struct child child = {.setup = setup,
-		.ca = BUF_INIT(TLS_PEM_MAX),
+		.ca = BUF_INIT(2 * TLS_PEM_MAX),
 		.cert = BUF_INIT(TLS_PEM_MAX),
 		.key = BUF_INIT(TLS_PEM_MAX),
 		.now_s = setup->now_s};

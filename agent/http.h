@@ -8,6 +8,7 @@
 struct http_setup {
 	const char *site_url, *report_url; /* end in '/'; either may be NULL */
 	const char *ca, *cert, *key;	   /* PEM files; cert and key may be NULL */
+	const char *authorities;	   /* more CAs, or NULL */
 	uint64_t stall_s;
 	int64_t now_s;
 };

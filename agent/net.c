@@ -330,6 +330,16 @@ net_next_site(struct net *n)
 	return true;
 }
 
+void
+net_restart(struct net *n)
+{
+	struct err why;
+
+	(void)err_set(
+		&why, ERR_NETWORK, "the network process starts again with other certificates");
+	net_kill(n, &why);
+}
+
 int
 net_set_time(struct net *n, int64_t now_s, struct err *e)
 {

@@ -43,6 +43,10 @@ enum {
  * transfer fails. False when there is but one, and nothing happens. */
 bool net_next_site(struct net *n);
 
+/* Whom the box is to servers has changed (identity.h), or which of them it believes: the next
+ * request finds a new child; every open transfer fails. */
+void net_restart(struct net *n);
+
 /* How many there are. */
 size_t net_sites(const struct net *n);
 

@@ -9,18 +9,20 @@
 #include <unistd.h>
 
 #include "agent/http.h"
+#include "agent/identity.h"
 #include "agent/site.h"
 
 enum { SEND_S = 20 };
 
 static void __attribute__((noreturn))
-child_main(int socket, const struct conf *c, size_t site, int64_t now_s)
+child_main(int socket, const struct conf *c, const struct identity *id, size_t site, int64_t now_s)
 {
 	struct http_setup setup = {.site_url = site_url(c, site),
 		.report_url = c->report_url,
 		.ca = c->tls_ca,
-		.cert = c->tls_cert,
-		.key = c->tls_key,
+		.authorities = id->authorities[0] ? id->authorities : NULL,
+		.cert = id->cert[0] ? id->cert : NULL,
+		.key = id->key[0] ? id->key : NULL,
 		.stall_s = c->stall_s,
 		.now_s = now_s};
 	sigset_t none;
@@ -43,14 +45,16 @@ net_child_start(
 	const struct conf *c, size_t site, int64_t now_s, pid_t *pid, int *socket, struct err *e)
 {
 	struct timeval patience = {.tv_sec = SEND_S};
+	struct identity id;
 	int pair[2];
 	pid_t child;
 
+	identity_choose(c, &id);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(e, errno, "making a socket pair");
 	child = fork();
 	if (child == 0)
-		child_main(pair[1], c, site, now_s);
+		child_main(pair[1], c, &id, site, now_s);
 	(void)close(pair[1]);
 	if (child < 0) {
 		(void)close(pair[0]);

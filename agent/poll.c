@@ -35,7 +35,8 @@ struct poller {
 	struct tuf_store store;
 	struct tuf_client *tuf;
 	const struct keep_going *keep_going; /* of the poll that runs */
-	bool lenient;			     /* the last refresh needed NET_ANY_TIME or NET_SINCE */
+	enum polled polled;
+	bool lenient; /* the last refresh needed NET_ANY_TIME or NET_SINCE */
 	int64_t retry_after_s;
 
 	/* timestamp.json as it came last and was good, and as it is being judged. */
@@ -519,6 +520,7 @@ poller_poll(struct poller *p, const struct keep_going *keep_going, const struct 
 
 	p->keep_going = keep_going;
 	p->retry_after_s = -1;
+	p->polled = POLL_FAILED;
 	net_close(&p->asked);
 	while (poll_site(p, out, e) < 0) {
 		struct err stop;
@@ -529,6 +531,35 @@ poller_poll(struct poller *p, const struct keep_going *keep_going, const struct 
 		log_warning("asking a mirror: %s", e->text);
 		p->etag[0] = 0;
 	}
+	p->polled = POLL_SUCCEEDED;
+	return 0;
+}
+
+enum polled
+poller_polled(const struct poller *p)
+{
+	return p->polled;
+}
+
+int64_t
+poller_snapshot(const struct poller *p)
+{
+	return version_of(p, "snapshot");
+}
+
+int
+poller_take(struct poller *p, const char *path, const struct keep_going *keep_going,
+	struct buf *out, bool *found, struct err *e)
+{
+	AUTO_TARGET struct tuf_target t = {0};
+	struct tuf_fetcher f = poller_fetcher(p);
+	bool listed;
+
+	p->keep_going = keep_going;
+	if (find(p, path, poller_now_s(p), &listed, &t, e) < 0 ||
+		(listed && tuf_fetch_bytes(p->tuf, &f, &t, out, e) < 0))
+		return -1;
+	*found = listed;
 	return 0;
 }
 

@@ -34,6 +34,16 @@ int poller_poll(struct poller *p, const struct keep_going *keep_going, const str
 /* What the last poll that succeeded found; NULL before. Borrowed as above. */
 const struct world *poller_world(const struct poller *p);
 
+/* How the last one ended, and the version of the snapshot then. */
+enum polled { POLL_NONE, POLL_SUCCEEDED, POLL_FAILED };
+enum polled poller_polled(const struct poller *p);
+int64_t poller_snapshot(const struct poller *p);
+
+/* Appends another small target of the site to out, verified, after a poll that succeeded; errors as
+ * of poller_poll. *found false: signed metadata lists none. */
+int poller_take(struct poller *p, const char *path, const struct keep_going *keep_going,
+	struct buf *out, bool *found, struct err *e);
+
 /* The gate of the plan that this box follows; "" without one. */
 const char *poller_gate_path(const struct poller *p);
 

@@ -4,9 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/identity.h"
 #include "agent/spool.h"
 #include "common/base/buf.h"
 #include "common/base/log.h"
+
+enum { DAY_S = 86400 };
 
 static void
 fill_running(const struct box *b, struct report *r)
@@ -76,6 +79,11 @@ event_digest(const struct report *r)
 		r->detail, r->plan);
 	for (size_t i = 0; i < r->stop_count; i++)
 		(void)buf_printf(&text, NULL, "\n%s", r->stops[i]);
+	(void)buf_printf(&text, NULL, "\n%s\n%s\n%s", r->certificate_serial, r->authorities_sha256,
+		r->certificate_request);
+	/* Who asks, asks again every day: a host may have lost it. */
+	if (r->certificate_request[0])
+		(void)buf_printf(&text, NULL, "\n%lld", (long long)(r->at_s / DAY_S));
 	return digest_of(buf_span(&text));
 }
 
@@ -90,6 +98,8 @@ fill(const struct box *b, const struct event *event, int64_t at_s, struct report
 		event->update && event->update->local ? "local" : "network");
 	fill_running(b, r);
 	fill_orders(b, r);
+	if (b->conf.report_url)
+		identity_report(&b->conf, r);
 	if (event->update)
 		fill_update(event->update, r);
 	fill_why(event, r);
@@ -114,6 +124,12 @@ reporter_say(struct reporter *reporter, const struct event *event, int64_t at_s)
 	else
 		reporter->last = digest;
 	report_free(r);
+}
+
+void
+reporter_repeat(struct reporter *reporter)
+{
+	reporter->last = (struct digest){{0}};
 }
 
 static enum box_state

@@ -29,6 +29,9 @@ struct reporter {
  * update. */
 void reporter_say(struct reporter *r, const struct event *event, int64_t at_s);
 
+/* Says the next event in any case: servers are to hear from this box. */
+void reporter_repeat(struct reporter *r);
+
 /* Spools the report of an update that has ended, if there is one to be told (struct ended). However
  * often this is cut off, it is one report with one number. */
 void reporter_tell_end(struct reporter *r, int64_t at_s);

@@ -116,9 +116,10 @@ x509_find_key(struct span keys_pem, struct span cert_pem, struct buf *key_pem, s
 		AUTO_PKEY EVP_PKEY *key =
 			PEM_read_bio_PrivateKey(in, NULL, libcrypto_no_passphrase, NULL);
 
-		if (!key)
-			return libcrypto_err(
-				e, ERR_UNTRUSTED, "no private key of the certificate's");
+		if (!key) {
+			ERR_clear_error();
+			return err_set(e, ERR_UNTRUSTED, "there is no key of this certificate");
+		}
 		if (X509_check_private_key(cert, key) != 1) {
 			ERR_clear_error();
 			continue;

@@ -1,0 +1,47 @@
+/* Whom the box is to servers, and which of them it believes: the TLS key and certificate that the
+ * network child gets, and the CAs. agent.conf names those of manufacture; what came since is in
+ * tls/ of the state folder, each whole or not at all, 0600:
+ *
+ *     next.pem         a new key, and the request for its certificate, until that is answered
+ *     trial.pem        key and certificate as they came, until a report has got through with them
+ *     shelved.pem      the same, while the older pair is tried once more
+ *     box.pem          key and certificate that got through
+ *     authorities.pem  the fleet's CAs as they were delivered; believed beside those of agent.conf
+ *
+ * Who gives a box new files for agent.conf has the last word: of box.pem and those the one counts
+ * that was issued later. */
+#ifndef SLUICE_AGENT_IDENTITY_H
+#define SLUICE_AGENT_IDENTITY_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+#include "agent/conf.h"
+#include "common/base/err.h"
+#include "common/crypto/x509.h"
+#include "common/format/report.h"
+
+#define IDENTITY_NEXT "next.pem"
+#define IDENTITY_TRIAL "trial.pem"
+#define IDENTITY_SHELVED "shelved.pem"
+#define IDENTITY_PROVEN "box.pem"
+#define IDENTITY_AUTHORITIES "authorities.pem"
+
+/* A file of tls/. */
+int identity_path(const struct conf *c, const char *name, char out[PATH_MAX], struct err *e);
+
+struct identity {
+	char cert[PATH_MAX], key[PATH_MAX]; /* may be the same file; "" where there is none */
+	char authorities[PATH_MAX];	    /* or "" */
+	bool known, on_trial;		    /* known: certificate says what is in cert */
+	struct x509_info certificate;
+};
+
+/* What counts now, by what is on the disk. What is damaged, or is another box's, is passed over
+ * with a warning. */
+void identity_choose(const struct conf *c, struct identity *out);
+
+/* What a report says of it. */
+void identity_report(const struct conf *c, struct report *r);
+
+#endif

@@ -1,0 +1,288 @@
+#include "agent/petition.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/doubt.h"
+#include "agent/identity.h"
+#include "common/base/clock.h"
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "common/limits.h"
+
+/* Of its life, that is left when a certificate is to be renewed: one part in so many. */
+enum { PART_LEFT = 3, REFUSALS = 2 };
+
+static bool
+has(const struct conf *c, const char *name)
+{
+	char path[PATH_MAX];
+
+	return identity_path(c, name, path, NULL) == 0 && file_exists(path);
+}
+
+static int
+write_pem(const struct conf *c, const char *name, struct span pem, struct err *e)
+{
+	char path[PATH_MAX];
+
+	if (path_join(path, sizeof(path), c->state_dir, "tls", e) < 0 ||
+		dir_make(path, 0700, e) < 0 || identity_path(c, name, path, e) < 0)
+		return -1;
+	return file_replace(path, 0600, pem, e);
+}
+
+static int
+read_pem(const struct conf *c, const char *name, struct buf *out, struct err *e)
+{
+	char path[PATH_MAX];
+
+	return identity_path(c, name, path, e) < 0 ? -1 : file_read(path, out, e);
+}
+
+static int
+remove_pem(const struct conf *c, const char *name, struct err *e)
+{
+	char path[PATH_MAX];
+
+	return identity_path(c, name, path, e) < 0 ? -1 : file_remove(path, e);
+}
+
+static int
+rename_pem(const struct conf *c, const char *from, const char *to, struct err *e)
+{
+	char old[PATH_MAX], new[PATH_MAX];
+
+	if (identity_path(c, from, old, e) < 0 || identity_path(c, to, new, e) < 0)
+		return -1;
+	return file_rename(old, new, e);
+}
+
+/* The CAs of the fleet, written as we would, so that all boxes have the same bytes. */
+static int
+authorities_take(const struct conf *c, struct span came, bool *changed, struct err *e)
+{
+	AUTO_BUF struct buf was = BUF_INIT(TLS_PEM_MAX), now = BUF_INIT(TLS_PEM_MAX);
+	AUTO_CAS struct x509_bundle cas = {0};
+
+	if (x509_bundle_read(came, &cas, e) < 0)
+		return -1;
+	for (size_t i = 0; i < cas.count; i++) {
+		if (buf_append(&now, cas.certs[i].data, cas.certs[i].len, e) < 0)
+			return -1;
+	}
+	if (read_pem(c, IDENTITY_AUTHORITIES, &was, NULL) == 0 &&
+		span_equal(buf_span(&was), buf_span(&now)))
+		return 0;
+	if (write_pem(c, IDENTITY_AUTHORITIES, buf_span(&now), e) < 0)
+		return -1;
+	log_notice("the fleet has %zu CAs now", cas.count);
+	*changed = true;
+	return 0;
+}
+
+static int
+authorities_fetch(const struct conf *c, struct poller *poller, const struct keep_going *keep_going,
+	bool *changed, struct err *e)
+{
+	AUTO_BUF struct buf pem = BUF_INIT(TLS_PEM_MAX);
+	bool found;
+
+	if (poller_take(poller, "authorities/ca.pem", keep_going, &pem, &found, e) < 0 ||
+		(found && authorities_take(c, buf_span(&pem), changed, e) < 0))
+		return err_context(e, "the fleet's CAs");
+	return 0;
+}
+
+/* A certificate by the issuer of now for long enough is none to be renewed. */
+static bool
+is_due(const struct conf *c, const struct identity *id, int64_t now_s)
+{
+	AUTO_BUF struct buf cas = BUF_INIT(TLS_PEM_MAX), cert = BUF_INIT(TLS_PEM_MAX);
+	const struct x509_info *info = &id->certificate;
+	struct err e;
+
+	if (!id->known || has(c, IDENTITY_TRIAL) || has(c, IDENTITY_SHELVED))
+		return false;
+	if (info->until_s - now_s < (info->until_s - info->from_s) / PART_LEFT)
+		return true;
+	return id->authorities[0] && file_read(id->authorities, &cas, &e) == 0 &&
+	       file_read(id->cert, &cert, &e) == 0 &&
+	       x509_check_issuer(buf_span(&cas), buf_span(&cert), &e) < 0;
+}
+
+/* Key and request in one file: it is one request until it is answered, whatever is cut off. */
+static int
+ask(const struct conf *c, struct err *e)
+{
+	AUTO_BUF struct buf pem = BUF_INIT(PEM_BYTES_MAX), key = BUF_INIT(PEM_BYTES_MAX);
+
+	if (x509_key_new(&key, e) < 0 || buf_append(&pem, key.data, key.len, e) < 0 ||
+		x509_csr_new(buf_span(&key), c->id, &pem, e) < 0 ||
+		write_pem(c, IDENTITY_NEXT, buf_span(&pem), e) < 0)
+		return err_context(e, "asking for a new certificate");
+	log_notice("this box asks for a new certificate");
+	return 0;
+}
+
+/* By a CA that it knows: whoever answers cannot have it lose its way. */
+static int
+issuer_check(const struct conf *c, struct span cert, struct err *e)
+{
+	AUTO_BUF struct buf cas = BUF_INIT(TLS_PEM_MAX), delivered = BUF_INIT(TLS_PEM_MAX);
+	struct err unknown;
+	size_t which;
+
+	if (read_pem(c, IDENTITY_AUTHORITIES, &delivered, &unknown) == 0 &&
+		x509_find_issuer(buf_span(&delivered), cert, &which, &unknown) == 0)
+		return 0;
+	return file_read(c->tls_ca, &cas, e) < 0
+		       ? -1
+		       : x509_find_issuer(buf_span(&cas), cert, &which, e);
+}
+
+static int
+answer_check(const struct conf *c, struct span cert, int64_t now_s, struct err *e)
+{
+	struct x509_info info;
+
+	if (x509_info(cert, &info, e) < 0)
+		return -1;
+	if (strcmp(info.name, c->id) != 0)
+		return err_set(e, ERR_UNTRUSTED, "it is for another box");
+	if (now_s < info.from_s || now_s >= info.until_s)
+		return err_set(e, ERR_EXPIRED, "it is not good at this time");
+	return issuer_check(c, cert, e);
+}
+
+/* Puts what came on trial, if it is for the key that waits: else it answers an older request. */
+static int
+answer_take(const struct conf *c, struct span cert, int64_t now_s, bool *changed, struct err *e)
+{
+	AUTO_BUF struct buf next = BUF_INIT(PEM_BYTES_MAX), pair = BUF_INIT(TLS_PEM_MAX);
+
+	if (read_pem(c, IDENTITY_NEXT, &next, e) < 0 ||
+		x509_find_key(buf_span(&next), cert, &pair, e) < 0 ||
+		answer_check(c, cert, now_s, e) < 0 ||
+		buf_append(&pair, cert.data, cert.len, e) < 0 ||
+		write_pem(c, IDENTITY_TRIAL, buf_span(&pair), e) < 0)
+		return -1;
+	*changed = true;
+	log_notice("this box has a new certificate, and tries it");
+	return remove_pem(c, IDENTITY_NEXT, e);
+}
+
+static int
+answer_fetch(const struct conf *c, struct poller *poller, int64_t now_s,
+	const struct keep_going *keep_going, bool *changed, struct err *e)
+{
+	AUTO_BUF struct buf cert = BUF_INIT(PEM_BYTES_MAX);
+	char path[TUF_PATH_MAX + 1];
+	bool found;
+
+	(void)snprintf(path, sizeof(path), "certificates/%s.crt", c->id);
+	if (poller_take(poller, path, keep_going, &cert, &found, e) < 0 ||
+		(found && answer_take(c, buf_span(&cert), now_s, changed, e) < 0))
+		return err_context(e, "the new certificate");
+	return 0;
+}
+
+/* What a power cut left: a request whose answer was taken. */
+static int
+leftover_drop(const struct conf *c, struct err *e)
+{
+	static const char *const pairs[] = {IDENTITY_TRIAL, IDENTITY_SHELVED, IDENTITY_PROVEN};
+	AUTO_BUF struct buf next = BUF_INIT(PEM_BYTES_MAX);
+
+	if (read_pem(c, IDENTITY_NEXT, &next, e) < 0)
+		return -1;
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		AUTO_BUF struct buf pair = BUF_INIT(TLS_PEM_MAX), key = BUF_INIT(PEM_BYTES_MAX);
+		struct err none;
+
+		if (read_pem(c, pairs[i], &pair, &none) == 0 &&
+			x509_find_key(buf_span(&next), buf_span(&pair), &key, &none) == 0)
+			return remove_pem(c, IDENTITY_NEXT, e);
+	}
+	return 0;
+}
+
+static int
+certificate_step(struct petition *p, struct poller *poller, int64_t now_s,
+	const struct keep_going *keep_going, bool *changed, struct err *e)
+{
+	const struct conf *c = p->conf;
+	bool news = p->looked != poller_snapshot(poller);
+	struct identity id;
+
+	if (has(c, IDENTITY_NEXT) && leftover_drop(c, e) < 0)
+		return -1;
+	if (has(c, IDENTITY_NEXT))
+		return news ? answer_fetch(c, poller, now_s, keep_going, changed, e) : 0;
+	identity_choose(c, &id);
+	return is_due(c, &id, now_s) ? ask(c, e) : 0;
+}
+
+bool
+petition_step(struct petition *p, struct net *n, struct poller *poller, int64_t now_s,
+	const struct keep_going *keep_going)
+{
+	bool news = p->looked != poller_snapshot(poller), changed = false;
+	struct err e;
+
+	/* Without reports there is nobody to ask. */
+	if (!p->conf->report_url || !p->conf->report_key || poller_polled(poller) == POLL_NONE)
+		return false;
+	/* What fails then, fails for that. */
+	if (p->state->pending.phase != PHASE_NONE || doubt_is_open(p->state))
+		return false;
+	if (poller_polled(poller) == POLL_FAILED)
+		return petition_hear(p, n, false);
+	if (news && authorities_fetch(p->conf, poller, keep_going, &changed, &e) < 0)
+		log_warning("%s", e.text);
+	if (certificate_step(p, poller, now_s, keep_going, &changed, &e) < 0)
+		log_warning("%s", e.text);
+	p->looked = poller_snapshot(poller);
+	if (changed)
+		net_restart(n);
+	return changed;
+}
+
+/* Where the pair on trial goes, or the one that is shelved; NULL: nowhere, it is given up. */
+static const char *
+next_place(struct petition *p, bool on_trial, bool through)
+{
+	if (on_trial)
+		return through ? IDENTITY_PROVEN : IDENTITY_SHELVED;
+	if (!through)
+		return IDENTITY_TRIAL;
+	return ++p->refused < REFUSALS ? IDENTITY_TRIAL : NULL;
+}
+
+bool
+petition_hear(struct petition *p, struct net *n, bool through)
+{
+	bool on_trial = has(p->conf, IDENTITY_TRIAL);
+	const char *from = on_trial ? IDENTITY_TRIAL : IDENTITY_SHELVED, *to;
+	struct err e;
+
+	if (!on_trial && !has(p->conf, IDENTITY_SHELVED))
+		return false;
+	to = next_place(p, on_trial, through);
+	if ((to ? rename_pem(p->conf, from, to, &e) : remove_pem(p->conf, from, &e)) < 0) {
+		log_error("%s", e.text);
+		return false;
+	}
+	if (!through || (!on_trial && to)) {
+		log_info("trying the %s certificate", on_trial ? "older" : "new");
+		net_restart(n);
+		return true;
+	}
+	p->refused = 0;
+	if (on_trial)
+		log_notice("the new certificate gets through, and is kept");
+	else
+		log_error("the new certificate is given up: only with the older one do reports get "
+			  "through");
+	return false;
+}

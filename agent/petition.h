@@ -1,0 +1,37 @@
+/* The box's next certificate: asked for in reports, fetched from the site as a signed target,
+ * tried, and kept (identity.h has its files).
+ *
+ * The parent makes the key; the network child gets it like the one of manufacture. */
+#ifndef SLUICE_AGENT_PETITION_H
+#define SLUICE_AGENT_PETITION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/conf.h"
+#include "agent/net.h"
+#include "agent/poll.h"
+#include "agent/state.h"
+
+/* All zero at first, but for what it borrows. */
+struct petition {
+	const struct conf *conf;
+	const struct state *state;
+	int64_t looked;	  /* at what the site of this snapshot has */
+	unsigned refused; /* times that a report got through only with the older pair */
+};
+
+/* After a poll: takes the CAs and the certificate that the site has for this box, asks for one
+ * where less than a third of the present one's life is left or another CA issues now, and puts it
+ * on trial. What goes wrong is logged, and tried again with the next snapshot: nothing waits for
+ * it, and while an update is under way nothing is done. A poll that failed is heard of as below.
+ * now_s: effective time. True where another pair counts now: servers are to hear from it. */
+bool petition_step(struct petition *p, struct net *n, struct poller *poller, int64_t now_s,
+	const struct keep_going *keep_going);
+
+/* What became of the last report that was sent, or of a poll that failed. A pair on trial through
+ * which a report got is kept; one through which nothing gets is shelved, and the older is tried: if
+ * that gets through, twice, the new one is given up. True as above. */
+bool petition_hear(struct petition *p, struct net *n, bool through);
+
+#endif

@@ -1,0 +1,490 @@
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent/identity.h"
+#include "agent/petition.h"
+#include "common/crypto/x509.h"
+#include "tests/unit/poll_scene.h"
+
+enum { PEM_MAX = 16384, LIFE_DAYS = 90, ROUNDS = 8 };
+enum { KEY_CERTIFICATES = 5, KEY_AUTHORITIES = 6 };
+
+static struct buf ca_key, ca_cert, next_ca_key, next_ca_cert;
+static char id[] = "gw-000001", ca_path[] = "ca.crt", cert_path[] = "box.crt",
+	    key_path[] = "box.key", report_path[] = "report.key", url[] = "https://a/";
+static unsigned restarts;
+
+void
+net_restart(struct net *n)
+{
+	(void)n;
+	restarts++;
+}
+
+/* Power goes before the step of this number; 0: never. */
+static unsigned steps_left;
+
+static void
+step(void)
+{
+	if (steps_left > 0 && --steps_left == 0)
+		_exit(0);
+}
+
+int
+rename(const char *from, const char *to)
+{
+	step();
+	return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
+int
+unlink(const char *path)
+{
+	step();
+	return (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
+}
+
+static int
+cas_make(void **state)
+{
+	(void)state;
+	ca_key = ca_cert = next_ca_key = next_ca_cert = BUF_INIT(PEM_MAX);
+	if (x509_key_new(&ca_key, NULL) < 0 || x509_key_new(&next_ca_key, NULL) < 0 ||
+		x509_ca_new(buf_span(&ca_key), "CA", REPO_NOW_S - DAY_S,
+			REPO_NOW_S + 9999LL * DAY_S, &ca_cert, NULL) < 0)
+		return -1;
+	return x509_ca_new(buf_span(&next_ca_key), "next CA", REPO_NOW_S - DAY_S,
+		REPO_NOW_S + 9999LL * DAY_S, &next_ca_cert, NULL);
+}
+
+static int
+cas_free(void **state)
+{
+	(void)state;
+	buf_free(&ca_key);
+	buf_free(&ca_cert);
+	buf_free(&next_ca_key);
+	buf_free(&next_ca_cert);
+	return 0;
+}
+
+/* A certificate of so many days' age, and 90 days' life. */
+static void
+issue(struct span key, const char *name, int64_t age_days, bool by_next, struct buf *out)
+{
+	struct x509_request r = {.use = X509_CLIENT,
+		.name = name,
+		.from_s = REPO_NOW_S - age_days * DAY_S,
+		.until_s = REPO_NOW_S + (LIFE_DAYS - age_days) * DAY_S};
+	struct err e = ERR_INIT;
+
+	if (x509_issue(buf_span(by_next ? &next_ca_cert : &ca_cert),
+		    buf_span(by_next ? &next_ca_key : &ca_key), key, &r, out, &e) < 0)
+		fail_msg("%s", e.text);
+}
+
+/* What the box was made with. */
+static void
+manufacture(int64_t age_days)
+{
+	AUTO_BUF struct buf key = BUF_INIT(PEM_MAX), cert = BUF_INIT(PEM_MAX);
+
+	assert_int_equal(x509_key_new(&key, NULL), 0);
+	issue(buf_span(&key), id, age_days, false, &cert);
+	assert_int_equal(folder_put("ca.crt", ca_cert.data, ca_cert.len), 0);
+	assert_int_equal(folder_put("box.key", key.data, key.len), 0);
+	assert_int_equal(folder_put("box.crt", cert.data, cert.len), 0);
+}
+
+static int
+petition_set(void **state)
+{
+	struct scene *x;
+
+	if (scene_set(state) < 0)
+		return -1;
+	x = *state;
+	memcpy(x->conf.id, id, sizeof(id));
+	x->conf.tls_ca = ca_path;
+	x->conf.tls_cert = cert_path;
+	x->conf.tls_key = key_path;
+	x->conf.report_key = report_path;
+	x->conf.report_url = url;
+	repo_delegate(x->repo, "targets", "certificates", KEY_CERTIFICATES, "certificates/*", true);
+	repo_delegate(x->repo, "targets", "authorities", KEY_AUTHORITIES, "authorities/*", true);
+	repo_release(x->repo, "targets");
+	restarts = 0;
+	return 0;
+}
+
+static void
+look(struct scene *x, struct petition *p)
+{
+	assert_int_equal(poll_once(x), ERR_NONE);
+	(void)petition_step(p, NULL, x->poller, wall_s, NULL);
+}
+
+static void
+tls_read(const char *name, struct buf *out)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "tls/%s", name);
+	assert_int_equal(file_read(path, out, NULL), 0);
+}
+
+static bool
+there_is(const char *name)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "tls/%s", name);
+	return file_exists(path);
+}
+
+static void
+publish(struct scene *x, const char *role, const char *path, const struct buf *content)
+{
+	repo_target(x->repo, role, path, buf_str(content));
+	repo_release(x->repo, role);
+}
+
+/* What the host makes of the request that waits; name: whom for. */
+static void
+answer(struct scene *x, const char *name, int64_t age_days, bool by_next)
+{
+	AUTO_BUF struct buf next = BUF_INIT(PEM_MAX), cert = BUF_INIT(PEM_MAX);
+
+	tls_read(IDENTITY_NEXT, &next);
+	issue(buf_span(&next), name, age_days, by_next, &cert);
+	publish(x, "certificates", "certificates/gw-000001.crt", &cert);
+}
+
+static void
+deliver(struct scene *x, const struct buf *first, const struct buf *second)
+{
+	AUTO_BUF struct buf both = BUF_INIT(PEM_MAX);
+
+	assert_int_equal(buf_append(&both, first->data, first->len, NULL), 0);
+	if (second)
+		assert_int_equal(buf_append(&both, second->data, second->len, NULL), 0);
+	publish(x, "authorities", "authorities/ca.pem", &both);
+}
+
+static void
+a_box_asks_in_the_last_third_of_its_certificates_life(void **state)
+{
+	struct scene *x = *state;
+	struct petition p = {.conf = &x->conf, .state = x->state};
+	struct report r = {0}, again = {0};
+
+	manufacture(59);
+	look(x, &p);
+	assert_false(there_is(IDENTITY_NEXT));
+	manufacture(61);
+	look(x, &p);
+	assert_true(there_is(IDENTITY_NEXT));
+	identity_report(&x->conf, &r);
+	assert_non_null(strstr(r.certificate_request, "BEGIN CERTIFICATE REQUEST"));
+	assert_null(strstr(r.certificate_request, "PRIVATE"));
+	assert_int_equal(strlen(r.certificate_serial), 32);
+	/* It is one request, whoever starts. */
+	look(x, &(struct petition){.conf = &x->conf, .state = x->state});
+	identity_report(&x->conf, &again);
+	assert_string_equal(r.certificate_request, again.certificate_request);
+	assert_int_equal(restarts, 0);
+}
+
+static void
+a_box_without_reports_asks_nobody(void **state)
+{
+	struct scene *x = *state;
+	struct petition p = {.conf = &x->conf, .state = x->state};
+
+	manufacture(80);
+	x->conf.report_url = NULL;
+	look(x, &p);
+	assert_false(there_is(IDENTITY_NEXT));
+}
+
+static void
+an_answer_is_tried_and_kept_once_it_gets_through(void **state)
+{
+	struct scene *x = *state;
+	struct petition p = {.conf = &x->conf, .state = x->state};
+	struct identity before, now;
+
+	manufacture(80);
+	identity_choose(&x->conf, &before);
+	look(x, &p);
+	answer(x, id, 0, false);
+	assert_false(petition_hear(&p, NULL, true));
+	look(x, &p);
+	assert_true(there_is(IDENTITY_TRIAL) && !there_is(IDENTITY_NEXT));
+	assert_int_equal(restarts, 1);
+	identity_choose(&x->conf, &now);
+	assert_true(now.on_trial && now.known);
+	assert_string_not_equal(now.certificate.serial, before.certificate.serial);
+	assert_false(petition_hear(&p, NULL, true));
+	assert_true(there_is(IDENTITY_PROVEN) && !there_is(IDENTITY_TRIAL));
+	identity_choose(&x->conf, &before);
+	assert_false(before.on_trial);
+	assert_string_equal(now.certificate.serial, before.certificate.serial);
+	look(x, &p);
+	assert_false(there_is(IDENTITY_NEXT));
+	/* Who gives it new files later has the last word. */
+	wall_s += DAY_S;
+	manufacture(-1);
+	identity_choose(&x->conf, &now);
+	assert_string_equal(now.cert, "box.crt");
+	assert_string_equal(now.key, "box.key");
+}
+
+static void
+assert_not_taken(struct scene *x, struct petition *p)
+{
+	look(x, p);
+	assert_false(there_is(IDENTITY_TRIAL));
+	assert_true(there_is(IDENTITY_NEXT));
+	assert_int_equal(restarts, 0);
+}
+
+static void
+an_answer_that_is_not_for_this_request_and_box_is_not_taken(void **state)
+{
+	struct scene *x = *state;
+	struct petition p = {.conf = &x->conf, .state = x->state};
+	AUTO_BUF struct buf junk = BUF_INIT(64), key = BUF_INIT(PEM_MAX), stale = BUF_INIT(PEM_MAX);
+
+	manufacture(80);
+	look(x, &p);
+	answer(x, "gw-000002", 0, false);
+	assert_not_taken(x, &p);
+	answer(x, id, 0, true); /* by a CA that it does not know */
+	assert_not_taken(x, &p);
+	answer(x, id, LIFE_DAYS, false); /* ended */
+	assert_not_taken(x, &p);
+	answer(x, id, -1, false); /* not begun */
+	assert_not_taken(x, &p);
+	assert_int_equal(x509_key_new(&key, NULL), 0);
+	issue(buf_span(&key), id, 0, false, &stale);
+	publish(x, "certificates", "certificates/gw-000001.crt", &stale);
+	assert_not_taken(x, &p);
+	assert_int_equal(buf_append(&junk, "junk", 4, NULL), 0);
+	publish(x, "certificates", "certificates/gw-000001.crt", &junk);
+	assert_not_taken(x, &p);
+	answer(x, id, 0, false);
+	look(x, &p);
+	assert_true(there_is(IDENTITY_TRIAL));
+}
+
+static void
+a_new_pair_that_does_not_get_through_is_given_up(void **state)
+{
+	struct scene *x = *state;
+	struct petition p = {.conf = &x->conf, .state = x->state};
+	struct identity was, now;
+
+	manufacture(80);
+	identity_choose(&x->conf, &was);
+	look(x, &p);
+	answer(x, id, 0, false);
+	look(x, &p);
+	assert_true(petition_hear(&p, NULL, false));
+	identity_choose(&x->conf, &now);
+	assert_string_equal(now.certificate.serial, was.certificate.serial);
+	look(x, &p);
+	assert_false(there_is(IDENTITY_NEXT));
+	/* The older does not get through either: it may be the server. */
+	assert_true(petition_hear(&p, NULL, false));
+	assert_true(there_is(IDENTITY_TRIAL));
+	assert_true(petition_hear(&p, NULL, false));
+	assert_true(petition_hear(&p, NULL, true));
+	assert_true(there_is(IDENTITY_TRIAL));
+	assert_true(petition_hear(&p, NULL, false));
+	assert_false(petition_hear(&p, NULL, true));
+	assert_true(!there_is(IDENTITY_TRIAL) && !there_is(IDENTITY_SHELVED));
+	identity_choose(&x->conf, &now);
+	assert_string_equal(now.certificate.serial, was.certificate.serial);
+	look(x, &p);
+	assert_true(there_is(IDENTITY_NEXT));
+}
+
+/* A poll may fail for the new pair, too. */
+static void
+a_poll_that_fails_is_heard_of(void **state)
+{
+	struct scene *x = *state;
+	struct petition p = {.conf = &x->conf, .state = x->state};
+
+	manufacture(80);
+	look(x, &p);
+	answer(x, id, 0, false);
+	look(x, &p);
+	fetches_failing = 9;
+	assert_int_not_equal(poll_once(x), ERR_NONE);
+	assert_true(petition_step(&p, NULL, x->poller, wall_s, NULL));
+	assert_true(there_is(IDENTITY_SHELVED));
+}
+
+static void
+delivered_cas_are_believed_beside_the_others(void **state)
+{
+	struct scene *x = *state;
+	struct petition p = {.conf = &x->conf, .state = x->state};
+	AUTO_BUF struct buf junk = BUF_INIT(64), text = BUF_INIT(PEM_MAX);
+	struct report r = {0};
+	struct identity now;
+
+	manufacture(10);
+	look(x, &p);
+	identity_choose(&x->conf, &now);
+	assert_string_equal(now.authorities, "");
+	deliver(x, &ca_cert, &next_ca_cert);
+	look(x, &p);
+	assert_int_equal(restarts, 1);
+	identity_choose(&x->conf, &now);
+	assert_non_null(strstr(now.authorities, "tls/authorities.pem"));
+	identity_report(&x->conf, &r);
+	assert_int_equal(strlen(r.authorities_sha256), 64);
+	assert_false(there_is(IDENTITY_NEXT));
+	/* What makes no sense changes nothing. */
+	assert_int_equal(buf_append(&junk, "junk", 4, NULL), 0);
+	publish(x, "authorities", "authorities/ca.pem", &junk);
+	look(x, &p);
+	tls_read(IDENTITY_AUTHORITIES, &text);
+	assert_int_equal(text.len, ca_cert.len + next_ca_cert.len);
+	assert_int_equal(restarts, 1);
+	/* Another CA issues now. */
+	deliver(x, &next_ca_cert, &ca_cert);
+	look(x, &p);
+	assert_int_equal(restarts, 2);
+	assert_true(there_is(IDENTITY_NEXT));
+	answer(x, id, 0, true);
+	look(x, &p);
+	assert_true(there_is(IDENTITY_TRIAL));
+}
+
+static void
+what_decayed_or_is_of_another_box_is_passed_over(void **state)
+{
+	struct scene *x = *state;
+	AUTO_BUF struct buf key = BUF_INIT(PEM_MAX), pair = BUF_INIT(PEM_MAX);
+	struct identity now;
+	struct err e;
+
+	manufacture(10);
+	assert_int_equal(dir_make("tls", 0700, &e), 0);
+	assert_int_equal(folder_put("tls/box.pem", "junk", 4), 0);
+	assert_int_equal(folder_put("tls/authorities.pem", "junk", 4), 0);
+	identity_choose(&x->conf, &now);
+	assert_string_equal(now.cert, "box.crt");
+	assert_string_equal(now.authorities, "");
+	assert_int_equal(x509_key_new(&key, NULL), 0);
+	assert_int_equal(buf_append(&pair, key.data, key.len, NULL), 0);
+	issue(buf_span(&key), "gw-000002", 0, false, &pair);
+	assert_int_equal(folder_put("tls/box.pem", pair.data, pair.len), 0);
+	identity_choose(&x->conf, &now);
+	assert_string_equal(now.cert, "box.crt");
+	/* A certificate without its key. */
+	issue(buf_span(&key), id, 0, false, &pair);
+	assert_int_equal(folder_put("tls/box.pem", pair.data + key.len, pair.len - key.len), 0);
+	identity_choose(&x->conf, &now);
+	assert_string_equal(now.cert, "box.crt");
+}
+
+/* The whole of a renewal, with a host that answers. */
+static void
+renew(struct scene *x)
+{
+	struct petition p = {.conf = &x->conf, .state = x->state};
+
+	for (int i = 0; i < ROUNDS; i++) {
+		look(x, &p);
+		if (there_is(IDENTITY_NEXT))
+			answer(x, id, 0, false);
+		else
+			(void)petition_hear(&p, NULL, true);
+	}
+}
+
+/* The site that the child saw has gone with it. */
+static void
+site_forget(struct scene *x)
+{
+	static const char *const names[] = {
+		"timestamp", "snapshot", "targets", "certificates", "authorities"};
+	char path[64];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		(void)snprintf(path, sizeof(path), "metadata/%s.json", names[i]);
+		(void)unlink(path);
+	}
+	start(x);
+}
+
+static bool
+renew_until(struct scene *x, unsigned killed_at)
+{
+	pid_t child = fork();
+	int status = 0;
+
+	if (child == 0) {
+		steps_left = killed_at;
+		renew(x);
+		_exit(1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status) == 0;
+}
+
+static void
+a_power_cut_at_any_step_leaves_a_pair_that_works(void **state)
+{
+	struct scene *x = *state;
+	struct identity was, now;
+	unsigned n = 1;
+
+	manufacture(80);
+	identity_choose(&x->conf, &was);
+	while (renew_until(x, n)) {
+		identity_choose(&x->conf, &now);
+		assert_true(now.known);
+		site_forget(x);
+		renew(x);
+		identity_choose(&x->conf, &now);
+		assert_true(now.known && !now.on_trial);
+		assert_string_not_equal(now.certificate.serial, was.certificate.serial);
+		assert_true(there_is(IDENTITY_PROVEN) && !there_is(IDENTITY_NEXT) &&
+			    !there_is(IDENTITY_TRIAL) && !there_is(IDENTITY_SHELVED));
+		assert_int_equal(unlink("tls/box.pem"), 0);
+		site_forget(x);
+		n++;
+	}
+	/* The metadata that the client saves, the request, the pair, the request that goes, the
+	 * pair that is kept. */
+	assert_in_range(n, 5, 40);
+}
+
+int
+main(void)
+{
+#define test(t) cmocka_unit_test_setup_teardown(t, petition_set, scene_clear)
+	const struct CMUnitTest tests[] = {
+		test(a_box_asks_in_the_last_third_of_its_certificates_life),
+		test(a_box_without_reports_asks_nobody),
+		test(an_answer_is_tried_and_kept_once_it_gets_through),
+		test(an_answer_that_is_not_for_this_request_and_box_is_not_taken),
+		test(a_new_pair_that_does_not_get_through_is_given_up),
+		test(a_poll_that_fails_is_heard_of),
+		test(delivered_cas_are_believed_beside_the_others),
+		test(what_decayed_or_is_of_another_box_is_passed_over),
+		test(a_power_cut_at_any_step_leaves_a_pair_that_works),
+	};
+
+	return cmocka_run_group_tests(tests, cas_make, cas_free);
+}
