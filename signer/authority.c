@@ -90,6 +90,16 @@ is_there(const struct workspace *w, const char *name)
 	return workspace_path(w, name, path, NULL) == 0 && file_exists(path);
 }
 
+int
+authority_new(
+	const char *name, int64_t now_s, struct buf *key_pem, struct buf *cert_pem, struct err *e)
+{
+	if (x509_key_new(key_pem, e) < 0)
+		return -1;
+	return x509_ca_new(
+		buf_span(key_pem), name, now_s - BACKDATE_S, now_s + AUTHORITY_LIFE_S, cert_pem, e);
+}
+
 static int
 ca_make(const struct workspace *w, int64_t now_s, struct err *e)
 {
@@ -97,9 +107,7 @@ ca_make(const struct workspace *w, int64_t now_s, struct err *e)
 
 	if (is_there(w, "tls/ca.crt"))
 		return 0;
-	if (x509_key_new(&ca.key, e) < 0 ||
-		x509_ca_new(buf_span(&ca.key), "Sluice fleet CA", now_s - BACKDATE_S,
-			now_s + AUTHORITY_LIFE_S, &ca.cert, e) < 0)
+	if (authority_new("Sluice fleet CA", now_s, &ca.key, &ca.cert, e) < 0)
 		return -1;
 	return pair_save(w, "tls/ca.crt", "tls/ca.key", &ca, e);
 }
@@ -238,8 +246,8 @@ crl_write(const struct x509_bundle *cas, struct span keys, const struct fleet_re
 	return 0;
 }
 
-static int
-cas_read(const struct workspace *w, struct x509_bundle *out, struct err *e)
+int
+authority_cas(const struct workspace *w, struct x509_bundle *out, struct err *e)
 {
 	AUTO_BUF struct buf pem = BUF_INIT(PEM_BYTES_MAX);
 
@@ -271,7 +279,7 @@ authority_renew_crl(const struct workspace *w, struct fleet *f, int64_t now_s, s
 	char path[PATH_MAX];
 	uint64_t number;
 
-	if (cas_read(w, &cas, e) < 0 || tls_read(w, "tls/ca.key", &keys, e) < 0 ||
+	if (authority_cas(w, &cas, e) < 0 || tls_read(w, "tls/ca.key", &keys, e) < 0 ||
 		workspace_path(w, "tls/crl.pem", path, e) < 0 ||
 		fleet_revoked(f, now_s, &revoked, e) < 0 || fleet_crl_number(f, &number, e) < 0 ||
 		crl_write(&cas, buf_span(&keys), &revoked, number, &dates, &crl, e) < 0 ||

@@ -13,12 +13,20 @@
 #include "common/base/buf.h"
 #include "common/base/err.h"
 #include "common/crypto/digest.h"
+#include "common/crypto/x509.h"
 #include "signer/fleet.h"
 #include "signer/workspace.h"
 
 /* Makes the CA and a certificate for the server that workspace.yaml names, each only where there is
  * none yet: a fleet may bring its own. */
 int authority_make(const struct workspace *w, int64_t now_s, struct err *e);
+
+/* The key and the certificate of a CA that begins now. */
+int authority_new(
+	const char *name, int64_t now_s, struct buf *key_pem, struct buf *cert_pem, struct err *e);
+
+/* The CAs of ca.crt. */
+int authority_cas(const struct workspace *w, struct x509_bundle *out, struct err *e);
 
 /* Replaces the server's certificate by a new one for the same key and the names of workspace.yaml,
  * and runs the `reload` command. *until_s: how long it is good for. ERR_REFUSED where the present

@@ -5,6 +5,7 @@
 #include "common/base/clock.h"
 #include "signer/authority.h"
 #include "signer/command.h"
+#include "signer/overlap.h"
 #include "signer/publish.h"
 #include "signer/registrar.h"
 #include "signer/signing.h"
@@ -14,18 +15,21 @@ static const char help[] =
 	"usage: sluice tls renew [-w DIR]\n"
 	"       sluice tls certify --key K [--sign-with CMD] [--no-publish] [-w DIR]\n"
 	"           [--passphrase-file F | --passphrase-fd N]\n"
+	"       sluice tls ca [add | switch | drop] [--force] [-w DIR]\n"
 	"\n"
-	"renew gives the web server a new certificate by the fleet's CA (tls/server.crt),\n"
-	"for its present key and the host names in workspace.yaml, and runs `reload`.\n"
-	"`sluice doctor` tells in time when that is due. One that is not of this CA is\n"
-	"left alone: whoever made it renews it.\n"
+	"renew: a new certificate for the web server, by the fleet's CA, for its present\n"
+	"key and the host names in workspace.yaml. `sluice doctor` tells when it is due.\n"
 	"\n"
-	"certify gives boxes the certificates that they ask for in their reports. They\n"
-	"fetch them from the site, so it takes a key of two roles of their own:\n"
+	"certify gives boxes the certificates that they ask for in their reports, and\n"
+	"tells them of the fleet's CAs: on the site, by a key of two roles of their own,\n"
 	"  sluice role add certificates --member K.pub --threshold 1 --key TARGETSKEY\n"
 	"  sluice role add authorities --member K.pub --threshold 1 --key TARGETSKEY\n"
-	"`sluice watch`, which takes the reports, does it by itself where `watch` in\n"
-	"workspace.yaml names that key: {certificates: K.key}.\n"
+	"`sluice watch` does it by itself where `watch` in workspace.yaml names that key:\n"
+	"{certificates: K.key}.\n"
+	"\n"
+	"ca replaces the CA of a fleet while it runs: add makes the next, of which boxes\n"
+	"learn; switch has it issue what is issued from then on; drop ends the old one.\n"
+	"Without a word it says how far that is. --force goes on though boxes are left.\n"
 	"\n"
 	"example:  sluice tls renew -w /srv/fleet\n";
 
@@ -97,7 +101,93 @@ certify(int argc, char **argv, struct err *e)
 	return done.roles[0] ? publish_here(&w, NULL, &s, e) : 0;
 }
 
-static const struct verb verbs[] = {{"renew", NULL, renew}, {"certify", NULL, certify}, {0}};
+struct ca_options {
+	const char *workspace, *what; /* what: "" where nothing is said */
+	bool force;
+};
+
+static int
+ca_options_read(int argc, char **argv, struct ca_options *o, struct err *e)
+{
+	enum { FORCE = 1 };
+	static const struct option known[] = {{"force", no_argument, NULL, FORCE}, {0}};
+	int option;
+
+	opterr = 0;
+	optind = 0;
+	while ((option = getopt_long(argc, argv, "w:", known, NULL)) != -1) {
+		if (option == FORCE)
+			o->force = true;
+		else if (option == 'w')
+			o->workspace = optarg;
+		else
+			return err_set(e, ERR_USAGE, "see `sluice tls --help`");
+	}
+	o->what = optind < argc ? argv[optind] : "";
+	return argc - optind > 1 ? err_set(e, ERR_USAGE, "one word is expected: add, switch, drop")
+				 : 0;
+}
+
+static int
+ca_show(const struct workspace *w, struct fleet *f, struct err *e)
+{
+	AUTO_OVERLAP struct overlap o = {0};
+	char until[CLOCK_TEXT_SIZE];
+
+	if (overlap_read(w, f, &o, e) < 0)
+		return -1;
+	for (size_t i = 0; i < o.cas.count; i++)
+		(void)printf("%s, until %s%s\n", o.infos[i].name,
+			clock_format(o.infos[i].until_s, until), i == 0 ? ": issues" : "");
+	if (o.cas.count > 1)
+		(void)printf("%llu boxes have not said that they know these; %llu have no "
+			     "certificate of the first yet\n",
+			(unsigned long long)o.census.unaware,
+			(unsigned long long)o.census.strangers);
+	return 0;
+}
+
+static int
+ca_do(const struct workspace *w, struct fleet *f, const struct ca_options *o, struct err *e)
+{
+	int64_t now_s = clock_wall_s();
+	bool server = true;
+	int rc;
+
+	if (strcmp(o->what, "add") == 0)
+		rc = overlap_add(w, f, now_s, e);
+	else if (strcmp(o->what, "switch") == 0)
+		rc = overlap_switch(w, f, o->force, now_s, &server, e);
+	else if (strcmp(o->what, "drop") == 0)
+		rc = overlap_drop(w, f, o->force, now_s, e);
+	else
+		return err_set(e, ERR_USAGE, "'%.32s' is none of add, switch and drop", o->what);
+	if (rc < 0)
+		return -1;
+	if (!server)
+		(void)printf("tls/server.crt is not of this fleet's CA, and stays\n");
+	if (!w->reload)
+		(void)printf("now let the web server read tls/ again\n");
+	(void)printf("boxes hear of it with the watch's next timestamp, or by `sluice tls "
+		     "certify`\n");
+	return 0;
+}
+
+static int
+ca(int argc, char **argv, struct err *e)
+{
+	AUTO_WORKSPACE struct workspace w = {0};
+	AUTO_FLEET struct fleet *f = NULL;
+	struct ca_options o = {0};
+
+	if (ca_options_read(argc, argv, &o, e) < 0 || workspace_open(o.workspace, &w, e) < 0 ||
+		fleet_open(&w, &f, e) < 0 || (o.what[0] && ca_do(&w, f, &o, e) < 0))
+		return -1;
+	return ca_show(&w, f, e);
+}
+
+static const struct verb verbs[] = {
+	{"renew", NULL, renew}, {"certify", NULL, certify}, {"ca", NULL, ca}, {0}};
 
 const struct command cmd_tls = {
 	.name = "tls",

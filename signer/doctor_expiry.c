@@ -11,6 +11,7 @@
 #include "common/limits.h"
 #include "signer/doctor.h"
 #include "signer/fleet.h"
+#include "signer/overlap.h"
 
 /* One thing that expires. life_s: of what machines renew, the whole life; it is due only when half
  * of that has gone, or a timestamp of 24 hours would always be. 0 for all else. */
@@ -168,6 +169,28 @@ renewal_is_set_up(const struct doctor *d)
 	return false;
 }
 
+/* Two CAs are one too many, for either lets boxes in. */
+static int
+overlap_look(struct doctor *d, struct fleet *f, struct err *e)
+{
+	AUTO_OVERLAP struct overlap o = {0};
+	struct err why = ERR_INIT;
+
+	if (overlap_read(d->w, f, &o, &why) < 0)
+		return why.errnum == ENOENT ? 0
+					    : doctor_problem(d, DOCTOR_WARNING,
+						      "see `sluice tls --help`", e, "%s", why.text);
+	if (o.cas.count == 1)
+		return 0;
+	if (!o.switched)
+		return doctor_problem(d, DOCTOR_WARNING, "sluice tls ca switch, when none are left",
+			e, "the next CA does not issue yet: %" PRIu64 " boxes do not know it",
+			o.census.unaware);
+	return doctor_problem(d, DOCTOR_WARNING, "sluice tls ca drop, when none are left", e,
+		"the old CA is still believed: %" PRIu64 " boxes have certificates of it",
+		o.census.strangers);
+}
+
 static int
 boxes_expiry(struct doctor *d, struct err *e)
 {
@@ -195,6 +218,8 @@ boxes_expiry(struct doctor *d, struct err *e)
 			"sluice role add certificates, and authorities; see `sluice tls --help`", e,
 			"boxes cannot renew their certificates: no role speaks for them") < 0)
 		return -1;
+	if (overlap_look(d, f, e) < 0)
+		return -1;
 	return expiry_add(d,
 		&(struct expiry){.kind = "box certificates",
 			.name = c.earliest,
@@ -212,7 +237,7 @@ doctor_look_at_expiry(struct doctor *d, struct err *e)
 			return -1;
 	}
 	if (certificate_expiry(d, "tls/ca.crt", "the fleet's CA",
-		    "no command renews it: a new CA means new certificates on every box", e) < 0 ||
+		    "`sluice tls ca add` makes the next one; boxes need weeks to follow", e) < 0 ||
 		certificate_expiry(d, "tls/server.crt", "the server's certificate",
 			"sluice tls renew, if the fleet's CA made it", e) < 0)
 		return -1;

@@ -4,12 +4,12 @@
 #include <string.h>
 
 #include "common/base/clock.h"
-#include "common/base/file.h"
 #include "common/base/num.h"
 #include "common/crypto/x509.h"
 #include "common/limits.h"
 #include "signer/authority.h"
 #include "signer/metadata.h"
+#include "signer/overlap.h"
 #include "signer/renewal.h"
 #include "signer/scope.h"
 
@@ -221,17 +221,6 @@ answers_post(const struct registrar *r, int64_t now_s, struct registered *out, s
 	return posting_end(&p, now_s, out, e);
 }
 
-static int
-authorities_read(const struct registrar *r, struct x509_bundle *cas, struct err *e)
-{
-	AUTO_BUF struct buf pem = BUF_INIT(TLS_PEM_MAX);
-	char path[PATH_MAX];
-
-	if (workspace_path(r->w, "tls/ca.crt", path, e) < 0 || file_read(path, &pem, e) < 0)
-		return -1;
-	return x509_bundle_read(buf_span(&pem), cas, e) < 0 ? err_context(e, "tls/ca.crt") : 0;
-}
-
 /* A fleet with one CA has nothing to tell that boxes do not know, and may do without that role. */
 static int
 authorities_post(const struct registrar *r, int64_t now_s, struct registered *out, struct err *e)
@@ -241,17 +230,15 @@ authorities_post(const struct registrar *r, int64_t now_s, struct registered *ou
 	AUTO_CAS struct x509_bundle cas = {0};
 	struct err none = ERR_INIT;
 
-	if (authorities_read(r, &cas, e) < 0)
+	if (authority_cas(r->w, &cas, e) < 0)
 		return -1;
 	if (posting_begin(&p, AUTHORITIES, &none) < 0) {
 		if (cas.count == 1 && none.class == ERR_REFUSED)
 			return 0;
 		return err_set(e, none.class, "%s", none.text);
 	}
-	for (size_t i = 0; i < cas.count; i++) {
-		if (buf_append(&text, cas.certs[i].data, cas.certs[i].len, e) < 0)
-			return -1;
-	}
+	if (overlap_text(&cas, &text, e) < 0)
+		return -1;
 	if (posting_put(&p, AUTHORITIES, buf_span(&text), e) < 0)
 		return -1;
 	return posting_end(&p, now_s, out, e);

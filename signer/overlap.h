@@ -1,0 +1,53 @@
+/* One CA of a fleet is replaced by another while no box is locked out: both are believed for a
+ * while.
+ *
+ *     add      a second CA. Boxes learn of it from the site (registrar.h), servers by a reload.
+ *     switch   it issues from then on: the server's certificate, and boxes' next ones, which they
+ *              ask for when they see that another CA issues now.
+ *     drop     the first one goes, once no box shows a certificate of it.
+ *
+ * Each step is one rename of tls/ca.crt; what follows from it can be done again, by the same
+ * command.
+ */
+#ifndef SLUICE_SIGNER_OVERLAP_H
+#define SLUICE_SIGNER_OVERLAP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/buf.h"
+#include "common/base/err.h"
+#include "common/crypto/x509.h"
+#include "signer/fleet.h"
+#include "signer/renewal.h"
+#include "signer/workspace.h"
+
+/* How far it is. */
+struct overlap {
+	struct x509_bundle cas;	   /* owned */
+	struct x509_info infos[2]; /* of each; the first issues */
+	bool switched;		   /* the one that issues is the newer one; true with one alone */
+	struct renewal_census census; /* of the boxes */
+};
+void overlap_free(struct overlap *o);
+#define AUTO_OVERLAP CLEANUP(overlap_free)
+int overlap_read(const struct workspace *w, struct fleet *f, struct overlap *out, struct err *e);
+
+/* ERR_REFUSED where there are two. */
+int overlap_add(const struct workspace *w, struct fleet *f, int64_t now_s, struct err *e);
+
+/* ERR_REFUSED where there is one, and, without force, where boxes have reported and not said that
+ * they know both, or where boxes would be locked out. *server false: its certificate is not of this
+ * fleet's CA, and whoever made it renews it. */
+int overlap_switch(const struct workspace *w, struct fleet *f, bool force, int64_t now_s,
+	bool *server, struct err *e);
+
+/* ERR_REFUSED where there is one, before the switch, and, without force, where boxes still have
+ * certificates of the other. */
+int overlap_drop(
+	const struct workspace *w, struct fleet *f, bool force, int64_t now_s, struct err *e);
+
+/* What boxes get of CAs: appended. */
+int overlap_text(const struct x509_bundle *cas, struct buf *out, struct err *e);
+
+#endif
