@@ -128,24 +128,6 @@ class Certificates(unittest.TestCase):
         pem = box.path("state", "tls", "box.pem")
         wait_until(lambda: self.curl("--cert", pem)[1] == 400, 15, "nginx refuses it")
 
-    def test_one_that_does_not_get_through_is_given_up(self):
-        box = self.box(days_ago=725)
-        box.start()
-        wait_until(lambda: len(self.serials()) == 2, 20, "it is answered")
-        # The server comes to hate it before the box has tried.
-        self.revoke_serial(self.serials()[1])
-        self.wait_for_log(box, "the new certificate is given up", 40)
-        self.assertEqual(self.curl("--cert", box.path("box.crt"), "--key", box.path("box.key")),
-                         (0, 200))
-
-    def revoke_serial(self, serial):
-        ws = self.workspace
-        with contextlib.closing(sqlite3.connect(ws.path("fleet.db"))) as db:
-            db.execute("UPDATE certificate SET revoked_s = 1000 WHERE serial = ?", (serial,))
-            db.commit()
-        os.utime(ws.path("tls", "crl.pem"), (0, 0))
-        self.nginx.reload()
-
     def test_a_fleet_lives_through_a_new_ca(self):
         ws = self.workspace
         old_ca = ws.path("old-ca.crt")
