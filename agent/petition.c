@@ -155,7 +155,8 @@ answer_check(const struct conf *c, struct span cert, int64_t now_s, struct err *
 	return issuer_check(c, cert, e);
 }
 
-/* Puts what came on trial, if it is for the key that waits: else it answers an older request. */
+/* Puts what came on trial, if it is for the key that waits: else it answers an older request. Cut
+ * off before the request goes, it is taken, or asked for, once more. */
 static int
 answer_take(const struct conf *c, struct span cert, int64_t now_s, bool *changed, struct err *e)
 {
@@ -187,26 +188,6 @@ answer_fetch(const struct conf *c, struct poller *poller, int64_t now_s,
 	return 0;
 }
 
-/* What a power cut left: a request whose answer was taken. */
-static int
-leftover_drop(const struct conf *c, struct err *e)
-{
-	static const char *const pairs[] = {IDENTITY_TRIAL, IDENTITY_SHELVED, IDENTITY_PROVEN};
-	AUTO_BUF struct buf next = BUF_INIT(PEM_BYTES_MAX);
-
-	if (read_pem(c, IDENTITY_NEXT, &next, e) < 0)
-		return -1;
-	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
-		AUTO_BUF struct buf pair = BUF_INIT(TLS_PEM_MAX), key = BUF_INIT(PEM_BYTES_MAX);
-		struct err none;
-
-		if (read_pem(c, pairs[i], &pair, &none) == 0 &&
-			x509_find_key(buf_span(&next), buf_span(&pair), &key, &none) == 0)
-			return remove_pem(c, IDENTITY_NEXT, e);
-	}
-	return 0;
-}
-
 static int
 certificate_step(struct petition *p, struct poller *poller, int64_t now_s,
 	const struct keep_going *keep_going, bool *changed, struct err *e)
@@ -215,8 +196,6 @@ certificate_step(struct petition *p, struct poller *poller, int64_t now_s,
 	bool news = p->looked != poller_snapshot(poller);
 	struct identity id;
 
-	if (has(c, IDENTITY_NEXT) && leftover_drop(c, e) < 0)
-		return -1;
 	if (has(c, IDENTITY_NEXT))
 		return news ? answer_fetch(c, poller, now_s, keep_going, changed, e) : 0;
 	identity_choose(c, &id);
