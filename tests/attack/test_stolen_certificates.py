@@ -89,7 +89,9 @@ class StolenBox(Certified):
 
     def ask(self, request):
         ask(self.thief, request)
-        self.workspace.sluice("watch", "--once", check=None)
+        said = self.workspace.sluice("watch", "--once", check=1).stdout
+        # This watch was given no key for it.
+        self.assertIn("boxes ask for new certificates, and nobody gives them any", said)
         return self.certify()
 
     def test_it_gets_no_certificate_in_anothers_name(self):

@@ -140,6 +140,7 @@ class Certificates(unittest.TestCase):
         self.assertIn("there is but one", self.ca("drop", check=1).stderr)
 
         self.ca("add")
+        self.assertIn("the next CA does not issue yet: 1 boxes do not know it", self.doctor())
         self.assertIn("two CAs already", self.ca("add", check=1).stderr)
         self.assertIn("`sluice tls ca switch` comes first", self.ca("drop", check=1).stderr)
         self.assertIn("1 boxes have not said that they know", self.ca("switch", check=1).stderr)
@@ -150,6 +151,7 @@ class Certificates(unittest.TestCase):
         self.ca("switch")
         wait_until(lambda: self.curl(ca=old_ca)[0] != 0, 15, "the server is of the new CA")
         self.assertIn("1 boxes have certificates of the old", self.ca("drop", check=1).stderr)
+        self.assertIn("the old CA is still believed: 1 boxes have certificates", self.doctor())
         self.certify()
         wait_until(self.asks, 20, lambda: f"it asks for one of the new CA\n{box.log()[-2000:]}")
         self.assertIn("1 boxes get certificates", self.certify())
@@ -169,6 +171,9 @@ class Certificates(unittest.TestCase):
             self.assertNotIn(trouble, box.log())
         with open(ws.path("tls", "ca.key"), encoding="ascii") as f:
             self.assertEqual(f.read().count("BEGIN"), 1)
+
+    def doctor(self):
+        return self.workspace.sluice("doctor", check=None).stdout
 
     def unaware(self):
         with open(self.workspace.path("tls", "ca.crt"), "rb") as f:

@@ -218,6 +218,8 @@ class Expiry(Case):
         self.assertRegex(found[0], "^gw-2's certificate expires in (19|20) days")
         self.assertEqual(self.report(check=1)["boxes"],
                          {"count": 3, "revoked": 0, "expired": 0, "due": 2})
+        self.assertIn("boxes cannot renew their certificates: no role speaks for them",
+                      [p["what"] for p in self.report(check=1)["problems"]])
         self.ws.revoke_box("gw-2")
         self.ws.revoke_box("gw-3")
         self.doctor()
