@@ -1,5 +1,5 @@
-"""What certificates are good for to a thief: a box that asks for more than its own, and the key of the
-roles that hand them out."""
+"""What certificates are good for to a thief: a box that asks for more than its own, and the key of
+the roles that hand them out."""
 import contextlib
 import os
 import shutil
