@@ -159,6 +159,7 @@ crl_expiry(struct doctor *d, struct err *e)
 		e);
 }
 
+/* Boxes ask in the last third of their certificates' lives. */
 static bool
 renewal_is_set_up(const struct doctor *d)
 {
@@ -214,6 +215,8 @@ boxes_expiry(struct doctor *d, struct err *e)
 	if (c.boxes == 0)
 		return 0;
 	if (!renewal_is_set_up(d) &&
+		c.earliest_s - d->now_s <
+			(int64_t)num_max(d->within_s, d->w->box_cert_life_s / 3) &&
 		doctor_problem(d, DOCTOR_WARNING,
 			"sluice role add certificates, and authorities; see `sluice tls --help`", e,
 			"boxes cannot renew their certificates: no role speaks for them") < 0)
