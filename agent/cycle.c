@@ -159,7 +159,6 @@ write_slots(struct cycle *cy, const struct order *o, struct budget *budget, cons
 	struct install_stats stats = {0};
 	struct box *b = &cy->box;
 	struct source source, counted;
-	char fetched[NUM_HUMAN_SIZE], kept[NUM_HUMAN_SIZE], written[NUM_HUMAN_SIZE];
 
 	if (net_source_new(cy->net, o->bundle_url, &keep_going, &remote, e) < 0)
 		return -1;
@@ -170,10 +169,7 @@ write_slots(struct cycle *cy, const struct order *o, struct budget *budget, cons
 		*held = budget_is_over(budget);
 		return -1;
 	}
-	log_notice("%s %s: %s fetched, %s in place already, %s written", h->release.name,
-		h->release.version, num_human_size(stats.bytes_fetched, fetched),
-		num_human_size(stats.bytes_in_place, kept),
-		num_human_size(stats.bytes_written, written));
+	install_log(&h->release, &stats);
 	return 0;
 }
 

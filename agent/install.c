@@ -440,3 +440,14 @@ install_abandon(const struct conf *c, struct state *s, const struct release *r, 
 		log_warning("the state was not saved");
 	return -1;
 }
+
+void
+install_log(const struct release *r, const struct install_stats *stats)
+{
+	char fetched[NUM_HUMAN_SIZE], kept[NUM_HUMAN_SIZE], written[NUM_HUMAN_SIZE];
+
+	log_notice("%s %s: %s fetched, %s in place already, %s written", r->name, r->version,
+		num_human_size(stats->bytes_fetched, fetched),
+		num_human_size(stats->bytes_in_place, kept),
+		num_human_size(stats->bytes_written, written));
+}

@@ -30,6 +30,9 @@ int install_write(const struct conf *c, const struct boot_backend *boot, struct 
 	const struct head *h, const struct source *source, const struct keep_going *keep_going,
 	const struct pending *p, struct install_stats *stats, struct err *e);
 
+/* Tells the log what it took. */
+void install_log(const struct release *r, const struct install_stats *stats);
+
 /* Whether the bundle goes into slots that the link switches. install_check() saw that it is so for
  * all of them or for none. */
 bool install_is_tree_only(const struct conf *c, const struct manifest *m);
