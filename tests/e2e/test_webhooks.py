@@ -105,6 +105,7 @@ class Webhooks(Watched):
         self.succeed(5, 6, 7, 8)
         self.ws.sluice("gate", "pause", "stable", "--key", self.ws.key("gates"))
         self.watch()
+        self.ws.clock_s = 60
         self.watch()
         held = self.receiver.events("held")
         self.assertEqual([(e["wave"], e["counts"]["ok"]) for e in held],
