@@ -165,8 +165,9 @@
 #define HOOK_ARGS_MAX 16       /* what a hook is told; ours give 3 at most */
 #define COMMAND_BYTES_MAX 4096 /* in workspace.yaml; what is longer belongs into a script */
 #define COMMAND_WORDS_MAX 64
-#define REBOOT_WORDS_MAX 16	      /* a program and its options */
-#define PUSH_TIMEOUT_MS (3600 * 1000) /* a 2 GiB bundle over 5 Mbit/s */
+#define REBOOT_WORDS_MAX 16		   /* a program and its options */
+#define PUSH_TIMEOUT_MS (3600 * 1000)	   /* a 2 GiB bundle over 5 Mbit/s */
+#define PUSH_RUN_BYTES (UINT64_C(2) << 30) /* large content in one run, or one that is larger */
 /* Metadata, plans and gates: 10 MiB over 1 Mbit/s. A stop waits for the one before it. */
 #define PUSH_SMALL_TIMEOUT_MS (120 * 1000)
 #define PUBLISHER_WAIT_MS (3 * PUSH_SMALL_TIMEOUT_MS) /* both pushes before, and room */

@@ -145,6 +145,16 @@ claim(struct edition *p, struct err *e)
 	return p->stale ? 0 : write_immutable(p, e);
 }
 
+static bool
+is_accepted(const struct edition *p, const char *role)
+{
+	for (size_t i = 0; i < p->incoming.count; i++) {
+		if (strcmp(p->incoming.roles[i].role, role) == 0)
+			return p->incoming.roles[i].state == INCOMING_ACCEPTED;
+	}
+	return false;
+}
+
 /* The moment from which readers see the new site. What it leads to is served by then. */
 static int
 switch_over(struct edition *p, struct err *e)
@@ -152,7 +162,8 @@ switch_over(struct edition *p, struct err *e)
 	char path[PATH_MAX];
 
 	if (push_immutable(p->workspace, &p->site, p->incoming.root->version,
-		    p->online.snapshot_version, p->online.snapshot_body, e) < 0)
+		    p->online.snapshot_version, p->online.snapshot_body, is_accepted(p, "targets"),
+		    e) < 0)
 		return err_context(e, "nothing is published: the old site stays in force; run "
 				      "`sluice publish` again");
 	if (path_join(path, sizeof(path), p->site.metadata, "timestamp.json", e) < 0 ||
@@ -195,16 +206,6 @@ say_published(const struct edition *p)
 	}
 	(void)printf("the site is at snapshot %" PRIu64 ", timestamp %" PRIu64 "\n",
 		p->online.snapshot_version, p->online.timestamp_version);
-}
-
-static bool
-is_accepted(const struct edition *p, const char *role)
-{
-	for (size_t i = 0; i < p->incoming.count; i++) {
-		if (strcmp(p->incoming.roles[i].role, role) == 0)
-			return p->incoming.roles[i].state == INCOMING_ACCEPTED;
-	}
-	return false;
 }
 
 /* A role whose keys were replaced says nothing until the new ones have signed: its members should
@@ -322,6 +323,33 @@ edition_run(struct edition *p, struct err *e)
 	return 0;
 }
 
+/* Whether there is work for the bulk lane: of one role, its own content; of who publishes all there
+ * is, what the server may have lost, too. */
+static bool
+wants_bulk(const struct edition *p)
+{
+	if (p->by->news)
+		return false;
+	return is_deferred(p, p->by->role) || (!p->by->role && p->workspace->push);
+}
+
+static int
+edition_carry(const struct edition *p, struct err *e)
+{
+	if (is_deferred(p, NULL)) {
+		if (bulk_carry(&p->incoming, p->by->carried, e) < 0)
+			return err_context(e,
+				"large content did not get to where it is served, and what lists "
+				"it waits; run `sluice publish` again");
+		return 0;
+	}
+	if (push_listed_bulk(p->workspace, &p->site, p->online.snapshot_body, p->by->carried, e) <
+		0)
+		return err_context(e, "all is published, but large content may be missing where it "
+				      "is served; run `sluice publish` again");
+	return 0;
+}
+
 /* What is left to do without the lock, for others may be waiting for it. *again: there is more to
  * publish now. */
 static int
@@ -339,15 +367,15 @@ edition_follow_up(struct edition *p, bool *again, struct err *e)
 	if (p->by->news)
 		news_note(
 			p, INCOMING_DEFERRED, p->by->news->deferred, sizeof(p->by->news->deferred));
-	if (p->by->news || !is_deferred(p, p->by->role))
+	if (!wants_bulk(p))
 		return 0;
 	if (bulk_lock(p->workspace, p->by->waits, &lock, &busy) < 0) {
-		(void)fprintf(stderr, "%s\n", busy.text);
+		if (is_deferred(p, NULL))
+			(void)fprintf(stderr, "%s\n", busy.text);
 		return p->by->role ? err_set(e, busy.class, "%s", busy.text) : 0;
 	}
-	if (bulk_carry(&p->incoming, p->by->carried, e) < 0)
-		return err_context(e, "large content did not get to where it is served, and what "
-				      "lists it waits; run `sluice publish` again");
+	if (edition_carry(p, e) < 0)
+		return -1;
 	*again = json_object_size(p->by->carried) > before;
 	return 0;
 }

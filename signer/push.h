@@ -7,6 +7,7 @@
 #ifndef SLUICE_SIGNER_PUSH_H
 #define SLUICE_SIGNER_PUSH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/base/buf.h"
@@ -20,10 +21,17 @@
 /* Pushes these files, named as above; bulk or what is small (both are "immutable"). */
 int push_bulk(const struct workspace *w, const struct buf *names, struct err *e);
 
-/* Pushes all that a client comes to from this root and snapshot (its "signed"): metadata, and every
- * target that is listed. */
+/* Pushes what a client comes to from this root and snapshot (its "signed"): metadata, and every
+ * target that is listed and is not large (bulk.h), for a stop is not to wait for what the server
+ * may have lost. new_targets: what the top-level role lists goes with it, however large. */
 int push_immutable(const struct workspace *w, const struct site *s, uint64_t root_version,
-	uint64_t snapshot_version, const json_t *snapshot, struct err *e);
+	uint64_t snapshot_version, const json_t *snapshot, bool new_targets, struct err *e);
+
+/* Pushes the large targets that a client comes to from this snapshot, in runs of PUSH_RUN_BYTES,
+ * but for those that `carried` (or NULL) has under their site name: the server may have lost them,
+ * or never have had them. Only in the bulk lane. */
+int push_listed_bulk(const struct workspace *w, const struct site *s, const json_t *snapshot,
+	const json_t *carried, struct err *e);
 
 int push_timestamp(const struct workspace *w, struct err *e);
 

@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -13,7 +14,8 @@ from fleet.process import wait_until
 from publishing import SLUICE, Reader, Workspace
 
 # Copies what it is told to, and nothing else. A bundle takes as long as the file `slow` is there.
-# Whatever timestamp it is given, all that this leads to is served by then.
+# Whatever timestamp it is given, all that this leads to is served by then, but for bundles that the
+# server has `lost`.
 PUSH = '''import hashlib, json, os, shutil, sys, time
 
 def load(name, meta=None):
@@ -28,6 +30,8 @@ def check():
     for name, meta in snapshot["meta"].items():
         for path, entry in load(str(meta["version"]) + "." + name, meta)["targets"].items():
             folder, file = os.path.split(path)
+            if os.path.exists("lost") and path.endswith(".ota"):
+                continue
             with open("served/targets/%s/%s.%s" % (
                     folder, entry["hashes"]["sha256"], file), "rb") as f:
                 assert len(f.read()) == entry["length"], path
@@ -80,13 +84,29 @@ class Lanes(Workspace):
         with open(self.path(name), "w", encoding="ascii"):
             pass
 
+    def pushes(self):
+        with open(self.path("pushed"), encoding="ascii") as f:
+            return [line.split() for line in f]
+
+    def break_bundles(self):
+        with open(self.path("tools/push.py"), encoding="utf-8") as f:
+            script = f.read()
+        with open(self.path("tools/push.py"), "w", encoding="utf-8") as f:
+            f.write(script.replace("names = sys.stdin.read().split()\n",
+                                   "names = sys.stdin.read().split()\n"
+                                   "if len(names) == 1 and 'ota' in names[0]: sys.exit(3)\n"))
+
+    def publisher(self):
+        process = subprocess.Popen([SLUICE, "publish", "-w", self.dir], stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, text=True, start_new_session=True)
+        self.addCleanup(self.end, process)
+        return process
+
     def begin(self):
         """A publisher that is in the middle of pushing a bundle."""
         self.touch("slow")
         self.stage(os.urandom(BULK))
-        process = subprocess.Popen([SLUICE, "publish", "-w", self.dir], stdout=subprocess.PIPE,
-                                   stderr=subprocess.STDOUT, text=True, start_new_session=True)
-        self.addCleanup(self.end, process)
+        process = self.publisher()
         wait_until(lambda: os.path.exists(self.path("begun")), 20, "the bundle is being pushed")
         return process
 
@@ -174,8 +194,7 @@ class Lanes(Workspace):
     def test_a_bundle_is_pushed_before_anything_lists_it(self):
         self.stage(os.urandom(BULK))
         self.sluice("publish")
-        with open(self.path("pushed"), encoding="ascii") as f:
-            lines = [line.split() for line in f]
+        lines = self.pushes()
         bundle = next(i for i, line in enumerate(lines) if any(n.endswith(".ota") for n in line))
         listed = next(i for i, line in enumerate(lines) if "metadata/1.releases.json" in line)
         self.assertLess(bundle, listed)
@@ -183,24 +202,69 @@ class Lanes(Workspace):
         self.assertEqual(len(lines[bundle]), 2)
         self.assertEqual(lines[-1], ["timestamp", "metadata/timestamp.json"])
 
-    def test_a_server_that_lost_files_gets_them_again(self):
+    def test_large_content_of_the_top_level_role_goes_with_it(self):
+        content = os.urandom(BULK)
+        signed = self.walk()["targets"]
+        signed["version"] += 1
+        signed["targets"] = {"large.ota": {"length": BULK, "hashes": {
+            "sha256": hashlib.sha256(content).hexdigest()}}}
+        os.makedirs(self.path("incoming/targets"), exist_ok=True)
+        with open(self.path("incoming/targets/large.ota"), "wb") as f:
+            f.write(content)
+        self.drop_in("targets", signed, "targets")
+        self.sluice("publish")
+        self.assertEqual(list(self.served()["targets"]["targets"]), ["large.ota"])
+        # It is there, and no stop copies it once more.
+        self.stop()
+        self.assertEqual([word for word, *names in self.pushes()
+                          if any(n.endswith(".ota") for n in names)],
+                         ["immutable", "immutable"])
+
+    def lose(self):
+        """All that is served, once a bundle is."""
         self.stage(os.urandom(BULK))
         self.sluice("publish")
-        lost = [os.path.join(at, name) for at, _, names in os.walk(self.path("served"))
-                for name in names]
-        for path in lost:
-            os.unlink(path)
+        shutil.rmtree(self.path("served"))
+        os.unlink(self.path("begun"))
+        self.touch("lost")
+
+    def test_a_server_that_lost_files_gets_them_again(self):
+        self.lose()
+        before = len(self.pushes())
         self.sluice("publish")
         self.assertEqual(self.served()["releases"]["version"], 1)
+        # Bundles by themselves, behind all that a stop needs.
+        self.assertEqual([(word, any(n.endswith(".ota") for n in names))
+                          for word, *names in self.pushes()[before:]],
+                         [("immutable", False), ("timestamp", False), ("immutable", True)])
+
+    def test_a_stop_waits_for_nothing_that_the_server_lost(self):
+        self.lose()
+        self.touch("slow")
+        began = time.monotonic()
+        self.stop()
+        self.assertLess(time.monotonic() - began, 10)
+        with open(self.path("served/metadata/1.gates.json"), encoding="utf-8") as f:
+            self.assertEqual(list(json.load(f)["signed"]["targets"]), ["gates/all.json"])
+        publisher = self.publisher()
+        wait_until(lambda: os.path.exists(self.path("begun")), 20, "the bundle is being pushed")
+        began = time.monotonic()
+        self.sluice("stop", "--all", "--reason", "fire", "--key", self.key("other"), "--yes")
+        self.assertLess(time.monotonic() - began, 10)
+        self.assertTrue(os.path.exists(self.path("served/metadata/2.gates.json")))
+        self.go_on(publisher)
+        self.assertEqual(self.stops(), ["gates/all.json"])
+
+    def test_what_the_server_lost_and_cannot_take_is_told_when_all_else_is_there(self):
+        self.lose()
+        self.break_bundles()
+        done = self.sluice("publish", code=1)
+        self.assertIn("large content may be missing where it is served", done.stderr)
+        self.assertTrue(os.path.exists(self.path("served/metadata/timestamp.json")))
 
     def test_a_push_that_fails_in_the_lane_of_bundles_leaves_the_rest_published(self):
         self.stage(os.urandom(BULK))
-        with open(self.path("tools/push.py"), encoding="utf-8") as f:
-            script = f.read()
-        with open(self.path("tools/push.py"), "w", encoding="utf-8") as f:
-            f.write(script.replace("names = sys.stdin.read().split()\n",
-                                   "names = sys.stdin.read().split()\n"
-                                   "if len(names) == 1 and 'ota' in names[0]: sys.exit(3)\n"))
+        self.break_bundles()
         before = self.served()["timestamp"]["version"]
         done = self.sluice("publish", code=1)
         self.assertIn("large content did not get", done.stderr)

@@ -3,6 +3,7 @@ from mutant import Mutant
 
 INCOMING = "signer/incoming.c"
 PUBLISH = "signer/publish.c"
+PUSH = "signer/push.c"
 ONLINE = "signer/online.c"
 SITE = "signer/site.c"
 PLACE = "signer/place.c"
@@ -84,6 +85,17 @@ MUTANTS = [
     Mutant("large content in the site counts as served", INCOMING,
            "if (done || (there && !look->in->workspace->push))", "if (done || there)",
            "e2e/test_lanes", "test_a_bundle_whose_publisher_died_is_published_by_the_next"),
+    Mutant("a stop waits for what the server lost", PUSH,
+           "if (l->sizes != SIZES_ALL && place_is_bulk(entry) != (l->sizes == SIZES_LARGE))",
+           "if (l->sizes == SIZES_LARGE && !place_is_bulk(entry))",
+           "e2e/test_lanes", "test_a_stop_waits_for_nothing_that_the_server_lost"),
+    Mutant("what the server lost stays so", PUBLISH,
+           "return is_deferred(p, p->by->role) || (!p->by->role && p->workspace->push);",
+           "return is_deferred(p, p->by->role);",
+           "e2e/test_lanes", "test_a_server_that_lost_files_gets_them_again"),
+    Mutant("large content of the top-level role is left out", PUSH,
+           "new_targets ? \"targets\" : \"\"", "new_targets ? \"\" : \"\"",
+           "e2e/test_lanes", "test_large_content_of_the_top_level_role_goes_with_it"),
     Mutant("gates take stops back", INCOMING,
            "standing_check(\n\t\t\tin->workspace, in->site, in->targets, published, "
            "r->document, &r->why) < 0)", "0)",
