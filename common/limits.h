@@ -170,6 +170,7 @@
 #define PUSH_RUN_BYTES (UINT64_C(2) << 30) /* large content in one run, or one that is larger */
 /* Metadata, plans and gates: 10 MiB over 1 Mbit/s. A stop waits for the one before it. */
 #define PUSH_SMALL_TIMEOUT_MS (120 * 1000)
+#define PUBLISHER_BUSY_MS (5 * 1000) /* somebody's own publication; one that lasts is told of */
 #define PUBLISHER_WAIT_MS (3 * PUSH_SMALL_TIMEOUT_MS) /* both pushes before, and room */
 #define INCOMING_WAIT_MS (30 * 1000) /* for whoever renames a file; more is a broken disk */
 #define BULK_WAIT_MS (2 * PUSH_TIMEOUT_MS)

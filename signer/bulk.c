@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "common/base/clock.h"
 #include "common/limits.h"
 #include "signer/place.h"
 #include "signer/push.h"
@@ -54,4 +55,40 @@ bulk_carry(const struct incoming *in, json_t *carried, struct err *e)
 		}
 	}
 	return push_bulk(in->workspace, &names, e);
+}
+
+static int
+look(const struct workspace *w, const struct site *s, struct incoming *out, struct err *e)
+{
+	AUTO_INCOMING struct incoming in = {0};
+
+	if (incoming_read(w, s, &in, e) < 0)
+		return -1;
+	/* The publisher places what is small, under its own lock. */
+	in.only_looks = true;
+	if (incoming_judge(&in, clock_wall_s(), e) < 0)
+		return -1;
+	*out = in;
+	in = (struct incoming){0};
+	return 0;
+}
+
+int
+bulk_run(const struct workspace *w, json_t **carried, struct err *e)
+{
+	AUTO_CLOSE int lock = -1;
+	AUTO_SITE struct site s = {0};
+	AUTO_INCOMING struct incoming in = {0};
+	AUTO_JSON json_t *done = json_object();
+
+	if (bulk_lock(w, true, &lock, e) < 0 || site_open(w, &s, e) < 0 || look(w, &s, &in, e) < 0)
+		return -1;
+	if (bulk_carry(&in, done, e) < 0)
+		return err_context(e, "large content did not get to where it is served, and what "
+				      "lists it waits");
+	if (json_object_size(done) == 0 && s.snapshot &&
+		push_listed_bulk(w, &s, s.snapshot->verified.body, NULL, e) < 0)
+		return err_context(e, "large content may be missing where it is served");
+	*carried = json_incref(done);
+	return 0;
 }

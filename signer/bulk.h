@@ -18,4 +18,9 @@ int bulk_lock(const struct workspace *w, bool waits, int *lock, struct err *e);
  * itself; what is wrong with one content is told in carried. */
 int bulk_carry(const struct incoming *in, json_t *carried, struct err *e);
 
+/* One run of the lane by itself, for who holds no key: carries what is deferred in incoming/, and
+ * where nothing is, pushes what is published once more (push_listed_bulk). *carried (owned) is of
+ * what was carried. Waits for the lock as above. */
+int bulk_run(const struct workspace *w, json_t **carried, struct err *e);
+
 #endif

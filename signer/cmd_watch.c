@@ -25,14 +25,16 @@ static const char help[] =
 	"The publisher: takes reports from spool/ into fleet.db, judges every rollout by\n"
 	"them, opens the next wave where one has passed, and stops a plan by itself where\n"
 	"too many boxes fail or fall silent. Publishes what waits in incoming/, and signs\n"
-	"timestamp, snapshot, gates and CRL again before they expire. A person opens the\n"
-	"first wave. It may be killed at any moment, and has no open port.\n"
+	"timestamp, snapshot, gates and CRL again before they expire. Copies and pushes\n"
+	"bundles in a process beside, so nothing waits for them. A person opens the first\n"
+	"wave. It may be killed at any moment, and has no open port.\n"
 	"\n"
 	"`watch` in workspace.yaml says which key signs gates and how far it may go. It\n"
 	"needs those keys alone that are named there; without one it says what it would\n"
 	"do. One line an event; problems are told once, for as long as they last.\n"
 	"\n"
-	"  --once         one look, for a timer; exits 1 where it had a problem\n"
+	"  --once         one look, for a timer, and on until large content is published;\n"
+	"                 exits 1 where it had a problem\n"
 	"  --every TIME   how often it judges where no report comes (60s)\n"
 	"  --json         an object a line\n"
 	"\n"
@@ -140,13 +142,32 @@ every_choose(const struct watch_options *o, const struct workspace *w, uint64_t 
 	return 0;
 }
 
-/* What the first look publishes, the second one sees. */
-static int
-look_once(struct watch *w, struct err *e)
+static unsigned
+look_if_due(struct watch *w, int64_t every_ms, int64_t *full_ms)
 {
+	int64_t now_ms = clock_boot_ms();
+	bool full = *full_ms == 0 || now_ms - *full_ms >= every_ms;
+
+	if (full)
+		*full_ms = now_ms;
+	return watch_look(w, full);
+}
+
+/* What the first look publishes, the second one sees. Large content may take an hour, in which
+ * others' stops go out as ever. */
+static int
+look_once(struct watch *w, int64_t every_ms, struct err *e)
+{
+	int64_t full_ms = clock_boot_ms();
 	unsigned problems = watch_look(w, true);
 
 	problems += watch_look(w, false);
+	while (watch_is_busy(w) && !ending) {
+		problems += look_if_due(w, every_ms, &full_ms);
+		nap(LOOK_EVERY_MS);
+	}
+	if (watch_is_busy(w))
+		return err_set(e, ERR_STOPPED, "ended before all was published");
 	watch_settle(w);
 	return problems ? err_set(e, ERR_REFUSED, "there were problems, as told above") : 0;
 }
@@ -157,12 +178,7 @@ look_on(struct watch *w, int64_t every_ms)
 	int64_t full_ms = 0;
 
 	while (!ending) {
-		int64_t now_ms = clock_boot_ms();
-		bool full = full_ms == 0 || now_ms - full_ms >= every_ms;
-
-		if (full)
-			full_ms = now_ms;
-		(void)watch_look(w, full);
+		(void)look_if_due(w, every_ms, &full_ms);
 		nap(LOOK_EVERY_MS);
 	}
 }
@@ -188,7 +204,7 @@ run(int argc, char **argv, struct err *e)
 	(void)sigaction(SIGTERM, &act, NULL);
 	(void)sigaction(SIGINT, &act, NULL);
 	if (o.once)
-		return look_once(watch, e);
+		return look_once(watch, (int64_t)every_s * 1000, e);
 	look_on(watch, (int64_t)every_s * 1000);
 	return 0;
 }

@@ -394,8 +394,11 @@ publish_once(const struct publisher *by, bool *stale, bool *again, struct err *e
 	if (rc < 0) {
 		/* Whoever has just signed the first root has done what can be done. */
 		*again = false;
-		if (!p.premature || !by->waits)
-			return err_set(e, why.class, "%s", why.text);
+		if (!p.premature || !by->waits) {
+			if (e)
+				*e = why;
+			return -1;
+		}
 		(void)fprintf(stderr, "%s\n", why.text);
 		return 0;
 	}
@@ -510,6 +513,13 @@ publisher_publish(struct publisher *p, bool renew, struct published *out, struct
 	p->news = out;
 	p->news_only = !renew;
 	return publish_current(p, &again, e);
+}
+
+void
+publisher_carried(struct publisher *p, json_t *carried)
+{
+	json_decref(p->carried);
+	p->carried = json_incref(carried);
 }
 
 int

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "common/base/err.h"
+#include "common/base/json.h"
 #include "signer/signing.h"
 #include "signer/workspace.h"
 
@@ -33,7 +34,7 @@ int publisher_open(const struct workspace *w, struct passphrase_source *pass,
 struct published {
 	bool any; /* there is a new timestamp */
 	char roles[256];
-	char deferred[256]; /* their large content goes first, which `sluice publish` sees to */
+	char deferred[256]; /* their large content goes first, which is the caller's to see to */
 	struct err
 		refused; /* what stays in incoming/ for good: class ERR_NONE where nothing does */
 };
@@ -43,6 +44,9 @@ struct published {
  * was published and perhaps not pushed. What
  * is refused makes it not fail. *out is filled in even where it fails. */
 int publisher_publish(struct publisher *p, bool renew, struct published *out, struct err *e);
+
+/* What the bulk lane has done meanwhile (bulk_run): content that is deferred no more. */
+void publisher_carried(struct publisher *p, json_t *carried);
 
 /* What every command that signs calls last: publishes when the online keys are readable here and
  * o->no_publish is not set; else says on standard output what waits in incoming/ and returns 0.

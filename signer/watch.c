@@ -82,6 +82,8 @@ watch_close(struct watch **w)
 	if (!x)
 		return;
 	process_end(&x->courier);
+	process_end(&x->carrier);
+	cleanup_fd(&x->carrier_said);
 	publisher_close(&x->publisher);
 	opened_key_close(&x->gates_key);
 	opened_key_close(&x->certificates_key);
@@ -169,7 +171,7 @@ watch_open(const struct workspace *w, const struct watch_settings *s, struct wat
 
 	if (!x)
 		return err_sys(e, ENOMEM, "the watch");
-	x->lock = -1;
+	x->lock = x->carrier_said = -1;
 	x->workspace = w;
 	x->writer = *w;
 	x->writer.sets_aside = true;
@@ -313,11 +315,19 @@ watch_look(struct watch *w, bool full)
 	if (full || (w->judge_again && backoff_is_due(&w->act, w->now_ms)))
 		watch_judge(w);
 	watch_certify(w);
+	watch_carried(w);
 	watch_publish(w);
 	if (full) {
 		watch_renew(w);
 		watch_offline(w);
 	}
+	watch_carry(w);
 	watch_deliver(w);
 	return w->failures;
+}
+
+bool
+watch_is_busy(const struct watch *w)
+{
+	return w->carrier != 0 || (w->busy_ms != 0 && !w->problems[JOB_PUBLISH][0]);
 }

@@ -49,6 +49,10 @@ int watch_open(const struct workspace *w, const struct watch_settings *s, struct
  * problems is returned. */
 unsigned watch_look(struct watch *w, bool full);
 
+/* Whether something is under way that a later look sees the end of: large content is being copied,
+ * or another publisher is at work, which is no problem yet. */
+bool watch_is_busy(const struct watch *w);
+
 /* For whoever ends now: waits until what is due was taken to webhooks, or failed, or for
  * WEBHOOK_RUN_MAX_S. */
 void watch_settle(struct watch *w);

@@ -92,22 +92,33 @@ published_say(struct watch *w, const struct published *p)
 		watch_tell(w, (struct watch_event){.what = "published"}, "published %s", p->roles);
 }
 
-/* Copying them would hold up the stops that this process has to sign; another one's lane does not.
- */
+/* What waits for its large content is for watch_carry(). */
 static void
-deferred_say(struct watch *w, const struct published *p)
+publish_done(struct watch *w, const struct published *p)
 {
-	struct err e = ERR_INIT;
+	(void)snprintf(w->deferred, sizeof(w->deferred), "%s", p->deferred);
+	if (!w->deferred[0])
+		w->carries[0] = '\0';
+	w->busy_ms = 0;
+	backoff_reset(&w->publish);
+	watch_well(w, JOB_PUBLISH);
+}
 
-	if (!p->deferred[0]) {
-		watch_well(w, JOB_BULK);
-		return;
-	}
-	(void)err_set(&e, ERR_REFUSED,
-		"%s lists large content, which is not copied by the watch: run `sluice publish -w "
-		"%s` beside it, and stops go out meanwhile",
-		p->deferred, w->workspace->dir);
-	(void)watch_problem(w, JOB_BULK, &e);
+/* A person who publishes at the same moment is no problem, and is done in a second. */
+static void
+publish_failed(struct watch *w, const struct err *e)
+{
+	bool busy = e->class == ERR_REFUSED && e->errnum == EBUSY;
+
+	if (busy)
+		backoff_reset(&w->publish);
+	backoff_failed(&w->publish, w->now_ms);
+	if (!busy)
+		w->busy_ms = 0;
+	else if (w->busy_ms == 0)
+		w->busy_ms = w->now_ms;
+	if (!busy || w->now_ms - w->busy_ms >= PUBLISHER_BUSY_MS)
+		(void)watch_problem(w, JOB_PUBLISH, e);
 }
 
 /* A publication that failed is begun anew, timestamp and all: how far it got is not known. */
@@ -130,14 +141,10 @@ publish_now(struct watch *w, bool renew)
 		(void)watch_problem(w, JOB_REFUSED, &p.refused);
 	else if (rc == 0)
 		watch_well(w, JOB_REFUSED);
-	if (rc == 0) {
-		deferred_say(w, &p);
-		backoff_reset(&w->publish);
-		watch_well(w, JOB_PUBLISH);
-		return;
-	}
-	backoff_failed(&w->publish, w->now_ms);
-	(void)watch_problem(w, JOB_PUBLISH, &e);
+	if (rc == 0)
+		publish_done(w, &p);
+	else
+		publish_failed(w, &e);
 }
 
 void

@@ -71,7 +71,12 @@ struct watch {
 	int64_t timestamp_expires_s;
 	bool judge_again;
 	uint64_t waiting; /* what incoming/ looked like at the last attempt to publish */
-	struct backoff publish, act, certify, deliver;
+	int64_t busy_ms;  /* since when another publisher is at work; 0: none is */
+	struct backoff publish, act, certify, deliver, carry;
+	pid_t carrier;	    /* `sluice publish --carry` at work, or 0 */
+	int carrier_said;   /* a file without a name, or -1 */
+	char deferred[256]; /* the roles that wait for it, or "" */
+	char carries[256];  /* those of them that it was told of */
 	pid_t courier;	    /* `sluice webhook deliver` at work, or 0 */
 	int64_t courier_ms; /* when it began */
 	int64_t hourly_ms, census_ms;
@@ -117,6 +122,11 @@ int news_offline(
 
 /* Sees to it that what is due is on its way, without waiting for it. */
 void watch_deliver(struct watch *w);
+
+/* Large content, beside all this: takes up what was carried, and sees to it that what is deferred,
+ * or may be missing where it is served, is on its way. */
+void watch_carried(struct watch *w);
+void watch_carry(struct watch *w);
 
 /* The site: what waits, and what would expire. */
 bool watch_timestamp_is_due(const struct watch *w);

@@ -308,8 +308,11 @@ workspace_lock(const struct workspace *w, const char *file, const char *what, in
 	if (workspace_path(w, file, path, e) < 0)
 		return -1;
 	while (file_lock(path, what, lock, &held) < 0) {
-		if (held.class != ERR_REFUSED || clock_boot_ms() >= until_ms)
-			return err_set(e, held.class, "%s", held.text);
+		if (held.class != ERR_REFUSED || clock_boot_ms() >= until_ms) {
+			if (e)
+				*e = held;
+			return -1;
+		}
 		if (!said)
 			(void)fprintf(stderr,
 				"%s is at work; waiting for it. It may be ended (by a plain "
@@ -327,7 +330,10 @@ workspace_run(const struct workspace *w, const char *command, const char *word, 
 {
 	AUTO_FREE char *line = strdup(command);
 	const char *argv[COMMAND_WORDS_MAX + 5] = {"env", "-C", w->dir};
-	struct process p = {.argv = argv, .input = input, .timeout_ms = timeout_ms};
+	struct process p = {.argv = argv,
+		.input = input,
+		.timeout_ms = timeout_ms,
+		.asks_at_terminal = w->stays_in_group};
 	size_t count = 3;
 	char *rest = NULL;
 	int status;

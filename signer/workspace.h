@@ -20,6 +20,7 @@ struct workspace {
 	bool sets_aside;     /* for a stop: what lies in incoming/ in vain does not hold it up */
 	bool published_only; /* for whoever looks at what boxes see: incoming/ and drafts/ count not
 			      */
+	bool stays_in_group; /* for whoever is killed by its process group: commands are, too */
 	char *push;   /* a command that copies site/ to where it is served, or NULL; see push.h */
 	char *reload; /* a command like push, run after tls/crl.pem has changed; or NULL */
 	char *site_url, *report_url;		  /* what boxes are told; end in '/' */
@@ -42,7 +43,7 @@ int workspace_path(
 	const struct workspace *w, const char *relative, char out[PATH_MAX], struct err *e);
 
 /* Takes the lock of a file in dir (see file_lock), waiting for wait_ms at most; the first wait is
- * told on standard error. ERR_REFUSED when somebody else has it all that time. */
+ * told on standard error. ERR_REFUSED with EBUSY when somebody else has it all that time. */
 int workspace_lock(const struct workspace *w, const char *file, const char *what, int64_t wait_ms,
 	int *lock, struct err *e);
 

@@ -491,10 +491,13 @@ file_lock(const char *path, const char *what, int *fd, struct err *e)
 	if (opened < 0)
 		return err_sys(e, errno, "opening the lock %s", path);
 	if (flock(opened, LOCK_EX | LOCK_NB) < 0) {
-		if (errno == EWOULDBLOCK)
-			return err_set(e, ERR_REFUSED, "%s holds %s; wait for it, or stop it first",
-				what, path);
-		return err_sys(e, errno, "locking %s", path);
+		if (errno != EWOULDBLOCK)
+			return err_sys(e, errno, "locking %s", path);
+		(void)err_set(
+			e, ERR_REFUSED, "%s holds %s; wait for it, or stop it first", what, path);
+		if (e)
+			e->errnum = EBUSY;
+		return -1;
 	}
 	*fd = take_fd(&opened);
 	return 0;

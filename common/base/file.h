@@ -85,8 +85,8 @@ bool file_exists(const char *path);
 int file_size(int fd, const char *name, uint64_t *size, struct err *e);
 
 /* Takes the exclusive lock of a lock file (made when missing, mode 0600) without waiting; the lock
- * lives as long as *fd is open. ERR_REFUSED when someone else holds it: `what` says who that is,
- * for the message ("another sluice publisher"). */
+ * lives as long as *fd is open. ERR_REFUSED with EBUSY when someone else holds it: `what` says who
+ * that is, for the message ("another sluice publisher"). */
 int file_lock(const char *path, const char *what, int *fd, struct err *e);
 
 /* dir + "/" + name into out. ERR_LIMIT when it does not fit into PATH_MAX. */

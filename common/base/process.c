@@ -53,7 +53,7 @@ child_descriptors(const struct process *p, const struct pipes *pipes)
 {
 	int null = open("/dev/null", O_RDWR);
 	int in = p->input.len > 0 ? pipes->in[0] : null;
-	int out = p->output ? pipes->out[1] : 2;
+	int out = p->output ? pipes->out[1] : p->output_fd > 0 ? p->output_fd : 2;
 
 	if (dup2(in, 0) < 0 || dup2(out, 1) < 0)
 		return -1;
@@ -318,7 +318,7 @@ process_begin(const struct process *p, pid_t *pid, struct err *e)
 	CLEANUP(pipes_close)
 	struct pipes pipes = {
 		.in = {-1, -1}, .out = {-1, -1}, .failure = {-1, -1}, .dies_with_us = true};
-	const struct process alone = {.argv = p->argv, .env = p->env};
+	const struct process alone = {.argv = p->argv, .env = p->env, .output_fd = p->output_fd};
 	pid_t begun;
 	int failure;
 

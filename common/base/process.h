@@ -16,6 +16,7 @@ struct process {
 	struct span input;	 /* what it reads on standard input; empty means /dev/null */
 	struct buf
 		*output; /* where its standard output goes, up to output->max; NULL: our stderr */
+	int output_fd;	 /* of process_begin(): its standard output; 0: our standard error */
 	int64_t timeout_ms; /* then its whole process group is killed */
 	/* Asked all the while, or NULL. When it says no, the group gets SIGTERM, and SIGKILL what
 	 * is left of it after PROCESS_GRACE_MS; the answer's error is the result. */
@@ -31,8 +32,8 @@ enum { PROCESS_GRACE_MS = 5000 };
  * more than output->max. It inherits no descriptor but 0, 1, 2. */
 int process_run(const struct process *p, int *status, struct err *e);
 
-/* Runs it beside us: argv and env alone count, its output goes to our standard error, and it gets
- * SIGTERM when we die. The caller sees to its end. Errors as above. */
+/* Runs it beside us: argv, env and output_fd alone count, and it gets SIGTERM when we die. The
+ * caller sees to its end. Errors as above. */
 int process_begin(const struct process *p, pid_t *pid, struct err *e);
 
 /* Whether it has ended; *pid is 0 then, and *status its exit status (-1: of a signal). */

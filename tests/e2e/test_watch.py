@@ -1,5 +1,6 @@
 """What `sluice watch` does by itself, and what it leaves to people."""
 import contextlib
+import fcntl
 import hashlib
 import os
 import sqlite3
@@ -394,23 +395,25 @@ class Publishing(Watched):
         self.go_wrong(1, 2, 3)
         self.assertIn("stable: STOPS", self.watch(check=None))
 
-    def test_large_content_is_told_once_and_holds_up_no_stop(self):
-        image = self.ws.path("large")
-        with open(image, "wb") as f:
-            f.write(os.urandom(2 << 20))
-        self.ws.sluice("release", self.ws.pack("3.0.0", image), "--key",
-                       self.ws.key("releases"), "--no-publish")
-        with Watch(self.ws) as watch:
-            watch.wait_for(f"run `sluice publish -w {self.ws.dir}`")
-            self.ws.sluice("stop", "stable", "--reason", "smoke", "--yes", "--no-publish",
-                           "--key", self.ws.key("gates"))
-            watch.wait_for("published gates")
-            self.assertNotIn("bundles/gateway-3.0.0.ota",
-                             self.ws.metadata("releases")["signed"]["targets"])
-            self.ws.publish()
-            self.assertIn("bundles/gateway-3.0.0.ota",
-                          self.ws.metadata("releases")["signed"]["targets"])
-            self.assertEqual(watch.said().count("run `sluice publish"), 1)
+    def test_somebody_who_publishes_at_the_same_moment_is_no_problem(self):
+        self.ws.sluice("stop", "stable", "--reason", "smoke", "--yes", "--no-publish",
+                       "--key", self.ws.key("gates"))
+        with open(self.ws.path("publisher.lock"), "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with Watch(self.ws) as watch:
+                watch.wait_for("wait:")
+                # It has tried by now.
+                time.sleep(1.5)
+                fcntl.flock(lock, fcntl.LOCK_UN)
+                watch.wait_for("published gates", 5)
+                self.assertNotIn("problem", watch.said())
+
+    def test_a_publisher_that_does_not_end_is_told(self):
+        self.ws.sluice("stop", "stable", "--reason", "smoke", "--yes", "--no-publish",
+                       "--key", self.ws.key("gates"))
+        with open(self.ws.path("publisher.lock"), "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self.assertEqual(self.watch(check=1).count("problem: another sluice publisher"), 1)
 
     def test_two_watches_of_one_workspace_are_refused(self):
         with Watch(self.ws) as watch:

@@ -11,6 +11,7 @@ KEEPER = "signer/gatekeeper.c"
 COURSE = "signer/course.c"
 ROLLOUTS = "signer/watch_rollouts.c"
 SITE = "signer/watch_site.c"
+BULK = "signer/watch_bulk.c"
 BACKUP = "signer/cmd_backup.c"
 OVERVIEW = "signer/overview.c"
 PRUNE = "signer/prune.c"
@@ -75,6 +76,27 @@ MUTANTS = [
            "(void)report_refused(&p, NULL, &by->news->refused);\n\t\treturn 0;",
            "return report_refused(&p, NULL, e);",
            "e2e/test_watch", "test_what_is_refused_is_told_once_and_holds_up_nothing"),
+    Mutant("somebody else's publication is a problem", SITE,
+           "if (!busy || w->now_ms - w->busy_ms >= PUBLISHER_BUSY_MS)", "if (e)",
+           "e2e/test_watch", "test_somebody_who_publishes_at_the_same_moment_is_no_problem"),
+    Mutant("what the server lost is pushed by people alone", BULK,
+           "*out = w->now_s - pushed_s >= PUSHED_AGAIN_S || pushed_s > w->now_s;",
+           "*out = false;",
+           "e2e/test_watch_bulk", "test_what_the_server_lost_comes_back_within_the_hour"),
+    Mutant("content that came late is never looked at", BULK,
+           "else\n\t\tbackoff_failed(&w->carry, w->now_ms);\n\treturn 0;",
+           "return 0;",
+           "e2e/test_watch_bulk",
+           "test_content_that_is_not_there_yet_is_told_and_taken_when_it_comes"),
+    Mutant("one look leaves bundles behind", "signer/cmd_watch.c",
+           "while (watch_is_busy(w) && !ending) {", "while (0) {",
+           "e2e/test_watch_bulk", "test_once_is_over_when_it_is_published"),
+    Mutant("a push goes on when its watch has ended", "signer/workspace.c",
+           ".asks_at_terminal = w->stays_in_group", ".asks_at_terminal = false",
+           "e2e/test_watch_bulk", "test_it_dies_with_the_watch_and_is_taken_up_by_the_next"),
+    Mutant("a push goes on when its watch was killed", "signer/cmd_publish.c",
+           "(void)kill(0, SIGKILL);", "return;",
+           "e2e/test_watch_bulk", "test_it_dies_with_the_watch_and_is_taken_up_by_the_next"),
     Mutant("what is published here and not served is not pushed again", SITE,
            "renew || w->publish.wait_ms > 0", "renew",
            "e2e/test_watch", "test_a_timestamp_that_was_not_pushed_is_pushed_again"),

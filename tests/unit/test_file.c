@@ -311,6 +311,7 @@ a_lock_is_held_by_one_until_its_descriptor_closes(void **state)
 	(void)state;
 	assert_int_equal(file_lock("lock", "another publisher", &fd, &e), 0);
 	assert_int_equal(file_lock("lock", "another publisher", &again, &e), -1);
+	assert_int_equal(e.errnum, EBUSY);
 	assert_int_equal(e.class, ERR_REFUSED);
 	assert_non_null(strstr(e.text, "another publisher"));
 	assert_int_equal(again, -1);
