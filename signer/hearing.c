@@ -25,6 +25,8 @@ struct hearing {
 	int64_t tick;	/* of the clock of silence */
 	struct followed *list;
 	size_t count;
+	struct err plan_damage; /* of the first plan that could not be loaded */
+	struct err damage;	/* of the first row that was passed over since hearing_begin() */
 };
 
 static void
@@ -36,6 +38,18 @@ hearing_forget(struct hearing *h)
 	h->list = NULL;
 	h->count = 0;
 	h->loaded = -1;
+	h->plan_damage = ERR_INIT;
+}
+
+/* What makes no sense in one row is that row's own, and is told; what the disk refuses is not. */
+static int
+damage_note(struct err *damage, const struct err *why, struct err *e)
+{
+	if (why->class == ERR_SYSTEM)
+		return err_set(e, ERR_SYSTEM, "%s", why->text);
+	if (damage->class == ERR_NONE)
+		*damage = *why;
+	return 0;
 }
 
 void
@@ -129,8 +143,16 @@ hearing_load(struct hearing *h, struct err *e)
 	int rc = query_begin(
 		h->sql, &q, e, "SELECT id FROM rollout WHERE ended_s = 0 ORDER BY id", "");
 
-	while (rc == 0 && (rc = query_next(q, &row, e)) == 0 && row)
-		rc = followed_add(h, query_int(q, 0), e);
+	while (rc == 0 && (rc = query_next(q, &row, e)) == 0 && row) {
+		struct err why = ERR_INIT;
+
+		if (followed_add(h, query_int(q, 0), &why) == 0)
+			continue;
+		(void)err_context(&why,
+			"fleet.db: rollout %lld is damaged, and no report counts for it",
+			(long long)query_int(q, 0));
+		rc = damage_note(&h->plan_damage, &why, e);
+	}
 	return rc;
 }
 
@@ -139,6 +161,7 @@ hearing_begin(struct hearing *h, struct err *e)
 {
 	int64_t now = 0;
 
+	h->damage = ERR_INIT;
 	for (size_t i = 0; i < h->count; i++)
 		memset(h->list[i].change, 0, sizeof(h->list[i].change));
 	if (sql_get(h->sql, NULL, &h->tick, e,
@@ -180,7 +203,11 @@ row_read(struct hearing *h, const struct followed *x, int64_t box, struct row *o
 		status = participation_of(query_text(q, 1));
 		r.wave = (size_t)query_int(q, 0);
 		if (status < 0 || r.wave >= WAVES_MAX)
-			return err_set(e, ERR_MALFORMED, "fleet.db: a participant makes no sense");
+			return err_set(e, ERR_MALFORMED,
+				"fleet.db: how box %lld fares in %s makes no sense, and its "
+				"reports "
+				"do not count there",
+				(long long)box, x->plan.path);
 		r.how.status = (enum participation)status;
 		r.how.started = query_int(q, 2) != 0;
 		r.how.started_s = query_int(q, 3);
@@ -257,7 +284,11 @@ reports_hear(
 
 		if (!box_state_of(query_text(q, 1), &t.state) ||
 			!outcome_of(query_text(q, 2), &t.outcome))
-			return err_set(e, ERR_MALFORMED, "fleet.db: a report makes no sense");
+			return err_set(e, ERR_MALFORMED,
+				"fleet.db: a report of box %lld makes no sense, and how the box "
+				"fares "
+				"in %s is not counted anew",
+				(long long)box, x->plan.path);
 		participant_hear(&row->how, &t, x->manifest);
 		row->found = true;
 		row->seq = query_int(q, 0);
@@ -320,9 +351,11 @@ followed_again(struct hearing *h, struct followed *x, int64_t box, struct err *e
 int
 hearing_again(struct hearing *h, int64_t following, int64_t box, struct err *e)
 {
+	struct err why = ERR_INIT;
+
 	for (size_t i = 0; i < h->count; i++) {
-		if (h->list[i].id == following)
-			return followed_again(h, &h->list[i], box, e);
+		if (h->list[i].id == following && followed_again(h, &h->list[i], box, &why) < 0)
+			return damage_note(&h->damage, &why, e);
 	}
 	return 0;
 }
@@ -363,11 +396,20 @@ hearing_take(struct hearing *h, int64_t box, const struct report *r, int64_t hea
 	if (!r->rollout[0])
 		return 0;
 	for (size_t i = 0; i < h->count; i++) {
+		struct err why = ERR_INIT;
+
 		if (concerns(&h->list[i], r) &&
-			followed_take(h, &h->list[i], box, r, heard_s, e) < 0)
+			followed_take(h, &h->list[i], box, r, heard_s, &why) < 0 &&
+			damage_note(&h->damage, &why, e) < 0)
 			return -1;
 	}
 	return 0;
+}
+
+const struct err *
+hearing_damage(const struct hearing *h)
+{
+	return h->plan_damage.class != ERR_NONE ? &h->plan_damage : &h->damage;
 }
 
 static int

@@ -40,6 +40,10 @@ int hearing_again(struct hearing *h, int64_t following, int64_t box, struct err 
 int hearing_anew(
 	struct sql *s, int64_t following, const int64_t *boxes, size_t count, struct err *e);
 
+/* What was passed over since hearing_begin(), for its row makes no sense: the first of it, a plan's
+ * before a box's. Class ERR_NONE where nothing was. Borrowed. */
+const struct err *hearing_damage(const struct hearing *h);
+
 /* Writes the counts. */
 int hearing_end(struct hearing *h, struct err *e);
 

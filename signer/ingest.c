@@ -387,6 +387,8 @@ batch_write(struct ingest *i, bool round_ends, struct err *e)
 		hearing_end(i->hearing, e) < 0 || counters_add(i, e) < 0 ||
 		alarms_put(i->sql, i->workspace, WEBHOOK_AUDIT_FAILED, &i->alarms, i->now_s, e) < 0)
 		return -1;
+	(void)snprintf(
+		i->stats.damage, sizeof(i->stats.damage), "%s", hearing_damage(i->hearing)->text);
 	i->stats.alarms = i->alarms.count;
 	if (i->alarms.count > 0)
 		memcpy(i->stats.alarm, i->alarms.list[0].box, sizeof(i->stats.alarm));

@@ -34,6 +34,9 @@ struct ingest_stats {
 	 * stay where they are, are looked at in each round, and hold up nothing. */
 	uint64_t left;
 	char why[ERR_TEXT_SIZE]; /* of the first of these */
+	/* Of the first row in fleet.db that makes no sense, and for which reports do not count; ""
+	 */
+	char damage[ERR_TEXT_SIZE];
 };
 
 /* Takes the next batch; *out is what became of it. *more is false at the end of the folder: what

@@ -253,6 +253,16 @@ look_between(struct watch *w)
 	w->now_ms = clock_boot_ms();
 }
 
+/* Once: whether it is still so is only seen when the row is needed again. */
+static void
+damage_say(struct watch *w, const char *text)
+{
+	struct err e = ERR_INIT;
+
+	(void)err_set(&e, ERR_MALFORMED, "%s", text);
+	(void)watch_problem(w, JOB_ROWS, &e);
+}
+
 /* All that lies in the spool. A great many may: what they say so far may be a stop. */
 static void
 drain(struct watch *w)
@@ -269,6 +279,8 @@ drain(struct watch *w)
 		}
 		if (left == 0 && s.left > 0)
 			(void)err_set(&odd, ERR_SYSTEM, "%s", s.why);
+		if (s.damage[0])
+			damage_say(w, s.damage);
 		left += s.left;
 		w->behind = more;
 		w->taken += s.taken;

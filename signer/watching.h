@@ -16,6 +16,7 @@
 /* Things that fail apart from each other. */
 enum watch_job {
 	JOB_SPOOL,
+	JOB_ROWS,
 	JOB_SITE,
 	JOB_SERVER,
 	JOB_FOLLOW,

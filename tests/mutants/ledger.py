@@ -12,6 +12,10 @@ PARTICIPANT = "signer/participant.c"
 KILLED = "test_a_kill_at_any_step_loses_nothing_and_counts_nothing_twice"
 
 MUTANTS = [
+    Mutant("a damaged row stops all reports", HEARING,
+           "if (why->class == ERR_SYSTEM)\n\t\treturn err_set(e, ERR_SYSTEM,",
+           "if (why->class != ERR_NONE)\n\t\treturn err_set(e, ERR_SYSTEM,",
+           "test_following", "a_box_whose_row_is_damaged_holds_up_no_other"),
     Mutant("files go before the transaction lasts", INGEST,
            "return sql_begin(i->sql, e) < 0 ? -1 : "
            "sql_end(i->sql, batch_write(i, round_ends, e), e);",

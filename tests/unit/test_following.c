@@ -459,6 +459,82 @@ an_accepted_stop_keeps_what_had_gone_wrong_by_then(void **state)
 	free(f);
 }
 
+static void
+do_sql(struct ledger_scene *x, const char *statement)
+{
+	struct sql *s = NULL;
+	struct err e = ERR_INIT;
+
+	if (fleet_sql(x->f, &s, &e) < 0 || sql_run(s, statement, &e) < 0)
+		fail_msg("%s", e.text);
+}
+
+static struct ingest_stats
+say_damaged(struct ledger_scene *x, const char *box, uint64_t seq, const char *plan)
+{
+	struct report r = ledger_scene_report(box, seq, BOX_STARTING, OUTCOME_NONE);
+
+	(void)snprintf(r.plan, sizeof(r.plan), "%s", plan);
+	ledger_scene_put(x, &r);
+	return ledger_scene_drain(x);
+}
+
+static void
+a_plan_that_is_damaged_in_the_data_base_holds_up_no_other(void **state)
+{
+	static const char path[] = "rollouts/stable.json";
+	struct ledger_scene *x = *state;
+	struct ingest_stats stats;
+	char other[sizeof(sample)];
+	int64_t id;
+
+	boxes_add(x, 3);
+	(void)memcpy(other, sample, sizeof(sample));
+	(void)memcpy(strstr(other, path), "rollouts/broken.json", strlen(path));
+	(void)begin_as(x, other);
+	id = begin(x);
+	open_wave(x, id, 0);
+	do_sql(x, "UPDATE rollout SET plan = '{' WHERE path = 'rollouts/broken.json';"
+		  "UPDATE counter SET value = value + 1 WHERE name = 'followings'");
+	stats = say_damaged(x, "gw-1", 1, path);
+	assert_int_equal(stats.taken, 1);
+	assert_non_null(strstr(stats.damage, "rollout 1 is damaged"));
+	assert_int_equal(tally(x, id, 0).started, 1);
+	stats = say_damaged(x, "gw-2", 1, "rollouts/broken.json");
+	assert_int_equal(stats.taken, 1);
+	assert_non_null(strstr(stats.damage, "rollout 1 is damaged"));
+	/* And none is begun or opened the worse for it. */
+	open_wave(x, id, 1);
+	do_sql(x, "DELETE FROM rollout WHERE path = 'rollouts/broken.json';"
+		  "UPDATE counter SET value = value + 1 WHERE name = 'followings'");
+	assert_string_equal(say_damaged(x, "gw-3", 1, path).damage, "");
+	assert_int_equal(tally(x, id, 1).started, 1);
+}
+
+static void
+a_box_whose_row_is_damaged_holds_up_no_other(void **state)
+{
+	static const char path[] = "rollouts/stable.json";
+	struct ledger_scene *x = *state;
+	struct following *f = calloc(1, sizeof(*f));
+	struct ingest_stats stats;
+	struct err e = ERR_INIT;
+	int64_t id;
+
+	boxes_add(x, 3);
+	id = begin(x);
+	open_wave(x, id, 0);
+	say(x, "gw-1", 1, BOX_STARTING, OUTCOME_NONE);
+	do_sql(x, "UPDATE participant SET status = 'odd'");
+	stats = say_damaged(x, "gw-1", 2, path);
+	assert_int_equal(stats.taken, 1);
+	assert_non_null(strstr(stats.damage, "rollouts/stable.json makes no sense"));
+	assert_string_equal(say_damaged(x, "gw-2", 1, path).damage, "");
+	assert_int_equal(following_read(x->f, id, f, &e), 0);
+	assert_int_equal(f->waves[0].tally.started, 2);
+	free(f);
+}
+
 int
 main(void)
 {
@@ -479,6 +555,8 @@ main(void)
 		TEST(silence_does_not_grow_while_nobody_can_be_heard),
 		TEST(a_stop_that_was_lifted_before_accepts_nothing_of_a_new_plan),
 		TEST(an_accepted_stop_keeps_what_had_gone_wrong_by_then),
+		TEST(a_plan_that_is_damaged_in_the_data_base_holds_up_no_other),
+		TEST(a_box_whose_row_is_damaged_holds_up_no_other),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
