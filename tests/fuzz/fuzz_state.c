@@ -74,14 +74,14 @@ boot_env(struct span text)
 		return;
 	}
 	MUST(boot_env_save(path, &env, &e) == 0 && boot_env_load(path, &again, &e) == 0);
-	MUST(env.primary == again.primary && env.booted == again.booted);
+	MUST(env.vars.primary == again.vars.primary && env.booted == again.booted);
 	MUST(strcmp(env.boot_id, again.boot_id) == 0);
 	for (enum side side = SIDE_A; side < SIDES; side++)
-		MUST(env.side[side].bootable == again.side[side].bootable &&
-			env.side[side].confirmed == again.side[side].confirmed &&
-			env.side[side].tries_left == again.side[side].tries_left);
+		MUST(env.vars.side[side].bootable == again.vars.side[side].bootable &&
+			env.vars.side[side].confirmed == again.vars.side[side].confirmed &&
+			env.vars.side[side].tries_left == again.vars.side[side].tries_left);
 	if (boot_env_power_on(&env, "next", &e) == 0)
-		MUST(env.side[env.booted].bootable && boot_env_save(path, &env, &e) == 0);
+		MUST(env.vars.side[env.booted].bootable && boot_env_save(path, &env, &e) == 0);
 }
 
 int
