@@ -34,6 +34,8 @@ struct boot_vars {
 struct boot_backend {
 	const char *name;
 	uint64_t tries_max; /* how many tries it can count */
+	/* A side whose tries are used up looks like one that was never activated. */
+	bool forgets_tries;
 	/* Never guessed. */
 	int (*current)(
 		const struct boot_backend *b, const struct conf *c, enum side *out, struct err *e);

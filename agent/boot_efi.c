@@ -240,6 +240,7 @@ const struct boot_backend boot_efi = {
 	BOOT_BY_VARS,
 	.name = "efi",
 	.tries_max = 1,
+	.forgets_tries = true,
 	.current = efi_current,
 	.boot_id = boot_kernel_boot_id,
 	.load = efi_load,

@@ -115,8 +115,10 @@ version_find(const char *text, size_t *at, size_t *len)
 	return false;
 }
 
+/* Of an entry that is blank there is none: on FAT, a cut while it gets its name leaves it so, and
+ * systemd-boot passes it over. */
 static int
-version_read(const char *folder, const char *name, uint64_t *out, struct err *e)
+version_read(const char *folder, const char *name, bool *blank, uint64_t *out, struct err *e)
 {
 	AUTO_BUF struct buf text = BUF_INIT(ENTRY_BYTES_MAX);
 	char number[32];
@@ -124,6 +126,9 @@ version_read(const char *folder, const char *name, uint64_t *out, struct err *e)
 
 	if (entry_read(folder, name, &text, e) < 0)
 		return err_own(e);
+	*blank = text.len == 0;
+	if (*blank)
+		return 0;
 	if (!version_find(buf_str(&text), &at, &len) || len >= sizeof(number))
 		return err_set(e, ERR_SYSTEM, "%s/%s has no line `version NUMBER`", folder, name);
 	memcpy(number, text.data + at, len);
@@ -157,15 +162,18 @@ entry_take(void *arg, const char *name, struct err *e)
 	struct side_entries *s;
 	uint64_t version;
 	enum side side;
+	bool blank;
 
 	if (!name_parse(name, &side, &state))
+		return 0;
+	if (version_read(all->folder, name, &blank, &version, e) < 0)
+		return -1;
+	if (blank)
 		return 0;
 	s = &all->side[side];
 	if (s->count == ENTRY_SIDE_MAX)
 		return err_set(e, ERR_SYSTEM, "%s has more than %d entries for side %s",
 			all->folder, ENTRY_SIDE_MAX, side_name(side));
-	if (version_read(all->folder, name, &version, e) < 0)
-		return -1;
 	state_join(s, &state);
 	s->version = s->count > 0 ? num_max(s->version, version) : version;
 	(void)snprintf(s->name[s->count++], ENTRY_NAME_SIZE, "%s", name);
@@ -249,7 +257,10 @@ entry_put(const char *folder, const char *path, struct span text, struct err *e)
 		return -1;
 	if (fsync(fd) < 0)
 		return err_sys(e, errno, "syncing %s", temp);
-	return file_rename(temp, path, e);
+	if (file_rename(temp, path, e) < 0)
+		return -1;
+	/* On FAT a name is made empty, and says where its bytes are once the file is synced. */
+	return fsync(fd) < 0 ? err_sys(e, errno, "syncing %s", path) : 0;
 }
 
 /* First the new entry, whole and on disk; then the old ones go. */
@@ -286,6 +297,15 @@ side_stands(const struct side_entries *s, enum side side, const struct boot_side
 	return s->count == 1 && strcmp(s->name[0], name) == 0;
 }
 
+/* A confirmed side comes before one that is off by its name alone: the entry of the side that works
+ * is not touched for it. */
+static bool
+stands_first(const struct boot_vars *vars)
+{
+	return vars->side[vars->primary].confirmed &&
+	       !boot_side_may_boot(&vars->side[side_other(vars->primary)]);
+}
+
 /* The side that is to boot goes first, so that there is one at any moment. */
 static int
 entries_save(const struct conf *c, const struct boot_vars *vars, struct err *e)
@@ -301,7 +321,7 @@ entries_save(const struct conf *c, const struct boot_vars *vars, struct err *e)
 		const struct side_entries *s = &all.side[turn[i]];
 		uint64_t version = s->version;
 
-		if (i == 0 && version <= above)
+		if (i == 0 && !stands_first(vars) && version <= above)
 			version = above + 1;
 		if (side_stands(s, turn[i], &vars->side[turn[i]]) && version == s->version)
 			continue;

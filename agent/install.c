@@ -367,6 +367,7 @@ install_begin(const struct conf *c, const struct boot_backend *boot, struct stat
 	s->pending.release = h->release;
 	s->pending.release.attempt = p->attempt;
 	s->pending.boots = 0;
+	s->pending.switched = false;
 	s->pending.first_seen_boot_ms = 0;
 	s->pending.seen_boot_id[0] = 0;
 	if (boot->boot_id(boot, c, s->pending.boot_id, e) < 0)
@@ -424,7 +425,10 @@ install_activate(
 	if (primary != target)
 		return err_set(e, ERR_SYSTEM, "side %s was activated and is not next to boot",
 			side_name(target));
-	return 0;
+	if (!own->forgets_tries)
+		return 0;
+	s->pending.switched = true;
+	return state_save(c->state_dir, s, e);
 }
 
 int

@@ -75,6 +75,16 @@ fell_back(struct scene *x, struct err *e)
 	return ends(x, SETTLED_REVERTED, why);
 }
 
+/* Recorded, but the switch itself was cut off. */
+static bool
+was_cut_off(const struct scene *x, bool same_boot, enum side primary)
+{
+	const struct pending *p = &x->s->pending;
+	bool off = !x->target.bootable && !(x->own->forgets_tries && p->switched);
+
+	return p->tree_only || off || (same_boot && primary != p->target);
+}
+
 static int
 activated(struct scene *x, struct err *e)
 {
@@ -93,8 +103,7 @@ activated(struct scene *x, struct err *e)
 	}
 	if (x->own->primary(x->own, x->c, &primary, e) < 0)
 		return -1;
-	/* Recorded, but the switch itself was cut off. */
-	if (p->tree_only || !x->target.bootable || (same_boot && primary != p->target))
+	if (was_cut_off(x, same_boot, primary))
 		return clean(x, "cut off just before it was activated", e);
 	if (same_boot)
 		return ends(x, SETTLED_INSTALLED, "installed; waits for the reboot");

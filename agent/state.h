@@ -49,6 +49,7 @@ struct pending {
 	int64_t first_seen_boot_ms; /* boot clock when this boot of it was first seen; 0: not yet */
 	char seen_boot_id[BOOT_ID_MAX + 1]; /* which boot that was */
 	uint64_t boots;			    /* how many boots of it were seen */
+	bool switched;			    /* the boot variables were switched for certain */
 	bool answered;			    /* a server answered the new system in its trial */
 	bool in_order;	/* in its trial it was healthy and what was signed: only the server's word
 			 * was missing */

@@ -137,6 +137,7 @@ read_pending(const json_t *j, struct pending *out, struct err *e)
 		read_count(j, "boots", &out->boots, e) < 0 ||
 		json_get_bool(j, "cancelled", &out->cancelled, e) < 0)
 		return -1;
+	out->switched = json_is_true(json_object_get(j, "switched"));
 	out->in_doubt = json_is_true(json_object_get(j, "in_doubt"));
 	out->unreached = json_is_true(json_object_get(j, "unreached"));
 	out->answered = json_is_true(json_object_get(j, "answered"));
@@ -335,7 +336,7 @@ static json_t *
 pending_json(const struct pending *p)
 {
 	return json_pack("{s:s, s:s, s:b, s:o, s:b, s:s, s:s, s:I, s:I, s:I, s:s, s:I, s:s, s:I, "
-			 "s:b, s:b, s:b, s:b, s:b, s:b}",
+			 "s:b, s:b, s:b, s:b, s:b, s:b, s:b}",
 		"phase", phase_name(p->phase), "target", side_name(p->target), "tree_only",
 		(int)p->tree_only, "release", release_json(&p->release), "local", (int)p->local,
 		"rollout", p->rollout, "wave", p->wave, "plan_version", (json_int_t)p->plan_version,
@@ -343,7 +344,8 @@ pending_json(const struct pending *p)
 		"boot_id", p->boot_id, "first_seen_boot_ms", (json_int_t)p->first_seen_boot_ms,
 		"seen_boot_id", p->seen_boot_id, "boots", (json_int_t)p->boots, "cancelled",
 		(int)p->cancelled, "in_doubt", (int)p->in_doubt, "unreached", (int)p->unreached,
-		"answered", (int)p->answered, "in_order", (int)p->in_order, "stale", (int)p->stale);
+		"answered", (int)p->answered, "in_order", (int)p->in_order, "stale", (int)p->stale,
+		"switched", (int)p->switched);
 }
 
 static json_t *

@@ -304,7 +304,7 @@ MUTANTS = [
            "p->deadline_s ? p->deadline_s : c->confirm_deadline_s", "c->confirm_deadline_s",
            "test_confirm", "deadline_starts_with_the_first_sight_of_each_boot"),
     Mutant("what never reached the bootloader is installed", "agent/settle.c",
-           "(same_boot && primary != p->target))", "0)",
+           "(same_boot && primary != p->target);", "0;",
            "test_confirm", "activation_that_never_reached_the_bootloader_is_cleaned"),
     Mutant("a plan may give more time than the box", "agent/order.c",
            "num_min(w->plan.deadline_s, c->confirm_deadline_s)", "w->plan.deadline_s",

@@ -7,14 +7,18 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include <cmocka.h>
 
 #include "agent/boot_vars.h"
 #include "agent/grub_block.h"
+#include "agent/install.h"
+#include "agent/settle.h"
 #include "common/base/file.h"
 #include "tests/unit/folder.h"
+
+/* Last, for it makes macros of words in small letters. */
+#include <zlib.h>
 
 enum { UBOOT_ENV_BYTES = 4096 };
 static const char *efi_folder;
@@ -443,6 +447,49 @@ entries_that_are_missing_or_make_no_sense_are_refused(void **state)
 	refused(&boot_entries, file);
 }
 
+/* An update on its way to side B, whose boot is another one by now. */
+static void
+efi_activate(struct state *s)
+{
+	static char here[] = ".";
+	struct err e = ERR_INIT;
+
+	begin(&boot_efi);
+	conf.state_dir = here;
+	conf.boot_tries = 1;
+	done(boot_efi.disable(&boot_efi, &conf, SIDE_B, &e), &e);
+	*s = (struct state){.next_seq = 1,
+		.pending = {.phase = PHASE_INSTALLING,
+			.target = SIDE_B,
+			.release = {true, "gateway", "2.0", 1, {{5}}, 1}}};
+	done(install_activate(&conf, &boot_efi, s, &e), &e);
+	(void)snprintf(s->pending.boot_id, sizeof(s->pending.boot_id), "earlier");
+	efi_remove("BootNext");
+}
+
+/* The firmware forgets BootNext as it boots it: nothing in its variables tells a new system that
+ * crashed from one that was never switched to. */
+static void
+a_system_that_efi_tried_once_and_left_has_failed(void **state)
+{
+	AUTO_FREE struct state *s = calloc(1, sizeof(*s));
+	struct settlement now;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_non_null(s);
+	efi_activate(s);
+	done(settle(&conf, &boot_efi, s, &now, &e), &e);
+	assert_int_equal(now.what, SETTLED_REVERTED);
+	assert_non_null(state_failed(s, &now.was.release.manifest));
+
+	efi_activate(s);
+	s->pending.switched = false;
+	done(settle(&conf, &boot_efi, s, &now, &e), &e);
+	assert_int_equal(now.what, SETTLED_CLEANED);
+	assert_null(state_failed(s, &now.was.release.manifest));
+}
+
 static void
 efi_variables_that_make_no_sense_are_refused(void **state)
 {
@@ -525,6 +572,7 @@ main(int argc, char **argv)
 		IN_FOLDER(a_try_that_systemd_boot_counted_is_read),
 		IN_FOLDER(two_entries_of_one_side_are_its_trial_and_become_one),
 		IN_FOLDER(entries_that_are_missing_or_make_no_sense_are_refused),
+		IN_FOLDER(a_system_that_efi_tried_once_and_left_has_failed),
 		IN_FOLDER(efi_variables_that_make_no_sense_are_refused),
 		IN_FOLDER(a_custom_program_that_fails_is_an_error),
 		IN_FOLDER(what_reads_back_other_than_written_is_refused),

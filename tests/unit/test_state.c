@@ -43,6 +43,7 @@ state_fill(struct state *s)
 		.first_seen_boot_ms = 77,
 		.seen_boot_id = "two",
 		.boots = 2,
+		.switched = true,
 		.answered = true,
 		.in_order = true,
 		.cancelled = true,
