@@ -22,40 +22,55 @@ aside_note(struct sql *s, const struct letter *l, int64_t now_s, const char *rea
 }
 
 int
-aside_move(int spool, const char *file, struct err *e)
+aside_open(int spool, int *out, struct err *e)
 {
-	char to[sizeof(ASIDE_DIR) + FILE_NAME_MAX + 1];
+	int fd = -1;
 
-	(void)snprintf(to, sizeof(to), ASIDE_DIR "/%s", file);
-	if (renameat(spool, file, spool, to) == 0 || errno == ENOENT)
+	if (mkdirat(spool, ASIDE_DIR, 0770) == 0 || errno == EEXIST)
+		fd = openat(spool, ASIDE_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(e, errno, "opening the folder spool/" ASIDE_DIR);
+	*out = fd;
+	return 0;
+}
+
+int
+aside_move(int spool, int aside, const char *file, struct err *e)
+{
+	if (renameat(spool, file, aside, file) == 0 || errno == ENOENT)
 		return 0;
-	return err_sys(e, errno, "moving spool/%s to spool/%s", file, to);
+	return err_sys(e, errno, "moving spool/%s to spool/" ASIDE_DIR "/%s", file, file);
 }
 
 static int
-aside_delete(int spool, const char *file, struct err *e)
+aside_delete(int aside, const char *file, struct err *e)
 {
-	char path[sizeof(ASIDE_DIR) + FILE_NAME_MAX + 1];
-
-	(void)snprintf(path, sizeof(path), ASIDE_DIR "/%s", file);
-	if (unlinkat(spool, path, 0) == 0 || errno == ENOENT)
+	if (unlinkat(aside, file, 0) == 0 || errno == ENOENT)
 		return 0;
-	return err_sys(e, errno, "deleting spool/%s", path);
+	return err_sys(e, errno, "deleting spool/" ASIDE_DIR "/%s", file);
 }
 
 int
 aside_prune(int spool, struct sql *s, uint64_t *left, struct err *why, struct err *e)
 {
 	AUTO_QUERY struct query *q = NULL;
+	AUTO_CLOSE int aside = -1;
 	uint64_t failed = 0;
 	bool row = false;
-	int rc = query_begin(s, &q, e,
+	int rc;
+
+	/* What cannot be reached is for another time. */
+	if (aside_open(spool, &aside, why) < 0) {
+		*left = 1;
+		return 0;
+	}
+	rc = query_begin(s, &q, e,
 		"SELECT file FROM aside ORDER BY at_s DESC, rowid DESC LIMIT -1 OFFSET ?1", "i",
 		(int64_t)ASIDE_MAX);
 
 	/* The file before its row: one that nothing names would stay for ever. */
 	while (rc == 0 && (rc = query_next(q, &row, e)) == 0 && row) {
-		if (aside_delete(spool, query_text(q, 0), failed ? NULL : why) < 0)
+		if (aside_delete(aside, query_text(q, 0), failed ? NULL : why) < 0)
 			failed++;
 	}
 	query_end(&q);

@@ -17,8 +17,12 @@
 int aside_note(struct sql *s, const struct letter *l, int64_t now_s, const char *reason,
 	bool *fresh, struct err *e);
 
+/* Opens spool/aside/, and makes it. Never a link: the web server, which may put one there, would
+ * have us move and delete files wherever it leads. */
+int aside_open(int spool, int *out, struct err *e);
+
 /* Moves a file out of the way, once its reason has lasted. One that is gone is no error. */
-int aside_move(int spool, const char *file, struct err *e);
+int aside_move(int spool, int aside, const char *file, struct err *e);
 
 /* Deletes what is more than ASIDE_MAX. Files that cannot be deleted stay, and nothing names them
  * any more: *left is how many, and why it was with the first of them. */

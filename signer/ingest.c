@@ -76,23 +76,33 @@ letter_delete(int spool, const char *file, struct err *e)
 	return err_sys(e, errno, "deleting spool/%s", file);
 }
 
+static int
+put_away(const struct clearing *c, size_t n, int *aside, struct err *why)
+{
+	const char *file = c->batch->letters[n].file;
+
+	if (c->batch->fates[n] == FATE_GOES)
+		return letter_delete(c->spool, file, why);
+	if (c->batch->fates[n] != FATE_ASIDE)
+		return 0;
+	if (*aside < 0 && aside_open(c->spool, aside, why) < 0)
+		return -1;
+	return aside_move(c->spool, *aside, file, why);
+}
+
 /* All that changes in the spool, once the rest lasts. What cannot be changed comes again, and is
  * known by then; others are not to wait for it. */
 static void *
 clearing_main(void *arg)
 {
 	struct clearing *c = arg;
-	const struct batch *b = c->batch;
+	AUTO_CLOSE int aside = -1;
 
-	for (size_t n = 0; n < b->count; n++) {
-		const char *file = b->letters[n].file;
+	for (size_t n = 0; n < c->batch->count; n++) {
 		struct err why;
 
-		if ((b->fates[n] == FATE_GOES && letter_delete(c->spool, file, &why) < 0) ||
-			(b->fates[n] == FATE_ASIDE && aside_move(c->spool, file, &why) < 0)) {
-			if (c->left++ == 0)
-				c->why = why;
-		}
+		if (put_away(c, n, &aside, &why) < 0 && c->left++ == 0)
+			c->why = why;
 	}
 	return NULL;
 }
@@ -139,15 +149,16 @@ static int
 spool_open(const struct workspace *w, int *out, struct err *e)
 {
 	char path[PATH_MAX];
-	int fd;
+	AUTO_CLOSE int fd = -1, aside = -1;
 
-	if (workspace_path(w, "spool/" ASIDE_DIR, path, e) < 0 || dir_make(path, 0770, e) < 0 ||
-		workspace_path(w, "spool", path, e) < 0)
+	if (workspace_path(w, "spool", path, e) < 0 || dir_make(path, 0770, e) < 0)
 		return -1;
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(e, errno, "opening %s", path);
-	*out = fd;
+	if (aside_open(fd, &aside, e) < 0)
+		return -1;
+	*out = take_fd(&fd);
 	return 0;
 }
 

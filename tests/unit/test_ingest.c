@@ -414,6 +414,40 @@ what_cannot_be_deleted_of_what_was_set_aside_stays(void **state)
 	assert_int_equal(number(x, "SELECT count(*) FROM aside"), ASIDE_MAX);
 }
 
+/* The web server may write to spool/: nobody is led elsewhere by it. */
+static void
+a_link_in_place_of_the_folder_for_what_was_set_aside_is_not_followed(void **state)
+{
+	struct ledger_scene *x = *state;
+	struct ingest_stats stats;
+	struct ingest *i = NULL;
+	struct err e = ERR_INIT;
+	struct stat st;
+
+	assert_int_equal(mkdir("elsewhere", 0700), 0);
+	write_file("elsewhere/shadow", "precious");
+	assert_int_equal(rmdir("spool/aside"), 0);
+	assert_int_equal(symlink("../elsewhere", "spool/aside"), 0);
+	write_file("spool/shadow", "");
+	x->now_s += 2 * SPOOL_WRITING_MAX_S;
+	stats = ledger_scene_drain(x);
+	assert_int_equal(stats.aside, 1);
+	assert_true(stats.left > 0);
+	assert_non_null(strstr(stats.why, "spool/aside"));
+	assert_true(is_there("spool/shadow"));
+	assert_int_equal(entries("elsewhere"), 1);
+	ledger_scene_close(x);
+	assert_int_equal(fleet_open(&x->w, &x->f, &e), 0);
+	assert_int_equal(ingest_open(&x->w, x->f, 2, &i, &e), -1);
+	/* Once it is gone, all goes on. */
+	assert_int_equal(unlink("spool/aside"), 0);
+	assert_int_equal(ingest_open(&x->w, x->f, 2, &x->i, &e), 0);
+	assert_int_equal(ledger_scene_drain(x).left, 0);
+	assert_true(is_there("spool/aside/shadow"));
+	assert_int_equal(stat("elsewhere/shadow", &st), 0);
+	assert_int_equal(st.st_size, strlen("precious"));
+}
+
 static void
 a_report_that_cannot_be_recorded_is_set_aside_alone(void **state)
 {
@@ -469,6 +503,7 @@ main(void)
 		TEST(what_cannot_be_put_away_stays_and_holds_up_nothing),
 		TEST(a_folder_in_the_spool_is_no_report_and_stays),
 		TEST(what_cannot_be_deleted_of_what_was_set_aside_stays),
+		TEST(a_link_in_place_of_the_folder_for_what_was_set_aside_is_not_followed),
 		TEST(a_report_that_cannot_be_recorded_is_set_aside_alone),
 		TEST(two_at_one_spool_are_refused),
 	};
