@@ -136,16 +136,18 @@ known_add(struct known *k, const struct report *r)
 	(void)snprintf(k->class_, sizeof(k->class_), "%s", r->class_);
 }
 
-/* Once for as long as it lasts, and once a day: a box may be anybody's, and say this and that. */
+/* Once for as long as it lasts, and once a day: a box may be anybody's, and say this and that. What
+ * was not told for that reason is told by the first report after it. */
 static bool
 audit_add(struct known *k, const struct report *r, int64_t heard_s)
 {
-	bool alarm = r->authentic == AUTHENTIC_NO && strcmp(k->authentic, "no") != 0 &&
-		     (k->audit_told_s == 0 || heard_s - k->audit_told_s >= AUDIT_TOLD_EVERY_S);
+	bool bad = r->authentic == AUTHENTIC_NO && strcmp(k->authentic, "no") != 0;
+	bool alarm =
+		bad && (k->audit_told_s == 0 || heard_s - k->audit_told_s >= AUDIT_TOLD_EVERY_S);
 
 	if (alarm)
 		k->audit_told_s = heard_s;
-	if (r->authentic != AUTHENTIC_UNSAID && (int64_t)r->seq > k->seq)
+	if (r->authentic != AUTHENTIC_UNSAID && (int64_t)r->seq > k->seq && bad == alarm)
 		(void)snprintf(
 			k->authentic, sizeof(k->authentic), "%s", authentic_name(r->authentic));
 	return alarm;

@@ -1,4 +1,5 @@
 #include "common/format/field.h"
+#include "signer/record.h"
 #include "tests/unit/ledger_scene.h"
 
 #include <string.h>
@@ -254,6 +255,42 @@ the_fleet_is_counted_by_state_version_and_failure(void **state)
 	assert_string_equal(found.name, "gw-4");
 }
 
+static bool
+audit_alarms(struct ledger_scene *x, uint64_t seq, enum authentic authentic, int64_t heard_s)
+{
+	struct report r = ledger_scene_report("gw-1", seq, BOX_IDLE, OUTCOME_NONE);
+	enum recorded recorded;
+	struct sql *s = NULL;
+	struct err e = ERR_INIT;
+	bool alarm = false;
+
+	r.authentic = authentic;
+	r.tags = json_object();
+	assert_int_equal(fleet_sql(x->f, &s, &e), 0);
+	assert_int_equal(record_add(s, 1, &r, heard_s, &recorded, &alarm, &e), 0);
+	assert_int_equal(recorded, RECORD_NEW);
+	json_decref(r.tags);
+	return alarm;
+}
+
+static void
+an_audit_that_fails_again_within_a_day_is_told_after_it(void **state)
+{
+	enum { DAY_S = 86400 };
+	struct ledger_scene *x = *state;
+
+	ledger_scene_add(x, "gw-1");
+	assert_true(audit_alarms(x, 1, AUTHENTIC_NO, 1000));
+	assert_false(audit_alarms(x, 2, AUTHENTIC_NO, 2 * DAY_S));
+	assert_false(audit_alarms(x, 3, AUTHENTIC_YES, 2 * DAY_S));
+	assert_true(audit_alarms(x, 4, AUTHENTIC_NO, 2 * DAY_S));
+	assert_false(audit_alarms(x, 5, AUTHENTIC_YES, 2 * DAY_S + 100));
+	assert_false(audit_alarms(x, 6, AUTHENTIC_NO, 2 * DAY_S + 200));
+	assert_false(audit_alarms(x, 7, AUTHENTIC_NO, 3 * DAY_S - 1));
+	assert_true(audit_alarms(x, 8, AUTHENTIC_NO, 3 * DAY_S));
+	assert_false(audit_alarms(x, 9, AUTHENTIC_NO, 9 * DAY_S));
+}
+
 int
 main(void)
 {
@@ -266,6 +303,7 @@ main(void)
 		TEST(a_box_with_new_keys_counts_from_1_again),
 		TEST(a_stop_knows_which_share_of_the_fleet_has_taken_it),
 		TEST(the_fleet_is_counted_by_state_version_and_failure),
+		TEST(an_audit_that_fails_again_within_a_day_is_told_after_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
