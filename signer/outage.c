@@ -17,6 +17,15 @@ outage_note(struct sql *s, int64_t from_s, int64_t until_s, struct err *e)
 }
 
 int
+outage_cut(struct sql *s, int64_t now_s, struct err *e)
+{
+	return sql_do(s, e, "DELETE FROM outage WHERE from_s >= ?1", "i", now_s) < 0
+		       ? -1
+		       : sql_do(s, e, "UPDATE outage SET until_s = ?1 WHERE until_s > ?1", "i",
+				 now_s);
+}
+
+int
 outage_before(struct sql *s, int64_t now_s, int64_t span_s, int64_t *out_s, struct err *e)
 {
 	AUTO_QUERY struct query *q = NULL;

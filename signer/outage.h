@@ -11,6 +11,9 @@
  * more than a year before are forgotten. */
 int outage_note(struct sql *s, int64_t from_s, int64_t until_s, struct err *e);
 
+/* A clock was set back to now_s: what it noted of times to come has ended. */
+int outage_cut(struct sql *s, int64_t now_s, struct err *e);
+
 /* The moment since which, until now_s, boxes could be heard for span_s. */
 int outage_before(struct sql *s, int64_t now_s, int64_t span_s, int64_t *out_s, struct err *e);
 

@@ -106,6 +106,13 @@ outbox_batch_free(struct outbox_batch *b)
 	b->count = 0;
 }
 
+/* No wait is longer: what seems to wait for longer was put there by a clock that was wrong. */
+static int64_t
+wait_end(int64_t now_s)
+{
+	return now_s + WEBHOOK_WAIT_MAX_S;
+}
+
 int
 outbox_is_due(struct sql *s, const struct workspace *w, int64_t now_s, bool *out, struct err *e)
 {
@@ -115,8 +122,8 @@ outbox_is_due(struct sql *s, const struct workspace *w, int64_t now_s, bool *out
 	for (size_t i = 0; i < w->webhooks.count && !found; i++) {
 		if (sql_get(s, &found, &event, e,
 			    "SELECT event FROM delivery WHERE state = 'waiting' AND url = ?1 AND "
-			    "next_s <= ?2 LIMIT 1",
-			    "si", w->webhooks.list[i].url, now_s) < 0)
+			    "(next_s <= ?2 OR next_s > ?3) LIMIT 1",
+			    "sii", w->webhooks.list[i].url, now_s, wait_end(now_s)) < 0)
 			return -1;
 	}
 	*out = found;
@@ -149,9 +156,9 @@ next_of(struct sql *s, const char *url, int64_t now_s, struct outbox_batch *out,
 	bool row = false;
 	int rc = query_begin(s, &q, e,
 		"SELECT " COLUMNS ", body FROM delivery JOIN event ON event.id = delivery.event "
-		"WHERE state = 'waiting' AND url = ?1 AND next_s <= ?2 ORDER BY next_s, event "
-		"LIMIT ?3",
-		"sii", url, now_s, (int64_t)WEBHOOK_ROUND_EACH);
+		"WHERE state = 'waiting' AND url = ?1 AND (next_s <= ?2 OR next_s > ?4) ORDER "
+		"BY next_s, event LIMIT ?3",
+		"siii", url, now_s, (int64_t)WEBHOOK_ROUND_EACH, wait_end(now_s));
 
 	while (rc == 0 && out->count < WEBHOOK_ROUND_MAX && (rc = query_next(q, &row, e)) == 0 &&
 		row) {

@@ -55,7 +55,7 @@ struct outbox_batch {
 void outbox_batch_free(struct outbox_batch *b);
 #define AUTO_OUTBOX_BATCH CLEANUP(outbox_batch_free)
 
-/* Whether a delivery is due. */
+/* Whether a delivery is due: its time has come, or is further off than any wait. */
 int outbox_is_due(
 	struct sql *s, const struct workspace *w, int64_t now_s, bool *out, struct err *e);
 

@@ -6,6 +6,13 @@ COURIER = "signer/courier.c"
 E2E = "e2e/test_webhooks"
 
 MUTANTS = [
+    Mutant("what a wrong clock put off waits for years", OUTBOX,
+           "return now_s + WEBHOOK_WAIT_MAX_S;", "return INT64_MAX - now_s + now_s;",
+           "test_outbox", "what_a_clock_that_was_ahead_has_put_there_is_due_now"),
+    Mutant("a clock that was ahead once hides who is silent", "signer/following.c",
+           "if (at_s > now_s && outage_cut(s, now_s, e) < 0)",
+           "if (at_s < 0 && outage_cut(s, now_s, e) < 0)",
+           "test_outage", "a_clock_that_was_wrong_once_hides_no_silence"),
     Mutant("a signature is over the body alone, and good for ever", COURIER,
            "parts[0] = span_str(at);", "parts[0] = span_str(\"\");",
            "test_outbox", "a_signature_is_over_timestamp_and_body"),

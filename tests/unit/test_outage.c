@@ -127,6 +127,23 @@ who_cannot_hear_or_does_not_look_for_long_notes_an_outage(void **state)
 	assert_int_equal(heard_since(120000), 112800);
 }
 
+/* A year ahead for one look: boxes that fall silent after that are missed all the same. */
+static void
+a_clock_that_was_wrong_once_hides_no_silence(void **state)
+{
+	const int64_t ahead_s = 100000 + 366 * 86400;
+
+	(void)state;
+	listen_at(100000, true);
+	listen_at(ahead_s, true);
+	listen_at(ahead_s + 60, false);
+	listen_at(100060, true);
+	listen_at(100120, true);
+	assert_int_equal(heard_since(200000), 192800);
+	/* What it noted before it was set back counts. */
+	assert_int_equal(heard_since(100120), 100000 - (7200 - 60));
+}
+
 int
 main(void)
 {
@@ -137,6 +154,8 @@ main(void)
 			one_that_goes_on_is_one_and_old_ones_are_forgotten, begin, end),
 		cmocka_unit_test_setup_teardown(
 			who_cannot_hear_or_does_not_look_for_long_notes_an_outage, begin, end),
+		cmocka_unit_test_setup_teardown(
+			a_clock_that_was_wrong_once_hides_no_silence, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

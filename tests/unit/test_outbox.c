@@ -247,6 +247,22 @@ where_a_receiver_is_down_all_that_waits_for_it_waits_and_no_other(void **state)
 }
 
 static void
+what_a_clock_that_was_ahead_has_put_there_is_due_now(void **state)
+{
+	AUTO_OUTBOX_BATCH struct outbox_batch b = {0};
+
+	(void)state;
+	put(WEBHOOK_STOPPED, "one", 1000 + 366 * 86400);
+	assert_true(is_due(1000));
+	b = next(1000);
+	assert_int_equal(b.count, 2);
+	for (size_t i = 0; i < b.count; i++)
+		assert_int_equal(settle(&b.list[i], 500, 3600, 1000), OUTBOX_AGAIN);
+	assert_false(is_due(1001));
+	assert_true(is_due(1000 + 3600));
+}
+
+static void
 waits_double_within_bounds_and_retry_after_is_believed_up_to_one(void **state)
 {
 	const struct outbox_answer failed = {.status = 500};
@@ -528,6 +544,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			where_a_receiver_is_down_all_that_waits_for_it_waits_and_no_other, begin,
 			end),
+		cmocka_unit_test_setup_teardown(
+			what_a_clock_that_was_ahead_has_put_there_is_due_now, begin, end),
 		cmocka_unit_test(waits_double_within_bounds_and_retry_after_is_believed_up_to_one),
 		cmocka_unit_test(only_2xx_is_taken_and_410_or_three_days_is_the_end),
 		cmocka_unit_test_setup_teardown(dead_letters_are_kept_and_put_back, begin, end),
