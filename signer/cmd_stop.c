@@ -1,4 +1,3 @@
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -188,7 +187,7 @@ stop_sign(const struct workspace *w, const struct stop_options *o, const struct 
 			return -1;
 		if (metadata_sign(w, &g->role, signer, &why) == 0)
 			return 0;
-		if (why.errnum != EAGAIN)
+		if (!metadata_was_overtaken(&why))
 			break;
 		scope_gate_free(g);
 		*g = (struct scope_gate){0};

@@ -213,6 +213,12 @@ still_current(const struct workspace *w, const struct metadata *m, int *lock, st
 	return -1;
 }
 
+bool
+metadata_was_overtaken(const struct err *e)
+{
+	return e->class == ERR_REFUSED && e->errnum == EAGAIN;
+}
+
 static int
 drop_in(const struct workspace *w, struct metadata *m, struct err *e)
 {

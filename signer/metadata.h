@@ -124,6 +124,9 @@ int metadata_prepare(const struct workspace *w, struct metadata *m, struct err *
 int metadata_sign(
 	const struct workspace *w, struct metadata *m, const struct signer *s, struct err *e);
 
+/* Whether that is what went wrong; a program that could not be started says EAGAIN, too. */
+bool metadata_was_overtaken(const struct err *e);
+
 /* Puts an envelope that was signed elsewhere, and checked, into incoming/ROLE.json; a root into
  * drafts/, too. seen is what was loaded before, of which role and what lay where count;
  * ERR_REFUSED with EAGAIN as above. */

@@ -274,6 +274,9 @@ drain(struct watch *w)
 
 	while (more && keep_going_ask(w->settings.keep_going, NULL) == 0) {
 		if (ingest_batch(w->ingest, w->now_s, &s, &more, &e) < 0) {
+			w->behind = false;
+			if (waited)
+				w->seen = (struct stat){0};
 			(void)watch_problem(w, JOB_SPOOL, &e);
 			return;
 		}
@@ -300,6 +303,8 @@ drain(struct watch *w)
 		if (more)
 			look_between(w);
 	}
+	/* Whoever ends now has not heard all. */
+	w->behind = more;
 	/* What was not done of it between two batches is done when all is known. */
 	if (waited)
 		w->seen = (struct stat){0};
@@ -320,7 +325,6 @@ watch_look(struct watch *w, bool full)
 	w->full = full;
 	w->failures = 0;
 	drain(w);
-	w->behind = false;
 	look_at_site(w);
 	if (full)
 		watch_listen(w);

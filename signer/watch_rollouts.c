@@ -361,7 +361,7 @@ watch_judge(struct watch *w)
 			continue;
 		w->judge_again = true;
 		/* Somebody else signed at the same moment: that is all in order. */
-		if (why.errnum != EAGAIN && e.class == ERR_NONE)
+		if (!metadata_was_overtaken(&why) && e.class == ERR_NONE)
 			e = why;
 	}
 	if (w->judge_again)

@@ -17,6 +17,13 @@ OVERVIEW = "signer/overview.c"
 PRUNE = "signer/prune.c"
 
 MUTANTS = [
+    Mutant("who is told to end judges by what has been read so far", "signer/watch.c",
+           "w->behind = more;\n\t/* What", "w->behind = false;\n\t/* What",
+           "test_watch", "who_ends_before_all_reports_are_read_opens_no_wave"),
+    Mutant("a signer that cannot be started is nobody's fault", METADATA,
+           "return e->class == ERR_REFUSED && e->errnum == EAGAIN;",
+           "return e->errnum == EAGAIN;",
+           "test_watch", "only_who_was_overtaken_keeps_quiet"),
     Mutant("a stop waits for the rest of the spool", "signer/watch.c",
            "if (more)\n\t\t\tlook_between(w);", "(void)look_between;",
            "e2e/test_watch", "test_a_stop_does_not_wait_for_the_rest_of_a_full_spool"),
@@ -25,7 +32,7 @@ MUTANTS = [
            "e2e/test_gates",
            "test_a_stop_that_is_signed_meanwhile_is_not_lost_to_a_wave_that_opens"),
     Mutant("a wave that opens meanwhile holds up a stop", STOP,
-           "if (why.errnum != EAGAIN)", "if (1)",
+           "if (!metadata_was_overtaken(&why))", "if (1)",
            "e2e/test_gates", "test_a_stop_goes_out_whoever_opens_a_wave_meanwhile"),
     Mutant("what was accepted stops again", JUDGEMENT,
            "return count > accepted ? count - accepted : 0;", "(void)accepted;\n\treturn count;",
@@ -121,8 +128,8 @@ MUTANTS = [
            "e2e/test_watch",
            "test_a_plan_that_could_not_be_read_is_tried_again_whatever_another_has"),
     Mutant("who signs at the same moment hides what went wrong", ROLLOUTS,
-           "if (why.errnum != EAGAIN && e.class == ERR_NONE)",
-           "if (why.errnum == EAGAIN)\n\t\t\te = (struct err)ERR_INIT;\n\t\telse",
+           "if (!metadata_was_overtaken(&why) && e.class == ERR_NONE)",
+           "if (metadata_was_overtaken(&why))\n\t\t\te = (struct err)ERR_INIT;\n\t\telse",
            "e2e/test_watch",
            "test_a_plan_that_cannot_be_judged_is_told_though_another_is_signed_meanwhile"),
     Mutant("what is signed while its version is published is of that version, too", METADATA,
