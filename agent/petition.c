@@ -188,6 +188,35 @@ answer_fetch(const struct conf *c, struct poller *poller, int64_t now_s,
 	return 0;
 }
 
+/* Whether the request that waits can still be answered: it is by the key beside it. */
+static int
+request_check(const struct conf *c, struct err *e)
+{
+	AUTO_BUF struct buf pem = BUF_INIT(PEM_BYTES_MAX), again = BUF_INIT(PEM_BYTES_MAX);
+	AUTO_BUF struct buf asked = BUF_INIT(PEM_BYTES_MAX), had = BUF_INIT(PEM_BYTES_MAX);
+
+	if (read_pem(c, IDENTITY_NEXT, &pem, e) < 0 ||
+		x509_csr_new(buf_span(&pem), c->id, &again, e) < 0 ||
+		x509_csr_key(buf_span(&pem), &asked, e) < 0 ||
+		x509_csr_key(buf_span(&again), &had, e) < 0)
+		return -1;
+	if (!span_equal(buf_span(&asked), buf_span(&had)))
+		return err_set(e, ERR_MALFORMED, "it is not by the key beside it");
+	return 0;
+}
+
+/* Else it would be waited for until the present certificate has ended. */
+static int
+request_mend(const struct conf *c, struct err *e)
+{
+	struct err why;
+
+	if (!has(c, IDENTITY_NEXT) || request_check(c, &why) == 0)
+		return 0;
+	log_error("the request for a new certificate is damaged, and given up: %s", why.text);
+	return remove_pem(c, IDENTITY_NEXT, e);
+}
+
 static int
 certificate_step(struct petition *p, struct poller *poller, int64_t now_s,
 	const struct keep_going *keep_going, bool *changed, struct err *e)
@@ -196,6 +225,8 @@ certificate_step(struct petition *p, struct poller *poller, int64_t now_s,
 	bool news = p->looked != poller_snapshot(poller);
 	struct identity id;
 
+	if (news && request_mend(c, e) < 0)
+		return -1;
 	if (has(c, IDENTITY_NEXT))
 		return news ? answer_fetch(c, poller, now_s, keep_going, changed, e) : 0;
 	identity_choose(c, &id);
@@ -238,6 +269,22 @@ next_place(struct petition *p, bool on_trial, bool through)
 	return ++p->refused < REFUSALS ? IDENTITY_TRIAL : NULL;
 }
 
+/* What cannot be used is not what was tried, and must not take the place of what works. */
+static bool
+trial_drop_damaged(const struct conf *c)
+{
+	struct identity id;
+	struct err e;
+
+	identity_choose(c, &id);
+	if (id.on_trial)
+		return false;
+	log_error("the new certificate is damaged, and given up");
+	if (remove_pem(c, IDENTITY_TRIAL, &e) < 0)
+		log_error("%s", e.text);
+	return true;
+}
+
 bool
 petition_hear(struct petition *p, struct net *n, bool through)
 {
@@ -246,6 +293,8 @@ petition_hear(struct petition *p, struct net *n, bool through)
 	struct err e;
 
 	if (!on_trial && !has(p->conf, IDENTITY_SHELVED))
+		return false;
+	if (on_trial && trial_drop_damaged(p->conf))
 		return false;
 	to = next_place(p, on_trial, through);
 	if ((to ? rename_pem(p->conf, from, to, &e) : remove_pem(p->conf, from, &e)) < 0) {

@@ -62,4 +62,10 @@ MUTANTS = [
     Mutant("an old pair hides newer files of agent.conf", IDENTITY,
            "if (!on_trial && id->known && info.from_s < id->certificate.from_s)", "if (0)",
            UNIT, "an_answer_is_tried_and_kept_once_it_gets_through"),
+    Mutant("a damaged pair takes the place of one that works", PETITION,
+           "if (on_trial && trial_drop_damaged(p->conf))", "if (0)",
+           UNIT, "a_damaged_new_pair_does_not_take_the_place_of_one_that_works"),
+    Mutant("a damaged request is waited for for ever", PETITION,
+           "if (!has(c, IDENTITY_NEXT) || request_check(c, &why) == 0)", "if (1)",
+           UNIT, "a_damaged_request_is_made_anew"),
 ]

@@ -396,6 +396,44 @@ what_decayed_or_is_of_another_box_is_passed_over(void **state)
 	assert_string_equal(now.cert, "box.crt");
 }
 
+static void
+a_damaged_new_pair_does_not_take_the_place_of_one_that_works(void **state)
+{
+	struct scene *x = *state;
+	struct petition p = {.conf = &x->conf, .state = x->state};
+	AUTO_BUF struct buf key = BUF_INIT(PEM_MAX), pair = BUF_INIT(PEM_MAX);
+	struct identity now;
+	struct err e;
+
+	manufacture(80);
+	assert_int_equal(dir_make("tls", 0700, &e), 0);
+	assert_int_equal(x509_key_new(&key, NULL), 0);
+	assert_int_equal(buf_append(&pair, key.data, key.len, NULL), 0);
+	issue(buf_span(&key), id, 10, false, &pair);
+	assert_int_equal(folder_put("tls/box.pem", pair.data, pair.len), 0);
+	assert_int_equal(folder_put("tls/" IDENTITY_TRIAL, "junk", 4), 0);
+	assert_false(petition_hear(&p, NULL, true));
+	assert_false(there_is(IDENTITY_TRIAL));
+	identity_choose(&x->conf, &now);
+	assert_non_null(strstr(now.cert, "/tls/box.pem"));
+}
+
+static void
+a_damaged_request_is_made_anew(void **state)
+{
+	struct scene *x = *state;
+	struct report r = {0}, again = {0};
+
+	manufacture(80);
+	look(x, &(struct petition){.conf = &x->conf, .state = x->state});
+	identity_report(&x->conf, &r);
+	assert_int_equal(folder_put("tls/" IDENTITY_NEXT, "junk", 4), 0);
+	look(x, &(struct petition){.conf = &x->conf, .state = x->state});
+	identity_report(&x->conf, &again);
+	assert_non_null(strstr(again.certificate_request, "BEGIN CERTIFICATE REQUEST"));
+	assert_string_not_equal(r.certificate_request, again.certificate_request);
+}
+
 /* The whole of a renewal, with a host that answers. */
 static void
 renew(struct scene *x)
@@ -482,6 +520,8 @@ main(void)
 		test(a_new_pair_that_does_not_get_through_is_given_up),
 		test(a_poll_that_fails_is_heard_of),
 		test(delivered_cas_are_believed_beside_the_others),
+		test(a_damaged_new_pair_does_not_take_the_place_of_one_that_works),
+		test(a_damaged_request_is_made_anew),
 		test(what_decayed_or_is_of_another_box_is_passed_over),
 		test(a_power_cut_at_any_step_leaves_a_pair_that_works),
 	};
