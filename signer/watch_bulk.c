@@ -51,16 +51,15 @@ static int
 carried_take(struct watch *w, int status, struct err *e)
 {
 	AUTO_JSON json_t *said = NULL;
-	json_t *carried;
-	const char *why;
+	int rc = said_read(w, &said, e);
+	const char *why = json_text(said, "why");
+	json_t *carried = json_object_get(said, "carried");
 
-	if (said_read(w, &said, e) < 0)
-		return -1;
-	carried = json_object_get(said, "carried");
-	why = json_text(said, "why");
 	if (status != 0)
 		return err_set(e, ERR_SYSTEM, "%s",
 			why && *why ? why : "`sluice publish --carry` failed: see what it said");
+	if (rc < 0)
+		return -1;
 	publisher_carried(w->publisher, carried);
 	if (json_object_size(carried) == 0) {
 		/* Somebody else has published what was deferred, or will be asked again. */

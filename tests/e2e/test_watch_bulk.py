@@ -1,4 +1,5 @@
 """Bundles that the watch copies: beside all else, and never twice at once."""
+import json
 import os
 import shutil
 import signal
@@ -118,6 +119,15 @@ class Bulk(Watched):
         self.assertIn("problem: large content did not get", self.watch(check=1))
         self.assertEqual(len(self.pushes()), 1)
         self.assertFalse(self.listed())
+
+    def test_carrying_needs_no_key_and_publishes_nothing(self):
+        for name in ("snapshot", "timestamp"):
+            os.rename(self.ws.key(name), self.ws.path(name))
+        said = json.loads(self.ws.sluice("publish", "--carry").stdout)
+        (name, done), = said["carried"].items()
+        self.assertTrue(done is True and os.path.exists(self.ws.path("site", name)), said)
+        self.assertFalse(self.listed())
+        self.assertEqual(json.loads(self.ws.sluice("publish", "--carry").stdout)["carried"], {})
 
     def test_content_that_is_not_there_yet_is_told_and_taken_when_it_comes(self):
         staged, there = self.ws.path("incoming/targets", BUNDLE), self.ws.path("elsewhere")

@@ -368,6 +368,29 @@ what_will_not_end_when_told_to_is_killed(void **state)
 }
 
 /* In the child of forkpty: a program asks at our terminal. Exits 0 for the answer expected. */
+static void
+what_runs_beside_us_prints_where_it_is_told(void **state)
+{
+	const char *argv[] = {"/bin/sh", "-c", "echo said; exit 4", NULL};
+	AUTO_BUF struct buf out = BUF_INIT(100);
+	AUTO_CLOSE int fd = open(".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	struct err e = ERR_INIT;
+	int status = 0;
+	pid_t pid = 0;
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(
+		process_begin(&(struct process){.argv = argv, .output_fd = fd}, &pid, &e), 0);
+	while (!process_has_ended(&pid, &status))
+		clock_sleep_ms(5);
+	assert_int_equal(pid, 0);
+	assert_int_equal(status, 4);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	assert_int_equal(file_read_fd(fd, "out", &out, &e), 0);
+	assert_string_equal(buf_str(&out), "said\n");
+}
+
 static void __attribute__((noreturn)) ask_at_terminal(bool asks)
 {
 	const char *argv[] = {
@@ -443,6 +466,7 @@ main(void)
 		test_in_folder(what_may_not_go_on_is_told_to_end),
 		cmocka_unit_test(what_will_not_end_when_told_to_is_killed),
 		test_in_folder(a_part_that_cannot_start_or_does_not_end_fails),
+		test_in_folder(what_runs_beside_us_prints_where_it_is_told),
 		test_in_folder(more_arguments_than_fit_are_refused_and_not_dropped),
 	};
 
