@@ -8,14 +8,25 @@ SAMPLES = os.path.join(HERE, "..", "..", "agent", "boot")
 
 
 class BootScripts(unittest.TestCase):
+    def setUp(self):
+        with open(os.path.join(SAMPLES, "grub.cfg"), encoding="utf-8") as f:
+            self.grub = re.sub(r"^\s*#.*$", "", f.read(), flags=re.M).replace("\\\n", " ")
+
     def test_grub_unsets_one_variable_at_a_time(self):
         """GRUB's unset takes its first argument and passes over the others."""
-        with open(os.path.join(SAMPLES, "grub.cfg"), encoding="utf-8") as f:
-            code = re.sub(r"^\s*#.*$", "", f.read(), flags=re.M)
-        words = re.findall(r"\bunset ([^;\n]*)", code)
+        words = re.findall(r"\bunset ([^;\n]*)", self.grub)
         self.assertTrue(words)
         for names in words:
             self.assertEqual(len(names.split()), 1, f"unset {names}")
+
+    def test_grub_takes_only_our_variables_from_a_file(self):
+        """A load_env that names none takes whatever there is."""
+        loads = re.findall(r"^\s*load_env (.*)$", self.grub, flags=re.M)
+        self.assertTrue(loads)
+        for words in loads:
+            names = words.split('"')[-1].split()
+            self.assertEqual(len(names), 7, words)
+            self.assertTrue(all(n.startswith("sluice_") for n in names), words)
 
 
 if __name__ == "__main__":
