@@ -188,20 +188,25 @@ answer_fetch(const struct conf *c, struct poller *poller, int64_t now_s,
 	return 0;
 }
 
-/* Whether the request that waits can still be answered: it is by the key beside it. */
+/* Whether the request that waits can still be answered: it is by the key beside it, in the name
+ * that this box has now. */
 static int
 request_check(const struct conf *c, struct err *e)
 {
 	AUTO_BUF struct buf pem = BUF_INIT(PEM_BYTES_MAX), again = BUF_INIT(PEM_BYTES_MAX);
 	AUTO_BUF struct buf asked = BUF_INIT(PEM_BYTES_MAX), had = BUF_INIT(PEM_BYTES_MAX);
+	char name[65];
 
 	if (read_pem(c, IDENTITY_NEXT, &pem, e) < 0 ||
 		x509_csr_new(buf_span(&pem), c->id, &again, e) < 0 ||
+		x509_csr_name(buf_span(&pem), name, e) < 0 ||
 		x509_csr_key(buf_span(&pem), &asked, e) < 0 ||
 		x509_csr_key(buf_span(&again), &had, e) < 0)
 		return -1;
 	if (!span_equal(buf_span(&asked), buf_span(&had)))
 		return err_set(e, ERR_MALFORMED, "it is not by the key beside it");
+	if (strcmp(name, c->id) != 0)
+		return err_set(e, ERR_MALFORMED, "it is in the name of %s", name);
 	return 0;
 }
 

@@ -288,15 +288,25 @@ authority_renew_crl(const struct workspace *w, struct fleet *f, int64_t now_s, s
 	return reload(w, "the web server believes revoked boxes until it reads tls/crl.pem", e);
 }
 
+static bool
+is_newer(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec > b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec > b->tv_nsec);
+}
+
 bool
 authority_crl_is_due(const struct workspace *w, int64_t now_s)
 {
-	char key[PATH_MAX], crl[PATH_MAX];
-	struct stat st;
+	char key[PATH_MAX], ca[PATH_MAX], crl[PATH_MAX];
+	struct stat st, of_ca;
 
 	if (workspace_path(w, "tls/ca.key", key, NULL) < 0 || access(key, R_OK) < 0 ||
+		workspace_path(w, "tls/ca.crt", ca, NULL) < 0 ||
 		workspace_path(w, "tls/crl.pem", crl, NULL) < 0)
 		return false;
+	/* One that is older than the CAs may lack one of them: who changed them was cut off. */
+	if (stat(crl, &st) == 0 && stat(ca, &of_ca) == 0 && is_newer(&of_ca.st_mtim, &st.st_mtim))
+		return true;
 	/* The file is as old as the CRL in it: it is always replaced as a whole. */
 	return stat(crl, &st) < 0 || now_s >= st.st_mtime + (int64_t)(w->crl_life_s / 2) ||
 	       st.st_mtime > now_s;

@@ -46,8 +46,8 @@ int authority_issuer(const struct workspace *w, char out[DIGEST_HEX_SIZE], struc
  * gives it, and nginx/sessions.conf with it (nginx.h), and runs the `reload` command. */
 int authority_renew_crl(const struct workspace *w, struct fleet *f, int64_t now_s, struct err *e);
 
-/* Whether it is time to renew the CRL: the CA's key is here and tls/crl.pem is missing or in the
- * second half of its life. */
+/* Whether it is time to renew the CRL: the CA's key is here and tls/crl.pem is missing, older than
+ * tls/ca.crt, or in the second half of its life. */
 bool authority_crl_is_due(const struct workspace *w, int64_t now_s);
 
 #endif

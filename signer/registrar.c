@@ -35,7 +35,7 @@ registrar_is_urgent(
 {
 	AUTO_RENEWAL_LIST struct renewal_list l = {0};
 
-	if (renewal_waiting(f, now_s - again_s(w), 1, &l, e) < 0)
+	if (renewal_waiting(f, now_s - again_s(w), now_s, 1, &l, e) < 0)
 		return -1;
 	*out = l.count > 0 &&
 	       l.list[0].until_s - now_s < (int64_t)num_min(7 * DAY_S, w->box_cert_life_s / 4);
@@ -97,13 +97,13 @@ answer_all(const struct registrar *r, int64_t now_s, struct registered *out, str
 	AUTO_RENEWAL_LIST struct renewal_list l = {0};
 	struct renewal_counts counts;
 
-	if (renewal_expire(r->fleet, now_s - kept_s(r->w), e) < 0 ||
+	if (renewal_expire(r->fleet, now_s - kept_s(r->w), now_s, e) < 0 ||
 		renewal_count(r->fleet, &counts, e) < 0)
 		return -1;
 	if (counts.waiting == 0 || counts.answered >= ANSWERS_MAX)
 		return 0;
-	if (renewal_waiting(r->fleet, now_s - again_s(r->w), ANSWERS_MAX - counts.answered, &l, e) <
-		0)
+	if (renewal_waiting(r->fleet, now_s - again_s(r->w), now_s, ANSWERS_MAX - counts.answered,
+		    &l, e) < 0)
 		return -1;
 	for (size_t i = 0; i < l.count; i++) {
 		if (answer(r, &l.list[i], now_s, out, e) < 0)

@@ -84,8 +84,8 @@ renewal_list_free(struct renewal_list *l)
 }
 
 int
-renewal_waiting(
-	struct fleet *f, int64_t since_s, size_t max, struct renewal_list *out, struct err *e)
+renewal_waiting(struct fleet *f, int64_t since_s, int64_t now_s, size_t max,
+	struct renewal_list *out, struct err *e)
 {
 	AUTO_RENEWAL_LIST struct renewal_list l = {.list = calloc(max + 1, sizeof(*l.list))};
 	AUTO_QUERY struct query *q = NULL;
@@ -99,9 +99,9 @@ renewal_waiting(
 		return -1;
 	rc = query_begin(s, &q, e,
 		"SELECT box.id, name, request, until_s FROM renewal JOIN box ON box.id = "
-		"renewal.box WHERE request != '' AND certificate = '' AND answered_s <= ?1 AND "
-		"revoked_s = 0 ORDER BY until_s LIMIT ?2",
-		"ii", since_s, (int64_t)max);
+		"renewal.box WHERE request != '' AND certificate = '' AND (answered_s <= ?1 OR "
+		"answered_s > ?3) AND revoked_s = 0 ORDER BY until_s LIMIT ?2",
+		"iii", since_s, (int64_t)max, now_s);
 	while (rc == 0 && (rc = query_next(q, &row, e)) == 0 && row && l.count < max) {
 		struct renewal_request *r = &l.list[l.count++];
 
@@ -171,7 +171,7 @@ renewal_refuse(struct fleet *f, const struct renewal_request *r, int64_t now_s, 
 }
 
 int
-renewal_expire(struct fleet *f, int64_t since_s, struct err *e)
+renewal_expire(struct fleet *f, int64_t since_s, int64_t now_s, struct err *e)
 {
 	struct sql *s = NULL;
 
@@ -179,8 +179,8 @@ renewal_expire(struct fleet *f, int64_t since_s, struct err *e)
 		return -1;
 	return sql_do(s, e,
 		"UPDATE renewal SET request = '', serial = '', certificate = '' WHERE certificate "
-		"!= '' AND answered_s < ?1",
-		"i", since_s);
+		"!= '' AND (answered_s < ?1 OR answered_s > ?2)",
+		"ii", since_s, now_s);
 }
 
 int

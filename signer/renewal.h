@@ -30,15 +30,16 @@ struct renewal_request {
 };
 
 /* Up to max boxes that wait, and were not answered after since_s: those first whose certificate
- * ends first. Boxes that are revoked are not among them. *out is owned. */
+ * ends first. Boxes that are revoked are not among them. What was answered after now_s was so by a
+ * clock that was wrong, and counts as not answered. *out is owned. */
 struct renewal_list {
 	struct renewal_request *list;
 	size_t count;
 };
 void renewal_list_free(struct renewal_list *l);
 #define AUTO_RENEWAL_LIST CLEANUP(renewal_list_free)
-int renewal_waiting(
-	struct fleet *f, int64_t since_s, size_t max, struct renewal_list *out, struct err *e);
+int renewal_waiting(struct fleet *f, int64_t since_s, int64_t now_s, size_t max,
+	struct renewal_list *out, struct err *e);
 
 /* Writes down what a box is given, durably: before that leaves this program, for a certificate that
  * fleet.db does not know could not be revoked. issuer: as in fleet_add. What the box was given
@@ -51,8 +52,8 @@ int renewal_answer(struct fleet *f, const struct renewal_request *r, const char 
 /* The box asks for nothing that it can be given. */
 int renewal_refuse(struct fleet *f, const struct renewal_request *r, int64_t now_s, struct err *e);
 
-/* Forgets answers given before since_s that nobody took. */
-int renewal_expire(struct fleet *f, int64_t since_s, struct err *e);
+/* Forgets answers given before since_s, or after now_s, that nobody took. */
+int renewal_expire(struct fleet *f, int64_t since_s, int64_t now_s, struct err *e);
 
 /* Calls each for every answer that is to lie on the site, in the order of names; ends as
  * fleet_each_box does. */

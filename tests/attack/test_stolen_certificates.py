@@ -133,6 +133,29 @@ class StolenBox(Certified):
         self.assertIn(serial.upper(), crl)
 
 
+class CutOff(Certified):
+    """`tls ca add` is killed before it has written a CRL of the new CA."""
+
+    def test_the_crl_follows_the_cas(self):
+        ws = self.workspace = self.make(self)
+        ws.add_box("gw-000001")
+        ws.publish()
+        crl = ws.path("tls", "crl.pem")
+        with open(crl, encoding="ascii") as f:
+            before, times = f.read(), os.stat(crl)
+        self.assertEqual(before.count("BEGIN X509 CRL"), 1)
+        ws.sluice("tls", "ca", "add")
+        with open(crl, "w", encoding="ascii") as f:
+            f.write(before)
+        os.utime(crl, ns=(times.st_atime_ns, times.st_mtime_ns))
+        ws.publish()
+        with open(crl, encoding="ascii") as f:
+            self.assertEqual(f.read().count("BEGIN X509 CRL"), 2)
+        made = os.stat(crl).st_mtime_ns
+        ws.publish()
+        self.assertEqual(os.stat(crl).st_mtime_ns, made)
+
+
 class CertificatesKey(Certified):
     """The thief has the key of both roles, and the publisher's ear. The box asks."""
 

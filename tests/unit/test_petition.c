@@ -434,6 +434,27 @@ a_damaged_request_is_made_anew(void **state)
 	assert_string_not_equal(r.certificate_request, again.certificate_request);
 }
 
+/* The host would refuse it for ever. */
+static void
+a_request_in_a_name_that_the_box_had_is_made_anew(void **state)
+{
+	struct scene *x = *state;
+	AUTO_BUF struct buf next = BUF_INIT(PEM_MAX);
+	struct report r = {0};
+	struct err e;
+	char name[65];
+
+	manufacture(80);
+	assert_int_equal(dir_make("tls", 0700, &e), 0);
+	assert_int_equal(x509_key_new(&next, NULL), 0);
+	assert_int_equal(x509_csr_new(buf_span(&next), "gw-000002", &next, NULL), 0);
+	assert_int_equal(folder_put("tls/" IDENTITY_NEXT, next.data, next.len), 0);
+	look(x, &(struct petition){.conf = &x->conf, .state = x->state});
+	identity_report(&x->conf, &r);
+	assert_int_equal(x509_csr_name(span_str(r.certificate_request), name, &e), 0);
+	assert_string_equal(name, id);
+}
+
 /* The whole of a renewal, with a host that answers. */
 static void
 renew(struct scene *x)
@@ -522,6 +543,7 @@ main(void)
 		test(delivered_cas_are_believed_beside_the_others),
 		test(a_damaged_new_pair_does_not_take_the_place_of_one_that_works),
 		test(a_damaged_request_is_made_anew),
+		test(a_request_in_a_name_that_the_box_had_is_made_anew),
 		test(what_decayed_or_is_of_another_box_is_passed_over),
 		test(a_power_cut_at_any_step_leaves_a_pair_that_works),
 	};

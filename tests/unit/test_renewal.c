@@ -28,7 +28,7 @@ waiting(struct ledger_scene *x, int64_t since_s)
 	struct renewal_list l = {0};
 	struct err e = ERR_INIT;
 
-	if (renewal_waiting(x->f, since_s, 8, &l, &e) < 0)
+	if (renewal_waiting(x->f, since_s, INT64_MAX, 8, &l, &e) < 0)
 		fail_msg("%s", e.text);
 	return l;
 }
@@ -193,12 +193,36 @@ what_is_refused_or_not_fetched_goes(void **state)
 	l = waiting(x, 0);
 	assert_int_equal(renewal_refuse(x->f, &l.list[0], 100, &e), 0);
 	assert_true(give(x, &l.list[1], "b1", 9000, 100));
-	assert_int_equal(renewal_expire(x->f, 100, &e), 0);
+	assert_int_equal(renewal_expire(x->f, 100, 200, &e), 0);
 	assert_int_equal(renewal_count(x->f, &counts, &e), 0);
 	assert_int_equal(counts.waiting, 0);
 	assert_int_equal(counts.answered, 1);
-	assert_int_equal(renewal_expire(x->f, 101, &e), 0);
+	assert_int_equal(renewal_expire(x->f, 101, 200, &e), 0);
 	assert_answers(x, "");
+}
+
+/* A host that was in another year for an hour. */
+static void
+what_a_wrong_clock_answered_is_answered_again(void **state)
+{
+	struct ledger_scene *x = *state;
+	AUTO_RENEWAL_LIST struct renewal_list l = {0}, again = {0};
+	struct err e = ERR_INIT;
+
+	ledger_scene_add(x, "gw-1");
+	say(x, "gw-1", "aa", REQUEST_A);
+	l = waiting(x, 0);
+	assert_true(give(x, &l.list[0], "b1", 9000, 8000));
+	assert_int_equal(renewal_expire(x->f, 100, 8000, &e), 0);
+	assert_answers(x, "gw-1 ");
+	assert_int_equal(renewal_expire(x->f, 100, 200, &e), 0);
+	assert_answers(x, "");
+	say(x, "gw-1", "aa", REQUEST_A);
+	assert_int_equal(renewal_waiting(x->f, 100, 8000, 8, &again, &e), 0);
+	assert_int_equal(again.count, 0);
+	renewal_list_free(&again);
+	assert_int_equal(renewal_waiting(x->f, 100, 200, 8, &again, &e), 0);
+	assert_int_equal(again.count, 1);
 }
 
 static void
@@ -244,6 +268,7 @@ main(void)
 		test(a_report_that_comes_late_changes_nothing),
 		test(who_has_least_time_left_is_first_and_the_revoked_get_nothing),
 		test(what_is_refused_or_not_fetched_goes),
+		test(what_a_wrong_clock_answered_is_answered_again),
 		test(the_boxes_of_another_ca_are_counted_by_what_they_show),
 	};
 
