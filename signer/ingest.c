@@ -360,6 +360,7 @@ letter_take(void *arg, size_t n, const struct report *r, const struct err *why, 
 	if (why->errnum == ENOENT)
 		return 0;
 	leave(i, 1, why->text);
+	i->stats.unread++;
 	return 0;
 }
 

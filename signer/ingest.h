@@ -34,6 +34,8 @@ struct ingest_stats {
 	 * stay where they are, are looked at in each round, and hold up nothing. */
 	uint64_t left;
 	char why[ERR_TEXT_SIZE]; /* of the first of these */
+	uint64_t unread;	 /* those of them that could not be opened or read: a box may have
+				    spoken, and was not heard */
 	/* Of the first row in fleet.db that makes no sense, and for which reports do not count; ""
 	 */
 	char damage[ERR_TEXT_SIZE];

@@ -61,6 +61,8 @@ letter_read(int spool, struct letter *l, struct buf *out, struct err *e)
 
 	if (fd < 0 && errno == ELOOP)
 		return err_set(e, ERR_REFUSED, "it is a link");
+	if (fd < 0 && errno == ENXIO)
+		return err_set(e, ERR_REFUSED, "it is a socket");
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_sys(e, errno, "spool/%s", l->file);
 	look_take(l, &st);

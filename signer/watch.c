@@ -269,12 +269,13 @@ drain(struct watch *w)
 {
 	struct ingest_stats s = {0};
 	struct err e = ERR_INIT, odd = ERR_INIT;
-	uint64_t left = 0;
+	uint64_t left = 0, unread = 0;
 	bool more = true, waited = false;
 
 	while (more && keep_going_ask(w->settings.keep_going, NULL) == 0) {
 		if (ingest_batch(w->ingest, w->now_s, &s, &more, &e) < 0) {
 			w->behind = false;
+			w->deaf = true;
 			if (waited)
 				w->seen = (struct stat){0};
 			(void)watch_problem(w, JOB_SPOOL, &e);
@@ -285,6 +286,7 @@ drain(struct watch *w)
 		if (s.damage[0])
 			damage_say(w, s.damage);
 		left += s.left;
+		unread += s.unread;
 		w->behind = more;
 		w->taken += s.taken;
 		w->judge_again = w->judge_again || s.taken > 0;
@@ -305,6 +307,7 @@ drain(struct watch *w)
 	}
 	/* Whoever ends now has not heard all. */
 	w->behind = more;
+	w->deaf = unread > 0;
 	/* What was not done of it between two batches is done when all is known. */
 	if (waited)
 		w->seen = (struct stat){0};

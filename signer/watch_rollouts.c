@@ -256,7 +256,7 @@ stop_plan(struct watch *w, const struct course *c, const struct verdict *v, stru
 static bool
 is_deaf(const struct watch *w)
 {
-	return w->behind || w->problems[JOB_SPOOL][0] || w->problems[JOB_SERVER][0];
+	return w->behind || w->deaf || w->problems[JOB_SERVER][0];
 }
 
 /* What was signed is published in the same look; see watch_look. */
@@ -393,7 +393,7 @@ void
 watch_listen(struct watch *w)
 {
 	struct err e = ERR_INIT;
-	bool hears = w->taken > 0, asks = !hears && !w->problems[JOB_SPOOL][0];
+	bool hears = w->taken > 0, asks = !hears && !w->deaf;
 
 	if (asks && may_fall_silent(w, &asks, &e) < 0) {
 		(void)watch_problem(w, JOB_JUDGE, &e);
@@ -407,6 +407,6 @@ watch_listen(struct watch *w)
 			(void)watch_problem(w, JOB_SERVER, &e);
 	}
 	w->taken = 0;
-	if (following_listen(w->fleet, w->now_s, hears && !w->problems[JOB_SPOOL][0], &e) < 0)
+	if (following_listen(w->fleet, w->now_s, hears && !w->deaf, &e) < 0)
 		(void)watch_problem(w, JOB_JUDGE, &e);
 }

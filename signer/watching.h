@@ -66,6 +66,7 @@ struct watch {
 	int64_t now_s, now_ms; /* of this look */
 	bool full;
 	bool behind; /* reports still wait in the spool: what is missing in counts may be there */
+	bool deaf;   /* what lies in the spool could not be read */
 	uint64_t taken; /* reports since the server was last asked whether it answers */
 	struct courses courses;
 	struct stat seen; /* timestamp.json, when courses were read */

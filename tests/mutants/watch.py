@@ -18,8 +18,11 @@ PRUNE = "signer/prune.c"
 
 MUTANTS = [
     Mutant("who is told to end judges by what has been read so far", "signer/watch.c",
-           "w->behind = more;\n\t/* What", "w->behind = false;\n\t/* What",
+           "w->behind = more;\n\tw->deaf", "w->behind = false;\n\tw->deaf",
            "test_watch", "who_ends_before_all_reports_are_read_opens_no_wave"),
+    Mutant("whatever stays in the spool makes deaf", "signer/watch.c",
+           "w->deaf = unread > 0;", "w->deaf = left > 0;\n\t(void)unread;",
+           "test_watch", "only_a_report_that_cannot_be_read_makes_deaf"),
     Mutant("a signer that cannot be started is nobody's fault", METADATA,
            "return e->class == ERR_REFUSED && e->errnum == EAGAIN;",
            "return e->errnum == EAGAIN;",

@@ -192,6 +192,7 @@ ledger_scene_drain(struct ledger_scene *x)
 		if (sum.left == 0)
 			(void)snprintf(sum.why, sizeof(sum.why), "%s", one.why);
 		sum.left += one.left;
+		sum.unread += one.unread;
 		if (!sum.damage[0])
 			(void)snprintf(sum.damage, sizeof(sum.damage), "%s", one.damage);
 	}

@@ -172,6 +172,8 @@ what_is_no_report_of_its_box_is_set_aside_with_its_reason(void **state)
 	set_aside(x, "gw-1@11.json", "link");
 	assert_int_equal(mkfifo("spool/gw-1@12.json", 0600), 0);
 	set_aside(x, "gw-1@12.json", "not a regular file");
+	assert_int_equal(mknod("spool/gw-1@13.json", S_IFSOCK | 0600, 0), 0);
+	set_aside(x, "gw-1@13.json", "socket");
 	assert_int_equal(ledger_scene_box(x, "gw-1").seq, 0);
 }
 

@@ -1,6 +1,8 @@
 #include "tests/unit/ledger_scene.h"
 
 #include <errno.h>
+#include <linux/capability.h>
+#include <sys/syscall.h>
 
 #include "signer/metadata.h"
 #include "signer/watching.h"
@@ -19,8 +21,10 @@ ask(void *arg, struct err *e)
 static void
 tell(void *arg, const struct watch_event *x)
 {
-	(void)arg;
-	fail_msg("%s: %s", x->what, x->text);
+	const char *expected = arg;
+
+	if (!expected || !strstr(x->text, expected))
+		fail_msg("%s: %s", x->what, x->text);
 }
 
 static const struct keep_going keep_going = {.ask = ask};
@@ -47,6 +51,66 @@ who_ends_before_all_reports_are_read_opens_no_wave(void **state)
 	assert_int_equal(w.taken, 1);
 }
 
+/* Also for root. */
+static void
+rights_drop(bool drop)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3];
+	const uint32_t over = 1U << CAP_DAC_OVERRIDE | 1U << CAP_DAC_READ_SEARCH;
+
+	assert_int_equal(syscall(SYS_capget, &header, caps), 0);
+	caps[0].effective =
+		drop ? caps[0].effective & ~over : caps[0].effective | (caps[0].permitted & over);
+	assert_int_equal(syscall(SYS_capset, &header, caps), 0);
+}
+
+/* How far the clock of silence goes in a minute in which boxes are heard. */
+static int64_t
+minute_listen(struct ledger_scene *x)
+{
+	int64_t before_s, after_s, resumed_s;
+	struct err e = ERR_INIT;
+
+	w.taken = 1;
+	watch_listen(&w);
+	assert_int_equal(following_listened(x->f, &before_s, &resumed_s, &e), 0);
+	w.now_s += 60;
+	w.taken = 1;
+	watch_listen(&w);
+	assert_int_equal(following_listened(x->f, &after_s, &resumed_s, &e), 0);
+	return after_s - before_s;
+}
+
+static void
+only_a_report_that_cannot_be_read_makes_deaf(void **state)
+{
+	struct ledger_scene *x = *state;
+	struct report r = ledger_scene_report("gw-1", 1, BOX_STARTING, OUTCOME_NONE);
+
+	w = (struct watch){.workspace = &x->w,
+		.settings = {.tell = tell, .arg = "1 files of the spool stay in it"},
+		.fleet = x->f,
+		.ingest = x->i};
+	ledger_scene_add(x, "gw-1");
+	assert_int_equal(mkdir("spool/gw-0@1.json", 0700), 0);
+	assert_int_equal(watch_look(&w, false), 1);
+	assert_false(w.deaf);
+	assert_int_equal(minute_listen(x), 60);
+	assert_int_equal(rmdir("spool/gw-0@1.json"), 0);
+	ledger_scene_put(x, &r);
+	assert_int_equal(chmod("spool/gw-1@1.json", 0), 0);
+	rights_drop(true);
+	assert_int_equal(watch_look(&w, false), 1);
+	rights_drop(false);
+	assert_true(w.deaf);
+	assert_int_equal(minute_listen(x), 0);
+	assert_int_equal(chmod("spool/gw-1@1.json", 0600), 0);
+	assert_int_equal(watch_look(&w, false), 0);
+	assert_false(w.deaf);
+	assert_int_equal(minute_listen(x), 60);
+}
+
 /* A signing program that cannot be started, for one. */
 static void
 only_who_was_overtaken_keeps_quiet(void **state)
@@ -68,6 +132,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(who_ends_before_all_reports_are_read_opens_no_wave,
+			ledger_scene_set, ledger_scene_clear),
+		cmocka_unit_test_setup_teardown(only_a_report_that_cannot_be_read_makes_deaf,
 			ledger_scene_set, ledger_scene_clear),
 		cmocka_unit_test(only_who_was_overtaken_keeps_quiet),
 	};
