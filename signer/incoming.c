@@ -345,15 +345,17 @@ look_for_bulk(void *arg, const char *path, const json_t *entry, struct err *e)
 	return 0;
 }
 
-/* The content of new targets goes into place. The top-level role is never deferred: a new root may
- * have to be published together with it. */
+/* The content of new targets goes into place. The top-level role is not deferred where there is no
+ * other that boxes would take meanwhile: the first, or the first of new keys, with whose root it
+ * has to be published. */
 static void
 take_content(const struct incoming *in, struct incoming_role *r, const struct document *published)
 {
 	struct bulk_look look = {in, r};
 	int rc = 0;
 
-	if (strcmp(r->role, "targets") != 0)
+	r->at_once = !published && strcmp(r->role, "targets") == 0;
+	if (!r->at_once)
 		rc = place_each_new(r->document, published, look_for_bulk, &look, &r->why);
 	if (rc == 0 && r->bulk) {
 		(void)err_set(

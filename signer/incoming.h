@@ -29,6 +29,7 @@ struct incoming_role {
 	struct buf bytes;
 	enum incoming_state state;
 	struct document *document;
+	bool at_once; /* what it lists is published with it, however large */
 	json_t *bulk; /* deferred: the large content that goes first, path → TARGETS entry */
 	struct err why;
 };

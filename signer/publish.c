@@ -155,6 +155,17 @@ is_accepted(const struct edition *p, const char *role)
 	return false;
 }
 
+/* Whether what the top-level role lists has not been copied before it. */
+static bool
+goes_at_once(const struct edition *p)
+{
+	for (size_t i = 0; i < p->incoming.count; i++) {
+		if (p->incoming.roles[i].state == INCOMING_ACCEPTED && p->incoming.roles[i].at_once)
+			return true;
+	}
+	return false;
+}
+
 /* The moment from which readers see the new site. What it leads to is served by then. */
 static int
 switch_over(struct edition *p, struct err *e)
@@ -162,8 +173,7 @@ switch_over(struct edition *p, struct err *e)
 	char path[PATH_MAX];
 
 	if (push_immutable(p->workspace, &p->site, p->incoming.root->version,
-		    p->online.snapshot_version, p->online.snapshot_body, is_accepted(p, "targets"),
-		    e) < 0)
+		    p->online.snapshot_version, p->online.snapshot_body, goes_at_once(p), e) < 0)
 		return err_context(e, "nothing is published: the old site stays in force; run "
 				      "`sluice publish` again");
 	if (path_join(path, sizeof(path), p->site.metadata, "timestamp.json", e) < 0 ||

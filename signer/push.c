@@ -45,6 +45,7 @@ struct listing {
 	const json_t *carried; /* left out; or NULL */
 	struct buf names;
 	uint64_t bytes; /* of large content, where that alone is listed */
+	bool is_large;	/* something of what is listed is */
 };
 
 static void
@@ -76,6 +77,7 @@ list_target(struct listing *l, const char *path, const json_t *entry, struct err
 		return 0;
 	if (buf_printf(&l->names, e, "%s\n", name) < 0)
 		return -1;
+	l->is_large = l->is_large || place_is_bulk(entry);
 	if (l->sizes != SIZES_LARGE)
 		return 0;
 	l->bytes += (uint64_t)json_integer_value(json_object_get(entry, "length"));
@@ -132,7 +134,7 @@ list_roles(struct listing *l, const json_t *snapshot, const char *all_of, struct
 
 int
 push_immutable(const struct workspace *w, const struct site *s, uint64_t root_version,
-	uint64_t snapshot_version, const json_t *snapshot, bool new_targets, struct err *e)
+	uint64_t snapshot_version, const json_t *snapshot, bool at_once, struct err *e)
 {
 	AUTO_LISTING struct listing l = {.workspace = w,
 		.site = s,
@@ -146,9 +148,10 @@ push_immutable(const struct workspace *w, const struct site *s, uint64_t root_ve
 			return -1;
 	}
 	if (buf_printf(&l.names, e, "metadata/%" PRIu64 ".snapshot.json\n", snapshot_version) < 0 ||
-		list_roles(&l, snapshot, new_targets ? "targets" : "", e) < 0)
+		list_roles(&l, snapshot, at_once ? "targets" : "", e) < 0)
 		return -1;
-	return push_run(w, "immutable", buf_span(&l.names), PUSH_SMALL_TIMEOUT_MS, e);
+	return push_run(w, "immutable", buf_span(&l.names),
+		l.is_large ? PUSH_TIMEOUT_MS : PUSH_SMALL_TIMEOUT_MS, e);
 }
 
 int

@@ -23,9 +23,10 @@ int push_bulk(const struct workspace *w, const struct buf *names, struct err *e)
 
 /* Pushes what a client comes to from this root and snapshot (its "signed"): metadata, and every
  * target that is listed and is not large (bulk.h), for a stop is not to wait for what the server
- * may have lost. new_targets: what the top-level role lists goes with it, however large. */
+ * may have lost. at_once: what the top-level role lists goes with it, however large, and has the
+ * time that large content needs. */
 int push_immutable(const struct workspace *w, const struct site *s, uint64_t root_version,
-	uint64_t snapshot_version, const json_t *snapshot, bool new_targets, struct err *e);
+	uint64_t snapshot_version, const json_t *snapshot, bool at_once, struct err *e);
 
 /* Pushes the large targets that a client comes to from this snapshot, in runs of PUSH_RUN_BYTES,
  * but for those that `carried` (or NULL) has under their site name: the server may have lost them,

@@ -202,7 +202,8 @@ class Lanes(Workspace):
         self.assertEqual(len(lines[bundle]), 2)
         self.assertEqual(lines[-1], ["timestamp", "metadata/timestamp.json"])
 
-    def test_large_content_of_the_top_level_role_goes_with_it(self):
+    def stage_on_top(self):
+        """Large content that the top-level role lists."""
         content = os.urandom(BULK)
         signed = self.walk()["targets"]
         signed["version"] += 1
@@ -211,14 +212,41 @@ class Lanes(Workspace):
         os.makedirs(self.path("incoming/targets"), exist_ok=True)
         with open(self.path("incoming/targets/large.ota"), "wb") as f:
             f.write(content)
-        self.drop_in("targets", signed, "targets")
-        self.sluice("publish")
+        return signed
+
+    def bundle_pushes(self):
+        """How many files each push had that brought a bundle."""
+        return [len(names) for _, *names in self.pushes() if any(n.endswith(".ota") for n in names)]
+
+    def test_large_content_of_the_top_level_role_holds_up_no_stop(self):
+        self.drop_in("targets", self.stage_on_top(), "targets")
+        self.touch("slow")
+        process = self.publisher()
+        wait_until(lambda: os.path.exists(self.path("begun")), 20, "the bundle is being pushed")
+        began = time.monotonic()
+        self.stop()
+        self.assertLess(time.monotonic() - began, 10)
+        self.assertEqual(self.stops(), ["gates/all.json"])
+        self.assertEqual(self.served()["targets"]["targets"], {})
+        self.go_on(process)
         self.assertEqual(list(self.served()["targets"]["targets"]), ["large.ota"])
         # It is there, and no stop copies it once more.
         self.stop()
-        self.assertEqual([word for word, *names in self.pushes()
-                          if any(n.endswith(".ota") for n in names)],
-                         ["immutable", "immutable"])
+        self.assertEqual(self.bundle_pushes(), [1])
+        self.assertEqual(self.incoming(), [])
+
+    def test_large_content_of_new_targets_keys_goes_with_their_root(self):
+        targets, root = self.stage_on_top(), self.walk()["root"]
+        (old,), (new, _) = root["roles"]["targets"]["keyids"], self.secret("other")
+        root["version"] += 1
+        root["keys"].pop(old)
+        root["keys"][new] = targets["delegations"]["keys"][new]
+        root["roles"]["targets"]["keyids"] = [new]
+        self.drop_in("root", root, "root1", "root2")
+        self.drop_in("targets", targets, "other")
+        self.sluice("publish")
+        self.assertEqual(list(self.served()["targets"]["targets"]), ["large.ota"])
+        self.assertGreater(self.bundle_pushes()[0], 1)
 
     def lose(self):
         """All that is served, once a bundle is."""
