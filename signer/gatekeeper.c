@@ -135,5 +135,5 @@ gatekeeper_renew(
 	struct renewal r = {k, now_s, renewed, size};
 
 	renewed[0] = '\0';
-	return scope_each(k->w, "gates", gate_renew, &r, e);
+	return scope_every(k->w, "gates", gate_renew, &r, e);
 }

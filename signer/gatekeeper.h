@@ -35,7 +35,8 @@ int gatekeeper_stop(const struct gatekeeper *k, const struct course *c, const ch
 	int64_t now_s, char id[STOP_ID_SIZE], enum kept *out, struct err *e);
 
 /* Signs again what gates roles of this key have published, where less than half of its life is
- * left. *renewed gets their names, with commas between. */
+ * left. *renewed gets their names, with commas between, also where it fails: a role that cannot be
+ * loaded or signed is the error once all others are signed. */
 int gatekeeper_renew(
 	const struct gatekeeper *k, int64_t now_s, char *renewed, size_t size, struct err *e);
 

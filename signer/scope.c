@@ -90,6 +90,25 @@ is_under(const char *path, const char *folder)
 	return strncmp(path, folder, len) == 0 && path[len] == '/';
 }
 
+static int
+role_each(const struct workspace *w, const struct metadata *targets, const char *role,
+	const char *folder,
+	int (*each)(void *arg, const struct metadata *m, const char *path, struct err *e),
+	void *arg, struct err *e)
+{
+	AUTO_METADATA struct metadata m = {0};
+	const char *path;
+	json_t *entry;
+	int rc = metadata_load(w, role, &m, e);
+
+	json_object_foreach (json_object_get(m.body, "targets"), path, entry) {
+		if (rc == 0 && is_under(path, folder) &&
+			strcmp(role_for(targets, path, NULL), m.role) == 0)
+			rc = each(arg, &m, path, e);
+	}
+	return rc;
+}
+
 int
 scope_each(const struct workspace *w, const char *folder,
 	int (*each)(void *arg, const struct metadata *m, const char *path, struct err *e),
@@ -102,20 +121,34 @@ scope_each(const struct workspace *w, const char *folder,
 	if (metadata_load_in_force(w, &targets, e) < 0)
 		return -1;
 	json_array_foreach (delegations(&targets), i, delegation) {
-		AUTO_METADATA struct metadata m = {0};
-		const char *path;
-		json_t *entry;
-		int rc = metadata_load(w, role_name(delegation), &m, e);
+		int rc = role_each(w, &targets, role_name(delegation), folder, each, arg, e);
 
-		json_object_foreach (json_object_get(m.body, "targets"), path, entry) {
-			if (rc == 0 && is_under(path, folder) &&
-				strcmp(role_for(&targets, path, NULL), m.role) == 0)
-				rc = each(arg, &m, path, e);
-		}
 		if (rc != 0)
 			return rc;
 	}
 	return 0;
+}
+
+int
+scope_every(const struct workspace *w, const char *folder,
+	int (*each)(void *arg, const struct metadata *m, const char *path, struct err *e),
+	void *arg, struct err *e)
+{
+	AUTO_METADATA struct metadata targets = {0};
+	struct err first = ERR_INIT;
+	const json_t *delegation;
+	size_t i;
+
+	if (metadata_load_in_force(w, &targets, e) < 0)
+		return -1;
+	json_array_foreach (delegations(&targets), i, delegation) {
+		struct err why = ERR_INIT;
+
+		if (role_each(w, &targets, role_name(delegation), folder, each, arg, &why) < 0 &&
+			first.class == ERR_NONE)
+			first = why;
+	}
+	return first.class == ERR_NONE ? 0 : err_set(e, first.class, "%s", first.text);
 }
 
 int

@@ -26,6 +26,12 @@ int scope_each(const struct workspace *w, const char *folder,
 	int (*each)(void *arg, const struct metadata *m, const char *path, struct err *e),
 	void *arg, struct err *e);
 
+/* The same for who holds nobody up: a role that cannot be loaded, or for which each() fails, is
+ * passed over, and is the error once all others had their turn. */
+int scope_every(const struct workspace *w, const char *folder,
+	int (*each)(void *arg, const struct metadata *m, const char *path, struct err *e),
+	void *arg, struct err *e);
+
 /* Length and SHA-256 of a TARGETS entry. */
 int scope_entry(const json_t *entry, uint64_t *length, struct digest *sha256, struct err *e);
 

@@ -172,11 +172,10 @@ gates_renew(struct watch *w)
 
 	if (!w->has_gates)
 		return;
-	if (gatekeeper_renew(&w->keeper, w->now_s, renewed, sizeof(renewed), &e) < 0) {
+	if (gatekeeper_renew(&w->keeper, w->now_s, renewed, sizeof(renewed), &e) < 0)
 		(void)watch_problem(w, JOB_RENEW, &e);
-		return;
-	}
-	watch_well(w, JOB_RENEW);
+	else
+		watch_well(w, JOB_RENEW);
 	if (renewed[0])
 		watch_tell(w, (struct watch_event){.what = "note"}, "signed %s again, for longer",
 			renewed);

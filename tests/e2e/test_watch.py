@@ -217,7 +217,7 @@ class Failing(Watched):
         self.succeed(1, 2, 3, 4)
         self.watch()
         with contextlib.closing(sqlite3.connect(self.ws.path("fleet.db"))) as db:
-            db.execute("UPDATE rollout SET plan = '{}' WHERE path = 'rollouts/first.json'")
+            db.execute("UPDATE rollout SET manifest = '' WHERE path = 'rollouts/first.json'")
             db.commit()
         device = self.ws.device("gates", "gate", "pause", "second", "--no-publish", "--key",
                                 self.ws.key("gates"))
@@ -297,6 +297,16 @@ class Publishing(Watched):
         self.assertEqual(self.version(), before + 1)
         with open(self.ws.path("tls", "crl.pem"), encoding="ascii") as f:
             self.assertNotEqual(f.read(), crl)
+
+    def test_a_role_that_cannot_be_loaded_holds_up_no_renewal_of_gates(self):
+        before = self.version()
+        lost = f"{self.version('releases')}.releases.json"
+        os.unlink(self.ws.path("site/metadata", lost))
+        self.ws.clock_s = 4 * 86400
+        said = self.watch(check=1)
+        self.assertIn("signed gates again, for longer", said)
+        self.assertIn(lost, said)
+        self.assertEqual(self.version(), before + 1)
 
     def test_what_needs_a_key_that_is_not_here_is_told(self):
         os.rename(self.ws.key("timestamp"), self.ws.path("elsewhere"))
