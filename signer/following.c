@@ -262,11 +262,24 @@ begin_again(struct fleet *f, struct sql *s, const struct beginning *b, int64_t i
 	bool restarted;
 
 	if (others_end(s, b->plan->path, id, b->now_s, e) < 0 ||
-		sql_do(s, e, "UPDATE rollout SET ended_s = 0 WHERE id = ?1", "i", id) < 0 ||
+		sql_do(s, e, "UPDATE rollout SET ended_s = 0, plan = ?2 WHERE id = ?1", "is", id,
+			b->text) < 0 ||
 		counts_restart(s, id, &restarted, e) < 0 ||
 		census_take(f, s, id, b->plan, b->from->manifest, e) < 0)
 		return -1;
 	return earlier_note(s, id, b->plan->path, restarted, e);
+}
+
+/* What the data base kept of the plan may have been damaged since: then no report counted. */
+static int
+plan_mend(struct sql *s, const struct beginning *b, int64_t id, struct err *e)
+{
+	if (sql_do(s, e, "UPDATE rollout SET plan = ?2 WHERE id = ?1 AND plan IS NOT ?2", "is", id,
+		    b->text) < 0)
+		return -1;
+	if (sql_changes(s) == 0)
+		return 0;
+	return epoch_move(s, e) < 0 ? -1 : earlier_note(s, id, b->plan->path, false, e);
 }
 
 static int
@@ -285,9 +298,7 @@ begin(struct fleet *f, struct sql *s, const struct beginning *b, int64_t *id, st
 	if (sql_get(s, NULL, &ended_s, e, "SELECT ended_s FROM rollout WHERE id = ?1", "i", row) <
 		0)
 		return -1;
-	if (ended_s == 0)
-		return 0;
-	return begin_again(f, s, b, row, e);
+	return ended_s == 0 ? plan_mend(s, b, row, e) : begin_again(f, s, b, row, e);
 }
 
 int

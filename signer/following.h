@@ -51,7 +51,8 @@ struct followable {
 /* Begins to follow a plan, or goes on (*id is the same as ever). Ends the following of an older
  * plan at the same path. Counts the boxes of each wave, and takes up reports that came before. A
  * stop that is lifted already when it begins anew was of an older plan, and accepts nothing of this
- * one. ERR_UNTRUSTED for bytes of another digest, ERR_MALFORMED, ERR_LIMIT as plan_parse. */
+ * one. What fleet.db has kept of the plan is written anew where it is damaged. ERR_UNTRUSTED for
+ * bytes of another digest, ERR_MALFORMED, ERR_LIMIT as plan_parse. */
 int following_begin(
 	struct fleet *f, const struct followable *x, int64_t now_s, int64_t *id, struct err *e);
 

@@ -360,6 +360,9 @@ watch_judge(struct watch *w)
 			course_judge(w, &w->courses.list[i], &why) == 0)
 			continue;
 		w->judge_again = true;
+		/* A plan that fleet.db has lost is taken from the site again. */
+		if (why.class == ERR_MALFORMED || why.class == ERR_UNTRUSTED)
+			w->seen = (struct stat){0};
 		/* Somebody else signed at the same moment: that is all in order. */
 		if (!metadata_was_overtaken(&why) && e.class == ERR_NONE)
 			e = why;

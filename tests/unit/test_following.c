@@ -512,6 +512,36 @@ a_plan_that_is_damaged_in_the_data_base_holds_up_no_other(void **state)
 }
 
 static void
+a_plan_that_is_damaged_is_mended_by_what_is_published(void **state)
+{
+	static const char path[] = "rollouts/stable.json";
+	struct ledger_scene *x = *state;
+	struct err e = ERR_INIT;
+	uint64_t newly;
+	int64_t id;
+
+	boxes_add(x, 2);
+	id = begin(x);
+	open_wave(x, id, 0);
+	say(x, "gw-1", 1, BOX_STARTING, OUTCOME_NONE);
+	do_sql(x, "UPDATE rollout SET plan = '{';"
+		  "UPDATE counter SET value = value + 1 WHERE name = 'followings'");
+	assert_non_null(strstr(say_damaged(x, "gw-2", 1, path).damage, "rollout 1 is damaged"));
+	assert_int_equal(following_overdue(x->f, id, &newly, &e), -1);
+	assert_int_equal(begin(x), id);
+	/* And what was passed over meanwhile counts, once. */
+	assert_int_equal(overdue(x, id), 0);
+	assert_int_equal(tally(x, id, 0).started, 2);
+	assert_string_equal(say_damaged(x, "gw-2", 2, path).damage, "");
+	assert_int_equal(tally(x, id, 0).started, 2);
+	/* Also after it was withdrawn. */
+	assert_int_equal(following_end(x->f, path, 4000, &e), 0);
+	do_sql(x, "UPDATE rollout SET plan = '{'");
+	assert_int_equal(begin(x), id);
+	assert_int_equal(overdue(x, id), 0);
+}
+
+static void
 a_box_whose_row_is_damaged_holds_up_no_other(void **state)
 {
 	static const char path[] = "rollouts/stable.json";
@@ -556,6 +586,7 @@ main(void)
 		TEST(a_stop_that_was_lifted_before_accepts_nothing_of_a_new_plan),
 		TEST(an_accepted_stop_keeps_what_had_gone_wrong_by_then),
 		TEST(a_plan_that_is_damaged_in_the_data_base_holds_up_no_other),
+		TEST(a_plan_that_is_damaged_is_mended_by_what_is_published),
 		TEST(a_box_whose_row_is_damaged_holds_up_no_other),
 	};
 
