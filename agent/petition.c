@@ -238,6 +238,16 @@ certificate_step(struct petition *p, struct poller *poller, int64_t now_s,
 	return is_due(c, &id, now_s) ? ask(c, e) : 0;
 }
 
+/* What fails then, fails for the new system. Before its reboot, which may be waited for until a
+ * certificate has ended, the old one runs. */
+static bool
+is_trying(const struct state *s)
+{
+	const struct pending *p = &s->pending;
+
+	return p->phase != PHASE_NONE && (p->tree_only || p->first_seen_boot_ms != 0);
+}
+
 bool
 petition_step(struct petition *p, struct net *n, struct poller *poller, int64_t now_s,
 	const struct keep_going *keep_going)
@@ -248,8 +258,7 @@ petition_step(struct petition *p, struct net *n, struct poller *poller, int64_t 
 	/* Without reports there is nobody to ask. */
 	if (!p->conf->report_url || !p->conf->report_key || poller_polled(poller) == POLL_NONE)
 		return false;
-	/* What fails then, fails for that. */
-	if (p->state->pending.phase != PHASE_NONE || doubt_is_open(p->state))
+	if (is_trying(p->state) || doubt_is_open(p->state))
 		return false;
 	if (poller_polled(poller) == POLL_FAILED)
 		return petition_hear(p, n, false);

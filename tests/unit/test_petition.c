@@ -211,6 +211,28 @@ a_box_without_reports_asks_nobody(void **state)
 }
 
 static void
+a_box_asks_while_an_update_waits_for_its_reboot(void **state)
+{
+	struct scene *x = *state;
+	struct petition p = {.conf = &x->conf, .state = x->state};
+
+	manufacture(80);
+	x->state->pending.phase = PHASE_ACTIVATED;
+	x->state->pending.first_seen_boot_ms = 1;
+	look(x, &p);
+	assert_false(there_is(IDENTITY_NEXT));
+	x->state->pending = (struct pending){.phase = PHASE_ACTIVATED, .tree_only = true};
+	look(x, &p);
+	assert_false(there_is(IDENTITY_NEXT));
+	x->state->pending.tree_only = false;
+	look(x, &p);
+	assert_true(there_is(IDENTITY_NEXT));
+	answer(x, id, 0, false);
+	look(x, &p);
+	assert_true(there_is(IDENTITY_TRIAL));
+}
+
+static void
 an_answer_is_tried_and_kept_once_it_gets_through(void **state)
 {
 	struct scene *x = *state;
@@ -536,6 +558,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		test(a_box_asks_in_the_last_third_of_its_certificates_life),
 		test(a_box_without_reports_asks_nobody),
+		test(a_box_asks_while_an_update_waits_for_its_reboot),
 		test(an_answer_is_tried_and_kept_once_it_gets_through),
 		test(an_answer_that_is_not_for_this_request_and_box_is_not_taken),
 		test(a_new_pair_that_does_not_get_through_is_given_up),
