@@ -18,14 +18,16 @@ struct petition {
 	const struct conf *conf;
 	const struct state *state;
 	int64_t looked;	  /* at what the site of this snapshot has */
+	bool told;	  /* that the certificate has ended */
 	unsigned refused; /* times that a report got through only with the older pair */
 };
 
 /* After a poll: takes the CAs and the certificate that the site has for this box, asks for one
  * where less than a third of the present one's life is left or another CA issues now, and puts it
  * on trial. What goes wrong is logged, and tried again with the next snapshot: nothing waits for
- * it, and while a new system is on trial, or in doubt, nothing is done. A poll that failed is heard of as below.
- * now_s: effective time. True where another pair counts now: servers are to hear from it. */
+ * it, and while a new system is on trial, or in doubt, nothing is done. A poll that failed is heard
+ * of as below. now_s: effective time. True where another pair counts now: servers are to hear from
+ * it. */
 bool petition_step(struct petition *p, struct net *n, struct poller *poller, int64_t now_s,
 	const struct keep_going *keep_going);
 
