@@ -140,9 +140,9 @@ ca_show(const struct workspace *w, struct fleet *f, struct err *e)
 		(void)printf("%s, until %s%s\n", o.infos[i].name,
 			clock_format(o.infos[i].until_s, until), i == 0 ? ": issues" : "");
 	if (o.cas.count > 1)
-		(void)printf("%llu boxes have not said that they know these; %llu have no "
-			     "certificate of the first yet\n",
-			(unsigned long long)o.census.unaware,
+		(void)printf("%llu boxes have not said that they know these; %llu have never been "
+			     "heard of; %llu have no certificate of the first yet\n",
+			(unsigned long long)o.census.unaware, (unsigned long long)o.census.unheard,
 			(unsigned long long)o.census.strangers);
 	return 0;
 }

@@ -185,8 +185,10 @@ overlap_look(struct doctor *d, struct fleet *f, struct err *e)
 		return 0;
 	if (!o.switched)
 		return doctor_problem(d, DOCTOR_WARNING, "sluice tls ca switch, when none are left",
-			e, "the next CA does not issue yet: %" PRIu64 " boxes do not know it",
-			o.census.unaware);
+			e,
+			"the next CA does not issue yet: %" PRIu64 " boxes do not know it, %" PRIu64
+			" have never been heard of",
+			o.census.unaware, o.census.unheard);
 	return doctor_problem(d, DOCTOR_WARNING, "sluice tls ca drop, when none are left", e,
 		"the old CA is still believed: %" PRIu64 " boxes have certificates of it",
 		o.census.strangers);

@@ -123,12 +123,19 @@ switch_check(const struct overlap *o, bool force, struct err *e)
 	if (o->cas.count == 1)
 		return err_set(
 			e, ERR_REFUSED, "there is but one CA: `sluice tls ca add` makes the next");
-	if (o->switched || force || o->census.unaware == 0)
+	if (o->switched || force || (o->census.unaware == 0 && o->census.unheard == 0))
 		return 0;
+	if (o->census.unaware == 0)
+		return err_set(e, ERR_REFUSED,
+			"%llu boxes have never been heard of (%s, for one): those made before the "
+			"new CA would not believe the server; wait for them, or say --force",
+			(unsigned long long)o->census.unheard, o->census.unheard_box);
 	return err_set(e, ERR_REFUSED,
-		"%llu boxes have not said that they know the new CA (%s, for one), and would not "
-		"believe the server any more; wait for them, or say --force",
-		(unsigned long long)o->census.unaware, o->census.unaware_box);
+		"%llu boxes have not said that they know the new CA (%s, for one), and %llu have "
+		"never been heard of: they would not believe the server any more; wait for them, "
+		"or say --force",
+		(unsigned long long)o->census.unaware, o->census.unaware_box,
+		(unsigned long long)o->census.unheard);
 }
 
 static int

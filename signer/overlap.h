@@ -36,9 +36,9 @@ int overlap_read(const struct workspace *w, struct fleet *f, struct overlap *out
 /* ERR_REFUSED where there are two. */
 int overlap_add(const struct workspace *w, struct fleet *f, int64_t now_s, struct err *e);
 
-/* ERR_REFUSED where there is one, and, without force, where boxes have reported and not said that
- * they know both, or where boxes would be locked out. *server false: its certificate is not of this
- * fleet's CA, and whoever made it renews it. */
+/* ERR_REFUSED where there is one, and, without force, where boxes have not said that they know
+ * both: they reported something else, or were never heard of. *server false: its certificate is not
+ * of this fleet's CA, and whoever made it renews it. */
 int overlap_switch(const struct workspace *w, struct fleet *f, bool force, int64_t now_s,
 	bool *server, struct err *e);
 

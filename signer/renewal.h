@@ -72,7 +72,10 @@ int renewal_count(struct fleet *f, struct renewal_counts *out, struct err *e);
 struct renewal_census {
 	uint64_t strangers; /* have a certificate of another CA */
 	uint64_t unaware;   /* have reported, and not that they have these CAs */
-	char stranger[NAME_BYTES_MAX + 1], unaware_box[NAME_BYTES_MAX + 1]; /* one of them */
+	uint64_t unheard;   /* have never reported: they know what they were made with */
+	/* One of them each. */
+	char stranger[NAME_BYTES_MAX + 1], unaware_box[NAME_BYTES_MAX + 1],
+		unheard_box[NAME_BYTES_MAX + 1];
 };
 int renewal_census(struct fleet *f, const char *first, const char *authorities,
 	struct renewal_census *out, struct err *e);

@@ -237,14 +237,16 @@ the_boxes_of_another_ca_are_counted_by_what_they_show(void **state)
 	ledger_scene_add(x, "gw-2");
 	assert_int_equal(renewal_name_issuer(x->f, CA_2, &e), 0);
 	assert_int_equal(renewal_census(x->f, CA_2, CA_2, &c, &e), 0);
-	assert_true(c.strangers == 0 && c.unaware == 0);
+	assert_true(c.strangers == 0 && c.unaware == 0 && c.unheard == 2);
+	assert_string_equal(c.unheard_box, "gw-1");
 	assert_int_equal(renewal_census(x->f, CA_1, CA_2, &c, &e), 0);
-	assert_true(c.strangers == 2 && c.unaware == 0);
+	assert_true(c.strangers == 2 && c.unaware == 0 && c.unheard == 2);
 	say(x, "gw-1", "aa", REQUEST_A);
 	l = waiting(x, 0);
 	assert_true(give(x, &l.list[0], "b1", 9000, 100));
 	assert_int_equal(renewal_census(x->f, CA_1, CA_2, &c, &e), 0);
-	assert_true(c.strangers == 1 && c.unaware == 1);
+	assert_true(c.strangers == 1 && c.unaware == 1 && c.unheard == 1);
+	assert_string_equal(c.unheard_box, "gw-2");
 	assert_string_equal(c.stranger, "gw-2");
 	assert_string_equal(c.unaware_box, "gw-1");
 	say(x, "gw-1", "b1", "");
@@ -255,7 +257,7 @@ the_boxes_of_another_ca_are_counted_by_what_they_show(void **state)
 	assert_string_equal(c.stranger, "gw-1");
 	assert_int_equal(fleet_revoke(x->f, "gw-2", 300, &e), 0);
 	assert_int_equal(renewal_census(x->f, CA_1, CA_1, &c, &e), 0);
-	assert_true(c.strangers == 0);
+	assert_true(c.strangers == 0 && c.unheard == 0);
 }
 
 int
