@@ -82,7 +82,18 @@ keys_read(const struct workspace *w, struct buf *out, struct err *e)
 	return workspace_path(w, "tls/ca.key", path, e) < 0 ? -1 : file_read(path, out, e);
 }
 
-/* The key first: no certificate stands there without it. */
+static int
+first_key(const struct workspace *w, const struct overlap *o, struct buf *out, struct err *e)
+{
+	AUTO_BUF struct buf keys = BUF_INIT(PEM_BYTES_MAX);
+
+	return keys_read(w, &keys, e) < 0
+		       ? -1
+		       : x509_find_key(buf_span(&keys), buf_span(&o->cas.certs[0]), out, e);
+}
+
+/* The key first: no certificate stands there without it. What was cut off between them before left
+ * a key that is nobody's. */
 static int
 second_write(const struct workspace *w, const struct overlap *o, int64_t now_s, struct err *e)
 {
@@ -92,7 +103,7 @@ second_write(const struct workspace *w, const struct overlap *o, int64_t now_s, 
 
 	random_hex(NAME_BYTES, number);
 	(void)snprintf(name, sizeof(name), "Sluice fleet CA %s", number);
-	if (keys_read(w, &keys, e) < 0 || authority_new(name, now_s, &key, &cert, e) < 0 ||
+	if (first_key(w, o, &keys, e) < 0 || authority_new(name, now_s, &key, &cert, e) < 0 ||
 		overlap_text(&o->cas, &cas, e) < 0 || buf_append(&keys, key.data, key.len, e) < 0 ||
 		buf_append(&cas, cert.data, cert.len, e) < 0 ||
 		file_write(w, "tls/ca.key", 0600, &keys, e) < 0)
@@ -108,9 +119,11 @@ overlap_add(const struct workspace *w, struct fleet *f, int64_t now_s, struct er
 
 	if (overlap_read(w, f, &o, e) < 0)
 		return -1;
-	if (o.cas.count > 1)
+	if (o.cas.count > 1 && o.switched)
 		return err_set(e, ERR_REFUSED,
 			"there are two CAs already: `sluice tls ca` says how far it is");
+	if (o.cas.count > 1)
+		return authority_renew_crl(w, f, now_s, e);
 	if (authority_issuer(w, issuer, e) < 0 || renewal_name_issuer(f, issuer, e) < 0 ||
 		second_write(w, &o, now_s, e) < 0)
 		return -1;
@@ -168,11 +181,28 @@ overlap_switch(const struct workspace *w, struct fleet *f, bool force, int64_t n
 	return 0;
 }
 
+/* The key of a CA that is gone goes last, so it is there until all of a drop is done. */
+static bool
+key_is_left(const struct workspace *w)
+{
+	static const char mark[] = "PRIVATE KEY-----";
+	AUTO_BUF struct buf keys = BUF_INIT(PEM_BYTES_MAX);
+	size_t marks = 0;
+	struct err e;
+
+	if (keys_read(w, &keys, &e) < 0)
+		return false;
+	for (const char *at = buf_str(&keys); (at = strstr(at, mark)); at += strlen(mark))
+		marks++;
+	return marks > 2; /* each key has two: where it begins, and where it ends */
+}
+
+/* left: see key_is_left(). */
 static int
-drop_check(const struct overlap *o, bool force, struct err *e)
+drop_check(const struct overlap *o, bool left, bool force, struct err *e)
 {
 	if (o->cas.count == 1)
-		return err_set(e, ERR_REFUSED, "there is but one CA, and it stays");
+		return left ? 0 : err_set(e, ERR_REFUSED, "there is but one CA, and it stays");
 	if (!o->switched)
 		return err_set(e, ERR_REFUSED,
 			"the new CA does not issue yet: `sluice tls ca switch` comes first");
@@ -184,26 +214,16 @@ drop_check(const struct overlap *o, bool force, struct err *e)
 		(unsigned long long)o->census.strangers, o->census.stranger);
 }
 
-/* The certificate first, likewise. */
-static int
-first_write(const struct workspace *w, const struct overlap *o, struct err *e)
-{
-	AUTO_BUF struct buf keys = BUF_INIT(PEM_BYTES_MAX), key = BUF_INIT(PEM_BYTES_MAX);
-
-	if (keys_read(w, &keys, e) < 0 ||
-		x509_find_key(buf_span(&keys), buf_span(&o->cas.certs[0]), &key, e) < 0 ||
-		file_write(w, "tls/ca.crt", 0644, &o->cas.certs[0], e) < 0)
-		return -1;
-	return file_write(w, "tls/ca.key", 0600, &key, e);
-}
-
 int
 overlap_drop(const struct workspace *w, struct fleet *f, bool force, int64_t now_s, struct err *e)
 {
 	AUTO_OVERLAP struct overlap o = {0};
+	AUTO_BUF struct buf key = BUF_INIT(PEM_BYTES_MAX);
 
-	if (overlap_read(w, f, &o, e) < 0 || drop_check(&o, force, e) < 0 ||
-		first_write(w, &o, e) < 0)
+	if (overlap_read(w, f, &o, e) < 0 || drop_check(&o, key_is_left(w), force, e) < 0 ||
+		first_key(w, &o, &key, e) < 0 ||
+		file_write(w, "tls/ca.crt", 0644, &o.cas.certs[0], e) < 0 ||
+		authority_renew_crl(w, f, now_s, e) < 0)
 		return -1;
-	return authority_renew_crl(w, f, now_s, e);
+	return file_write(w, "tls/ca.key", 0600, &key, e);
 }

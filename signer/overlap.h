@@ -33,7 +33,8 @@ void overlap_free(struct overlap *o);
 #define AUTO_OVERLAP CLEANUP(overlap_free)
 int overlap_read(const struct workspace *w, struct fleet *f, struct overlap *out, struct err *e);
 
-/* ERR_REFUSED where there are two. */
+/* ERR_REFUSED where there are two and the new one issues; before that it does again what follows
+ * (CRL, reload). */
 int overlap_add(const struct workspace *w, struct fleet *f, int64_t now_s, struct err *e);
 
 /* ERR_REFUSED where there is one, and, without force, where boxes have not said that they know
@@ -43,7 +44,8 @@ int overlap_switch(const struct workspace *w, struct fleet *f, bool force, int64
 	bool *server, struct err *e);
 
 /* ERR_REFUSED where there is one, before the switch, and, without force, where boxes still have
- * certificates of the other. */
+ * certificates of the other. With one CA it ends what was cut off: the key of a CA that is gone is
+ * still there. */
 int overlap_drop(
 	const struct workspace *w, struct fleet *f, bool force, int64_t now_s, struct err *e);
 

@@ -153,14 +153,22 @@ class Certificates(unittest.TestCase):
 
         self.ca("add")
         self.assertIn("the next CA does not issue yet: 1 boxes do not know it", self.doctor())
-        self.assertIn("two CAs already", self.ca("add", check=1).stderr)
+        os.remove(ws.path("tls", "crl.pem"))  # cut off before it was written
+        self.ca("add")
+        self.assertEqual(self.count("crl.pem"), 2)
         self.assertIn("`sluice tls ca switch` comes first", self.ca("drop", check=1).stderr)
         self.assertIn("1 boxes have not said that they know", self.ca("switch", check=1).stderr)
         self.certify()
         wait_until(lambda: not self.unaware(), 20, lambda: f"it knows both\n{box.log()[-2000:]}")
 
         self.assertEqual(self.curl(ca=old_ca), (0, 200))
+        self.box("gw-000009")
+        self.assertIn("; 1 have never been heard of;", self.ca().stdout)
+        self.assertIn("0 boxes do not know it, 1 have never been heard of", self.doctor())
+        self.assertIn("1 boxes have never been heard of", self.ca("switch", check=1).stderr)
+        self.workspace.revoke_box("gw-000009")
         self.ca("switch")
+        self.assertIn("two CAs already", self.ca("add", check=1).stderr)
         wait_until(lambda: self.curl(ca=old_ca)[0] != 0, 15, "the server is of the new CA")
         self.assertIn("1 boxes have certificates of the old", self.ca("drop", check=1).stderr)
         self.assertIn("the old CA is still believed: 1 boxes have certificates", self.doctor())
@@ -171,7 +179,14 @@ class Certificates(unittest.TestCase):
         with open(box.path("box.crt"), "rb") as f:
             self.assertEqual(self.curl("--cert", f.name, "--key", box.path("box.key")), (0, 200))
 
+        # A reload that fails leaves it half done: the same command ends it.
+        ws.set(reload="/bin/false")
+        self.ca("drop", check=1)
+        self.assertEqual((self.count("ca.crt"), self.count("ca.key")), (1, 2))
+        ws.set(reload=ws.path("reload"))
         self.ca("drop")
+        self.assertIn("there is but one", self.ca("drop", check=1).stderr)
+        self.assertEqual((self.count("crl.pem"), self.count("ca.key")), (1, 1))
         wait_until(lambda: self.curl("--cert", box.path("box.crt"), "--key",
                                      box.path("box.key"))[1] == 400, 15,
                    "the old certificate is refused")
@@ -181,8 +196,11 @@ class Certificates(unittest.TestCase):
         # No poll and no report of all that was lost.
         for trouble in ("reports wait", "the server answered", "SSL", "older"):
             self.assertNotIn(trouble, box.log())
-        with open(ws.path("tls", "ca.key"), encoding="ascii") as f:
-            self.assertEqual(f.read().count("BEGIN"), 1)
+
+    def count(self, name):
+        """How many there are in a file of tls/."""
+        with open(self.workspace.path("tls", name), encoding="ascii") as f:
+            return f.read().count("BEGIN")
 
     def doctor(self):
         return self.workspace.sluice("doctor", check=None).stdout
