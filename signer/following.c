@@ -322,6 +322,24 @@ following_begin(
 }
 
 int
+following_find(
+	struct fleet *f, const char *path, const struct digest *sha256, int64_t *id, struct err *e)
+{
+	char hex[DIGEST_HEX_SIZE];
+	struct sql *s = NULL;
+	int64_t row = 0;
+	bool found;
+
+	if (fleet_sql(f, &s, e) < 0 ||
+		sql_get(s, &found, &row, e,
+			"SELECT id FROM rollout WHERE path = ?1 AND sha256 = ?2 AND ended_s = 0",
+			"ss", path, digest_hex(sha256, hex)) < 0)
+		return -1;
+	*id = found ? row : 0;
+	return 0;
+}
+
+int
 following_end(struct fleet *f, const char *path, int64_t now_s, struct err *e)
 {
 	struct sql *s = NULL;

@@ -56,6 +56,10 @@ struct followable {
 int following_begin(
 	struct fleet *f, const struct followable *x, int64_t now_s, int64_t *id, struct err *e);
 
+/* The plan of that path and digest, if it is followed now; else *id is 0. */
+int following_find(
+	struct fleet *f, const char *path, const struct digest *sha256, int64_t *id, struct err *e);
+
 /* Ends the following of the plan at this path, if there is one: it was withdrawn. */
 int following_end(struct fleet *f, const char *path, int64_t now_s, struct err *e);
 

@@ -80,11 +80,23 @@ is_resumed(const struct course *c)
 	return resumed;
 }
 
+/* No box begins what cannot be followed any more, say because its bundle was released anew. Those
+ * that have begun before may still fail. */
+static int
+course_keep(struct watch *w, struct course *c, struct err *e)
+{
+	if (!c->binds || (w->behind && is_resumed(c)))
+		return 0;
+	if (following_find(w->fleet, c->plan.plan.path, &c->plan.sha256, &c->following, e) < 0)
+		return -1;
+	return c->following == 0 ? 0 : resumes_see(w, c, e);
+}
+
 static int
 course_follow(struct watch *w, struct course *c, struct err *e)
 {
 	if (c->why.class != ERR_NONE)
-		return err_set(e, c->why.class, "%s", c->why.text);
+		return course_keep(w, c, e) < 0 ? -1 : err_set(e, c->why.class, "%s", c->why.text);
 	if (!c->binds)
 		return 0;
 	/* What was resumed is accepted when all that came before is counted. */
@@ -318,8 +330,9 @@ course_judge(struct watch *w, const struct course *c, struct err *e)
 
 	if (course_stand(w, c, &v, e) < 0)
 		return err_context(e, "judging %s", c->name);
-	/* What has come so far may be enough for a stop, and says nothing else. */
-	if (w->behind && v.deed != DEED_STOP)
+	/* What has come so far may be enough for a stop, and says nothing else; nor does what comes
+	 * to an end. */
+	if ((w->behind || c->why.class != ERR_NONE) && v.deed != DEED_STOP)
 		return 0;
 	/* A stop waits for no event to be written. */
 	rc = act(w, c, &v, e);

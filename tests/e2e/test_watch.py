@@ -7,7 +7,7 @@ import sqlite3
 import time
 import unittest
 
-from fleet import wait_until
+from fleet import make_image, wait_until
 from watching import WATCH, Watch, Watched
 
 
@@ -200,6 +200,37 @@ class Judging(Watched):
         self.assertIn("published rollouts", self.watch())
         self.assertIn(("rollouts/stable.json", 1),
                       self.rows("SELECT path, ended_s > 0 FROM rollout"))
+
+
+class ReleasedAnew(Watched):
+    """Another bundle has the name of the one that boxes are at."""
+
+    def setUp(self):
+        super().setUp()
+        for number in range(1, 5):
+            self.box(number).start()
+        self.watch()
+
+    def release_anew(self):
+        image = make_image(os.path.join(self.ws.dir, "image"), "anew", size=1 << 18)
+        self.ws.release(self.ws.pack("2.0.0", image))
+
+    def test_what_boxes_have_begun_still_stops_it(self):
+        self.release_anew()
+        for number in range(1, 5):
+            self.box(number).say("idle", "failed", **{"class": "refused"})
+        said = self.watch(check=1)
+        self.assertIn("stable cannot be followed", said)
+        self.assertIn("stable: STOPS", said)
+        self.assertEqual(len(self.stops()), 1)
+        self.ws.resume(self.stops()[0]["id"], "stable")
+        self.assertNotIn("STOPS", self.watch(check=1))
+
+    def test_nothing_of_it_opens(self):
+        self.succeed(1, 2, 3, 4)
+        self.release_anew()
+        self.assertNotIn("opens", self.watch(check=1))
+        self.assertEqual(self.opened(), ["canary"])
 
 
 class Failing(Watched):
