@@ -30,6 +30,9 @@ DEPS_TEST := libcmocka-dev python3 nginx-light openssl minisign e2fsprogs util-l
 	sqlite3 tzdata python3-securesystemslib python3-cryptography zstd xz-utils bzip2 strace \
 	ca-certificates iproute2 clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev cppcheck
 
+DEPS_VM := qemu-system-x86 ovmf grub-pc-bin grub-efi-amd64-bin grub-common mtools dosfstools fdisk \
+	busybox-static
+
 CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
 # A folder for each variant and compiler: build/release, build/asan, build/release-clang-14.
 B := build/$(VARIANT)$(patsubst %,-%,$(filter-out gcc,$(lastword $(notdir $(CC)))))
@@ -94,7 +97,7 @@ TOOL_BIN := $(patsubst tests/tools/%.c,$(B)/tests/tools/%,$(TOOL_SRC))
 CONFORMANCE_SRC := $(sort $(wildcard tests/conformance/*.c))
 
 .DELETE_ON_ERROR:
-.PHONY: all deps demo test asan unit tools fuzz fuzzers lint bench install clean format \
+.PHONY: all deps demo vm test asan unit tools fuzz fuzzers lint bench install clean format \
 	conformance conformance-client mutants
 
 all: build/sluice build/sluice-agent
@@ -161,7 +164,7 @@ fuzzers: $(FUZZ_BIN)
 
 deps:
 	@if [ "$(DEPS)" = skip ]; then exit 0; fi; \
-	missing=; for p in $(DEPS_BUILD) $(DEPS_TEST); do \
+	missing=; for p in $(DEPS_BUILD) $(DEPS_TEST) $(DEPS_MORE); do \
 		dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q '^install ok' || missing="$$missing $$p"; \
 	done; \
 	if [ -n "$$missing" ]; then \
@@ -184,6 +187,12 @@ asan: deps
 fuzz: deps
 	@$(MAKE) --no-print-directory VARIANT=fuzz fuzzers
 	$(PYTHON) tests/fuzz/run --build build/fuzz --seconds $(SECONDS)
+
+# Machines that boot for real; the log of each is kept under build/vm/log.
+vm:
+	@$(MAKE) --no-print-directory deps DEPS_MORE="$(DEPS_VM)"
+	@$(MAKE) --no-print-directory all
+	$(PYTHON) tests/run --build $(B) --jobs 2 vm/
 
 demo: deps
 	@$(MAKE) --no-print-directory all tools

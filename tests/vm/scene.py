@@ -4,8 +4,9 @@ import shutil
 import tempfile
 import unittest
 
+from fleet.box import digest_of_file
 from fleet.nginx import Nginx, free_port
-from fleet.process import ROOT, Programs, run
+from fleet.process import ROOT, Programs, run, wait_until
 from fleet.workspace import Workspace
 from vm.disk import SLOT_BYTES, Disk
 from vm.guest import Kernel, cached, image_make, root_make
@@ -140,6 +141,9 @@ class Scene(unittest.TestCase):
 
     # What is seen.
 
+    def digest(self, version):
+        return digest_of_file(self.images[version])
+
     def wait_version(self, version, timeout_s=240, count=1):
         return self.machine.wait(rf"GUEST version {version} ", timeout_s, count)
 
@@ -147,7 +151,6 @@ class Scene(unittest.TestCase):
         """Until the box has reported that outcome, over the network."""
         def reported():
             return outcome in self.workspace.outcomes(BOX)
-        from fleet.process import wait_until
         wait_until(reported, timeout_s,
                    lambda: f"{outcome}: {self.workspace.outcomes(BOX)}\n"
                            f"{self.machine.said()[-3000:]}", 0.3)
