@@ -164,8 +164,10 @@ class Crowd:
             want = {box.name: len(box.boots()) + 1 for box in hung}
             for box in hung:
                 box.cut_power()
-            wait_until(lambda: all(len(box.boots()) >= want[box.name] for box in hung), 60,
-                       f"boxes boot once more, {boots}", 0.2)
+            def late():
+                return [box for box in hung if len(box.boots()) < want[box.name]]
+            wait_until(lambda: not late(), 120, lambda: f"boxes boot once more, {boots}\n" +
+                       "\n".join(f"{box.name}:\n{box.log()[-1500:]}" for box in late()), 0.2)
         wait_until(lambda: all(self.rests(box) for box in hung), 90, "they are at rest", 0.2)
         return len(hung)
 
