@@ -257,17 +257,9 @@ option_blob(CURL *easy, CURLoption option, const struct buf *pem)
 
 #define SET(option, value) (curl_easy_setopt(easy, option, value) == CURLE_OK)
 
-/* A server refuses who shows a certificate that has ended, even what it has for everybody. */
-static bool
-shows_cert(const struct child *c, uint32_t base)
-{
-	return base == NET_REPORTS || c->setup->cert_until_s == 0 ||
-	       date_now_s(c) < c->setup->cert_until_s;
-}
-
 /* Whom to trust, and what may not happen whatever a server says. */
 static bool
-job_set_trust(struct job *j, uint32_t base)
+job_set_trust(struct job *j)
 {
 	CURL *easy = j->easy;
 	struct child *c = j->child;
@@ -279,8 +271,8 @@ job_set_trust(struct job *j, uint32_t base)
 	       SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) &&
 	       SET(CURLOPT_CAPATH, NULL) && SET(CURLOPT_CAINFO, NULL) &&
 	       option_blob(easy, CURLOPT_CAINFO_BLOB, &c->ca) &&
-	       (!shows_cert(c, base) || (option_blob(easy, CURLOPT_SSLCERT_BLOB, &c->cert) &&
-						option_blob(easy, CURLOPT_SSLKEY_BLOB, &c->key))) &&
+	       option_blob(easy, CURLOPT_SSLCERT_BLOB, &c->cert) &&
+	       option_blob(easy, CURLOPT_SSLKEY_BLOB, &c->key) &&
 	       SET(CURLOPT_SSL_CTX_FUNCTION, on_tls) && SET(CURLOPT_SSL_CTX_DATA, j) &&
 	       SET(CURLOPT_FORBID_REUSE, lenient) && SET(CURLOPT_MAXAGE_CONN, (long)KEPT_IDLE_S) &&
 	       SET(CURLOPT_SSL_SESSIONID_CACHE, lenient || c->unresumed ? 0L : 1L) &&
@@ -364,7 +356,7 @@ job_start(struct job *j, const struct wire_message *m, struct err *e)
 		return -1;
 	j->easy = easy = curl_easy_init();
 	if (!easy || !SET(CURLOPT_URL, buf_str(&url)) || !SET(CURLOPT_PATH_AS_IS, 1L) ||
-		!job_set_trust(j, m->base) || !job_set_flow(j, m->deadline_ms) ||
+		!job_set_trust(j) || !job_set_flow(j, m->deadline_ms) ||
 		!job_set_headers(j, m->etag) || (j->reply.put && !job_set_put(j)) ||
 		curl_multi_add_handle(j->child->multi, easy) != CURLM_OK)
 		return err_set(e, ERR_SYSTEM, "%s: the request cannot be set up", j->reply.path);

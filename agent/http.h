@@ -9,7 +9,6 @@ struct http_setup {
 	const char *site_url, *report_url; /* end in '/'; either may be NULL */
 	const char *ca, *cert, *key;	   /* PEM files; cert and key may be NULL */
 	const char *authorities;	   /* more CAs, or NULL */
-	int64_t cert_until_s;		   /* when cert ends; 0: not known */
 	uint64_t stall_s;
 	int64_t now_s;
 };

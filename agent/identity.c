@@ -101,12 +101,6 @@ identity_choose(const struct conf *c, struct identity *out)
 	authorities_take(c, out);
 }
 
-bool
-identity_has_ended(const struct identity *id, int64_t now_s)
-{
-	return id->known && now_s >= id->certificate.until_s;
-}
-
 /* It stands behind its key. */
 static void
 request_quote(const struct conf *c, char out[CSR_PEM_MAX + 1])

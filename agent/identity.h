@@ -41,10 +41,6 @@ struct identity {
  * with a warning. */
 void identity_choose(const struct conf *c, struct identity *out);
 
-/* Whether the certificate has ended at this (effective) time: the site is asked without it, and
- * reports do not get through. */
-bool identity_has_ended(const struct identity *id, int64_t now_s);
-
 /* What a report says of it. */
 void identity_report(const struct conf *c, struct report *r);
 

@@ -23,7 +23,6 @@ child_main(int socket, const struct conf *c, const struct identity *id, size_t s
 		.authorities = id->authorities[0] ? id->authorities : NULL,
 		.cert = id->cert[0] ? id->cert : NULL,
 		.key = id->key[0] ? id->key : NULL,
-		.cert_until_s = id->known ? id->certificate.until_s : 0,
 		.stall_s = c->stall_s,
 		.now_s = now_s};
 	sigset_t none;

@@ -238,22 +238,6 @@ certificate_step(struct petition *p, struct poller *poller, int64_t now_s,
 	return is_due(c, &id, now_s) ? ask(c, e) : 0;
 }
 
-/* Once: it stays so until somebody sees to it. */
-static void
-end_tell(struct petition *p, int64_t now_s)
-{
-	struct identity id;
-	bool ended;
-
-	identity_choose(p->conf, &id);
-	ended = identity_has_ended(&id, now_s);
-	if (ended && !p->told)
-		log_error("%s has ended: the site is asked without a certificate, and reports do "
-			  "not get through; give this box a new one",
-			id.cert);
-	p->told = ended;
-}
-
 /* What fails then, fails for the new system. Before its reboot, which may be waited for until a
  * certificate has ended, the old one runs. */
 static bool
@@ -271,11 +255,8 @@ petition_step(struct petition *p, struct net *n, struct poller *poller, int64_t 
 	bool news = p->looked != poller_snapshot(poller), changed = false;
 	struct err e;
 
-	if (poller_polled(poller) == POLL_NONE)
-		return false;
-	end_tell(p, now_s);
 	/* Without reports there is nobody to ask. */
-	if (!p->conf->report_url || !p->conf->report_key)
+	if (!p->conf->report_url || !p->conf->report_key || poller_polled(poller) == POLL_NONE)
 		return false;
 	if (is_trying(p->state) || doubt_is_open(p->state))
 		return false;

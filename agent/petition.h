@@ -18,7 +18,6 @@ struct petition {
 	const struct conf *conf;
 	const struct state *state;
 	int64_t looked;	  /* at what the site of this snapshot has */
-	bool told;	  /* that the certificate has ended */
 	unsigned refused; /* times that a report got through only with the older pair */
 };
 

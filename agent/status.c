@@ -2,10 +2,6 @@
 
 #include <errno.h>
 
-#include "agent/effective.h"
-#include "agent/identity.h"
-#include "common/base/clock.h"
-
 static int
 given(json_t *j, json_t **out, struct err *e)
 {
@@ -87,44 +83,6 @@ pending_json(const struct pending *p)
 		p->wave);
 }
 
-/* The time as it is known without a poll. */
-static bool
-certificate_choose(const struct box *b, struct identity *id)
-{
-	struct clocks now = clocks_read(b->conf.trust_clock);
-	struct effective t = effective_start(b->state, &now);
-
-	identity_choose(&b->conf, id);
-	return identity_has_ended(id, effective_now_s(&t, b->state, &now));
-}
-
-static json_t *
-certificate_json(const struct box *b)
-{
-	struct identity id;
-	bool ended = certificate_choose(b, &id);
-	char until[CLOCK_TEXT_SIZE];
-
-	if (!id.known)
-		return json_null();
-	return json_pack("{s:s, s:s, s:b}", "serial", id.certificate.serial, "until",
-		clock_format(id.certificate.until_s, until), "ended", (int)ended);
-}
-
-static int
-certificate_text(const struct box *b, struct buf *out, struct err *e)
-{
-	struct identity id;
-	bool ended = certificate_choose(b, &id);
-	char until[CLOCK_TEXT_SIZE];
-
-	if (!id.known)
-		return 0;
-	return buf_printf(out, e, "certificate: %s %s%s\n", ended ? "ended" : "until",
-		clock_format(id.certificate.until_s, until),
-		ended ? "; the site is asked without it, and reports do not get through" : "");
-}
-
 static json_t *
 failed_json(const struct state *s)
 {
@@ -163,12 +121,12 @@ status_json(const struct box *b, json_t **out, struct err *e)
 
 	if (status_boot_json(b, &boot, e) < 0)
 		return -1;
-	return given(json_pack("{s:s, s:s, s:O, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:s}", "box",
-			     b->conf.id, "compatible", b->conf.compatible, "boot", boot,
-			     "certificate", certificate_json(b), "running", sides_json(s->running),
-			     "linked", sides_json(s->linked), "pending", pending_json(&s->pending),
-			     "rollback_floor", (json_int_t)s->rollback_floor, "failed",
-			     failed_json(s), "stops", stops_json(s), "last_result", s->last_result),
+	return given(json_pack("{s:s, s:s, s:O, s:o, s:o, s:o, s:I, s:o, s:o, s:s}", "box",
+			     b->conf.id, "compatible", b->conf.compatible, "boot", boot, "running",
+			     sides_json(s->running), "linked", sides_json(s->linked), "pending",
+			     pending_json(&s->pending), "rollback_floor",
+			     (json_int_t)s->rollback_floor, "failed", failed_json(s), "stops",
+			     stops_json(s), "last_result", s->last_result),
 		out, e);
 }
 
@@ -234,7 +192,7 @@ status_text(const struct box *b, struct buf *out, struct err *e)
 			release_text("linked folder", (enum side)i, &s->linked[i], out, e) < 0)
 			return -1;
 	}
-	if (certificate_text(b, out, e) < 0 || pending_text(&s->pending, out, e) < 0 ||
+	if (pending_text(&s->pending, out, e) < 0 ||
 		buf_printf(out, e, "rollback floor: %llu\n",
 			(unsigned long long)s->rollback_floor) < 0)
 		return -1;

@@ -6,8 +6,7 @@
 #include "common/base/buf.h"
 #include "common/base/json.h"
 
-/* {"box", "compatible", "boot": status_boot_json(), "certificate": null or {"serial",
- * "until", "ended"}, "running": {"A": RELEASE or null, "B": ...},
+/* {"box", "compatible", "boot": status_boot_json(), "running": {"A": RELEASE or null, "B": ...},
  * "linked": the same, "pending": null or {...}, "rollback_floor", "failed": [...], "stops": [...],
  * "last_result"}. The caller owns *out. */
 int status_json(const struct box *b, json_t **out, struct err *e);

@@ -128,18 +128,6 @@ class Certificates(unittest.TestCase):
         pem = box.path("state", "tls", "box.pem")
         wait_until(lambda: self.curl("--cert", pem)[1] == 400, 15, "nginx refuses it")
 
-    def test_a_box_whose_certificate_has_ended_polls_without_one(self):
-        box = self.box(days_ago=735)
-        self.assertEqual(self.curl("--cert", box.path("box.crt"), "--key",
-                                   box.path("box.key"))[1], 400)
-        box.start()
-        self.wait_for_log(box, "box.crt has ended: the site is asked without a certificate")
-        wait_until(lambda: [path for _, path, status, _ in self.nginx.requests("")
-                            if status == 200 and path.endswith(".snapshot.json")], 15,
-                   lambda: f"it polls\n{box.log()[-2000:]}\n{self.nginx.log()[-2000:]}")
-        self.assertTrue(box.status()["certificate"]["ended"])
-        self.assertFalse(self.box("gw-000002").status()["certificate"]["ended"])
-
     def test_a_fleet_lives_through_a_new_ca(self):
         ws = self.workspace
         old_ca = ws.path("old-ca.crt")
