@@ -6,9 +6,9 @@ import os
 import shutil
 import struct
 
-from fleet.process import run
-from vm.guest import SAMPLES
+from fleet.process import ROOT, run
 
+SAMPLES = os.path.join(ROOT, "agent", "boot")
 MIB = 1 << 20
 SECTOR = 512
 SLOT_BYTES = 112 * MIB
@@ -153,17 +153,29 @@ class Disk:
 
     # What is on it.
 
-    def boot_show(self, agent):
-        """What the agent says of GRUB's environment here, or None where it makes no sense."""
-        conf = os.path.join(self.folder, "offline.conf")
+    def offline(self, agent, *args):
+        """Runs the agent on a copy of GRUB's environment here, as if side A ran; returns how it
+        ended, and the copy."""
+        conf, part = os.path.join(self.folder, "offline.conf"), self.part(3)
         with open(os.path.join(self.folder, "cmdline"), "w", encoding="ascii") as f:
             f.write("sluice.slot=A\n")
         with open(conf, "w", encoding="utf-8") as f:
             f.write(f"[box]\nid = offline\ncompatible = vm\nstate_dir = {self.folder}/none\n"
                     f"[slot rootfs]\ntype = file\na = {self.folder}/a\nb = {self.folder}/b\n"
-                    f"[boot]\nbackend = grub\nfile = {self.part(3)}\n"
+                    f"[boot]\nbackend = grub\nfile = {part}\n"
                     f"cmdline = {self.folder}/cmdline\n")
-        done = run([agent, "-c", conf, "boot", "show", "--json"], check=None)
+        return run([agent, "-c", conf, *args], check=None), part
+
+    def environment_make(self, agent):
+        """At the factory, where side A runs."""
+        done, part = self.offline(agent, "boot", "init")
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+        self.write(3, part)
+
+    def boot_show(self, agent):
+        """What the agent says of GRUB's environment here, or None where it makes no sense."""
+        done, _ = self.offline(agent, "boot", "show", "--json")
         return json.loads(done.stdout) if done.returncode == 0 else None
 
     def state(self):

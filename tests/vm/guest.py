@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 
-from fleet.process import ROOT, run
+from fleet.process import run
 
 KERNEL = "linux-image-cloud-amd64"
 # Not built into the cloud kernel. Each comes with what it depends on, in the order to load them.
@@ -126,8 +126,6 @@ def root_make(root, kernel, agent):
         link = os.path.join(root, "bin", applet)
         if not os.path.lexists(link):
             os.symlink("busybox", link)
-    for link in ("lib/x86_64-linux-gnu", "usr/lib"):
-        os.makedirs(os.path.dirname(os.path.join(root, link)), exist_ok=True)
     program = file_put(root, "/usr/bin/sluice-agent", agent)
     subprocess.run(["strip", program], check=True)
     for library in libraries(agent):
@@ -162,6 +160,3 @@ def image_make(path, root, version, size, changes=()):
         env=dict(os.environ, E2FSPROGS_FAKE_TIME="1700000000"), timeout=300)
     shutil.rmtree(work)
     return path
-
-
-SAMPLES = os.path.join(ROOT, "agent", "boot")

@@ -6,7 +6,7 @@ import unittest
 
 from fleet.box import digest_of_file
 from fleet.nginx import Nginx, free_port
-from fleet.process import ROOT, Programs, run, wait_until
+from fleet.process import ROOT, Programs, wait_until
 from fleet.workspace import Workspace
 from vm.disk import SLOT_BYTES, Disk
 from vm.guest import Kernel, cached, image_make, root_make
@@ -115,20 +115,7 @@ class Scene(unittest.TestCase):
 
     def bootloader(self):
         self.disk.grub_bios()
-        self.environment_make()
-
-    def environment_make(self):
-        """What `sluice-agent boot init` does on the first side."""
-        part = self.disk.part(3)
-        conf = os.path.join(self.folder, "factory.conf")
-        with open(os.path.join(self.folder, "cmdline"), "w", encoding="ascii") as f:
-            f.write("sluice.slot=A\n")
-        with open(conf, "w", encoding="utf-8") as f:
-            f.write(f"[box]\nid = offline\ncompatible = vm\nstate_dir = {self.folder}/factory\n"
-                    f"[slot rootfs]\ntype = file\na = {self.folder}/a\nb = {self.folder}/b\n"
-                    f"[boot]\nbackend = grub\nfile = {part}\ncmdline = {self.folder}/cmdline\n")
-        run([self.programs.agent, "-c", conf, "boot", "init"])
-        self.disk.write(3, part)
+        self.disk.environment_make(self.programs.agent)
 
     # What people do.
 
