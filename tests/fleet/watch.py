@@ -71,6 +71,7 @@ class Watch(threading.Thread):
 
     peak     the most PSS of all of them at one moment, and shares: {pid: its part of that}
     rss      the most RSS of all of them, which counts shared pages once for each
+    most     the most processes that there were at one moment; one may have been alone at the peak
     samples  how often it looked
     large    {name: size} of files of at least large_min bytes that were seen outside `allowed`:
              open in one of the processes, or lying in `folders`
@@ -80,7 +81,7 @@ class Watch(threading.Thread):
         super().__init__(daemon=True)
         self.pid, self.folders, self.large_min, self.every_s = pid, folders, large_min, every_s
         self.allowed = {os.path.realpath(path) for path in allowed}
-        self.peak = self.rss = self.samples = 0
+        self.peak = self.rss = self.most = self.samples = 0
         self.shares, self.large = {}, {}
         self.ended = threading.Event()
 
@@ -95,6 +96,7 @@ class Watch(threading.Thread):
         if total > self.peak:
             self.peak = total
             self.shares = {pid: pss for pid, (pss, _) in memory.items() if pss}
+        self.most = max(self.most, sum(1 for pss, _ in memory.values() if pss))
         self.rss = max(self.rss, sum(rss for _, rss in memory.values()))
         if self.samples % 20 == 0:
             for pid in pids:
