@@ -233,7 +233,8 @@ MAPPED_ROOMS = ("signer",)
 
 
 def check_maps(paths):
-    """The map of a large room names no file that is not there."""
+    """The map of a large room has every file of it once, and none that is not there. main and the
+    cmd_* need no place on it: what comes before the table says what they are."""
     for room in MAPPED_ROOMS:
         page = room + "/README.md"
         if page not in paths:
@@ -241,10 +242,15 @@ def check_maps(paths):
         there = {os.path.splitext(os.path.basename(p))[0] for p in c_files(paths)
                  if os.path.dirname(p) == room}
         rows = [line for line in lines_of(page) if line.startswith("| ")]
-        named = {name for row in rows
-                 for name in re.findall(r"`([a-z0-9_]+)`", row.split(" | ", 1)[-1])}
-        for stem in sorted(named - there):
+        named = [name for row in rows
+                 for name in re.findall(r"`([a-z0-9_]+)`", row.split(" | ", 1)[-1])]
+        for stem in sorted(set(named) - there):
             yield f"{page}: {stem} is on this map, and is no file of {room}/"
+        for stem in sorted(there - set(named)):
+            if stem != "main" and not stem.startswith("cmd_"):
+                yield f"{page}: {stem} is a file of {room}/, and is not on this map"
+        for stem in sorted({name for name in named if named.count(name) > 1}):
+            yield f"{page}: {stem} is on this map twice"
 
 
 CHECKS = (check_arrows, check_homes, check_top_level, check_lengths, check_words,

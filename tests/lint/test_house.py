@@ -128,7 +128,11 @@ class RulesBite(unittest.TestCase):
         found = self.complaints(
             house.check_maps, signer__README_DOT_md="`a`\n\n| what | `b` |\n", **files)
         self.assertEqual([line.split(": ")[1] for line in found],
-                         ["b is on this map, and is no file of signer/"])
+                         ["b is on this map, and is no file of signer/",
+                          "a is a file of signer/, and is not on this map"])
+        found = self.complaints(
+            house.check_maps, signer__README_DOT_md="| it | `a` |\n| again | `a` |\n", **files)
+        self.assertEqual([line.split(": ")[1] for line in found], ["a is on this map twice"])
 
     def test_functions_are_counted_by_the_lines_of_their_bodies(self):
         self.complaints(lambda paths: [], a_DOT_c="struct x {\n\tint a;\n};\n\nint\nf(void)\n{\n"
