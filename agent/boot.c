@@ -37,3 +37,9 @@ boot_for(const struct boot_backend *boot, bool tree_only)
 {
 	return tree_only ? &boot_links : boot;
 }
+
+int
+boot_check(const struct boot_backend *b, const struct conf *c, struct err *e)
+{
+	return b->check ? b->check(c, e) : 0;
+}

@@ -63,7 +63,14 @@ struct boot_backend {
 	/* Make the variables where there are none, this side confirmed and the other off; NULL
 	 * where there is nothing to make. ERR_REFUSED where there are some. */
 	int (*make)(const struct conf *c, enum side s, struct err *e);
+	/* Whether the bootloader will do what its variables say, as far as it can be seen here:
+	 * ERR_SYSTEM, saying what to write, where it will not. NULL where nothing can be seen. */
+	int (*check)(const struct conf *c, struct err *e);
 };
+
+/* check(), where there is one: for whoever is about to rely on the bootloader. Going back and
+ * confirming do not ask, for what they write is better than what stands there. */
+int boot_check(const struct boot_backend *b, const struct conf *c, struct err *e);
 
 /* The backend that agent.conf names; boot_links where it names none, for then all its slots are
  * switched by a link. ERR_USAGE for a name not known. */

@@ -2,6 +2,8 @@
  * Boot#### entry. A side on trial is BootNext, which the firmware forgets as it boots it, so one
  * try is all it can count; a confirmed side stands in BootOrder; one that is in neither is off.
  * Every change is the write of one variable. */
+#include "agent/boot_efi.h"
+
 #include <efivar.h>
 #include <errno.h>
 #include <stdio.h>
@@ -234,6 +236,32 @@ efi_save(const struct conf *c, const struct boot_vars *vars, struct err *e)
 	if (efi_read(c, &efi, e) < 0 || order_write(&efi, vars, e) < 0)
 		return -1;
 	return next_write(&efi, vars, e);
+}
+
+int
+boot_efi_loader_default(char *out, size_t size, struct err *e)
+{
+	static const char name[] = "LoaderEntryDefault";
+	const efi_guid_t loader =
+		EFI_GUID(0x4a67b082, 0x0a4c, 0x41cf, 0xb6c7, 0x44, 0x0b, 0x29, 0xbb, 0x8c, 0x4f);
+	AUTO_FREE uint8_t *data = NULL;
+	uint32_t attributes;
+	size_t len, n = 0;
+
+	out[0] = 0;
+	if (!efi_variables_supported())
+		return 0;
+	if (efi_get_variable(loader, name, &data, &len, &attributes) < 0)
+		return errno == ENOENT ? 0 : err_sys(e, errno, "reading the EFI variable %s", name);
+	while (2 * n + 1 < len && (data[2 * n] || data[2 * n + 1])) {
+		if (n + 1 >= size)
+			return err_set(
+				e, ERR_SYSTEM, "the EFI variable %s has %zu bytes", name, len);
+		out[n] = data[2 * n + 1] || data[2 * n] > 126 ? '?' : (char)data[2 * n];
+		n++;
+	}
+	out[n] = 0;
+	return 0;
 }
 
 const struct boot_backend boot_efi = {

@@ -6,25 +6,30 @@
  *     sluice-a+0.conf        off: it sorts behind whatever may still boot
  *
  * Of those that may boot, the one with the higher `version` line comes first, given that both have
- * the same `sort-key`; a side that becomes the next to boot gets one above the other's. FAT has no
+ * the same `sort-key` and `machine-id`, and that neither loader.conf beside the folder nor the
+ * firmware's LoaderEntryDefault names one of them: check() sees to that. A side that becomes the
+ * next to boot gets a version above the other's. FAT has no
  * journal, so a change writes the new entry beside the old one and leaves the other side's alone;
  * where a cut leaves two of a side, both are its trial. */
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/boot_efi.h"
 #include "agent/boot_vars.h"
+#include "agent/entry_text.h"
 #include "common/base/file.h"
 #include "common/base/num.h"
 #include "common/base/text.h"
 
-enum { ENTRY_NAME_SIZE = 64 };
+enum { ENTRY_NAME_SIZE = 64, ENTRY_VALUE_SIZE = 128 };
 static const char SUFFIX[] = ".conf";
 static const char *const PREFIXES[SIDES] = {"sluice-a", "sluice-b"};
-static const char VERSION_WORD[] = "version";
 
 /* The entries of one side. */
 struct side_entries {
@@ -97,24 +102,6 @@ entry_read(const char *folder, const char *name, struct buf *out, struct err *e)
 	return file_read_fd(fd, path, out, e);
 }
 
-/* Where the version line's value starts, and how long it is. */
-static bool
-version_find(const char *text, size_t *at, size_t *len)
-{
-	size_t word_len = sizeof(VERSION_WORD) - 1;
-
-	for (const char *line = text; line; line = strchr(line, '\n')) {
-		if (*line == '\n')
-			line++;
-		if (strncmp(line, VERSION_WORD, word_len) != 0 || !strchr(" \t", line[word_len]))
-			continue;
-		*at = (size_t)(line - text) + word_len + strspn(line + word_len, " \t");
-		*len = strcspn(text + *at, " \t\r\n");
-		return *len > 0;
-	}
-	return false;
-}
-
 /* Of an entry that is blank there is none: on FAT, a cut while it gets its name leaves it so, and
  * systemd-boot passes it over. */
 static int
@@ -122,17 +109,15 @@ version_read(const char *folder, const char *name, bool *blank, uint64_t *out, s
 {
 	AUTO_BUF struct buf text = BUF_INIT(ENTRY_BYTES_MAX);
 	char number[32];
-	size_t at, len;
 
 	if (entry_read(folder, name, &text, e) < 0)
 		return err_own(e);
 	*blank = text.len == 0;
 	if (*blank)
 		return 0;
-	if (!version_find(buf_str(&text), &at, &len) || len >= sizeof(number))
+	if (entry_text_value(buf_str(&text), "version", number, sizeof(number), NULL) < 0 ||
+		!number[0])
 		return err_set(e, ERR_SYSTEM, "%s/%s has no line `version NUMBER`", folder, name);
-	memcpy(number, text.data + at, len);
-	number[len] = 0;
 	if (num_parse(number, 0, ENTRY_VERSION_MAX, out, e) < 0) {
 		(void)err_own(e);
 		e->class = ERR_SYSTEM;
@@ -160,9 +145,9 @@ entry_take(void *arg, const char *name, struct err *e)
 	struct entries *all = arg;
 	struct boot_side state;
 	struct side_entries *s;
-	uint64_t version;
+	uint64_t version = 0;
 	enum side side;
-	bool blank;
+	bool blank = false;
 
 	if (!name_parse(name, &side, &state))
 		return 0;
@@ -231,14 +216,16 @@ name_format(enum side side, const struct boot_side *s, char out[ENTRY_NAME_SIZE]
 static int
 text_change(const struct buf *text, uint64_t version, struct buf *out, struct err *e)
 {
-	size_t at, len;
+	struct entry_value old;
+	size_t end;
 
-	if (!version_find(buf_str(text), &at, &len))
+	if (!entry_text_find(buf_str(text), "version", &old))
 		return err_set(e, ERR_SYSTEM, "the version line is gone");
-	if (buf_append(out, text->data, at, e) < 0 ||
+	end = old.at + old.len;
+	if (buf_append(out, text->data, old.at, e) < 0 ||
 		buf_printf(out, e, "%llu", (unsigned long long)version) < 0)
 		return -1;
-	return buf_append(out, text->data + at + len, text->len - at - len, e);
+	return buf_append(out, text->data + end, text->len - end, e);
 }
 
 /* file_replace() sets a mode, which FAT has none of. */
@@ -331,6 +318,149 @@ entries_save(const struct conf *c, const struct boot_vars *vars, struct err *e)
 	return 0;
 }
 
+/* What systemd-boot compares before it comes to `version`. */
+static const char *const KEYS[] = {"sort-key", "machine-id"};
+typedef char entry_keys[ARRAY_LEN(KEYS)][ENTRY_VALUE_SIZE];
+
+static int
+keys_read(const char *folder, const char *name, entry_keys out, struct err *e)
+{
+	AUTO_BUF struct buf text = BUF_INIT(ENTRY_BYTES_MAX);
+
+	if (entry_read(folder, name, &text, e) < 0)
+		return err_own(e);
+	for (size_t k = 0; k < ARRAY_LEN(KEYS); k++) {
+		if (entry_text_value(buf_str(&text), KEYS[k], out[k], ENTRY_VALUE_SIZE, e) < 0)
+			return err_context(e, "%s/%s", folder, name);
+	}
+	if (!out[0][0])
+		return err_set(e, ERR_SYSTEM,
+			"%s/%s has no line `sort-key`, and systemd-boot would not go by "
+			"`version`: write `sort-key sluice` into all entries of both sides",
+			folder, name);
+	return 0;
+}
+
+static int
+keys_compare(const char *folder, const char *const names[2], entry_keys keys[2], struct err *e)
+{
+	for (size_t k = 0; k < ARRAY_LEN(KEYS); k++) {
+		if (strcmp(keys[0][k], keys[1][k]) != 0)
+			return err_set(e, ERR_SYSTEM,
+				"%s: in %s stands %s \"%s\" and in %s \"%s\", and systemd-boot "
+				"would not go by `version`: write the same into all entries of "
+				"both sides",
+				folder, names[0], KEYS[k], keys[0][k], names[1], keys[1][k]);
+	}
+	return 0;
+}
+
+static int
+keys_check(const struct entries *all, struct err *e)
+{
+	const char *names[2] = {all->side[SIDE_A].name[0], NULL};
+	entry_keys keys[2];
+
+	if (keys_read(all->folder, names[0], keys[0], e) < 0)
+		return -1;
+	for (size_t i = 0; i < SIDES; i++) {
+		for (size_t n = 0; n < all->side[i].count; n++) {
+			names[1] = all->side[i].name[n];
+			if (keys_read(all->folder, names[1], keys[1], e) < 0 ||
+				keys_compare(all->folder, names, keys, e) < 0)
+				return -1;
+		}
+	}
+	return 0;
+}
+
+/* What systemd-boot is told to prefer: a pattern for entries' names, their counters left out. */
+struct preference {
+	const char *pattern, *where; /* where it stands */
+	const char *folder;
+};
+
+static int
+other_check(void *arg, const char *name, struct err *e)
+{
+	const struct preference *p = arg;
+	struct boot_side ignored;
+	enum side side;
+
+	if (name_parse(name, &side, &ignored) || !text_ends_with(name, SUFFIX) ||
+		fnmatch(p->pattern, name, 0) != 0)
+		return 0;
+	return err_set(e, ERR_SYSTEM,
+		"%s/%s may come before the entries of both sides: write `default sluice-*` into "
+		"%s, and give no other entry such a name",
+		p->folder, name, p->where);
+}
+
+/* It is to match both sides, for then the order of entries decides, and nothing else. */
+static int
+preference_check(const struct preference *p, struct err *e)
+{
+	for (size_t i = 0; i < SIDES; i++) {
+		char name[ENTRY_NAME_SIZE];
+
+		(void)snprintf(name, sizeof(name), "%s%s", PREFIXES[i], SUFFIX);
+		if (fnmatch(p->pattern, name, 0) != 0)
+			return err_set(e, ERR_SYSTEM,
+				"%s has `default %s`, and side %s would not be booted when its "
+				"turn comes: write `default sluice-*`",
+				p->where, p->pattern, side_name((enum side)i));
+	}
+	return dir_each(p->folder, ENTRY_FOLDER_MAX, other_check, (void *)(uintptr_t)p, e) != 0
+		       ? err_own(e)
+		       : 0;
+}
+
+/* loader.conf is beside the folder of entries. None at all prefers nothing. */
+static int
+loader_conf_check(const char *folder, struct err *e)
+{
+	AUTO_BUF struct buf text = BUF_INIT(ENTRY_BYTES_MAX);
+	struct preference p = {.where = "loader.conf", .folder = folder};
+	char path[PATH_MAX], pattern[ENTRY_VALUE_SIZE];
+
+	if (path_join(path, sizeof(path), folder, "../loader.conf", e) < 0)
+		return err_own(e);
+	if (file_exists(path) && file_read_regular(path, &text, e) < 0)
+		return err_own(e);
+	if (entry_text_value(
+		    text.len ? buf_str(&text) : "", "default", pattern, sizeof(pattern), e) < 0)
+		return err_context(e, "%s", path);
+	p.pattern = pattern[0] ? pattern : "*";
+	return preference_check(&p, e);
+}
+
+static int
+firmware_check(const char *folder, struct err *e)
+{
+	struct preference p = {.where = "the EFI variable LoaderEntryDefault", .folder = folder};
+	char pattern[ENTRY_VALUE_SIZE];
+
+	if (boot_efi_loader_default(pattern, sizeof(pattern), e) < 0)
+		return -1;
+	if (!pattern[0])
+		return 0;
+	p.pattern = pattern;
+	if (preference_check(&p, e) < 0)
+		return err_context(e, "`bootctl set-default ''` removes it");
+	return 0;
+}
+
+static int
+entries_check(const struct conf *c, struct err *e)
+{
+	struct entries all;
+
+	if (entries_read(c->boot_file, &all, e) < 0 || keys_check(&all, e) < 0 ||
+		loader_conf_check(c->boot_file, e) < 0 || firmware_check(c->boot_file, e) < 0)
+		return err_context(e, "the boot entries");
+	return 0;
+}
+
 const struct boot_backend boot_entries = {
 	BOOT_BY_VARS,
 	.name = "systemd-boot",
@@ -339,4 +469,5 @@ const struct boot_backend boot_entries = {
 	.boot_id = boot_kernel_boot_id,
 	.load = entries_load,
 	.save = entries_save,
+	.check = entries_check,
 };

@@ -7,6 +7,7 @@
 #include "agent/signals.h"
 #include "common/base/clock.h"
 #include "common/base/file.h"
+#include "common/base/log.h"
 #include "common/base/num.h"
 #include "common/base/process.h"
 
@@ -41,6 +42,18 @@ box_open(const char *conf_path, struct box *out, struct err *e)
 	if (state_load(b.conf.state_dir, b.state, e) < 0)
 		return -1;
 	box_move(&b, out);
+	return 0;
+}
+
+int
+box_start(const char *conf_path, struct box *out, struct err *e)
+{
+	struct err amiss;
+
+	if (box_open(conf_path, out, e) < 0)
+		return -1;
+	if (boot_check(out->boot, &out->conf, &amiss) < 0)
+		log_error("nothing will be installed: %s", amiss.text);
 	return 0;
 }
 

@@ -23,6 +23,10 @@ void box_close(struct box *b);
 /* Reads the configuration and the state, without the lock: for looking. Changes nothing. */
 int box_open(const char *conf_path, struct box *out, struct err *e);
 
+/* The same for the daemon: says in the log where the bootloader is not set up so that an update can
+ * be relied on it. What is under way goes on all the same. */
+int box_start(const char *conf_path, struct box *out, struct err *e);
+
 /* Takes the lock (making the state folder where there is none) and reads the state anew: before
  * anything is changed. ERR_REFUSED when another agent is at work. */
 int box_lock(struct box *b, struct err *e);

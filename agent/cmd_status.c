@@ -54,6 +54,8 @@ boot_init(struct box *b, struct err *e)
 {
 	enum side current;
 
+	if (boot_check(b->boot, &b->conf, e) < 0)
+		return -1;
 	if (!b->boot->make)
 		return err_set(e, ERR_USAGE, "backend = %s has no environment of its own to make",
 			b->boot->name);
@@ -81,7 +83,9 @@ run_boot(const char *conf_path, int argc, char **argv, struct err *e)
 		return -1;
 	if (init)
 		return boot_init(&b, e);
-	return print(&b, json, status_boot_json, status_boot_text, e);
+	if (print(&b, json, status_boot_json, status_boot_text, e) < 0)
+		return -1;
+	return boot_check(b.boot, &b.conf, e);
 }
 
 const struct command command_status = {
@@ -102,8 +106,8 @@ const struct command command_boot = {
 	.help = "usage: sluice-agent [-c FILE] boot show [--json]\n"
 		"       sluice-agent [-c FILE] boot init\n\n"
 		"show   says which side runs, which boots next, and for each whether it is\n"
-		"       bootable, confirmed, or on trial with how many tries left. Changes\n"
-		"       nothing.\n"
+		"       bootable, confirmed, or on trial with how many tries left. Fails where\n"
+		"       the bootloader is not set up as it must be. Changes nothing.\n"
 		"init   writes the boot environment where there is none, or none that makes\n"
 		"       sense: the side that runs is the one to boot, the other is off.\n\n"
 		"Example:\n"

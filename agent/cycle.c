@@ -532,7 +532,7 @@ cycle_open(const char *conf_path, struct cycle *cy, struct err *e)
 {
 	struct box *b = &cy->box;
 
-	if (box_open(conf_path, b, e) < 0)
+	if (box_start(conf_path, b, e) < 0)
 		return -1;
 	cy->lookout = (struct lookout){.state = b->state, .ending = &signals_ending};
 	cy->reporter.box = b;

@@ -192,6 +192,8 @@ install_check(const struct conf *c, const struct state *s, const struct head *h,
 		boot_backend_find(c, &boot, e) < 0)
 		return -1;
 	own = boot_for(boot, tree_only);
+	if (boot_check(own, c, e) < 0)
+		return -1;
 	if (own->current(own, c, &current, e) < 0 || confirmed_check(s, tree_only, current, e) < 0)
 		return -1;
 	return rooms_check(c, side_other(current), m, e);

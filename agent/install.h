@@ -18,7 +18,7 @@
 /* The rules that every install obeys, local or not: compatible, rollback index at or above the
  * floor, slots of one kind and all of that kind, each of the right type and large enough, and the
  * running system confirmed (for the other side is what it would go back to). Nothing has been
- * written when this says no. ERR_REFUSED. */
+ * written when this says no. ERR_REFUSED; ERR_SYSTEM for a bootloader that is not set up for it. */
 int install_check(const struct conf *c, const struct state *s, const struct head *h, struct err *e);
 
 /* Marks the target not bootable (and reads that back), records PHASE_INSTALLING, then makes every

@@ -16,45 +16,12 @@
 #include "agent/settle.h"
 #include "common/base/file.h"
 #include "tests/unit/folder.h"
+#include "tests/unit/uboot_fixture.h"
 
-/* Last, for it makes macros of words in small letters. */
-#include <zlib.h>
-
-enum { UBOOT_ENV_BYTES = 4096 };
 static const char *efi_folder;
 
 static char file[] = "env", cmdline[] = "cmdline";
 static struct conf conf;
-
-/* A blank U-Boot environment: CRC-32, flag (the higher of two is in force), texts. */
-static void
-uboot_put(const char *path, uint8_t flag, const char *text, size_t len)
-{
-	uint8_t env[UBOOT_ENV_BYTES] = {0};
-	unsigned long crc;
-
-	memcpy(env + 5, text, len);
-	env[4] = flag;
-	crc = crc32(0, env + 5, sizeof(env) - 5);
-	for (int i = 0; i < 4; i++)
-		env[i] = (uint8_t)(crc >> 8 * i);
-	assert_int_equal(folder_put(path, env, sizeof(env)), 0);
-}
-
-static void
-uboot_begin(void)
-{
-	char config[1024], here[256];
-	struct err e = ERR_INIT;
-
-	assert_non_null(getcwd(here, sizeof(here)));
-	(void)snprintf(config, sizeof(config),
-		"# two of them\n%s/one 0x0 0x1000\n%s/two 0x0 0x1000\n", here, here);
-	assert_int_equal(folder_put(file, config, strlen(config)), 0);
-	uboot_put("one", 1, "bootdelay=0\0", 13);
-	uboot_put("two", 0, "bootdelay=0\0", 13);
-	assert_int_equal(boot_uboot.make(&conf, SIDE_A, &e), 0);
-}
 
 static void
 grub_begin(void)
@@ -172,7 +139,7 @@ begin(const struct boot_backend *boot)
 	if (boot == &boot_grub)
 		grub_begin();
 	else if (boot == &boot_uboot)
-		uboot_begin();
+		uboot_begin(&conf);
 	else if (boot == &boot_entries)
 		entries_begin();
 	else if (boot == &boot_efi)
@@ -311,92 +278,6 @@ refused(const struct boot_backend *boot, const char *word)
 }
 
 static void
-a_uboot_environment_with_no_right_crc_is_refused_and_not_changed(void **state)
-{
-	AUTO_BUF struct buf after = BUF_INIT(UBOOT_ENV_BYTES);
-	uint8_t garbage[UBOOT_ENV_BYTES];
-	struct err e = ERR_INIT;
-
-	(void)state;
-	begin(&boot_uboot);
-	memset(garbage, 0xa5, sizeof(garbage));
-	assert_int_equal(folder_put("one", garbage, sizeof(garbage)), 0);
-	assert_int_equal(folder_put("two", garbage, sizeof(garbage)), 0);
-	refused(&boot_uboot, "CRC");
-	assert_int_equal(file_read("one", &after, &e), 0);
-	assert_memory_equal(after.data, garbage, sizeof(garbage));
-}
-
-static void
-either_half_of_a_uboot_environment_is_enough(void **state)
-{
-	static const char *const halves[] = {"one", "two"};
-	uint8_t torn[UBOOT_ENV_BYTES];
-
-	(void)state;
-	for (size_t i = 0; i < 2; i++) {
-		for (size_t cut = 0; cut <= UBOOT_ENV_BYTES; cut += 512) {
-			AUTO_BUF struct buf whole = BUF_INIT(UBOOT_ENV_BYTES);
-			struct err e = ERR_INIT;
-
-			begin(&boot_uboot);
-			done(boot_uboot.activate(&boot_uboot, &conf, SIDE_B, 2, &e), &e);
-			done(boot_uboot.go_back(&boot_uboot, &conf, SIDE_A, &e), &e);
-			done(file_read(halves[i], &whole, &e), &e);
-			memset(torn, 0, sizeof(torn));
-			memcpy(torn, whole.data, cut);
-			assert_int_equal(folder_put(halves[i], torn, sizeof(torn)), 0);
-			assert_true(vars_now(&boot_uboot).side[SIDE_A].confirmed);
-			done(boot_uboot.activate(&boot_uboot, &conf, SIDE_B, 2, &e), &e);
-			assert_int_equal(vars_now(&boot_uboot).side[SIDE_B].tries_left, 2);
-		}
-	}
-}
-
-static void
-unknown_and_missing_uboot_variables_are_refused(void **state)
-{
-	static const char unknown[] = "sluice_primary=C\0sluice_a=good\0sluice_a_tries=0\0"
-				      "sluice_b=off\0sluice_b_tries=0\0";
-	static const char many[] = "sluice_primary=A\0sluice_a=good\0sluice_a_tries=10\0"
-				   "sluice_b=off\0sluice_b_tries=0\0";
-
-	(void)state;
-	begin(&boot_uboot);
-	uboot_put("one", 5, "bootdelay=0\0", 13);
-	uboot_put("two", 4, "bootdelay=0\0", 13);
-	refused(&boot_uboot, "boot init");
-	uboot_put("one", 7, unknown, sizeof(unknown));
-	refused(&boot_uboot, "neither A nor B");
-	uboot_put("one", 9, many, sizeof(many));
-	refused(&boot_uboot, "10");
-	assert_int_equal(unlink("one"), 0);
-	assert_int_equal(unlink("two"), 0);
-	refused(&boot_uboot, "");
-	assert_int_equal(unlink(file), 0);
-	refused(&boot_uboot, file);
-}
-
-static void
-uboot_variables_of_others_stay(void **state)
-{
-	struct boot_vars vars;
-	struct err e = ERR_INIT;
-	AUTO_BUF struct buf one = BUF_INIT(UBOOT_ENV_BYTES), two = BUF_INIT(UBOOT_ENV_BYTES);
-
-	(void)state;
-	begin(&boot_uboot);
-	done(boot_uboot.activate(&boot_uboot, &conf, SIDE_B, 2, &e), &e);
-	done(boot_uboot.load(&conf, &vars, &e), &e);
-	done(file_read("one", &one, &e), &e);
-	done(file_read("two", &two, &e), &e);
-	assert_non_null(memmem(one.data, one.len, "bootdelay=0", 12));
-	assert_non_null(memmem(two.data, two.len, "bootdelay=0", 12));
-	assert_int_equal(boot_uboot.make(&conf, SIDE_A, &e), -1);
-	assert_int_equal(e.class, ERR_REFUSED);
-}
-
-static void
 a_try_that_systemd_boot_counted_is_read(void **state)
 {
 	struct err e = ERR_INIT;
@@ -511,6 +392,28 @@ efi_variables_that_make_no_sense_are_refused(void **state)
 	assert_int_equal(e.class, ERR_USAGE);
 }
 
+/* `bootctl set-default` writes it: a side's name in it is booted whatever its counter says. */
+static void
+a_side_that_the_firmware_prefers_is_refused(void **state)
+{
+	static const char variable[] = "LoaderEntryDefault-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+	static const uint8_t text[] = "\7\0\0\0s\0l\0u\0i\0c\0e\0-\0a\0.\0c\0o\0n\0f\0";
+	struct err e = ERR_INIT;
+	char path[256];
+
+	(void)state;
+	begin(&boot_entries);
+	assert_int_equal(folder_put("loader.conf", "default sluice-*\n", 17), 0);
+	done(boot_check(&boot_entries, &conf, &e), &e);
+	(void)snprintf(path, sizeof(path), "%s%s", efi_folder, variable);
+	assert_int_equal(folder_put(path, text, sizeof(text)), 0);
+	assert_int_equal(boot_check(&boot_entries, &conf, &e), -1);
+	(void)unlink(path);
+	assert_int_equal(e.class, ERR_SYSTEM);
+	assert_non_null(strstr(e.text, "bootctl set-default"));
+	assert_non_null(strstr(e.text, "sluice-a.conf"));
+}
+
 static void
 a_custom_program_that_fails_is_an_error(void **state)
 {
@@ -565,15 +468,12 @@ main(int argc, char **argv)
 		IN_FOLDER(systemd_boot_is_switched_tried_and_confirmed),
 		IN_FOLDER(efi_is_switched_tried_and_confirmed),
 		IN_FOLDER(custom_program_is_switched_tried_and_confirmed),
-		IN_FOLDER(a_uboot_environment_with_no_right_crc_is_refused_and_not_changed),
-		IN_FOLDER(either_half_of_a_uboot_environment_is_enough),
-		IN_FOLDER(unknown_and_missing_uboot_variables_are_refused),
-		IN_FOLDER(uboot_variables_of_others_stay),
 		IN_FOLDER(a_try_that_systemd_boot_counted_is_read),
 		IN_FOLDER(two_entries_of_one_side_are_its_trial_and_become_one),
 		IN_FOLDER(entries_that_are_missing_or_make_no_sense_are_refused),
 		IN_FOLDER(a_system_that_efi_tried_once_and_left_has_failed),
 		IN_FOLDER(efi_variables_that_make_no_sense_are_refused),
+		IN_FOLDER(a_side_that_the_firmware_prefers_is_refused),
 		IN_FOLDER(a_custom_program_that_fails_is_an_error),
 		IN_FOLDER(what_reads_back_other_than_written_is_refused),
 	};
