@@ -86,6 +86,7 @@ def ingest(whole, tables):
     taken, entered = {}, {}
     for first in range(0, BOXES, SLICE):
         whole.post(first, min(first + SLICE, BOXES), 1)
+        os.sync()  # what wrote the spool does not write to the disk while it is read
         add(entered, tables("enter"))
         add(taken, whole("drain"))
         whole.empty_spool()
