@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <libuboot.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,6 +13,10 @@
 #include "common/base/file.h"
 
 static const char *const CONFIG_PATH = "/etc/fw_env.config";
+/* Where libubootenv takes its lock, and goes on without it where it cannot. */
+static const char *const LOCK_PATH = "/var/lock/fw_printenv.lock";
+static const char BLANKS[] = " \t\r";
+enum { UBOOT_PLACES = 2 };
 enum { VAR_PRIMARY, VAR_A, VAR_A_TRIES, VAR_B, VAR_B_TRIES, VARS };
 static const char *const NAMES[VARS] = {
 	"sluice_primary", "sluice_a", "sluice_a_tries", "sluice_b", "sluice_b_tries"};
@@ -101,6 +106,97 @@ uboot_load(const struct conf *c, struct boot_vars *out, struct err *e)
 	return context_read(ctx, out, e);
 }
 
+/* One line of fw_env.config. */
+struct place {
+	char *device;
+	int64_t offset; /* below 0: from the end */
+	uint64_t bytes;
+};
+
+/* As libubootenv reads it: the first two lines with three words are the places, a line that begins
+ * with # is none. config is cut up, and the places point into it. */
+static size_t
+places_parse(char *config, struct place out[UBOOT_PLACES])
+{
+	size_t count = 0;
+	char *lines = NULL;
+
+	for (char *line = strtok_r(config, "\n", &lines); line && count < UBOOT_PLACES;
+		line = strtok_r(NULL, "\n", &lines)) {
+		char *words = NULL, *device, *offset, *bytes;
+
+		if (line[0] == '#')
+			continue;
+		device = strtok_r(line, BLANKS, &words);
+		offset = strtok_r(NULL, BLANKS, &words);
+		bytes = strtok_r(NULL, BLANKS, &words);
+		if (bytes)
+			out[count++] = (struct place){
+				device, strtoll(offset, NULL, 0), strtoull(bytes, NULL, 16)};
+	}
+	return count;
+}
+
+static int
+config_read(const struct conf *c, struct buf *text, struct place out[UBOOT_PLACES], size_t *count,
+	struct err *e)
+{
+	if (file_read(config_path(c), text, e) < 0)
+		return err_own(e);
+	*count = text->len > 0 ? places_parse((char *)text->data, out) : 0;
+	return 0;
+}
+
+static bool
+places_overlap(const struct place *a, const struct place *b)
+{
+	const struct place *low = a->offset < b->offset ? a : b, *high = low == a ? b : a;
+
+	return strcmp(a->device, b->device) == 0 && (low->offset < 0) == (high->offset < 0) &&
+	       (uint64_t)high->offset - (uint64_t)low->offset < low->bytes;
+}
+
+/* With one place, each change writes over all there is, and a power cut in it loses the lot: U-Boot
+ * starts with what was compiled in, and knows neither side. */
+static int
+places_check(const struct conf *c, struct err *e)
+{
+	AUTO_BUF struct buf text = BUF_INIT(UBOOT_CONFIG_MAX);
+	struct place places[UBOOT_PLACES];
+	size_t count = 0;
+
+	if (config_read(c, &text, places, &count, e) < 0)
+		return -1;
+	if (count == UBOOT_PLACES && !places_overlap(&places[0], &places[1]))
+		return 0;
+	return err_set(e, ERR_SYSTEM,
+		"%s names %s, and a power cut while that is written would lose the environment: "
+		"build U-Boot with CONFIG_SYS_REDUNDAND_ENVIRONMENT and CONFIG_ENV_OFFSET_REDUND, "
+		"and write a line for each of the two places",
+		config_path(c),
+		count < UBOOT_PLACES ? "no second place" : "two places that overlap");
+}
+
+/* fw_setenv, or U-Boot's other tools, may be at work at the same time. */
+static int
+lock_check(struct err *e)
+{
+	AUTO_CLOSE int fd = open(LOCK_PATH, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+
+	if (fd >= 0)
+		return 0;
+	return err_sys(e, errno,
+		"opening %s, without which others may write to the U-Boot environment at the same "
+		"time (the folder has to be there, and writable for the agent)",
+		LOCK_PATH);
+}
+
+static int
+uboot_check(const struct conf *c, struct err *e)
+{
+	return places_check(c, e) < 0 ? -1 : lock_check(e);
+}
+
 /* On the medium, and read from there the next time. Flash that is written past the cache (MTD) has
  * nothing to sync. */
 static int
@@ -120,14 +216,15 @@ static int
 devices_settle(const struct conf *c, struct err *e)
 {
 	AUTO_BUF struct buf text = BUF_INIT(UBOOT_CONFIG_MAX);
-	char *lines = NULL;
+	struct place places[UBOOT_PLACES];
+	size_t count = 0;
 
-	if (file_read(config_path(c), &text, e) < 0)
+	if (config_read(c, &text, places, &count, e) < 0)
 		return -1;
-	for (char *line = strtok_r((char *)text.data, "\n", &lines); line;
-		line = strtok_r(NULL, "\n", &lines)) {
-		line[strcspn(line, " \t:")] = 0;
-		if (line[0] == '/' && device_settle(line, e) < 0)
+	for (size_t i = 0; i < count; i++) {
+		/* A volume of UBI has its name behind the device's. */
+		places[i].device[strcspn(places[i].device, ":")] = 0;
+		if (device_settle(places[i].device, e) < 0)
 			return err_own(e);
 	}
 	return 0;
@@ -189,4 +286,5 @@ const struct boot_backend boot_uboot = {
 	.load = uboot_load,
 	.save = uboot_save,
 	.make = uboot_make,
+	.check = uboot_check,
 };

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -15,6 +16,21 @@
 static char file[] = "env";
 static struct conf conf = {.boot_file = file};
 static const struct boot_backend *const boot = &boot_uboot;
+
+static const char *const HALVES[] = {"one", "two"};
+static bool synced[2];
+
+/* In place of the C library's. */
+int
+fsync(int fd)
+{
+	struct stat is, half;
+
+	for (size_t i = 0; i < 2; i++)
+		synced[i] = synced[i] || (fstat(fd, &is) == 0 && stat(HALVES[i], &half) == 0 &&
+						 is.st_ino == half.st_ino);
+	return 0;
+}
 
 static void
 done(int rc, const struct err *e)
@@ -67,7 +83,6 @@ a_uboot_environment_with_no_right_crc_is_refused_and_not_changed(void **state)
 static void
 either_half_of_a_uboot_environment_is_enough(void **state)
 {
-	static const char *const halves[] = {"one", "two"};
 	uint8_t torn[UBOOT_ENV_BYTES];
 
 	(void)state;
@@ -79,10 +94,10 @@ either_half_of_a_uboot_environment_is_enough(void **state)
 			uboot_begin(&conf);
 			done(boot->activate(boot, &conf, SIDE_B, 2, &e), &e);
 			done(boot->go_back(boot, &conf, SIDE_A, &e), &e);
-			done(file_read(halves[i], &whole, &e), &e);
+			done(file_read(HALVES[i], &whole, &e), &e);
 			memset(torn, 0, sizeof(torn));
 			memcpy(torn, whole.data, cut);
-			assert_int_equal(folder_put(halves[i], torn, sizeof(torn)), 0);
+			assert_int_equal(folder_put(HALVES[i], torn, sizeof(torn)), 0);
 			assert_true(vars_now().side[SIDE_A].confirmed);
 			done(boot->activate(boot, &conf, SIDE_B, 2, &e), &e);
 			assert_int_equal(vars_now().side[SIDE_B].tries_left, 2);
@@ -133,6 +148,113 @@ uboot_variables_of_others_stay(void **state)
 	assert_int_equal(e.class, ERR_REFUSED);
 }
 
+static void
+config_put(const char *text)
+{
+	assert_int_equal(folder_put(file, text, strlen(text)), 0);
+}
+
+static void
+check_refuses(const char *word)
+{
+	struct err e = ERR_INIT;
+
+	assert_int_equal(boot_check(boot, &conf, &e), -1);
+	assert_int_equal(e.class, ERR_SYSTEM);
+	if (!strstr(e.text, word))
+		fail_msg("%s: no \"%s\" in it", e.text, word);
+}
+
+/* A power cut in a write to the only place loses the lot. */
+static void
+an_environment_in_one_place_is_refused(void **state)
+{
+	static const char *const two[] = {"/dev/a 0x1000 0x1000\n/dev/a 0x2000 0x1000\n",
+		"# one\n/dev/a 0 1000\r\n\n\t/dev/b\t0\t1000 0x1000 1",
+		"/dev/a 0 10\n/dev/a -0x1000 0x1000\n", "/dev/ubi0:a 0 10\n/dev/ubi0:b 0 10\n"};
+	struct err e = ERR_INIT;
+
+	(void)state;
+	uboot_begin(&conf);
+	done(boot_check(boot, &conf, &e), &e);
+	for (size_t i = 0; i < sizeof(two) / sizeof(two[0]); i++) {
+		config_put(two[i]);
+		done(boot_check(boot, &conf, &e), &e);
+	}
+	config_put("/dev/a 0x1000 0x1000\n#/dev/b 0x1000 0x1000\n/dev/c 0\n");
+	check_refuses("CONFIG_SYS_REDUNDAND_ENVIRONMENT");
+	config_put("");
+	check_refuses("no second place");
+	config_put("/dev/a 0x1000 0x1000\n/dev/a 0x1000 0x1000\n");
+	check_refuses("overlap");
+	config_put("/dev/a 0x1fff 0x1000\n/dev/a 0x1000 0x1000\n");
+	check_refuses("overlap");
+	assert_int_equal(unlink(file), 0);
+	check_refuses(file);
+}
+
+/* libubootenv takes such a line, so what it writes there has to be synced, too. */
+static void
+places_after_blanks_are_synced(void **state)
+{
+	char config[1024], here[256];
+	struct err e = ERR_INIT;
+
+	(void)state;
+	uboot_begin(&conf);
+	assert_non_null(getcwd(here, sizeof(here)));
+	(void)snprintf(
+		config, sizeof(config), "  %s/one 0x0 0x1000\n\t%s/two 0x0 0x1000\n", here, here);
+	config_put(config);
+	done(boot_check(boot, &conf, &e), &e);
+	synced[0] = synced[1] = false;
+	done(boot->activate(boot, &conf, SIDE_B, 3, &e), &e);
+	assert_true(synced[0] && synced[1]);
+	assert_int_equal(vars_now().side[SIDE_B].tries_left, 3);
+}
+
+/* A write that was cut: its beginning, and behind it what was there before. */
+static void
+prefixes_try(const char *half, const struct buf *before, const struct buf *after)
+{
+	for (size_t cut = 0; cut <= UBOOT_ENV_BYTES; cut += cut < 600 ? 1 : 128) {
+		uint8_t torn[UBOOT_ENV_BYTES];
+		struct boot_vars vars;
+
+		memcpy(torn, before->data, sizeof(torn));
+		memcpy(torn, after->data, cut);
+		assert_int_equal(folder_put(half, torn, sizeof(torn)), 0);
+		vars = vars_now();
+		assert_true(vars.side[SIDE_A].confirmed);
+		if (memcmp(torn, after->data, sizeof(torn)) == 0)
+			assert_int_equal(vars.side[SIDE_B].tries_left, 5);
+		else
+			assert_false(vars.side[SIDE_B].bootable);
+	}
+}
+
+static void
+every_prefix_of_a_write_leaves_the_old_or_the_new(void **state)
+{
+
+	(void)state;
+	for (size_t turn = 0; turn < 2; turn++) {
+		AUTO_BUF struct buf before = BUF_INIT(UBOOT_ENV_BYTES);
+		AUTO_BUF struct buf after = BUF_INIT(UBOOT_ENV_BYTES);
+		struct err e = ERR_INIT;
+
+		uboot_begin(&conf);
+		/* uboot_begin() wrote "two": the next change is written to "one". */
+		if (turn == 1)
+			done(boot->go_back(boot, &conf, SIDE_A, &e), &e);
+		done(file_read(HALVES[turn], &before, &e), &e);
+		done(boot->activate(boot, &conf, SIDE_B, 5, &e), &e);
+		done(file_read(HALVES[turn], &after, &e), &e);
+		assert_memory_not_equal(before.data, after.data, UBOOT_ENV_BYTES);
+		prefixes_try(HALVES[turn], &before, &after);
+	}
+}
+
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, folder_enter_memory, folder_leave)
 
 int
@@ -143,6 +265,9 @@ main(void)
 		IN_FOLDER(either_half_of_a_uboot_environment_is_enough),
 		IN_FOLDER(unknown_and_missing_uboot_variables_are_refused),
 		IN_FOLDER(uboot_variables_of_others_stay),
+		IN_FOLDER(an_environment_in_one_place_is_refused),
+		IN_FOLDER(places_after_blanks_are_synced),
+		IN_FOLDER(every_prefix_of_a_write_leaves_the_old_or_the_new),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
