@@ -60,10 +60,21 @@ options_read(int argc, char **argv, struct options *out, struct err *e)
 	return 0;
 }
 
+/* Which versions of metadata were seen lasts longer than the metadata. */
+static int
+seen_save(struct box *b, const struct tuf_floor *seen, struct err *e)
+{
+	if (tuf_floor_equal(seen, &b->state->seen))
+		return 0;
+	b->state->seen = *seen;
+	return state_save(b->conf.state_dir, b->state, e);
+}
+
 /* Signed by those who may release, and right down to the last index. fd is the bundle. */
 static int
-verify(const struct box *b, const struct options *o, int fd, struct head *out, struct err *e)
+verify(struct box *b, const struct options *o, int fd, struct head *out, struct err *e)
 {
+	struct tuf_floor seen = b->state->seen;
 	AUTO_TUF struct tuf_client *client = NULL;
 	struct role_keys releases;
 	struct tuf_store store;
@@ -72,7 +83,8 @@ verify(const struct box *b, const struct options *o, int fd, struct head *out, s
 	if (local_metadata_dir(&b->conf, dir, e) < 0)
 		return -1;
 	store = tuf_store_dir(dir);
-	if (local_releases(&store, o->metadata, &client, &releases, e) < 0)
+	if (local_releases(&store, o->metadata, &seen, &client, &releases, e) < 0 ||
+		seen_save(b, &seen, e) < 0)
 		return -1;
 	return head_verify_local(fd, o->file, b->conf.state_dir, &releases, out, e);
 }

@@ -106,15 +106,17 @@ local_trust_open(const struct tuf_store *store, struct tuf_client **out, struct 
 }
 
 int
-local_releases(const struct tuf_store *store, const char *dir, struct tuf_client **client,
-	struct role_keys *out, struct err *e)
+local_releases(const struct tuf_store *store, const char *dir, struct tuf_floor *seen,
+	struct tuf_client **client, struct role_keys *out, struct err *e)
 {
 	AUTO_TUF struct tuf_client *c = NULL;
 
 	if (local_trust_open(store, &c, e) < 0)
 		return -1;
+	tuf_hold(c, seen);
 	if (dir && (roots_take(c, dir, e) < 0 || targets_take(c, dir, e) < 0))
 		return -1;
+	*seen = tuf_floor_of(c);
 	if (tuf_delegation(c, "releases", out, e) < 0)
 		return err_context(e, "who may release for this box (--metadata DIR brings it "
 				      "along)");

@@ -1,56 +1,22 @@
 #include "agent/poll.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent/decide.h"
-#include "agent/effective.h"
 #include "agent/local.h"
+#include "agent/poller.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/num.h"
 #include "common/limits.h"
-#include "common/tuf/tuf.h"
 
 #define TIMESTAMP "timestamp.json"
 #define PLAN_ALL_PATH "rollouts/all.json"
 
 /* Half a minute to connect and answer, then 4 KiB/s: the slowest modem that is of any use. */
 enum { ANSWER_MS = 30 * 1000, BYTES_PER_MS = 4 };
-
-/* What lifts stops of one gate, as it was last known. */
-struct lifts {
-	bool known;
-	json_t *resumes; /* or NULL */
-};
-
-struct poller {
-	const struct conf *conf;
-	struct net *net;
-	struct state *state;
-	struct effective time;
-	char metadata_dir[PATH_MAX], gate_path[TUF_PATH_MAX + 1];
-	struct tuf_store store;
-	struct tuf_client *tuf;
-	const struct keep_going *keep_going; /* of the poll that runs */
-	enum polled polled;
-	bool lenient; /* the last refresh needed NET_ANY_TIME or NET_SINCE */
-	int64_t retry_after_s;
-
-	/* timestamp.json as it came last and was good, and as it is being judged. */
-	struct buf timestamp, timestamp_new;
-	char etag[128], etag_new[128];
-	bool timestamp_came;	    /* in this poll, whole, and not as 304 */
-	struct net_transfer *asked; /* by poller_ask_changed */
-	struct lifts plan_lifts, all_lifts;
-
-	/* The world of these versions is still good until the first of its documents expires. */
-	struct world *world;
-	json_int_t world_snapshot, world_root;
-	int64_t world_until_s;
-};
 
 static int64_t
 deadline_ms(uint64_t bytes)
@@ -109,7 +75,7 @@ on_target(void *arg, const char *path, uint64_t max, struct buf *out, struct err
 	return fetch(arg, NET_TARGETS, path, max, out, e);
 }
 
-static struct tuf_fetcher
+struct tuf_fetcher
 poller_fetcher(struct poller *p)
 {
 	return (struct tuf_fetcher){on_metadata, on_target, p};
@@ -212,82 +178,6 @@ int64_t
 poller_retry_after_s(const struct poller *p)
 {
 	return p->retry_after_s;
-}
-
-static int
-refresh_at(struct poller *p, int64_t tls_s, int64_t now_s, struct err *e)
-{
-	struct tuf_fetcher f = poller_fetcher(p);
-
-	p->timestamp_came = false;
-	p->lenient = tls_is_lenient(tls_s);
-	if (net_set_time(p->net, tls_s, e) < 0)
-		return -1;
-	return tuf_refresh(p->tuf, &f, now_s, e);
-}
-
-static bool
-is_bad_certificate(const struct err *e)
-{
-	return e->class == ERR_NETWORK && e->errnum == NET_BAD_CERTIFICATE;
-}
-
-/* Refreshes, with further tries where the time floor may be what stands in the way of TLS (a stolen
- * timestamp key can vouch for any year; the metadata's own signatures, not TLS, are what the box
- * trusts): by the wall clock, and where that is wrong too, and nobody vouches for it, with the
- * floor as the earliest that it can be: the server's certificate may be newer than all that the box
- * knew when it was switched off. By no time at all only where it is as good as unknown. */
-static int
-refresh_by_floor(struct poller *p, const struct clocks *now, struct err *e)
-{
-	int64_t now_s = effective_now_s(&p->time, p->state, now);
-	int rc = refresh_at(p, now_s, now_s, e);
-
-	if (rc < 0 && is_bad_certificate(e) && now_s != now->wall_s)
-		rc = refresh_at(p, now->wall_s, now_s, e);
-	if (rc < 0 && is_bad_certificate(e) && !now->trusted)
-		rc = refresh_at(p,
-			effective_is_unknown(&p->time, p->state, now, tuf_document(p->tuf, "root"))
-				? NET_ANY_TIME
-				: NET_SINCE(now_s),
-			now_s, e);
-	return rc;
-}
-
-/* Whatever else is fetched, and where reports go, is judged by what is known now. That may still be
- * before the server's certificate begins. */
-static int
-judge_by_now(const struct poller *p, bool reached, const struct clocks *now, struct err *e)
-{
-	int64_t now_s = effective_now_s(&p->time, p->state, now);
-
-	return net_set_time(p->net, reached && p->lenient ? NET_SINCE(now_s) : now_s, e);
-}
-
-/* The same, and once more where the floor has gone with its keys meanwhile. */
-static int
-refresh(struct poller *p, struct err *e)
-{
-	struct clocks now = clocks_read(p->conf->trust_clock);
-	struct digest keys;
-	bool dropped;
-	int rc = refresh_by_floor(p, &now, e), known;
-
-	keys = tuf_timestamp_keys(p->tuf);
-	dropped = effective_check_keys(&p->time, p->state, &keys);
-	if (rc < 0 && dropped)
-		rc = refresh_by_floor(p, &now, e);
-	if (rc == 0) {
-		const json_t *timestamp = tuf_document(p->tuf, "timestamp");
-
-		dropped |= effective_take(&p->time, p->state, timestamp, &keys, &now);
-	}
-	known = judge_by_now(p, rc == 0, &now, rc == 0 ? e : NULL);
-	if (rc == 0)
-		rc = known;
-	if (dropped && state_save(p->conf->state_dir, p->state, rc == 0 ? e : NULL) < 0)
-		return -1;
-	return rc;
 }
 
 /* Remembers the timestamp that proved good, for the next conditional request. */
@@ -475,7 +365,7 @@ poll_site(struct poller *p, const struct world **out, struct err *e)
 	const char *role;
 	int64_t now_s;
 
-	if (refresh(p, e) < 0)
+	if (poller_refresh(p, e) < 0)
 		return -1;
 	now_s = poller_now_s(p);
 	if (!world_stands(p, now_s)) {

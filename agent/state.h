@@ -16,6 +16,7 @@
 #include "common/crypto/digest.h"
 #include "common/format/gate.h"
 #include "common/format/report.h"
+#include "common/tuf/tuf.h"
 
 /* A release, by what release engineers signed: the digest of the canonical "signed" part of its
  * manifest, so that a signature more or less does not make it another one. */
@@ -109,10 +110,11 @@ struct state {
 	size_t stop_count;
 	struct sticky_stop stops[STOPS_MAX];
 	struct spending spent;
-	uint64_t next_seq;			 /* of the next report; starts at 1 */
-	int64_t floor_s;			 /* signed_at of the newest timestamp, 0: none */
-	uint64_t floor_version;			 /* that timestamp's version */
-	struct digest floor_keys;		 /* tuf_timestamp_keys() that vouched for it */
+	uint64_t next_seq;	  /* of the next report; starts at 1 */
+	int64_t floor_s;	  /* signed_at of the newest timestamp, 0: none */
+	uint64_t floor_version;	  /* that timestamp's version */
+	struct digest floor_keys; /* tuf_timestamp_keys() that vouched for it */
+	struct tuf_floor seen;	  /* versions of metadata, where the disk has lost the metadata */
 	char last_result[REPORT_DETAIL_MAX + 1]; /* for `status` */
 };
 

@@ -230,6 +230,22 @@ read_spent(const json_t *j, struct spending *out, struct err *e)
 	return 0;
 }
 
+/* Older agents kept none. */
+static int
+read_seen(const json_t *j, struct tuf_floor *out, struct err *e)
+{
+	if (!j)
+		return 0;
+	if (!json_is_object(j))
+		return err_set(e, ERR_MALFORMED, "seen is not an object");
+	if (read_count(j, "timestamp", &out->timestamp, e) < 0 ||
+		read_count(j, "snapshot", &out->snapshot, e) < 0 ||
+		read_count(j, "targets", &out->targets, e) < 0 ||
+		read_digest(j, "keys", &out->keys, e) < 0)
+		return err_context(e, "seen");
+	return 0;
+}
+
 static int
 read_all_failed(const json_t *root, struct state *out, struct err *e)
 {
@@ -295,7 +311,8 @@ state_from_json(const json_t *root, struct state *out, struct err *e)
 		json_get_uint(root, "next_seq", 1, INT64_MAX, &out->next_seq, e) < 0 ||
 		read_time(root, "floor_s", &out->floor_s, e) < 0 ||
 		read_count(root, "floor_version", &out->floor_version, e) < 0 ||
-		read_digest(root, "floor_keys", &out->floor_keys, e) < 0)
+		read_digest(root, "floor_keys", &out->floor_keys, e) < 0 ||
+		read_seen(json_object_get(root, "seen"), &out->seen, e) < 0)
 		return -1;
 	return read_text(root, "last_result", out->last_result, REPORT_DETAIL_MAX, e);
 }
@@ -407,17 +424,26 @@ spent_json(const struct spending *s)
 		(json_int_t)s->wants_bytes);
 }
 
+static json_t *
+seen_json(const struct tuf_floor *f)
+{
+	return json_pack("{s:I, s:I, s:I, s:o}", "timestamp", (json_int_t)f->timestamp, "snapshot",
+		(json_int_t)f->snapshot, "targets", (json_int_t)f->targets, "keys",
+		digest_json(&f->keys));
+}
+
 json_t *
 state_to_json(const struct state *s)
 {
 	return json_pack(
-		"{s:i, s:[o, o], s:[o, o], s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o}",
+		"{s:i, s:[o, o], s:[o, o], s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o, "
+		"s:o}",
 		"format", STATE_FORMAT, "running", release_json(&s->running[SIDE_A]),
 		release_json(&s->running[SIDE_B]), "linked", release_json(&s->linked[SIDE_A]),
 		release_json(&s->linked[SIDE_B]), "rollback_floor", (json_int_t)s->rollback_floor,
 		"pending", pending_json(&s->pending), "ended", ended_json(&s->ended), "failed",
 		failed_json(s), "stops", stops_json(s), "spent", spent_json(&s->spent), "next_seq",
 		(json_int_t)s->next_seq, "floor_s", (json_int_t)s->floor_s, "floor_version",
-		(json_int_t)s->floor_version, "floor_keys", digest_json(&s->floor_keys),
-		"last_result", text_json(s->last_result));
+		(json_int_t)s->floor_version, "floor_keys", digest_json(&s->floor_keys), "seen",
+		seen_json(&s->seen), "last_result", text_json(s->last_result));
 }

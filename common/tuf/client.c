@@ -98,6 +98,7 @@ forget_versions(struct tuf_client *c, const struct document *next, struct err *e
 		if (c->store.drop(c->store.arg, roles[i], e) < 0)
 			return -1;
 	}
+	c->floor = (struct tuf_floor){0};
 	document_free(&c->targets);
 	document_free(&c->snapshot);
 	document_free(&c->timestamp);
@@ -109,6 +110,7 @@ client_take_root(struct tuf_client *c, struct span bytes, struct err *e)
 {
 	AUTO_DOCUMENT struct document *next = NULL;
 	struct role_keys old, own;
+	bool holds;
 
 	if (document_root_role(c->root, "root", &old, e) < 0 ||
 		document_read(bytes, "root", DOCUMENT_ROOT, &old, &next, e) < 0 ||
@@ -120,11 +122,12 @@ client_take_root(struct tuf_client *c, struct span bytes, struct err *e)
 		return err_set(e, ERR_UNTRUSTED,
 			"root version %" PRIu64 " came where %" PRIu64 " must follow",
 			next->version, c->root->version + 1);
-	if (forget_versions(c, next, e) < 0 || c->store.save(c->store.arg, "root", bytes, e) < 0)
+	if (client_floor_holds(c, &holds, e) < 0 || forget_versions(c, next, e) < 0 ||
+		c->store.save(c->store.arg, "root", bytes, e) < 0)
 		return -1;
 	document_free(&c->root);
 	c->root = TAKE_PTR(next);
-	return 0;
+	return holds ? client_floor_bind(c, e) : 0;
 }
 
 static bool
@@ -153,6 +156,18 @@ update_root(struct tuf_client *c, const struct tuf_fetcher *f, int64_t now_s, st
 			return err_context(e, "%s", path);
 	}
 	return document_check_expiry(c->root, now_s, e);
+}
+
+/* What the store has lost is still held back by the floor. */
+static int
+check_timestamp_floor(const struct tuf_client *c, const struct document *d, struct err *e)
+{
+	struct metafile snapshot;
+
+	if (document_metafile(d, "snapshot", &snapshot, e) < 0 ||
+		client_floor_check(c, "timestamp", c->floor.timestamp, d->version, e) < 0)
+		return -1;
+	return client_floor_check(c, "snapshot", c->floor.snapshot, snapshot.version, e);
 }
 
 /* Versions only rise (section 5.4.3). *newer false: old stays, which is the usual case. */
@@ -196,7 +211,8 @@ update_timestamp(struct tuf_client *c, const struct tuf_fetcher *f, int64_t now_
 		return err_context(e, "timestamp.json");
 	if (document_read(buf_span(&bytes), "timestamp", DOCUMENT_TIMESTAMP, &keys, &d, e) < 0)
 		return err_context(e, "timestamp.json");
-	if (c->timestamp && compare_timestamps(c->timestamp, d, &newer, e) < 0)
+	if ((c->timestamp && compare_timestamps(c->timestamp, d, &newer, e) < 0) ||
+		check_timestamp_floor(c, d, e) < 0)
 		return -1;
 	if (!newer)
 		return document_check_expiry(c->timestamp, now_s, e);
@@ -325,6 +341,8 @@ update_top_targets(struct tuf_client *c, const struct tuf_fetcher *f, int64_t no
 			"the snapshot lists version %" PRIu64
 			" of targets.json, but version %" PRIu64 " is known",
 			listed.version, c->targets->version);
+	if (client_floor_check(c, "targets", c->floor.targets, listed.version, e) < 0)
+		return -1;
 	return client_update_targets(c, f, "targets", &c->targets, &keys, now_s, e);
 }
 
@@ -334,7 +352,7 @@ tuf_refresh(struct tuf_client *c, const struct tuf_fetcher *f, int64_t now_s, st
 	c->fresh = false;
 	if (client_catch_up(c, e) < 0 || update_root(c, f, now_s, e) < 0 ||
 		update_timestamp(c, f, now_s, e) < 0 || update_snapshot(c, f, now_s, e) < 0 ||
-		update_top_targets(c, f, now_s, e) < 0)
+		update_top_targets(c, f, now_s, e) < 0 || client_floor_raise(c, e) < 0)
 		return -1;
 	c->expires_role[0] = '\0';
 	client_note_expiry(c, c->root);

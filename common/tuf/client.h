@@ -13,6 +13,7 @@ struct tuf_client {
 	/* Roles met by searches. A search adds up to TUF_DELEGATIONS_MAX and must not lose those
 	 * that it came through, so it starts with that much room. */
 	struct document *delegated[2 * TUF_DELEGATIONS_MAX];
+	struct tuf_floor floor;
 	bool fresh;	 /* the last refresh came to its end */
 	struct err loss; /* why the store lost what held versions back; ERR_NONE: it did not */
 	int64_t expires_s;
@@ -38,6 +39,19 @@ int client_recall(struct tuf_client *c, struct document **slot, const char *role
 /* Verified and not expired at now_s: saves bytes, then trusts d. d is taken over on success. */
 int client_accept(struct tuf_client *c, struct document **slot, struct document **d,
 	struct span bytes, int64_t now_s, struct err *e);
+
+/* Whether the floor is of the trusted root's keys: else it holds nothing back. */
+int client_floor_holds(const struct tuf_client *c, bool *holds, struct err *e);
+
+/* ERR_UNTRUSTED where this version of role is below its floor, which is one of c->floor's. */
+int client_floor_check(const struct tuf_client *c, const char *role, uint64_t floor,
+	uint64_t version, struct err *e);
+
+/* Raises the floor to what is trusted. One of other keys begins anew. */
+int client_floor_raise(struct tuf_client *c, struct err *e);
+
+/* Makes it one of the trusted root's keys as it is, where they have become more. */
+int client_floor_bind(struct tuf_client *c, struct err *e);
 
 /* Root N+1 by both thresholds, saved; drops what a change of keys makes void (section 5.3.11). */
 int client_take_root(struct tuf_client *c, struct span bytes, struct err *e);

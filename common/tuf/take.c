@@ -37,6 +37,8 @@ tuf_take_targets(struct tuf_client *c, struct span targets_json, struct err *e)
 			"targets.json of version %" PRIu64 " came, but version %" PRIu64
 			" is known",
 			d->version, c->targets->version);
+	if (client_floor_check(c, "targets", c->floor.targets, d->version, e) < 0)
+		return -1;
 	if (c->targets && d->version == c->targets->version)
 		return 0;
 	if (c->store.save(c->store.arg, "targets", targets_json, e) < 0)
@@ -44,7 +46,7 @@ tuf_take_targets(struct tuf_client *c, struct span targets_json, struct err *e)
 	document_free(&c->targets);
 	c->targets = TAKE_PTR(d);
 	c->fresh = false;
-	return 0;
+	return client_floor_raise(c, e);
 }
 
 int

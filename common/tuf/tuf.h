@@ -48,11 +48,28 @@ int tuf_refresh(struct tuf_client *c, const struct tuf_fetcher *f, int64_t now_s
 /* Whether the store has lost a document of a top-level role to its disk (EIO and the like) since
  * this was last asked, and why. A refresh goes on without it, for else a box would fail for good,
  * and hear of no stop: what it has in memory stays trusted, what it has not is fetched anew.
- * Nothing else makes a client forget versions, and this asks more of an attacker than a broken
- * disk: whoever then serves older metadata needs the snapshot and timestamp keys, and metadata that
- * has not expired. But people are to know of it. The offline calls do not go on: a stick has no
- * other measure. */
+ * Versions are held back by nothing else then but a floor (below), and people are to know of it.
+ * The offline calls do not go on: they can be asked again when the disk is mended. */
 bool tuf_loss(struct tuf_client *c, struct err *why);
+
+/* The newest versions that a client has seen, for its caller to keep elsewhere than in the store.
+ * Else whoever serves an older set of metadata, which needs no key, is believed by a client whose
+ * store has lost timestamp and snapshot, until that set expires. Delegated roles are bound by the
+ * snapshot. Versions count anew when root takes away a key of timestamp or snapshot (section
+ * 5.3.11), and the floor with them. All zeros: nothing is known. */
+struct tuf_floor {
+	uint64_t timestamp, snapshot, targets;
+	struct digest keys; /* of the root's roles timestamp and snapshot, when it was seen */
+};
+bool tuf_floor_equal(const struct tuf_floor *a, const struct tuf_floor *b);
+
+/* Holds c to a floor, from the next call that brings metadata. Older versions are ERR_UNTRUSTED. A
+ * floor of other keys than the root's holds nothing back. */
+void tuf_hold(struct tuf_client *c, const struct tuf_floor *floor);
+
+/* Where the floor stands: raised by each refresh that came to its end and each targets.json that
+ * was taken, sunk by a root that took keys away. To be kept after calls that failed, too. */
+struct tuf_floor tuf_floor_of(const struct tuf_client *c);
 
 /* What a target path resolves to. custom (or NULL) is owned; tuf_target_free frees it. */
 struct tuf_target {

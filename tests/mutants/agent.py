@@ -7,6 +7,7 @@ HEAD = "agent/head.c"
 INSTALL = "agent/install.c"
 CONFIRM = "agent/confirm.c"
 POLL = "agent/poll.c"
+REFRESH = "agent/poll_refresh.c"
 CYCLE = "agent/cycle.c"
 
 MUTANTS = [
@@ -322,17 +323,23 @@ MUTANTS = [
            "\t       span_equal(buf_span(&p->timestamp), buf_span(&p->timestamp_new));",
            "net_reply_of(p->asked)->status == 304;",
            "test_poll_world", "only_another_timestamp_is_a_change"),
-    Mutant("TLS goes on by the time before", POLL,
+    Mutant("TLS goes on by the time before", REFRESH,
            "known = judge_by_now(p, rc == 0, &now, rc == 0 ? e : NULL);", "known = 0;",
            "test_poll", "a_box_without_a_clock_that_slept_past_a_new_certificate_connects"),
-    Mutant("a poll that failed leaves TLS lenient", POLL,
+    Mutant("versions that were seen hold nothing back", REFRESH,
+           "tuf_hold(p->tuf, &p->state->seen);", "",
+           "test_poll", "old_metadata_is_refused_though_the_disk_has_lost_the_newer"),
+    Mutant("what was seen is not kept", REFRESH,
+           "changed |= seen_take(p);", "(void)seen_take;",
+           "test_poll", "old_metadata_is_refused_though_the_disk_has_lost_the_newer"),
+    Mutant("a poll that failed leaves TLS lenient", REFRESH,
            "reached && p->lenient ? NET_SINCE(now_s)", "p->lenient ? NET_SINCE(now_s)",
            "test_poll", "a_try_that_fails_leaves_no_leniency_behind"),
-    Mutant("certificates of any time are taken", POLL,
+    Mutant("certificates of any time are taken", REFRESH,
            "if (rc < 0 && is_bad_certificate(e) && !now->trusted)",
            "if (rc < 0 && is_bad_certificate(e))",
            "test_poll", "where_the_time_is_known_certificates_of_another_time_are_refused"),
-    Mutant("where the time is known certificates of no time are taken", POLL,
+    Mutant("where the time is known certificates of no time are taken", REFRESH,
            '? NET_ANY_TIME\n\t\t\t\t: NET_SINCE(now_s)', "? NET_ANY_TIME : NET_ANY_TIME",
            "test_poll", "a_box_without_a_clock_that_slept_past_a_new_certificate_connects"),
     Mutant("a stop does not take a new system back", "agent/trial.c",

@@ -10,6 +10,9 @@ struct scene {
 	void *folder;
 };
 
+/* By the box. */
+static struct tuf_floor seen;
+
 static int
 scene_set(void **state)
 {
@@ -17,6 +20,7 @@ scene_set(void **state)
 	struct err e = ERR_INIT;
 
 	assert_non_null(x);
+	seen = (struct tuf_floor){0};
 	x->repo = repo_new();
 	assert_int_equal(folder_enter(&x->folder), 0);
 	assert_int_equal(dir_make("stick", 0755, &e), 0);
@@ -59,7 +63,7 @@ assert_releases(struct repo *r, int key)
 	struct role_keys releases;
 	struct err e = ERR_INIT;
 
-	if (local_releases(&r->tuf_store, "stick", &client, &releases, &e) < 0)
+	if (local_releases(&r->tuf_store, "stick", &seen, &client, &releases, &e) < 0)
 		fail_msg("%s", e.text);
 	assert_string_equal(
 		json_string_value(json_array_get(releases.keyids, 0)), r->keys[key].signer.keyid);
@@ -101,7 +105,27 @@ an_older_targets_from_a_stick_is_refused(void **state)
 	assert_releases(x->repo, 5);
 	assert_int_equal(unlink("stick/9.targets.json"), 0);
 	put_targets(x->repo, 8, 6, "stick/8.targets.json");
-	assert_int_equal(local_releases(&x->repo->tuf_store, "stick", &client, &releases, &e), -1);
+	assert_int_equal(
+		local_releases(&x->repo->tuf_store, "stick", &seen, &client, &releases, &e), -1);
+	assert_int_equal(e.class, ERR_UNTRUSTED);
+}
+
+static void
+an_older_targets_is_refused_where_the_disk_has_lost_the_newer(void **state)
+{
+	struct scene *x = *state;
+	AUTO_TUF struct tuf_client *client = NULL;
+	struct role_keys releases;
+	struct err e = ERR_INIT;
+
+	put_targets(x->repo, 9, 5, "stick/9.targets.json");
+	assert_releases(x->repo, 5);
+	assert_int_equal(seen.targets, 9);
+	repo_file_drop(&x->repo->store, "targets");
+	assert_int_equal(unlink("stick/9.targets.json"), 0);
+	put_targets(x->repo, 8, 6, "stick/8.targets.json");
+	assert_int_equal(
+		local_releases(&x->repo->tuf_store, "stick", &seen, &client, &releases, &e), -1);
 	assert_int_equal(e.class, ERR_UNTRUSTED);
 }
 
@@ -113,6 +137,7 @@ main(void)
 		IN_SCENE(the_newest_targets_of_a_stick_counts),
 		IN_SCENE(other_files_on_a_stick_are_left_alone),
 		IN_SCENE(an_older_targets_from_a_stick_is_refused),
+		IN_SCENE(an_older_targets_is_refused_where_the_disk_has_lost_the_newer),
 	};
 
 	return cmocka_run_group_tests_name("local_releases", tests, NULL, NULL);

@@ -169,6 +169,28 @@ a_try_that_fails_leaves_no_leniency_behind(void **state)
 	assert_int_equal(judged_at_s, NO_CLOCK_S);
 }
 
+/* A mirror keeps yesterday's set, and the flash of the box has rotted. */
+static void
+old_metadata_is_refused_though_the_disk_has_lost_the_newer(void **state)
+{
+	static const char *const lost[] = {"metadata/timestamp.json", "metadata/snapshot.json"};
+	struct scene *x = *state;
+	struct repo_files old = {0};
+
+	assert_int_equal(poll_once(x), ERR_NONE);
+	repo_files_copy(&x->repo->metadata, &old);
+	repo_release(x->repo, NULL);
+	assert_int_equal(poll_once(x), ERR_NONE);
+	for (size_t i = 0; i < sizeof(lost) / sizeof(lost[0]); i++)
+		assert_int_equal(unlink(lost[i]), 0);
+	start(x);
+	repo_files_copy(&old, &x->repo->metadata);
+	assert_int_equal(poll_once(x), ERR_UNTRUSTED);
+	repo_release(x->repo, NULL);
+	assert_int_equal(poll_once(x), ERR_NONE);
+	repo_files_free(&old);
+}
+
 int
 main(void)
 {
@@ -180,6 +202,7 @@ main(void)
 		IN_SCENE(a_poisoned_floor_stays_as_long_as_its_keys_do),
 		IN_SCENE(where_the_time_is_known_certificates_of_another_time_are_refused),
 		IN_SCENE(a_box_without_a_clock_that_slept_past_a_new_certificate_connects),
+		IN_SCENE(old_metadata_is_refused_though_the_disk_has_lost_the_newer),
 		IN_SCENE(a_try_that_fails_leaves_no_leniency_behind),
 	};
 

@@ -65,6 +65,7 @@ state_fill(struct state *s)
 	s->spent = (struct spending){{{5}}, 1, 1000, 2000};
 	s->floor_version = 12;
 	s->floor_keys = (struct digest){{8}};
+	s->seen = (struct tuf_floor){13, 14, 15, {{10}}};
 	memcpy(s->last_result, "ok", 3);
 }
 
@@ -107,6 +108,7 @@ what_was_saved_is_loaded(void **state)
 	assert_memory_equal(&one.stops, &two.stops, sizeof(one.stops));
 	assert_memory_equal(&one.spent, &two.spent, sizeof(one.spent));
 	assert_memory_equal(&one.floor_keys, &two.floor_keys, sizeof(one.floor_keys));
+	assert_memory_equal(&one.seen, &two.seen, sizeof(one.seen));
 	assert_int_equal(two.failed_count, 1);
 	assert_int_equal(two.stop_count, 1);
 	assert_int_equal(two.rollback_floor, 4);
