@@ -193,6 +193,7 @@
 #define WEBHOOK_WAIT_MAX_S 3600	      /* between two tries, whatever Retry-After says */
 #define WEBHOOK_AGE_MAX_S (3 * 86400) /* a weekend, and a day: then it is a dead letter */
 #define WEBHOOK_EVENTS_MAX 10000      /* kept, whatever became of them: months, at 12 KiB most */
+#define WEBHOOK_LASTING_MAX 1000      /* older ones that may be found again: stops that stand */
 #define WEBHOOK_DEAD_MAX 1000	      /* dead letters kept; nobody reads more */
 
 /* Text that people write. */

@@ -63,15 +63,23 @@ event_insert(struct sql *s, const struct workspace *w, const struct outbox_event
 	return 0;
 }
 
-/* Rows have rising numbers, for the newest is never the one that goes. */
+/* Rows have rising numbers, for the newest is never the one that goes. That a stop stands, or a
+ * rollout has finished, is seen at each look for as long as it is so, and nothing but its row says
+ * that it was told: those last longer, whatever else there is to tell. */
 static int
 events_prune(struct sql *s, int64_t newest, struct err *e)
 {
 	int64_t last = newest - WEBHOOK_EVENTS_MAX;
 
-	if (sql_do(s, e, "DELETE FROM delivery WHERE event <= ?1", "i", last) < 0)
+	if (sql_do(s, e, "DELETE FROM delivery WHERE event <= ?1", "i", last) < 0 ||
+		sql_do(s, e,
+			"DELETE FROM event WHERE id <= ?1 AND kind NOT IN ('stopped', 'finished')",
+			"i", last) < 0)
 		return -1;
-	return sql_do(s, e, "DELETE FROM event WHERE id <= ?1", "i", last);
+	return sql_do(s, e,
+		"DELETE FROM event WHERE id <= (SELECT id FROM event WHERE id <= ?1 ORDER BY id "
+		"DESC LIMIT 1 OFFSET ?2)",
+		"ii", last, (int64_t)WEBHOOK_LASTING_MAX);
 }
 
 int

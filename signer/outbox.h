@@ -33,7 +33,8 @@ int outbox_body(const struct workspace *w, const char *kind, const char *name, i
 	const json_t *fields, struct buf *out, struct err *e);
 
 /* Writes an event, with its deliveries, unless it is there. In the transaction of who calls. The
- * newest WEBHOOK_EVENTS_MAX are kept. */
+ * newest WEBHOOK_EVENTS_MAX are kept, and WEBHOOK_LASTING_MAX older ones of those that
+ * rest on that alone: stops, and what has finished. */
 int outbox_put(
 	struct sql *s, const struct workspace *w, const struct outbox_event *x, struct err *e);
 

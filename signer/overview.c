@@ -35,26 +35,37 @@ put(json_t *object, const char *key, json_t *value, struct err *e)
 }
 
 /* plan NULL: of every box. */
-static json_t *
-stops_build(const struct sight *s, const struct gate *g, const json_t *resumes, const char *plan)
+static int
+stop_build(const struct sight *s, const struct stop *stop, const char *plan, json_t *list,
+	struct err *e)
+{
+	struct ledger_share share = {0};
+	char at[CLOCK_TEXT_SIZE];
+	json_t *row;
+
+	if (s->fleet && ledger_stop_share(s->fleet, stop->id, plan, &share, e) < 0)
+		return err_context(e, "who has taken stop %s", stop->id);
+	row = json_pack("{s:s, s:s, s:s, s:I, s:I}", "id", stop->id, "reason", stop->reason, "at",
+		clock_format(stop->at_s, at), "taken", (json_int_t)share.taken, "boxes",
+		(json_int_t)share.boxes);
+	return json_array_append_new(list, row) < 0 ? err_sys(e, ENOMEM, "status") : 0;
+}
+
+/* Those that stand, into a member of j. */
+static int
+stops_build(const struct sight *s, const struct gate *g, const json_t *resumes, const char *plan,
+	json_t *j, struct err *e)
 {
 	json_t *list = json_array();
 
+	if (put(j, "stops", list, e) < 0)
+		return -1;
 	for (size_t i = 0; i < g->stop_count; i++) {
-		const struct stop *stop = &g->stops[i];
-		struct ledger_share share = {0};
-		char at[CLOCK_TEXT_SIZE];
-
-		if (stop_is_lifted(stop->id, resumes))
-			continue;
-		if (s->fleet)
-			(void)ledger_stop_share(s->fleet, stop->id, plan, &share, NULL);
-		(void)json_array_append_new(
-			list, json_pack("{s:s, s:s, s:s, s:I, s:I}", "id", stop->id, "reason",
-				      stop->reason, "at", clock_format(stop->at_s, at), "taken",
-				      (json_int_t)share.taken, "boxes", (json_int_t)share.boxes));
+		if (!stop_is_lifted(g->stops[i].id, resumes) &&
+			stop_build(s, &g->stops[i], plan, list, e) < 0)
+			return -1;
 	}
-	return list;
+	return 0;
 }
 
 static int
@@ -137,14 +148,15 @@ rollout_build(struct sight *s, const struct course *c, json_t *list, struct err 
 {
 	AUTO_FREE struct match *m = calloc(1, sizeof(*m));
 	const struct plan *p = &c->plan.plan;
-	json_t *j = json_pack("{s:s, s:s, s:I, s:I, s:b, s:s, s:b, s:s, s:o, s:[]}", "name",
-		c->name, "rollout", p->rollout, "version", (json_int_t)p->version, "attempt",
+	json_t *j = json_pack("{s:s, s:s, s:I, s:I, s:b, s:s, s:b, s:s, s:[]}", "name", c->name,
+		"rollout", p->rollout, "version", (json_int_t)p->version, "attempt",
 		(json_int_t)p->attempt, "binds", c->binds, "loose", c->loose, "paused",
-		c->gate.paused, "problem", c->why.text, "stops",
-		stops_build(s, &c->gate, scope_resumes(c->plan.entry), p->path), "waves");
+		c->gate.paused, "problem", c->why.text, "waves");
 
-	if (!m || json_array_append_new(list, j) < 0)
+	if (json_array_append_new(list, j) < 0 || !m)
 		return err_sys(e, ENOMEM, "status");
+	if (stops_build(s, &c->gate, scope_resumes(c->plan.entry), p->path, j, e) < 0)
+		return -1;
 	m->course = c;
 	if (s->fleet && following_each(s->fleet, false, following_match, m, e) < 0)
 		return -1;
@@ -156,7 +168,7 @@ rollout_build(struct sight *s, const struct course *c, json_t *list, struct err 
 static int
 rollouts_build(struct sight *s, struct err *e)
 {
-	json_t *list = json_array();
+	json_t *list = json_array(), *all;
 
 	if (put(s->doc, "rollouts", list, e) < 0)
 		return -1;
@@ -164,10 +176,10 @@ rollouts_build(struct sight *s, struct err *e)
 		if (rollout_build(s, &s->courses.list[i], list, e) < 0)
 			return -1;
 	}
-	return put(s->doc, "all",
-		json_pack("{s:b, s:o}", "paused", s->courses.all.paused, "stops",
-			stops_build(s, &s->courses.all, s->courses.all_resumes, NULL)),
-		e);
+	all = json_pack("{s:b}", "paused", s->courses.all.paused);
+	if (put(s->doc, "all", all, e) < 0)
+		return -1;
+	return stops_build(s, &s->courses.all, s->courses.all_resumes, NULL, all, e);
 }
 
 static int
@@ -194,9 +206,13 @@ boxes_build(struct sight *s, int64_t now_s, struct err *e)
 	const uint64_t after_s = s->w->watch.offline_after_s;
 	struct ledger_census c = {0};
 	struct ledger_totals t = {0};
+	int64_t since_s = 0;
 
-	if (s->fleet && (ledger_census(s->fleet, now_s - (int64_t)after_s, &c, e) < 0 ||
-				ledger_totals(s->fleet, &t, e) < 0))
+	/* As the watch has it: time in which nobody could be heard is no silence. */
+	if (s->fleet &&
+		(following_heard_since(s->fleet, now_s, (int64_t)after_s, &since_s, e) < 0 ||
+			ledger_census(s->fleet, since_s, &c, e) < 0 ||
+			ledger_totals(s->fleet, &t, e) < 0))
 		return -1;
 	if (put(s->doc, "boxes",
 		    json_pack("{s:I, s:I, s:I, s:I}", "count", (json_int_t)c.boxes, "never",

@@ -12,12 +12,17 @@ import tempfile
 import unittest
 
 from fleet import Workspace, wait_until
-from watching import WAVES, Watch, Watched
+from watching import WATCH, WAVES, Watch, Watched
 
 
 class Status(Watched):
     def status(self):
         return json.loads(self.ws.sluice("status", "--json").stdout)
+
+    def alter(self, statement):
+        with contextlib.closing(sqlite3.connect(self.ws.path("fleet.db"))) as db:
+            db.execute(statement)
+            db.commit()
 
     def test_a_rollout_is_shown_with_a_bar_for_each_wave(self):
         self.succeed(1, 2)
@@ -41,6 +46,10 @@ class Status(Watched):
         said = self.ws.sluice("status").stdout
         self.assertIn(f"STOPPED {stop}", said)
         self.assertIn("smoke in lyon\n    1 of 8 boxes have acknowledged\n", said)
+        # Where nobody can say how many, none is no answer.
+        self.alter("ALTER TABLE stop_taken RENAME TO away")
+        self.assertIn(f"who has taken stop {stop}", self.ws.sluice("status", check=1).stderr)
+        self.alter("ALTER TABLE away RENAME TO stop_taken")
         self.ws.resume(stop)
         self.assertNotIn("STOPPED", self.ws.sluice("status").stdout)
 
@@ -68,6 +77,17 @@ class Status(Watched):
         said = self.ws.sluice("status").stdout
         self.assertNotIn("until now", said)
         self.assertRegex(said, r"canary +open \[.*\] \d of 4 well")
+
+    def test_who_is_offline_is_so_by_the_time_in_which_boxes_could_be_heard(self):
+        """As the watch has it: five hours in which nobody looked may have been ours."""
+        self.ws.set(watch=WATCH % ", offline_after: 2h")
+        self.box(1).hold()
+        for minutes in (0, 50, 100, 400):
+            self.ws.clock_s = 60 * minutes
+            self.watch()
+        self.assertEqual(self.status()["boxes"]["offline"], 0)
+        self.ws.clock_s = 60 * 425
+        self.assertEqual(self.status()["boxes"]["offline"], 1)
 
     def test_what_expires_is_shown_and_nothing_is_changed(self):
         self.ws.clock_s = 80 * 86400

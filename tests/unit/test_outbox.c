@@ -427,6 +427,41 @@ events_and_dead_letters_are_bounded(void **state)
 }
 
 static void
+run(const char *statement)
+{
+	struct err e = ERR_INIT;
+
+	if (sql_run(s, statement, &e) < 0)
+		fail_msg("%s", e.text);
+}
+
+/* A gate shows its stops for as long as they stand, and each look finds them again. */
+static void
+a_stop_is_told_once_whatever_is_told_after_it(void **state)
+{
+	(void)state;
+	put(WEBHOOK_STOPPED, "first", 1);
+	put(WEBHOOK_FINISHED, "first", 1);
+	put(WEBHOOK_HELD, "first", 1);
+	/* As if there had been so many between. */
+	run("UPDATE event SET id = id + 1000");
+	put(WEBHOOK_HELD, "second", 2);
+	run("UPDATE event SET id = 1003 + 10000 WHERE at_s = 2");
+	put(WEBHOOK_HELD, "third", 3);
+	assert_int_equal(number("SELECT count(*) FROM event WHERE at_s = 1"), 2);
+	put(WEBHOOK_STOPPED, "first", 4);
+	put(WEBHOOK_FINISHED, "first", 4);
+	assert_int_equal(number("SELECT count(*) FROM event WHERE at_s = 4"), 0);
+	/* But not for ever. */
+	run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) "
+	    "INSERT INTO event SELECT i, 'older ' || i, 'stopped', 5, '{}' FROM n");
+	put(WEBHOOK_HELD, "fourth", 6);
+	assert_int_equal(number("SELECT count(*) FROM event"), 3 + WEBHOOK_LASTING_MAX);
+	put(WEBHOOK_STOPPED, "first", 7);
+	assert_int_equal(number("SELECT count(*) FROM event WHERE at_s = 7"), 0);
+}
+
+static void
 alarm_all(size_t boxes)
 {
 	struct alarms a = {0};
@@ -554,6 +589,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			what_waits_for_nobody_any_more_is_a_dead_letter, begin, end),
 		cmocka_unit_test_setup_teardown(events_and_dead_letters_are_bounded, begin, end),
+		cmocka_unit_test_setup_teardown(
+			a_stop_is_told_once_whatever_is_told_after_it, begin, end),
 		cmocka_unit_test_setup_teardown(
 			what_happens_to_many_boxes_at_once_is_one_event, begin, end),
 		cmocka_unit_test(a_signature_is_over_timestamp_and_body),
