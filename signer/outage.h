@@ -11,7 +11,8 @@
  * more than a year before are forgotten. */
 int outage_note(struct sql *s, int64_t from_s, int64_t until_s, struct err *e);
 
-/* A clock was set back to now_s: what it noted of times to come has ended. */
+/* A clock was set back to now_s: what it noted of times to come has ended, and what boxes said then
+ * they have said now, so that silence counts from now on and not from then. */
 int outage_cut(struct sql *s, int64_t now_s, struct err *e);
 
 /* The moment since which, until now_s, boxes could be heard for span_s. */

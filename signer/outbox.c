@@ -235,14 +235,15 @@ dead_prune(struct sql *s, struct err *e)
 		"i", (int64_t)WEBHOOK_DEAD_MAX - 1);
 }
 
+/* What waits since a time to come was put there by a clock that was wrong: it waits since now. */
 static int
-delivery_note(struct sql *s, const struct outbox_delivery *d, const char *state, int64_t next_s,
-	const char *answer, struct err *e)
+delivery_note(struct sql *s, const struct outbox_delivery *d, const char *state, int64_t now_s,
+	int64_t next_s, const char *answer, struct err *e)
 {
 	return sql_do(s, e,
-		"UPDATE delivery SET state = ?3, tries = ?4, next_s = ?5, answer = ?6 WHERE event "
-		"= ?1 AND url = ?2",
-		"issiis", d->event, d->url, state, (int64_t)d->tries + 1, next_s, answer);
+		"UPDATE delivery SET state = ?3, tries = ?4, next_s = ?5, answer = ?6, since_s = "
+		"min(since_s, ?7) WHERE event = ?1 AND url = ?2",
+		"issiisi", d->event, d->url, state, (int64_t)d->tries + 1, next_s, answer, now_s);
 }
 
 /* Not each of them finds out by itself that the receiver is down. */
@@ -256,9 +257,9 @@ others_put_off(struct sql *s, const struct outbox_delivery *d, const struct outb
 		    "sis", d->url, now_s - WEBHOOK_AGE_MAX_S, a->text) < 0)
 		return -1;
 	return sql_do(s, e,
-		"UPDATE delivery SET next_s = ?2 WHERE state = 'waiting' AND url = ?1 AND next_s < "
-		"?2",
-		"si", d->url, next_s);
+		"UPDATE delivery SET next_s = ?2, since_s = min(since_s, ?3) WHERE state = "
+		"'waiting' AND url = ?1 AND (next_s < ?2 OR next_s > ?4)",
+		"siii", d->url, next_s, now_s, wait_end(now_s));
 }
 
 static int
@@ -268,7 +269,7 @@ settle(struct sql *s, const struct outbox_delivery *d, const struct outbox_answe
 	static const char *const states[] = {
 		[OUTBOX_TAKEN] = "taken", [OUTBOX_AGAIN] = "waiting", [OUTBOX_DEAD] = "dead"};
 
-	if (delivery_note(s, d, states[fate], next_s, a->text, e) < 0)
+	if (delivery_note(s, d, states[fate], now_s, next_s, a->text, e) < 0)
 		return -1;
 	if (is_of_receiver(a) && others_put_off(s, d, a, now_s, next_s, e) < 0)
 		return -1;

@@ -190,7 +190,8 @@ begun_find(struct watch *w, int64_t *out, struct err *e)
 {
 	if (following_mark(w->fleet, 0, begun_mark, out, e) < 0)
 		return -1;
-	if (*out != 0)
+	/* One of times to come was set by a clock that was ahead. */
+	if (*out != 0 && *out <= w->now_s)
 		return 0;
 	*out = w->now_s;
 	return following_mark_set(w->fleet, 0, begun_mark, w->now_s, e);

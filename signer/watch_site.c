@@ -22,6 +22,9 @@
 
 enum { ROLES_TEXT_SIZE = 256 };
 
+/* Those of two publishers. */
+#define CLOCKS_DIFFER_S ((int64_t)300)
+
 struct listing_state {
 	char dir[PATH_MAX];
 	uint64_t sum;
@@ -59,14 +62,17 @@ incoming_sum(const struct watch *w, uint64_t *sum)
 	return true;
 }
 
-/* Hourly; a timestamp of a short life in the second half of it. */
+/* Hourly; a timestamp of a short life in the second half of it. One that lives longer than any that
+ * is signed now was signed by a clock that was ahead, and would hide a stop for as long. */
 bool
 watch_timestamp_is_due(const struct watch *w)
 {
 	uint64_t life_s = w->workspace->timestamp_life_s;
-	uint64_t left_s = num_max(life_s > HOUR_S ? life_s - HOUR_S : 0, life_s / 2);
+	uint64_t least_s = num_max(life_s > HOUR_S ? life_s - HOUR_S : 0, life_s / 2);
+	int64_t left_s = w->timestamp_expires_s - w->now_s;
 
-	return w->timestamp_expires_s != 0 && w->timestamp_expires_s - w->now_s < (int64_t)left_s;
+	return w->timestamp_expires_s != 0 &&
+	       (left_s < (int64_t)least_s || left_s > (int64_t)life_s + CLOCKS_DIFFER_S);
 }
 
 /* Nobody here can: said once, for the timestamp is what boxes wait for first. */
@@ -282,19 +288,21 @@ offline_say(struct watch *w, const struct alarms *a)
 }
 
 /* Those that became silent since the last look, so that none is told of twice: when that was is
- * kept in fleet.db, under no rollout. Time in which nobody could be heard is no silence. */
+ * kept in fleet.db, under no rollout. Time in which nobody could be heard is no silence. A mark
+ * that no clock can have come to yet was set by one that was ahead, and all begins anew. */
 static int
 offline_look(struct watch *w, struct err *e)
 {
 	static const char mark[] = "offline_told_s";
+	const int64_t after_s = (int64_t)w->workspace->watch.offline_after_s;
 	struct silence s = {0};
 	struct ledger_filter filter = {0};
 
 	if (following_mark(w->fleet, 0, mark, &s.from_s, e) < 0 ||
-		following_heard_since(w->fleet, w->now_s,
-			(int64_t)w->workspace->watch.offline_after_s, &filter.silent_since_s,
-			e) < 0)
+		following_heard_since(w->fleet, w->now_s, after_s, &filter.silent_since_s, e) < 0)
 		return -1;
+	if (s.from_s > w->now_s - after_s)
+		return following_mark_set(w->fleet, 0, mark, filter.silent_since_s, e);
 	if (filter.silent_since_s <= s.from_s)
 		return 0;
 	if (s.from_s != 0 && ledger_each_box(w->fleet, &filter, box_silent, &s, e) < 0)

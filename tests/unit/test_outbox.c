@@ -1,118 +1,7 @@
-#include "tests/unit/sample.h"
-
-#include <stdio.h>
-#include <unistd.h>
+#include "tests/unit/outbox_scene.h"
 
 #include "signer/alarm.h"
 #include "signer/courier.h"
-#include "signer/fleet.h"
-#include "signer/outbox.h"
-#include "tests/unit/folder.h"
-
-#define CHAT "https://chat.example.com/x"
-#define PAGER "https://pager.example.com/"
-
-static struct workspace w;
-static void *folder;
-static struct fleet *f;
-static struct sql *s;
-
-static void
-open_fleet(void)
-{
-	struct err e = ERR_INIT;
-
-	if (fleet_open(&w, &f, &e) < 0 || fleet_sql(f, &s, &e) < 0)
-		fail_msg("%s", e.text);
-}
-
-static int
-begin(void **state)
-{
-	(void)state;
-	if (folder_enter_memory(&folder) < 0)
-		return -1;
-	(void)snprintf(w.dir, sizeof(w.dir), "%s", (const char *)folder);
-	w.site_url = (char *)(uintptr_t) "https://updates.example.com/";
-	w.webhooks = (struct webhooks){.count = 2,
-		.list = {{.url = (char *)(uintptr_t)CHAT, .kinds = (1U << WEBHOOK_KINDS) - 1},
-			{.url = (char *)(uintptr_t)PAGER, .kinds = 1U << WEBHOOK_STOPPED}}};
-	open_fleet();
-	return 0;
-}
-
-static int
-end(void **state)
-{
-	(void)state;
-	fleet_close(&f);
-	return folder_leave(&folder);
-}
-
-static void
-put(enum webhook_kind kind, const char *fact, int64_t at_s)
-{
-	AUTO_JSON json_t *fields = json_pack("{s:s}", "plan", "stable");
-	const struct outbox_event x = {kind, {fact, NULL}, fields, at_s};
-	struct err e = ERR_INIT;
-
-	if (sql_begin(s, &e) < 0 || sql_end(s, outbox_put(s, &w, &x, &e), &e) < 0)
-		fail_msg("%s", e.text);
-}
-
-static struct outbox_batch
-next(int64_t now_s)
-{
-	struct outbox_batch b = {0};
-	struct err e = ERR_INIT;
-
-	if (outbox_next(s, &w, now_s, &b, &e) < 0)
-		fail_msg("%s", e.text);
-	return b;
-}
-
-static bool
-is_due(int64_t now_s)
-{
-	struct err e = ERR_INIT;
-	bool due = false;
-
-	assert_int_equal(outbox_is_due(s, &w, now_s, &due, &e), 0);
-	return due;
-}
-
-static enum outbox_fate
-settle(const struct outbox_delivery *d, unsigned status, uint64_t retry_after_s, int64_t now_s)
-{
-	struct outbox_answer a = {.status = status, .retry_after_s = retry_after_s};
-	enum outbox_fate fate = OUTBOX_TAKEN;
-	struct err e = ERR_INIT;
-
-	(void)snprintf(a.text, sizeof(a.text), "HTTP status %u", status);
-	assert_int_equal(outbox_settle(s, d, &a, now_s, &fate, &e), 0);
-	return fate;
-}
-
-static struct outbox_census
-census(const char *url)
-{
-	struct outbox_census c;
-	struct err e = ERR_INIT;
-
-	assert_int_equal(outbox_census(s, url, &c, &e), 0);
-	return c;
-}
-
-static int64_t
-number(const char *query)
-{
-	struct err e = ERR_INIT;
-	int64_t n = 0;
-
-	if (sql_get(s, NULL, &n, &e, query, "") < 0)
-		fail_msg("%s", e.text);
-	return n;
-}
 
 static void
 a_fact_is_one_event_however_often_it_is_found(void **state)
@@ -244,22 +133,6 @@ where_a_receiver_is_down_all_that_waits_for_it_waits_and_no_other(void **state)
 		b = next(now_s + 100);
 		assert_int_equal(b.count, 2 * WEBHOOK_ROUND_EACH);
 	}
-}
-
-static void
-what_a_clock_that_was_ahead_has_put_there_is_due_now(void **state)
-{
-	AUTO_OUTBOX_BATCH struct outbox_batch b = {0};
-
-	(void)state;
-	put(WEBHOOK_STOPPED, "one", 1000 + 366 * 86400);
-	assert_true(is_due(1000));
-	b = next(1000);
-	assert_int_equal(b.count, 2);
-	for (size_t i = 0; i < b.count; i++)
-		assert_int_equal(settle(&b.list[i], 500, 3600, 1000), OUTBOX_AGAIN);
-	assert_false(is_due(1001));
-	assert_true(is_due(1000 + 3600));
 }
 
 static void
@@ -399,69 +272,6 @@ what_waits_for_nobody_any_more_is_a_dead_letter(void **state)
 }
 
 static void
-events_and_dead_letters_are_bounded(void **state)
-{
-	AUTO_JSON json_t *fields = json_object();
-	struct err e = ERR_INIT;
-	char fact[16];
-
-	(void)state;
-	assert_int_equal(sql_begin(s, &e), 0);
-	for (int i = 0; i < WEBHOOK_EVENTS_MAX + 10; i++) {
-		const struct outbox_event x = {WEBHOOK_HELD, {fact, NULL}, fields, i};
-
-		(void)snprintf(fact, sizeof(fact), "%d", i);
-		assert_int_equal(outbox_put(s, &w, &x, &e), 0);
-	}
-	assert_int_equal(sql_end(s, 0, &e), 0);
-	assert_int_equal(number("SELECT count(*) FROM event"), WEBHOOK_EVENTS_MAX);
-	assert_int_equal(number("SELECT min(at_s) FROM event"), 10);
-	assert_int_equal(number("SELECT count(*) FROM delivery"), WEBHOOK_EVENTS_MAX);
-	w.webhooks.count = 0;
-	assert_int_equal(outbox_bury(s, &w, &e), 0);
-	assert_int_equal(census(CHAT).dead, WEBHOOK_DEAD_MAX);
-	/* The newest are kept. */
-	assert_int_equal(number("SELECT min(at_s) FROM event JOIN delivery ON delivery.event = "
-				"event.id"),
-		WEBHOOK_EVENTS_MAX + 10 - WEBHOOK_DEAD_MAX);
-}
-
-static void
-run(const char *statement)
-{
-	struct err e = ERR_INIT;
-
-	if (sql_run(s, statement, &e) < 0)
-		fail_msg("%s", e.text);
-}
-
-/* A gate shows its stops for as long as they stand, and each look finds them again. */
-static void
-a_stop_is_told_once_whatever_is_told_after_it(void **state)
-{
-	(void)state;
-	put(WEBHOOK_STOPPED, "first", 1);
-	put(WEBHOOK_FINISHED, "first", 1);
-	put(WEBHOOK_HELD, "first", 1);
-	/* As if there had been so many between. */
-	run("UPDATE event SET id = id + 1000");
-	put(WEBHOOK_HELD, "second", 2);
-	run("UPDATE event SET id = 1003 + 10000 WHERE at_s = 2");
-	put(WEBHOOK_HELD, "third", 3);
-	assert_int_equal(number("SELECT count(*) FROM event WHERE at_s = 1"), 2);
-	put(WEBHOOK_STOPPED, "first", 4);
-	put(WEBHOOK_FINISHED, "first", 4);
-	assert_int_equal(number("SELECT count(*) FROM event WHERE at_s = 4"), 0);
-	/* But not for ever. */
-	run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) "
-	    "INSERT INTO event SELECT i, 'older ' || i, 'stopped', 5, '{}' FROM n");
-	put(WEBHOOK_HELD, "fourth", 6);
-	assert_int_equal(number("SELECT count(*) FROM event"), 3 + WEBHOOK_LASTING_MAX);
-	put(WEBHOOK_STOPPED, "first", 7);
-	assert_int_equal(number("SELECT count(*) FROM event WHERE at_s = 7"), 0);
-}
-
-static void
 alarm_all(size_t boxes)
 {
 	struct alarms a = {0};
@@ -579,8 +389,6 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			where_a_receiver_is_down_all_that_waits_for_it_waits_and_no_other, begin,
 			end),
-		cmocka_unit_test_setup_teardown(
-			what_a_clock_that_was_ahead_has_put_there_is_due_now, begin, end),
 		cmocka_unit_test(waits_double_within_bounds_and_retry_after_is_believed_up_to_one),
 		cmocka_unit_test(only_2xx_is_taken_and_410_or_three_days_is_the_end),
 		cmocka_unit_test_setup_teardown(dead_letters_are_kept_and_put_back, begin, end),
@@ -588,9 +396,6 @@ main(void)
 			what_waited_for_days_dies_with_the_first_try_that_fails, begin, end),
 		cmocka_unit_test_setup_teardown(
 			what_waits_for_nobody_any_more_is_a_dead_letter, begin, end),
-		cmocka_unit_test_setup_teardown(events_and_dead_letters_are_bounded, begin, end),
-		cmocka_unit_test_setup_teardown(
-			a_stop_is_told_once_whatever_is_told_after_it, begin, end),
 		cmocka_unit_test_setup_teardown(
 			what_happens_to_many_boxes_at_once_is_one_event, begin, end),
 		cmocka_unit_test(a_signature_is_over_timestamp_and_body),

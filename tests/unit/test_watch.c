@@ -111,6 +111,110 @@ only_a_report_that_cannot_be_read_makes_deaf(void **state)
 	assert_int_equal(minute_listen(x), 60);
 }
 
+/* A timestamp of a time to come hides a stop until then. */
+static void
+a_timestamp_is_signed_hourly_whatever_clock_signed_the_last(void **state)
+{
+	struct workspace day = {.timestamp_life_s = 86400};
+
+	(void)state;
+	w = (struct watch){.workspace = &day, .now_s = 1000000};
+	assert_false(watch_timestamp_is_due(&w));
+	w.timestamp_expires_s = w.now_s + 86400;
+	assert_false(watch_timestamp_is_due(&w));
+	w.now_s += 3600;
+	assert_false(watch_timestamp_is_due(&w));
+	w.now_s += 1;
+	assert_true(watch_timestamp_is_due(&w));
+	/* Of another publisher, whose clock is not quite the same. */
+	w.timestamp_expires_s = w.now_s + 86400 + 300;
+	assert_false(watch_timestamp_is_due(&w));
+	w.timestamp_expires_s += 1;
+	assert_true(watch_timestamp_is_due(&w));
+}
+
+static void
+listen_at(int64_t now_s, uint64_t taken)
+{
+	w.now_s = now_s;
+	w.taken = taken;
+	watch_listen(&w);
+	watch_offline(&w);
+}
+
+static int64_t
+number(struct sql *s, const char *query)
+{
+	struct err e = ERR_INIT;
+	int64_t n = -1;
+
+	assert_int_equal(sql_get(s, NULL, &n, &e, query, ""), 0);
+	return n;
+}
+
+static int64_t
+mark_of(struct ledger_scene *x, const char *name)
+{
+	struct err e = ERR_INIT;
+	int64_t at_s = 0;
+
+	assert_int_equal(following_mark(x->f, 0, name, &at_s, &e), 0);
+	return at_s;
+}
+
+/* A year ahead for two looks, in which a box was heard, and then right again. */
+static void
+a_clock_that_was_ahead_hides_no_box_that_falls_silent(void **state)
+{
+	struct ledger_scene *x = *state;
+	struct report r = ledger_scene_report("gw-1", 1, BOX_IDLE, OUTCOME_NONE);
+	const int64_t now_s = x->now_s, ahead_s = now_s + 366 * 86400;
+	struct err e = ERR_INIT;
+	struct sql *s = NULL;
+
+	x->w.watch.offline_after_s = 1800;
+	x->w.site_url = (char *)(uintptr_t) "https://updates.example.com/";
+	w = (struct watch){.workspace = &x->w, .settings = {.tell = tell}, .fleet = x->f};
+	ledger_scene_add(x, "gw-1");
+	ledger_scene_put(x, &r);
+	(void)ledger_scene_drain(x);
+	listen_at(now_s, 1);
+	assert_int_equal(fleet_sql(x->f, &s, &e), 0);
+	assert_int_equal(sql_do(s, &e, "UPDATE known SET heard_s = ?1, audit_told_s = ?1", "i",
+				 ahead_s + 3600),
+		0);
+	listen_at(ahead_s, 1);
+	listen_at(ahead_s + 3600, 1);
+	assert_true(mark_of(x, "offline_told_s") > ahead_s);
+	/* Silent since now, for all that anybody knows. */
+	listen_at(now_s + 60, 1);
+	assert_true(mark_of(x, "offline_told_s") <= now_s + 60 - 1800);
+	listen_at(now_s + 60 + 1800, 1);
+	w.settings.arg = (void *)(uintptr_t) "gw-1 is offline";
+	listen_at(now_s + 60 + 1801, 1);
+	assert_true(mark_of(x, "offline_told_s") == now_s + 61);
+	assert_int_equal(number(s, "SELECT count(*) FROM event"), 1);
+	assert_int_equal(number(s, "SELECT audit_told_s FROM known"), now_s + 60);
+}
+
+/* What a stop has to be younger than, to be told of once it is lifted. */
+static void
+a_clock_that_was_ahead_hides_no_stop_that_was_lifted(void **state)
+{
+	struct ledger_scene *x = *state;
+	struct err e = ERR_INIT;
+
+	w = (struct watch){.workspace = &x->w, .now_s = x->now_s, .fleet = x->f};
+	assert_int_equal(news_stops(&w, &e), 0);
+	assert_int_equal(mark_of(x, "news_since_s"), x->now_s);
+	w.now_s += 60;
+	assert_int_equal(news_stops(&w, &e), 0);
+	assert_int_equal(mark_of(x, "news_since_s"), x->now_s);
+	w.now_s -= 120;
+	assert_int_equal(news_stops(&w, &e), 0);
+	assert_int_equal(mark_of(x, "news_since_s"), x->now_s - 60);
+}
+
 /* A signing program that cannot be started, for one. */
 static void
 only_who_was_overtaken_keeps_quiet(void **state)
@@ -135,6 +239,13 @@ main(void)
 			ledger_scene_set, ledger_scene_clear),
 		cmocka_unit_test_setup_teardown(only_a_report_that_cannot_be_read_makes_deaf,
 			ledger_scene_set, ledger_scene_clear),
+		cmocka_unit_test(a_timestamp_is_signed_hourly_whatever_clock_signed_the_last),
+		cmocka_unit_test_setup_teardown(
+			a_clock_that_was_ahead_hides_no_box_that_falls_silent, ledger_scene_set,
+			ledger_scene_clear),
+		cmocka_unit_test_setup_teardown(
+			a_clock_that_was_ahead_hides_no_stop_that_was_lifted, ledger_scene_set,
+			ledger_scene_clear),
 		cmocka_unit_test(only_who_was_overtaken_keeps_quiet),
 	};
 
