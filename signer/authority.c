@@ -186,6 +186,26 @@ reload(const struct workspace *w, const char *consequence, struct err *e)
 	return err_context(e, "%s", consequence);
 }
 
+int
+authority_made_server(const struct workspace *w, bool *out, struct err *e)
+{
+	AUTO_BUF struct buf cas = BUF_INIT(TLS_PEM_MAX), server = BUF_INIT(TLS_PEM_MAX);
+	struct err why = ERR_INIT;
+	size_t which;
+	bool ours = true;
+
+	if (is_there(w, "tls/ca.crt") && is_there(w, "tls/server.crt")) {
+		if (tls_read(w, "tls/ca.crt", &cas, e) < 0 ||
+			tls_read(w, "tls/server.crt", &server, e) < 0)
+			return -1;
+		ours = x509_find_issuer(buf_span(&cas), buf_span(&server), &which, &why) == 0;
+		if (!ours && why.class != ERR_UNTRUSTED)
+			return err_set(e, why.class, "tls/server.crt: %s", why.text);
+	}
+	*out = ours;
+	return 0;
+}
+
 /* The key stays, so that one file is replaced and the two always fit. */
 int
 authority_renew_server(const struct workspace *w, int64_t now_s, int64_t *until_s, struct err *e)

@@ -28,6 +28,9 @@ int authority_new(
 /* The CAs of ca.crt. */
 int authority_cas(const struct workspace *w, struct x509_bundle *out, struct err *e);
 
+/* Whether one of the CAs of ca.crt made the server's certificate; true where there is none. */
+int authority_made_server(const struct workspace *w, bool *out, struct err *e);
+
 /* Replaces the server's certificate by a new one for the same key and the names of workspace.yaml,
  * and runs the `reload` command. *until_s: how long it is good for. ERR_REFUSED where the present
  * one is not of this CA: somebody else renews that. */

@@ -98,9 +98,10 @@ run(int argc, char **argv, struct err *e)
 	if (options_read(argc, argv, &o, e) < 0 || workspace_open(o.signing.workspace, &w, e) < 0 ||
 		doctor_open(&w, o.within_s, &d, e) < 0 || doctor_look_at_keys(&d, e) < 0 ||
 		doctor_look_at_roles(&d, e) < 0 || doctor_look_at_expiry(&d, e) < 0 ||
-		doctor_look_at_site(&d, e) < 0 || doctor_look_at_incoming(&d, e) < 0 ||
-		doctor_look_at_theft(&d, e) < 0 || doctor_look_at_stop(&d, &o.signing, e) < 0 ||
-		doctor_sort(&d, e) < 0 || report_print(&d, o.json, e) < 0)
+		doctor_look_at_renewal(&d, e) < 0 || doctor_look_at_site(&d, e) < 0 ||
+		doctor_look_at_incoming(&d, e) < 0 || doctor_look_at_theft(&d, e) < 0 ||
+		doctor_look_at_stop(&d, &o.signing, e) < 0 || doctor_sort(&d, e) < 0 ||
+		report_print(&d, o.json, e) < 0)
 		return -1;
 	if (d.failed)
 		return err_set(e, ERR_REFUSED, "this fleet needs attention now");

@@ -164,6 +164,8 @@ certificates_make(const struct workspace *w, struct err *e)
 static void
 next_steps_print(const struct workspace *w)
 {
+	bool ours = true;
+
 	(void)printf(
 		"%s is a workspace now. Next:\n"
 		"  cd %s\n"
@@ -174,6 +176,11 @@ next_steps_print(const struct workspace *w)
 		"  sluice tls --help                  # how boxes get their next certificates\n"
 		"  nginx -p . -c nginx/nginx.conf     # serves %s\n",
 		w->dir, w->dir, w->site_url);
+	if (authority_made_server(w, &ours, NULL) == 0 && !ours)
+		(void)printf(
+			"tls/server.crt is of another CA: put that into `ca` of each box's "
+			"agent.conf, and have\na role for authorities, or boxes refuse their next "
+			"certificates (sluice tls --help).\n");
 }
 
 /* workspace.yaml is there only once the rest is: half a workspace can be made again. */

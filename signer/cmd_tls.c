@@ -24,6 +24,8 @@ static const char help[] =
 	"tells them of the fleet's CAs: on the site, by a key of two roles of their own,\n"
 	"  sluice role add certificates --member K.pub --threshold 1 --key TARGETSKEY\n"
 	"  sluice role add authorities --member K.pub --threshold 1 --key TARGETSKEY\n"
+	"(Without the second, boxes refuse them where the server's certificate is not by\n"
+	"the fleet's CA, unless they know that otherwise.)\n"
 	"`sluice watch` does it by itself where `watch` in workspace.yaml names that key:\n"
 	"{certificates: K.key}.\n"
 	"\n"
@@ -80,6 +82,13 @@ certify_options(int argc, char **argv, struct signing *s, struct err *e)
 	return signing_check(s, "a key of the certificates role", e);
 }
 
+static void
+warning_print(void *arg, const char *text)
+{
+	(void)arg;
+	(void)fprintf(stderr, "%s\n", text);
+}
+
 static int
 certify(int argc, char **argv, struct err *e)
 {
@@ -96,8 +105,7 @@ certify(int argc, char **argv, struct err *e)
 		return -1;
 	(void)printf("%llu boxes get certificates, %llu do not\n", (unsigned long long)done.given,
 		(unsigned long long)done.refused);
-	if (done.refused > 0)
-		(void)fprintf(stderr, "%s\n", done.why.text);
+	registered_warn(&done, warning_print, NULL);
 	return done.roles[0] ? publish_here(&w, NULL, &s, e) : 0;
 }
 

@@ -74,6 +74,9 @@ int doctor_problem(struct doctor *d, enum doctor_level level, const char *remedy
 /* The key of that id, or NULL. */
 const struct doctor_key *doctor_key_find(const struct doctor *d, const char *id);
 
+/* Whether some role below targets may speak for a path. */
+bool doctor_speaks_for(const struct doctor *d, const char *path);
+
 /* Its name, or the beginning of its id where nothing here is of it. out holds NAME_MAX + 1. */
 const char *doctor_key_name(const struct doctor *d, const char *id, char *out);
 
@@ -86,6 +89,7 @@ const char *doctor_span(int64_t seconds, char out[DOCTOR_SPAN_SIZE]);
 int doctor_look_at_keys(struct doctor *d, struct err *e);
 int doctor_look_at_roles(struct doctor *d, struct err *e);    /* "roles" */
 int doctor_look_at_expiry(struct doctor *d, struct err *e);   /* "expiries" */
+int doctor_look_at_renewal(struct doctor *d, struct err *e);  /* boxes' next certificates */
 int doctor_look_at_site(struct doctor *d, struct err *e);     /* "site" */
 int doctor_look_at_incoming(struct doctor *d, struct err *e); /* "incoming" */
 int doctor_look_at_theft(struct doctor *d, struct err *e);    /* "stolen" */

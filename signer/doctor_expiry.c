@@ -11,7 +11,6 @@
 #include "common/limits.h"
 #include "signer/doctor.h"
 #include "signer/fleet.h"
-#include "signer/overlap.h"
 
 /* One thing that expires. life_s: of what machines renew, the whole life; it is due only when half
  * of that has gone, or a timestamp of 24 hours would always be. 0 for all else. */
@@ -159,41 +158,6 @@ crl_expiry(struct doctor *d, struct err *e)
 		e);
 }
 
-/* Boxes ask in the last third of their certificates' lives. */
-static bool
-renewal_is_set_up(const struct doctor *d)
-{
-	for (size_t i = 0; i < d->role_count; i++) {
-		if (d->roles[i].power & POWER_CERTIFICATES)
-			return true;
-	}
-	return false;
-}
-
-/* Two CAs are one too many, for either lets boxes in. */
-static int
-overlap_look(struct doctor *d, struct fleet *f, struct err *e)
-{
-	AUTO_OVERLAP struct overlap o = {0};
-	struct err why = ERR_INIT;
-
-	if (overlap_read(d->w, f, &o, &why) < 0)
-		return why.errnum == ENOENT ? 0
-					    : doctor_problem(d, DOCTOR_WARNING,
-						      "see `sluice tls --help`", e, "%s", why.text);
-	if (o.cas.count == 1)
-		return 0;
-	if (!o.switched)
-		return doctor_problem(d, DOCTOR_WARNING, "sluice tls ca switch, when none are left",
-			e,
-			"the next CA does not issue yet: %" PRIu64 " boxes do not know it, %" PRIu64
-			" have never been heard of",
-			o.census.unaware, o.census.unheard);
-	return doctor_problem(d, DOCTOR_WARNING, "sluice tls ca drop, when none are left", e,
-		"the old CA is still believed: %" PRIu64 " boxes have certificates of it",
-		o.census.strangers);
-}
-
 static int
 boxes_expiry(struct doctor *d, struct err *e)
 {
@@ -214,16 +178,15 @@ boxes_expiry(struct doctor *d, struct err *e)
 			    (json_int_t)c.revoked, "expired", (json_int_t)c.expired, "due",
 			    (json_int_t)(c.due - c.expired))) < 0)
 		return err_sys(e, ENOMEM, "doctor");
-	if (c.boxes == 0)
+	if (!c.earliest[0])
 		return 0;
-	if (!renewal_is_set_up(d) &&
+	/* Boxes ask in the last third of their certificates' lives. */
+	if (!doctor_speaks_for(d, "certificates/box.crt") &&
 		c.earliest_s - d->now_s <
 			(int64_t)num_max(d->within_s, d->w->box_cert_life_s / 3) &&
 		doctor_problem(d, DOCTOR_WARNING,
 			"sluice role add certificates, and authorities; see `sluice tls --help`", e,
 			"boxes cannot renew their certificates: no role speaks for them") < 0)
-		return -1;
-	if (overlap_look(d, f, e) < 0)
 		return -1;
 	return expiry_add(d,
 		&(struct expiry){.kind = "box certificates",

@@ -159,6 +159,21 @@ power_of(const json_t *paths)
 	return power;
 }
 
+bool
+doctor_speaks_for(const struct doctor *d, const char *path)
+{
+	for (size_t i = 0; i < d->role_count; i++) {
+		const json_t *pattern;
+		size_t k;
+
+		json_array_foreach (d->roles[i].paths, k, pattern) {
+			if (path_matches(json_string_value(pattern), path))
+				return true;
+		}
+	}
+	return false;
+}
+
 static struct doctor_role *
 role_find(const struct doctor *d, const char *name)
 {

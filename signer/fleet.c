@@ -269,6 +269,30 @@ fleet_revoked(struct fleet *f, int64_t now_s, struct fleet_revoked *out, struct 
 	return 0;
 }
 
+/* The certificate that a box uses, and when it ends: the one that it says it shows, or, where it
+ * has said nothing, the newest that it was given. What lies ready for it is not yet its own. NULL
+ * where it shows one that fleet.db does not know. */
+#define CERTIFICATES_USED                                                                          \
+	"WITH used AS (SELECT name, CASE WHEN credential.box IS NULL THEN (SELECT max(until_s) "   \
+	"FROM certificate WHERE certificate.box = name AND certificate.revoked_s = 0) ELSE "       \
+	"(SELECT until_s FROM certificate WHERE certificate.serial = credential.serial AND "       \
+	"certificate.box = name) END AS ends FROM box LEFT JOIN credential ON credential.box = "   \
+	"id WHERE box.revoked_s = 0) "
+
+/* Before boxes said so (format 3) none had more than one. */
+#define CERTIFICATES_GIVEN                                                                         \
+	"WITH used AS (SELECT name, (SELECT max(until_s) FROM certificate WHERE certificate.box "  \
+	"= name AND certificate.revoked_s = 0) AS ends FROM box WHERE box.revoked_s = 0) "
+
+#define CENSUS_COUNTS                                                                              \
+	"SELECT count(*), count(*) FILTER (WHERE ends <= ?1), count(*) FILTER (WHERE ends <= "     \
+	"?2), (SELECT count(*) FROM box WHERE revoked_s != 0), count(*) FILTER (WHERE ends IS "    \
+	"NULL), min(name) FILTER (WHERE ends IS NULL) FROM used"
+#define CENSUS_EARLIEST                                                                            \
+	"SELECT name, ends FROM used WHERE ends IS NOT NULL ORDER BY ends, name LIMIT 1"
+
+enum { BOXES_SAY_SINCE = 3 };
+
 static int
 census_earliest(struct fleet *f, struct fleet_census *c, struct err *e)
 {
@@ -276,9 +300,8 @@ census_earliest(struct fleet *f, struct fleet_census *c, struct err *e)
 	bool row = false;
 
 	if (query_begin(f->sql, &s, e,
-		    "SELECT box.name, max(until_s) AS last FROM box JOIN certificate ON box = name "
-		    "WHERE box.revoked_s = 0 AND certificate.revoked_s = 0 GROUP BY box.name "
-		    "ORDER BY last, box.name LIMIT 1",
+		    f->version < BOXES_SAY_SINCE ? CERTIFICATES_GIVEN CENSUS_EARLIEST
+						 : CERTIFICATES_USED CENSUS_EARLIEST,
 		    "") < 0 ||
 		query_next(s, &row, e) < 0)
 		return -1;
@@ -298,10 +321,8 @@ fleet_census(
 	bool row = false;
 
 	if (query_begin(f->sql, &s, e,
-		    "SELECT count(*), count(*) FILTER (WHERE last <= ?1), count(*) FILTER (WHERE "
-		    "last <= ?2), (SELECT count(*) FROM box WHERE revoked_s != 0) FROM (SELECT "
-		    "max(until_s) AS last FROM box JOIN certificate ON box = name WHERE "
-		    "box.revoked_s = 0 AND certificate.revoked_s = 0 GROUP BY box.name)",
+		    f->version < BOXES_SAY_SINCE ? CERTIFICATES_GIVEN CENSUS_COUNTS
+						 : CERTIFICATES_USED CENSUS_COUNTS,
 		    "ii", now_s, soon_s) < 0 ||
 		query_next(s, &row, e) < 0)
 		return -1;
@@ -309,6 +330,8 @@ fleet_census(
 	c.expired = (uint64_t)query_int(s, 1);
 	c.due = (uint64_t)query_int(s, 2);
 	c.revoked = (uint64_t)query_int(s, 3);
+	c.unknown = (uint64_t)query_int(s, 4);
+	(void)snprintf(c.unknown_box, sizeof(c.unknown_box), "%s", query_text(s, 5));
 	if (census_earliest(f, &c, e) < 0)
 		return -1;
 	*out = c;

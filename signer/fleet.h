@@ -66,12 +66,15 @@ void fleet_revoked_free(struct fleet_revoked *r);
 #define AUTO_FLEET_REVOKED CLEANUP(fleet_revoked_free)
 int fleet_revoked(struct fleet *f, int64_t now_s, struct fleet_revoked *out, struct err *e);
 
-/* The boxes that are not revoked, by the certificate of each that lasts longest. */
+/* The boxes that are not revoked, by the certificate that each uses: the one that it last said, or,
+ * where it said nothing, the newest that it was given. An answer that it has not taken (renewal.h)
+ * keeps no box connected. */
 struct fleet_census {
 	uint64_t boxes, revoked; /* revoked ones are not among the boxes */
 	uint64_t expired, due;	 /* of the boxes: at now_s, and until then or before soon_s */
-	int64_t earliest_s;	 /* the next to run out, or the last that did; 0 without boxes */
-	char earliest[NAME_BYTES_MAX + 1];
+	uint64_t unknown;	 /* of the boxes: show a certificate that fleet.db does not know */
+	int64_t earliest_s;	 /* the first to run out of those known, even if it has; 0: none */
+	char earliest[NAME_BYTES_MAX + 1], unknown_box[NAME_BYTES_MAX + 1];
 };
 int fleet_census(
 	struct fleet *f, int64_t now_s, int64_t soon_s, struct fleet_census *out, struct err *e);

@@ -14,7 +14,6 @@
 #include "signer/scope.h"
 
 #define DAY_S ((uint64_t)86400)
-#define AUTHORITIES "authorities/ca.pem"
 
 /* How long a box waits for another answer, and an answer for its box. */
 static int64_t
@@ -27,6 +26,12 @@ static int64_t
 kept_s(const struct workspace *w)
 {
 	return (int64_t)num_min(14 * DAY_S, w->box_cert_life_s / 3);
+}
+
+int64_t
+registrar_patience_s(const struct workspace *w)
+{
+	return (int64_t)num_min(2 * DAY_S, w->box_cert_life_s / 3);
 }
 
 int
@@ -97,7 +102,7 @@ answer_all(const struct registrar *r, int64_t now_s, struct registered *out, str
 	AUTO_RENEWAL_LIST struct renewal_list l = {0};
 	struct renewal_counts counts;
 
-	if (renewal_expire(r->fleet, now_s - kept_s(r->w), now_s, e) < 0 ||
+	if (renewal_expire(r->fleet, now_s - kept_s(r->w), now_s, &out->untaken, e) < 0 ||
 		renewal_count(r->fleet, &counts, e) < 0)
 		return -1;
 	if (counts.waiting == 0 || counts.answered >= ANSWERS_MAX)
@@ -221,7 +226,19 @@ answers_post(const struct registrar *r, int64_t now_s, struct registered *out, s
 	return posting_end(&p, now_s, out, e);
 }
 
-/* A fleet with one CA has nothing to tell that boxes do not know, and may do without that role. */
+/* A fleet with one CA has nothing to tell that boxes do not know, unless the CA of the server is
+ * all that they know. */
+static int
+nobody_posts(const struct registrar *r, struct registered *out, struct err *e)
+{
+	bool ours;
+
+	if (authority_made_server(r->w, &ours, e) < 0)
+		return -1;
+	out->unbelieved = !ours;
+	return 0;
+}
+
 static int
 authorities_post(const struct registrar *r, int64_t now_s, struct registered *out, struct err *e)
 {
@@ -232,16 +249,40 @@ authorities_post(const struct registrar *r, int64_t now_s, struct registered *ou
 
 	if (authority_cas(r->w, &cas, e) < 0)
 		return -1;
-	if (posting_begin(&p, AUTHORITIES, &none) < 0) {
+	if (posting_begin(&p, REGISTRAR_AUTHORITIES, &none) < 0) {
 		if (cas.count == 1 && none.class == ERR_REFUSED)
-			return 0;
+			return nobody_posts(r, out, e);
 		return err_set(e, none.class, "%s", none.text);
 	}
 	if (overlap_text(&cas, &text, e) < 0)
 		return -1;
-	if (posting_put(&p, AUTHORITIES, buf_span(&text), e) < 0)
+	if (posting_put(&p, REGISTRAR_AUTHORITIES, buf_span(&text), e) < 0)
 		return -1;
 	return posting_end(&p, now_s, out, e);
+}
+
+void
+registered_warn(const struct registered *done, void (*say)(void *arg, const char *text), void *arg)
+{
+	char text[ERR_TEXT_SIZE + 32];
+
+	if (done->refused > 0) {
+		(void)snprintf(text, sizeof(text), "%s%s", done->why.text,
+			done->refused > 1 ? " (and others likewise)" : "");
+		say(arg, text);
+	}
+	if (done->untaken > 0) {
+		(void)snprintf(text, sizeof(text),
+			"%llu boxes did not take the certificates that lay ready for them, which "
+			"are taken back until they ask again",
+			(unsigned long long)done->untaken);
+		say(arg, text);
+	}
+	if (done->unbelieved && done->given > 0)
+		say(arg, "tls/server.crt is of another CA, and no role speaks for authorities: "
+			 "boxes "
+			 "that do not know the fleet's CA refuse what they are given now; see "
+			 "`sluice tls --help`");
 }
 
 int

@@ -17,6 +17,8 @@
 #include "signer/fleet.h"
 #include "signer/workspace.h"
 
+#define REGISTRAR_AUTHORITIES "authorities/ca.pem"
+
 struct registrar {
 	const struct workspace *w; /* with sets_aside */
 	struct fleet *fleet;
@@ -25,9 +27,16 @@ struct registrar {
 
 struct registered {
 	uint64_t given, refused; /* boxes */
-	struct err why;		 /* of the first that was refused; class ERR_NONE without one */
-	char roles[256];	 /* signed into incoming/, with commas between; "" for none */
+	uint64_t untaken;	 /* boxes whose answers were taken back */
+	bool unbelieved; /* nobody tells boxes of the CA, and the server's certificate is not of it
+			  */
+	struct err why;	 /* of the first that was refused; class ERR_NONE without one */
+	char roles[256]; /* signed into incoming/, with commas between; "" for none */
 };
+
+/* Calls say with each thing that somebody should hear of. */
+void registered_warn(
+	const struct registered *done, void (*say)(void *arg, const char *text), void *arg);
 
 /* Answers the boxes that wait, as many as there is room for (ANSWERS_MAX), and has both roles say
  * what they should. Whatever was done is looked up first: who is killed at any moment and calls
@@ -37,6 +46,10 @@ struct registered {
  * certificates or the signer's key is none of its, with EAGAIN where somebody else signed
  * meanwhile. */
 int registrar_run(const struct registrar *r, int64_t now_s, struct registered *out, struct err *e);
+
+/* How long after its certificate begins, which is up to a day before it is given, a box that is
+ * heard of has taken it. */
+int64_t registrar_patience_s(const struct workspace *w);
 
 /* Whether a box waits whose certificate ends soon: that does not wait for the next timestamp. */
 int registrar_is_urgent(

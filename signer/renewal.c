@@ -131,8 +131,11 @@ answer_write(struct sql *s, const struct renewal_request *r, const char *issuer,
 	*still = sql_changes(s) > 0;
 	if (!*still)
 		return 0;
-	if (sql_do(s, e, "DELETE FROM certificate WHERE box = ?1 AND until_s < ?2", "si", r->name,
-		    now_s) < 0)
+	/* While it shows one that has run out, that is what it has. */
+	if (sql_do(s, e,
+		    "DELETE FROM certificate WHERE box = ?1 AND until_s < ?2 AND serial NOT IN "
+		    "(SELECT serial FROM credential WHERE box = ?3)",
+		    "sii", r->name, now_s, r->box) < 0)
 		return -1;
 	return sql_do(s, e, "INSERT INTO certificate VALUES (?1, ?2, ?3, ?4, 0, ?5)", "ssiis",
 		certificate->serial, r->name, certificate->from_s, certificate->until_s, issuer);
@@ -171,16 +174,18 @@ renewal_refuse(struct fleet *f, const struct renewal_request *r, int64_t now_s, 
 }
 
 int
-renewal_expire(struct fleet *f, int64_t since_s, int64_t now_s, struct err *e)
+renewal_expire(struct fleet *f, int64_t since_s, int64_t now_s, uint64_t *untaken, struct err *e)
 {
 	struct sql *s = NULL;
 
-	if (fleet_sql(f, &s, e) < 0)
+	if (fleet_sql(f, &s, e) < 0 ||
+		sql_do(s, e,
+			"UPDATE renewal SET request = '', serial = '', certificate = '' WHERE "
+			"certificate != '' AND (answered_s < ?1 OR answered_s > ?2)",
+			"ii", since_s, now_s) < 0)
 		return -1;
-	return sql_do(s, e,
-		"UPDATE renewal SET request = '', serial = '', certificate = '' WHERE certificate "
-		"!= '' AND (answered_s < ?1 OR answered_s > ?2)",
-		"ii", since_s, now_s);
+	*untaken = sql_changes(s);
+	return 0;
 }
 
 int
@@ -241,6 +246,29 @@ boxes_count(struct sql *s, const char *text, const char *word, uint64_t *count,
 		return -1;
 	*count = row ? (uint64_t)query_int(q, 0) : 0;
 	(void)snprintf(name, NAME_BYTES_MAX + 1, "%s", row ? query_text(q, 1) : "");
+	return 0;
+}
+
+int
+renewal_untaken(struct fleet *f, int64_t patience_s, struct renewal_untaken *out, struct err *e)
+{
+	AUTO_QUERY struct query *q = NULL;
+	struct sql *s = NULL;
+	bool row = false;
+
+	if (fleet_sql(f, &s, e) < 0 ||
+		query_begin(s, &q, e,
+			"SELECT count(*), min(name) FROM renewal JOIN box ON box.id = renewal.box "
+			"JOIN credential ON credential.box = box.id JOIN known ON known.box = "
+			"box.id JOIN certificate AS shown ON shown.serial = credential.serial AND "
+			"shown.box = name WHERE box.revoked_s = 0 AND EXISTS (SELECT 1 FROM "
+			"certificate AS given WHERE given.box = name AND given.from_s > "
+			"shown.from_s AND given.revoked_s = 0 AND given.from_s + ?1 < heard_s)",
+			"i", patience_s) < 0 ||
+		query_next(q, &row, e) < 0)
+		return -1;
+	out->boxes = (uint64_t)query_int(q, 0);
+	(void)snprintf(out->box, sizeof(out->box), "%s", query_text(q, 1));
 	return 0;
 }
 

@@ -52,8 +52,18 @@ int renewal_answer(struct fleet *f, const struct renewal_request *r, const char 
 /* The box asks for nothing that it can be given. */
 int renewal_refuse(struct fleet *f, const struct renewal_request *r, int64_t now_s, struct err *e);
 
-/* Forgets answers given before since_s, or after now_s, that nobody took. */
-int renewal_expire(struct fleet *f, int64_t since_s, int64_t now_s, struct err *e);
+/* Forgets answers given before since_s, or after now_s, that nobody took: so many. */
+int renewal_expire(
+	struct fleet *f, int64_t since_s, int64_t now_s, uint64_t *untaken, struct err *e);
+
+/* The boxes that were heard of, still with an older certificate, more than patience_s after one
+ * began that they were given: they cannot take it, or will not. One of them by name. */
+struct renewal_untaken {
+	uint64_t boxes;
+	char box[NAME_BYTES_MAX + 1];
+};
+int renewal_untaken(
+	struct fleet *f, int64_t patience_s, struct renewal_untaken *out, struct err *e);
 
 /* Calls each for every answer that is to lie on the site, in the order of names; ends as
  * fleet_each_box does. */

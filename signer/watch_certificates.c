@@ -4,14 +4,18 @@
 #include "signer/watching.h"
 
 static void
+warning_say(void *arg, const char *text)
+{
+	watch_tell(arg, (struct watch_event){.what = "note"}, "%s", text);
+}
+
+static void
 registered_say(struct watch *w, const struct registered *r)
 {
 	if (r->given > 0)
 		watch_tell(w, (struct watch_event){.what = "note"},
 			"gave %llu boxes their next certificates", (unsigned long long)r->given);
-	if (r->refused > 0)
-		watch_tell(w, (struct watch_event){.what = "note"}, "%s%s", r->why.text,
-			r->refused > 1 ? " (and others likewise)" : "");
+	registered_warn(r, warning_say, w);
 }
 
 /* Said once, for as long as boxes ask. */

@@ -11,7 +11,6 @@ import unittest
 from fleet import Box, Crier, Nginx, Workspace, free_port, make_image, run, wait_until
 
 DAY_S = 86400
-OLD_SHA = "0" * 64
 WAIT_S = 40
 
 
@@ -20,18 +19,6 @@ def new_request(case, subject, *more):
     case.openssl("genpkey", "-quiet", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256",
                  "-out", "asked.key")
     return case.openssl("req", "-new", "-key", "asked.key", "-subj", subject, *more)
-
-
-def ask(crier, request):
-    """A box that is played asks for a certificate."""
-    crier.seq += 1
-    crier.put({
-        "format": 1, "box": crier.name, "seq": crier.seq, "at": "2026-11-22T15:00:00Z",
-        "boot_id": "boot-1", "state": "idle", "outcome": "none", "rollout": "",
-        "plan_version": 0, "wave": "", "attempt": 0, "bundle": "", "version": "1.0.0",
-        "bundle_sha256": "", "running_sha256": OLD_SHA, "rollback_floor": 1, "tags": {},
-        "compatible": "acme-gw3", "source": "network", "class": "none", "detail": "",
-        "log": "", "certificate_serial": "4f", "certificate_request": request})
 
 
 class Certified(unittest.TestCase):
@@ -88,7 +75,7 @@ class StolenBox(Certified):
         return new_request(self, subject, *more)
 
     def ask(self, request):
-        ask(self.thief, request)
+        self.thief.ask(request)
         said = self.workspace.sluice("watch", "--once", check=1).stdout
         # This watch was given no key for it.
         self.assertIn("boxes ask for new certificates, and nobody gives them any", said)
@@ -206,7 +193,7 @@ class CertificatesKey(Certified):
         """A CA of his own, and a certificate by it: the box believes his server, too, and tries
         what he gives it, and goes back."""
         other = Crier(self.workspace, "gw-000002")
-        ask(other, new_request(self, "/CN=gw-000002"))
+        other.ask(new_request(self, "/CN=gw-000002"))
         self.workspace.sluice("watch", "--once", check=None)
         self.assertIn("1 boxes get", self.certify())
         shutil.copy(self.workspace.key("certificates"), self.workspace.key("authorities"))

@@ -41,6 +41,18 @@ class Crier:
             body["stops"] = list(stops)
         self.put(body)
 
+    def ask(self, request, serial="4f"):
+        """Shows the certificate of that serial number, and asks for another, or for none ("")."""
+        self.seq += 1
+        more = {"certificate_request": request} if request else {}
+        self.put({
+            "format": 1, "box": self.name, "seq": self.seq, "at": "2026-11-22T15:00:00Z",
+            "boot_id": "boot-1", "state": "idle", "outcome": "none", "rollout": "",
+            "plan_version": 0, "wave": "", "attempt": 0, "bundle": "", "version": "1.0.0",
+            "bundle_sha256": "", "running_sha256": OLD_SHA, "rollback_floor": 1, "tags": {},
+            "compatible": self.compatible, "source": "network", "class": "none", "detail": "",
+            "log": "", "certificate_serial": serial, **more})
+
     def put(self, body):
         envelope = {"signed": body, "signatures": [self.key.signature(body)]}
         path = self.workspace.path("spool", f"{self.name}@{body['seq']}.json")

@@ -99,7 +99,7 @@ ledger_scene_add(struct ledger_scene *x, const char *name)
 	struct err e = ERR_INIT;
 
 	(void)snprintf(b.name, sizeof(b.name), "%s", name);
-	(void)snprintf(info.serial, sizeof(info.serial), "%x", ++serial);
+	(void)snprintf(info.serial, sizeof(info.serial), "%04x", ++serial);
 	if (fleet_add(x->f, &b, &info, "", &e) < 0)
 		fail_msg("%s", e.text);
 }

@@ -208,7 +208,7 @@ a_file_of_a_newer_program_or_of_no_database_is_refused(void **state)
 }
 
 static void
-a_census_counts_boxes_by_the_certificate_that_lasts_longest(void **state)
+a_census_counts_boxes_by_their_certificates(void **state)
 {
 	AUTO_FLEET struct fleet *f = fleet(), *reader = NULL;
 	struct fleet_census c;
@@ -377,6 +377,7 @@ a_file_without_events_is_brought_up_to_date(void **state)
 {
 	struct fleet *f = fleet();
 	struct sql *s = NULL;
+	struct fleet_census c;
 	struct err e = ERR_INIT;
 	int64_t n = 0;
 
@@ -388,6 +389,8 @@ a_file_without_events_is_brought_up_to_date(void **state)
 	assert_int_equal(fleet_sql(f, &s, &e), -1);
 	assert_int_equal(e.class, ERR_REFUSED);
 	assert_non_null(strstr(e.text, "format 3"));
+	assert_int_equal(fleet_census(f, 1000, 2000, &c, &e), 0);
+	assert_true(c.boxes == 1 && c.earliest_s == 5000);
 	fleet_close(&f);
 	f = fleet();
 	assert_int_equal(fleet_sql(f, &s, &e), 0);
@@ -434,7 +437,7 @@ main(void)
 		cmocka_unit_test(a_name_that_is_taken_is_refused_and_changes_nothing),
 		cmocka_unit_test(a_revoked_box_comes_back_while_its_old_certificate_stays_revoked),
 		cmocka_unit_test(crl_numbers_rise),
-		cmocka_unit_test(a_census_counts_boxes_by_the_certificate_that_lasts_longest),
+		cmocka_unit_test(a_census_counts_boxes_by_their_certificates),
 		cmocka_unit_test(two_programs_may_have_it_open),
 		cmocka_unit_test(a_file_of_a_newer_program_or_of_no_database_is_refused),
 		cmocka_unit_test(a_file_of_the_first_programs_is_brought_up_to_date),

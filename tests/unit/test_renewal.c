@@ -185,6 +185,7 @@ what_is_refused_or_not_fetched_goes(void **state)
 	AUTO_RENEWAL_LIST struct renewal_list l = {0};
 	struct renewal_counts counts;
 	struct err e = ERR_INIT;
+	uint64_t untaken;
 
 	ledger_scene_add(x, "gw-1");
 	ledger_scene_add(x, "gw-2");
@@ -193,11 +194,13 @@ what_is_refused_or_not_fetched_goes(void **state)
 	l = waiting(x, 0);
 	assert_int_equal(renewal_refuse(x->f, &l.list[0], 100, &e), 0);
 	assert_true(give(x, &l.list[1], "b1", 9000, 100));
-	assert_int_equal(renewal_expire(x->f, 100, 200, &e), 0);
+	assert_int_equal(renewal_expire(x->f, 100, 200, &untaken, &e), 0);
+	assert_int_equal(untaken, 0);
 	assert_int_equal(renewal_count(x->f, &counts, &e), 0);
 	assert_int_equal(counts.waiting, 0);
 	assert_int_equal(counts.answered, 1);
-	assert_int_equal(renewal_expire(x->f, 101, 200, &e), 0);
+	assert_int_equal(renewal_expire(x->f, 101, 200, &untaken, &e), 0);
+	assert_int_equal(untaken, 1);
 	assert_answers(x, "");
 }
 
@@ -208,14 +211,15 @@ what_a_wrong_clock_answered_is_answered_again(void **state)
 	struct ledger_scene *x = *state;
 	AUTO_RENEWAL_LIST struct renewal_list l = {0}, again = {0};
 	struct err e = ERR_INIT;
+	uint64_t untaken;
 
 	ledger_scene_add(x, "gw-1");
 	say(x, "gw-1", "aa", REQUEST_A);
 	l = waiting(x, 0);
 	assert_true(give(x, &l.list[0], "b1", 9000, 8000));
-	assert_int_equal(renewal_expire(x->f, 100, 8000, &e), 0);
+	assert_int_equal(renewal_expire(x->f, 100, 8000, &untaken, &e), 0);
 	assert_answers(x, "gw-1 ");
-	assert_int_equal(renewal_expire(x->f, 100, 200, &e), 0);
+	assert_int_equal(renewal_expire(x->f, 100, 200, &untaken, &e), 0);
 	assert_answers(x, "");
 	say(x, "gw-1", "aa", REQUEST_A);
 	assert_int_equal(renewal_waiting(x->f, 100, 8000, 8, &again, &e), 0);
@@ -260,6 +264,125 @@ the_boxes_of_another_ca_are_counted_by_what_they_show(void **state)
 	assert_true(c.strangers == 0 && c.unheard == 0);
 }
 
+/* The certificate that a box was made with. */
+static const char *
+first_serial(struct ledger_scene *x, const char *box)
+{
+	AUTO_QUERY struct query *q = NULL;
+	static char serial[65];
+	struct sql *s = NULL;
+	struct err e = ERR_INIT;
+	bool row = false;
+
+	assert_int_equal(fleet_sql(x->f, &s, &e), 0);
+	assert_int_equal(
+		query_begin(s, &q, &e,
+			"SELECT serial FROM certificate WHERE box = ?1 AND from_s = 900", "s", box),
+		0);
+	assert_int_equal(query_next(q, &row, &e), 0);
+	assert_true(row);
+	(void)snprintf(serial, sizeof(serial), "%s", query_text(q, 0));
+	return serial;
+}
+
+static struct fleet_census
+census(struct ledger_scene *x, int64_t now_s, int64_t soon_s)
+{
+	struct fleet_census c;
+	struct err e = ERR_INIT;
+
+	if (fleet_census(x->f, now_s, soon_s, &c, &e) < 0)
+		fail_msg("%s", e.text);
+	return c;
+}
+
+static void
+an_answer_that_is_not_taken_keeps_no_box_connected(void **state)
+{
+	struct ledger_scene *x = *state;
+	AUTO_RENEWAL_LIST struct renewal_list l = {0};
+	struct fleet_census c;
+
+	ledger_scene_add(x, "gw-1");
+	say(x, "gw-1", first_serial(x, "gw-1"), REQUEST_A);
+	l = waiting(x, 0);
+	assert_int_equal(l.list[0].until_s, 5000);
+	assert_true(give(x, &l.list[0], "b1", 9000, 2000));
+	c = census(x, 3000, 6000);
+	assert_true(c.boxes == 1 && c.due == 1 && c.expired == 0 && c.unknown == 0);
+	assert_int_equal(c.earliest_s, 5000);
+	assert_string_equal(c.earliest, "gw-1");
+	say(x, "gw-1", "b1", "");
+	c = census(x, 3000, 6000);
+	assert_true(c.due == 0 && c.earliest_s == 9000);
+}
+
+/* It has run out, and is all that the box has. */
+static void
+what_a_box_shows_is_not_forgotten_when_it_is_answered(void **state)
+{
+	struct ledger_scene *x = *state;
+	AUTO_RENEWAL_LIST struct renewal_list l = {0};
+	struct fleet_census c;
+
+	ledger_scene_add(x, "gw-1");
+	say(x, "gw-1", first_serial(x, "gw-1"), REQUEST_A);
+	l = waiting(x, 0);
+	assert_true(give(x, &l.list[0], "b1", 9000, 5001));
+	c = census(x, 5001, 6000);
+	assert_true(c.expired == 1 && c.unknown == 0 && c.earliest_s == 5000);
+	say(x, "gw-1", "b1", "");
+	c = census(x, 5001, 6000);
+	assert_true(c.expired == 0 && c.earliest_s == 9000);
+}
+
+static void
+a_certificate_that_fleet_db_does_not_know_is_told(void **state)
+{
+	struct ledger_scene *x = *state;
+	struct fleet_census c;
+
+	ledger_scene_add(x, "gw-1");
+	ledger_scene_add(x, "gw-2");
+	say(x, "gw-2", "ffff", "");
+	c = census(x, 3000, 6000);
+	assert_true(c.boxes == 2 && c.due == 1 && c.unknown == 1);
+	assert_string_equal(c.earliest, "gw-1");
+	assert_string_equal(c.unknown_box, "gw-2");
+	/* Nor is another box's its own. */
+	say(x, "gw-2", first_serial(x, "gw-1"), "");
+	c = census(x, 3000, 6000);
+	assert_int_equal(c.unknown, 1);
+}
+
+static void
+a_box_that_is_heard_of_and_takes_no_answer_is_told(void **state)
+{
+	struct ledger_scene *x = *state;
+	AUTO_RENEWAL_LIST struct renewal_list l = {0};
+	struct renewal_untaken u;
+	struct err e = ERR_INIT;
+
+	ledger_scene_add(x, "gw-1");
+	x->now_s = 1050;
+	say(x, "gw-1", first_serial(x, "gw-1"), REQUEST_A);
+	l = waiting(x, 0);
+	assert_true(give(x, &l.list[0], "b1", 9000, 1050));
+	/* It may just be off. */
+	assert_int_equal(renewal_untaken(x->f, 100, &u, &e), 0);
+	assert_int_equal(u.boxes, 0);
+	x->now_s = 1101;
+	say(x, "gw-1", first_serial(x, "gw-1"), REQUEST_A);
+	assert_int_equal(renewal_untaken(x->f, 101, &u, &e), 0);
+	assert_int_equal(u.boxes, 0);
+	assert_int_equal(renewal_untaken(x->f, 100, &u, &e), 0);
+	assert_int_equal(u.boxes, 1);
+	assert_string_equal(u.box, "gw-1");
+	say(x, "gw-1", "b1", "");
+	assert_int_equal(renewal_untaken(x->f, 100, &u, &e), 0);
+	assert_int_equal(u.boxes, 0);
+}
+
 int
 main(void)
 {
@@ -272,6 +395,10 @@ main(void)
 		test(what_is_refused_or_not_fetched_goes),
 		test(what_a_wrong_clock_answered_is_answered_again),
 		test(the_boxes_of_another_ca_are_counted_by_what_they_show),
+		test(an_answer_that_is_not_taken_keeps_no_box_connected),
+		test(what_a_box_shows_is_not_forgotten_when_it_is_answered),
+		test(a_certificate_that_fleet_db_does_not_know_is_told),
+		test(a_box_that_is_heard_of_and_takes_no_answer_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,111 @@
+"""What the host tells of boxes' next certificates: who takes none, and who could not."""
+import contextlib
+import os
+import shutil
+import sqlite3
+import tempfile
+import unittest
+
+from fleet import Crier, Workspace, run
+
+DAY_S = 86400
+
+
+class Certify(unittest.TestCase):
+    """A box that is played asks for its next certificate. There is no role for authorities."""
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="sluice-certify-")
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.ws = Workspace(os.path.join(self.folder, "fleet"), 8443).init()
+        self.ws.ceremony()
+        self.ws.new_key("certificates")
+        self.role("certificates")
+
+    def role(self, name):
+        self.ws.sluice("role", "add", name, "--member", self.ws.path("keys", "certificates.pub"),
+                       "--threshold", 1, "--key", self.ws.key("targets"))
+
+    def box(self, days_ago=0):
+        self.ws.clock_s = -days_ago * DAY_S
+        box = Crier(self.ws, "gw-000001")
+        self.ws.clock_s = 0
+        return box
+
+    def rows(self, statement):
+        with contextlib.closing(sqlite3.connect(self.ws.path("fleet.db"))) as db:
+            return [row[0] for row in db.execute(statement)]
+
+    def hear(self, box, request=None):
+        """The box says that it shows its first certificate, and asks for another."""
+        if request is None:
+            key = os.path.join(self.folder, "asked.key")
+            request = run(["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt",
+                           "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-subj",
+                           f"/CN={box.name}"]).stdout
+        box.ask(request, self.rows("SELECT serial FROM certificate ORDER BY from_s")[0])
+        self.ws.sluice("watch", "--once", check=None)
+
+    def certify(self):
+        return self.ws.sluice("tls", "certify", "--key", self.ws.key("certificates"))
+
+    def doctor(self):
+        return self.ws.sluice("doctor", check=None).stdout
+
+    def foreign(self, folder):
+        """A certificate for the server by somebody else."""
+        run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+             "-nodes", "-keyout", os.path.join(folder, "server.key"), "-out",
+             os.path.join(folder, "server.crt"), "-days", "900", "-subj", "/CN=localhost"])
+
+    def test_what_a_box_is_given_and_does_not_take_hides_nothing(self):
+        box = self.box(days_ago=728)
+        self.ws.clock_s = -3 * DAY_S
+        self.assertRegex(self.doctor(), "gw-000001.s certificate expires in [45] days")
+        self.hear(box)
+        self.assertIn("1 boxes get certificates", self.certify().stdout)
+        said = self.doctor()
+        self.assertRegex(said, "gw-000001.s certificate expires in [45] days")
+        self.assertNotIn("do not take", said)
+        # Days later it is still there, with the old one.
+        self.ws.clock_s = 0
+        self.hear(box, "")
+        self.assertIn("1 boxes do not take the certificates that they are given (gw-000001, for "
+                      "one)", self.doctor())
+
+    def test_answers_that_are_taken_back_are_told_of(self):
+        box = self.box()
+        self.hear(box)
+        self.assertEqual(self.certify().stderr, "")
+        self.ws.clock_s = 13 * DAY_S
+        self.assertEqual(self.certify().stderr, "")
+        self.ws.clock_s = 15 * DAY_S
+        self.assertIn("1 boxes did not take the certificates that lay ready for them",
+                      self.certify().stderr)
+
+    def test_a_server_of_another_ca_and_no_authorities_are_told_of(self):
+        box = self.box()
+        told = "no role speaks for authorities"
+        self.assertNotIn(told, self.doctor())
+        self.foreign(self.ws.path("tls"))
+        self.assertIn(told, self.doctor())
+        self.hear(box)
+        self.assertIn(told, self.certify().stderr)
+        self.role("authorities")
+        self.ws.clock_s = 2 * DAY_S
+        self.hear(box)
+        done = self.certify()
+        self.assertIn("1 boxes get certificates", done.stdout)
+        self.assertEqual(done.stderr, "")
+        self.assertNotIn(told, self.doctor())
+
+    def test_who_brings_a_server_certificate_is_told_at_once(self):
+        made = Workspace(os.path.join(self.folder, "own"), 8443)
+        os.makedirs(made.path("tls"))
+        self.foreign(made.path("tls"))
+        said = made.sluice("init", made.dir).stdout
+        self.assertIn("tls/server.crt is of another CA", said)
+
+
+if __name__ == "__main__":
+    unittest.main()
