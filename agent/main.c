@@ -6,6 +6,7 @@
 #include "agent/command.h"
 #include "common/base/file.h"
 #include "common/base/num.h"
+#include "common/version.h"
 
 static const char *const CONF_PATH = "/etc/sluice/agent.conf";
 
@@ -23,7 +24,7 @@ static void
 usage(FILE *to)
 {
 	(void)fprintf(to, "sluice-agent: keeps this box up to date\n\n"
-			  "usage: sluice-agent [-c FILE] COMMAND [OPTIONS]\n\n");
+			  "usage: sluice-agent {[-c FILE] COMMAND [OPTIONS] | --version}\n\n");
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		(void)fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
 	(void)fprintf(to,
@@ -64,8 +65,8 @@ command_start(const struct command *c, const char *conf_path, int argc, char **a
 int
 main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
+	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+		{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'v'}, {0}};
 	const char *conf_path = CONF_PATH;
 	const struct command *c;
 
@@ -75,6 +76,9 @@ main(int argc, char **argv)
 	for (int option; (option = getopt_long(argc, argv, "+c:", options, NULL)) != -1;) {
 		if (option == 'c') {
 			conf_path = optarg;
+		} else if (option == 'v') {
+			(void)printf("sluice-agent %s\n", SLUICE_VERSION);
+			return EXIT_OK;
 		} else {
 			usage(option == 'h' ? stdout : stderr);
 			return option == 'h' ? EXIT_OK : EXIT_USAGE;

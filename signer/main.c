@@ -6,6 +6,7 @@
 
 #include "common/base/file.h"
 #include "common/base/num.h"
+#include "common/version.h"
 #include "signer/command.h"
 
 /* In the order in which a fleet comes to life. */
@@ -47,7 +48,7 @@ usage(FILE *to)
 	const size_t rows = (ARRAY_LEN(commands) + 1) / 2;
 
 	(void)fprintf(to, "sluice: signs and rolls out updates for fleets of Linux boxes\n"
-			  "usage: sluice COMMAND [OPTIONS]\n\n");
+			  "usage: sluice {COMMAND [OPTIONS] | --version}\n\n");
 	for (size_t i = 0; i < rows; i++) {
 		const struct command *left = commands[i], *right = i + rows < ARRAY_LEN(commands)
 									   ? commands[i + rows]
@@ -146,6 +147,10 @@ main(int argc, char **argv)
 	if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
 		usage(argc < 2 ? stderr : stdout);
 		return argc < 2 ? EXIT_USAGE : EXIT_OK;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		(void)printf("sluice %s\n", SLUICE_VERSION);
+		return EXIT_OK;
 	}
 	c = command_find(argv[1]);
 	if (!c) {

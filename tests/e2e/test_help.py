@@ -1,8 +1,10 @@
 """Every command's --help fits a screen of 80 columns and 24 lines, and has an example."""
+import os
 import re
 import unittest
 
 from fleet import Programs, run
+from fleet.process import ROOT
 
 
 class Help(unittest.TestCase):
@@ -41,6 +43,13 @@ class Help(unittest.TestCase):
                         self.assertRegex(page, r"(?mi)^examples?:")
         for command in ("root rotate", "key revoke", "metadata sign", "run", "boot"):
             self.assertIn(command, seen)
+
+    def test_each_program_says_its_version(self):
+        with open(os.path.join(ROOT, "common", "version.h"), encoding="ascii") as f:
+            version = re.search(r'"(.+)"', f.read())[1]
+        for program in (Programs().sluice, Programs().agent):
+            self.assertEqual(run([program, "--version"]).stdout,
+                             f"{os.path.basename(program)} {version}\n")
 
     def test_every_command_has_its_place_in_the_table(self):
         top = run([Programs().sluice, "--help"]).stdout
