@@ -78,7 +78,7 @@ box_lock_patiently(struct box *b, struct err *e)
 	while (box_lock(b, e) < 0) {
 		if (e->class != ERR_REFUSED || signals_ending || clock_boot_ms() > until_ms)
 			return -1;
-		signals_nap(NAP_MS);
+		(void)signals_nap(NAP_MS);
 	}
 	return 0;
 }

@@ -46,6 +46,9 @@ struct conf {
 	uint64_t boot_tries; /* what activating grants a new slot */
 	char *reboot;	     /* command line, split at blanks; or NULL: a person reboots */
 	char *health_dir, *hooks_dir, *inhibit_dir; /* or NULL */
+	char *watchdog_device; /* "/dev/watchdog0"; or NULL: none guards an unconfirmed system */
+	uint64_t watchdog_timeout_s;
+	bool watchdog_always; /* it guards confirmed systems, too */
 	uint64_t poll_s, stop_poll_s, retry_max_s, health_timeout_s, confirm_deadline_s;
 	uint64_t prompt_s; /* in which the old system, gone back to for lack of network, has to
 			    * reach the server for the new one to be at fault (doubt.h) */

@@ -142,12 +142,20 @@ site_check(const struct rules *r)
 	return 0;
 }
 
+static int
+watchdog_check(const struct rules *r)
+{
+	if (r->c->watchdog_always && !r->c->watchdog_device)
+		return section_error(r, "watchdog", "device is missing: always is about it");
+	return 0;
+}
+
 int
 conf_rules_check(const struct conf *c, conf_complain_fn *complain, const void *arg, struct err *e)
 {
 	struct rules r = {c, complain, arg, e};
 
-	if (classes_check(&r) < 0 || boot_check(&r) < 0)
+	if (classes_check(&r) < 0 || boot_check(&r) < 0 || watchdog_check(&r) < 0)
 		return -1;
 	return site_check(&r);
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/account.h"
 #include "agent/box.h"
 #include "agent/budget.h"
 #include "agent/courier.h"
@@ -24,6 +25,7 @@
 #include "agent/settle.h"
 #include "agent/signals.h"
 #include "agent/trial.h"
+#include "agent/watchdog.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/num.h"
@@ -38,6 +40,7 @@ struct cycle {
 	struct lookout lookout;
 	struct reporter reporter;
 	struct trial trial;
+	struct watchdog watchdog;
 	struct courier courier;
 	struct kept_head kept;
 	struct petition petition;
@@ -53,9 +56,14 @@ cycle_close(struct cycle *cy)
 	kept_head_drop(&cy->kept);
 	poller_free(&cy->poller);
 	net_stop(&cy->net);
+	watchdog_close(&cy->watchdog);
 	box_close(&cy->box);
 }
 #define AUTO_CYCLE CLEANUP(cycle_close)
+#define CYCLE_INIT                                                                                 \
+	{                                                                                          \
+		.box = BOX_INIT, .kept = KEPT_HEAD_INIT, .watchdog = WATCHDOG_INIT                 \
+	}
 
 static int64_t
 now_s(const struct cycle *cy)
@@ -67,6 +75,10 @@ static void
 say(struct cycle *cy, enum box_state state, enum outcome outcome, const struct pending *update,
 	const struct err *why, const char *detail)
 {
+	const char *text = why ? why->text : detail;
+
+	notify_status(
+		&cy->watchdog.notify, "%s%s%s", box_state_name(state), *text ? ": " : "", text);
 	reporter_say(
 		&cy->reporter, &(struct event){state, outcome, update, why, detail}, now_s(cy));
 }
@@ -205,44 +217,6 @@ permit(struct cycle *cy, const struct release *release, struct err *e)
 	return rc;
 }
 
-/* An update that did not come through: what it is to the fleet, and to this box's memory. held: a
- * program of the box maker's or the plan's budget or window said no, or metadata is not in order;
- * nothing is wrong with the release. */
-static void
-account(struct cycle *cy, const struct order *o, bool held, const struct err *e)
-{
-	struct failed f = {
-		.manifest = o->listing.manifest_sha256, .attempt = o->attempt, .tries = 1};
-	struct state *s = cy->box.state;
-	struct pending p = order_announce(o);
-	struct err failed;
-
-	if (signals_ending)
-		return;
-	/* It was not cut off: settle() has nothing to find, and the reason stays what people see.
-	 */
-	if (s->pending.phase == PHASE_INSTALLING)
-		s->pending = (struct pending){0};
-	(void)snprintf(s->last_result, sizeof(s->last_result), "%s %s: %.768s", p.release.name,
-		p.release.version, e->text);
-	if (e->class == ERR_STOPPED) {
-		state_end(s, &p, OUTCOME_STOPPED, e->class, e->text);
-	} else if (held || e->class == ERR_NETWORK || e->class == ERR_EXPIRED ||
-		   e->class == ERR_SYSTEM) {
-		say(cy, BOX_HELD, OUTCOME_NONE, &p, e, NULL);
-	} else {
-		state_end(s, &p, OUTCOME_FAILED, e->class, e->text);
-		/* Wrong bytes, or a slot too small, may be mended. What was signed and still makes
-		 * no sense will not. */
-		if (e->class == ERR_MALFORMED || e->class == ERR_LIMIT) {
-			(void)snprintf(f.reason, sizeof(f.reason), "%s", e->text);
-			state_remember_failed(s, &f);
-		}
-	}
-	if (state_save(cy->box.conf.state_dir, s, &failed) < 0)
-		log_error("%s", failed.text);
-}
-
 /* The walk of an update, from an order to the reboot. */
 static int
 carry_out(struct cycle *cy, const struct order *o, bool *held, struct err *e)
@@ -282,7 +256,8 @@ update(struct cycle *cy, const struct world *w, const struct decision *d, struct
 	send_reports(cy);
 	lookout_start(&cy->lookout, &p, num_min(cy->box.conf.stop_poll_s, o.stop_poll_s));
 	if (carry_out(cy, &o, &held, e) < 0) {
-		account(cy, &o, held, e);
+		if (!signals_ending)
+			account_failure(&cy->reporter, &o, held, e, now_s(cy));
 		tell_end(cy);
 		return -1;
 	}
@@ -302,6 +277,7 @@ reboot(struct cycle *cy)
 	log_notice("rebooting");
 	if (box_reboot(&cy->box, &e) < 0) {
 		log_error("%s", e.text);
+		watchdog_let_go(&cy->watchdog);
 		return pace_retry_ms(&cy->pace, &cy->box.conf, -1);
 	}
 	return REBOOT_WAIT_MS;
@@ -382,7 +358,7 @@ try_new_system(struct cycle *cy)
 	struct err e = ERR_INIT;
 	enum trial_end end;
 
-	say(cy, BOX_UNCONFIRMED, OUTCOME_NONE, &was, NULL, "");
+	say(cy, BOX_UNCONFIRMED, OUTCOME_NONE, &was, NULL, cy->watchdog.problem);
 	if (trial_round(&cy->trial, &end, &e) < 0 || end == TRIAL_GOES_ON) {
 		log_warning("not confirmed yet: %s", e.text);
 		return trial_wait_ms(&cy->trial);
@@ -534,7 +510,8 @@ cycle_open(const char *conf_path, struct cycle *cy, struct err *e)
 
 	if (box_start(conf_path, b, e) < 0)
 		return -1;
-	cy->lookout = (struct lookout){.state = b->state, .ending = &signals_ending};
+	cy->lookout = (struct lookout){
+		.state = b->state, .ending = &signals_ending, .watchdog = &cy->watchdog};
 	cy->reporter.box = b;
 	cy->petition = (struct petition){.conf = &b->conf, .state = b->state};
 	cy->trial = (struct trial){.box = b, .lookout = &cy->lookout};
@@ -544,16 +521,21 @@ cycle_open(const char *conf_path, struct cycle *cy, struct err *e)
 int
 cycle_run(const char *conf_path, struct err *e)
 {
-	AUTO_CYCLE struct cycle cy = {.box = BOX_INIT, .kept = KEPT_HEAD_INIT};
-	struct err busy;
+	AUTO_CYCLE struct cycle cy = CYCLE_INIT;
+	struct err busy, deaf;
 
 	signals_catch();
+	if (cycle_open(conf_path, &cy, e) < 0)
+		return -1;
+	watchdog_open(&cy.watchdog, &cy.box.conf);
+	watchdog_guard(&cy.watchdog, trial_is_on(&cy.box));
 	/* The network child comes before the lock, the state's descriptors and the report key. A
 	 * new system that cannot even start it must not keep the box by that, and one that died is
 	 * started again. */
-	if (cycle_open(conf_path, &cy, e) < 0 ||
-		(cycle_connect(&cy, e) < 0 && e->class != ERR_NETWORK && !trial_is_on(&cy.box)))
+	if (cycle_connect(&cy, e) < 0 && e->class != ERR_NETWORK && !trial_is_on(&cy.box))
 		return -1;
+	if (notify_say(&cy.watchdog.notify, "READY=1", &deaf) < 0)
+		log_warning("%s", deaf.text);
 	log_notice("%s follows %s at %s", cy.box.conf.id,
 		cy.box.conf.plan ? cy.box.conf.plan : "no plan",
 		cy.box.conf.site_url ? cy.box.conf.site_url : "no site");
@@ -563,7 +545,9 @@ cycle_run(const char *conf_path, struct err *e)
 		if (box_lock(&cy.box, &busy) < 0) {
 			log_warning("%s", busy.text);
 		} else {
+			watchdog_guard(&cy.watchdog, trial_is_on(&cy.box));
 			wait_ms = cycle_once(&cy);
+			watchdog_guard(&cy.watchdog, trial_is_on(&cy.box));
 			tell_end(&cy);
 			renew_certificate(&cy);
 			if (!signals_ending)
@@ -571,8 +555,9 @@ cycle_run(const char *conf_path, struct err *e)
 			box_unlock(&cy.box);
 		}
 		footprint_trim();
-		signals_nap(wait_ms);
+		watchdog_nap(&cy.watchdog, wait_ms);
 	}
+	(void)notify_say(&cy.watchdog.notify, "STOPPING=1", NULL);
 	log_notice("ended at a safe point");
 	return 0;
 }
@@ -580,7 +565,7 @@ cycle_run(const char *conf_path, struct err *e)
 int
 cycle_check(const char *conf_path, struct err *e)
 {
-	AUTO_CYCLE struct cycle cy = {.box = BOX_INIT, .kept = KEPT_HEAD_INIT};
+	AUTO_CYCLE struct cycle cy = CYCLE_INIT;
 	const struct world *w;
 	struct decision d;
 

@@ -7,6 +7,8 @@
 #include "common/base/num.h"
 #include "common/format/codec.h"
 
+enum { ZERO_STEP_BYTES = 4 << 20 };
+
 /* Written by nobody, and not const: so they need no room in the file. */
 static uint8_t ZEROS[CHUNK_BYTES];
 
@@ -207,14 +209,20 @@ static int
 chunk_mend(struct work *w, uint64_t entry, const struct chunk *c, struct err *e)
 {
 	const struct engine *g = w->g;
-	uint64_t written;
 
 	w->changed = true;
 	if (c->store != CHUNK_ZERO_RUN)
 		return chunk_fetch(w, entry, c, e);
-	if (g->place->zero(g->place->arg, c->offset, c->size, &written, e) < 0)
-		return -1;
-	g->stats->bytes_written += written;
+	/* A run may be as long as the slot, and where there are no holes it is written. */
+	for (uint64_t done = 0; done < c->size;) {
+		uint64_t step = num_min(c->size - done, ZERO_STEP_BYTES), written;
+
+		if (ask(g, e) < 0 ||
+			g->place->zero(g->place->arg, c->offset + done, step, &written, e) < 0)
+			return -1;
+		g->stats->bytes_written += written;
+		done += step;
+	}
 	return 0;
 }
 

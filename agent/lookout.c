@@ -17,6 +17,7 @@ ask_term(void *arg, struct err *e)
 {
 	const struct lookout *l = arg;
 
+	watchdog_pet(l->watchdog);
 	return *l->ending ? err_set(e, ERR_STOPPED, "told to end (SIGTERM)") : 0;
 }
 

@@ -8,6 +8,7 @@
 #include "agent/poll.h"
 #include "agent/source.h"
 #include "agent/state.h"
+#include "agent/watchdog.h"
 
 /* Polls for a stop on a connection of its own while an install runs, and never waits for it: so a
  * stalled download hides no stop, and a stalled stop poll no download. A server's Retry-After does
@@ -17,6 +18,7 @@ struct lookout {
 	struct poller *poller;
 	const struct state *state;
 	const volatile sig_atomic_t *ending; /* set by SIGTERM */
+	struct watchdog *watchdog;	     /* petted at every question; or NULL */
 	const struct pending *update;	     /* the one that runs; borrowed */
 	int64_t interval_ms, next_ms;
 };

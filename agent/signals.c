@@ -26,11 +26,12 @@ signals_catch(void)
 	(void)signal(SIGPIPE, SIG_IGN);
 }
 
-void
+bool
 signals_nap(int64_t ms)
 {
 	struct timespec ts = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
 	sigset_t block, before;
+	bool woken;
 
 	/* Blocked until ppoll waits, so that one that comes just before is not missed. */
 	(void)sigemptyset(&block);
@@ -41,5 +42,7 @@ signals_nap(int64_t ms)
 	if (!signals_ending && !poll_now && ms > 0)
 		(void)ppoll(NULL, 0, &ts, &before);
 	(void)sigprocmask(SIG_SETMASK, &before, NULL);
+	woken = signals_ending || poll_now;
 	poll_now = 0;
+	return woken;
 }

@@ -126,7 +126,7 @@ slot_digest(const struct slot *s, uint64_t len, const struct keep_going *keep_go
 static int
 slot_write(void *arg, const void *data, size_t len, uint64_t offset, struct err *e)
 {
-	const struct slot *s = arg;
+	struct slot *s = arg;
 	uint64_t end;
 
 	/* install_check() saw to it; here it keeps a file slot from growing whatever happens. */
@@ -135,7 +135,9 @@ slot_write(void *arg, const void *data, size_t len, uint64_t offset, struct err 
 	if (end > s->size)
 		return err_set(e, ERR_SYSTEM, "slot %s ends before byte %llu", s->name,
 			(unsigned long long)end);
-	return file_pwrite_full(s->fd, s->name, data, len, offset, e);
+	if (file_pwrite_full(s->fd, s->name, data, len, offset, e) < 0)
+		return -1;
+	return writeback_add(&s->writeback, s->fd, s->name, offset, len, e);
 }
 
 static int

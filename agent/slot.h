@@ -7,6 +7,7 @@
 
 #include "agent/conf.h"
 #include "agent/engine.h"
+#include "agent/writeback.h"
 #include "common/base/cleanup.h"
 #include "common/base/err.h"
 #include "common/base/keep_going.h"
@@ -20,6 +21,7 @@ struct slot {
 	bool block;
 	char name[NAME_BYTES_MAX + 8]; /* "rootfs B", for messages */
 	uint64_t size;
+	struct writeback writeback;
 };
 
 #define SLOT_INIT ((struct slot){.fd = -1})

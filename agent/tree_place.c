@@ -9,6 +9,8 @@
 #include "common/base/file.h"
 #include "common/base/num.h"
 
+enum { DRAIN_BYTES = 32 << 20 };
+
 struct tree_place {
 	int root;
 	const struct tree_list *list;
@@ -16,6 +18,7 @@ struct tree_place {
 	const struct tree_entry *entry; /* the file that fd is; NULL before the first */
 	uint64_t start, end;		/* where it is in the address space */
 	int fd;
+	size_t dirty; /* bytes written since the last sync */
 };
 
 void
@@ -109,6 +112,17 @@ place_read(void *arg, void *data, size_t len, uint64_t offset, struct err *e)
 	return 0;
 }
 
+/* In pieces, for a sync can neither be asked to end nor show that it gets ahead. */
+static int
+tree_drain(struct tree_place *p, size_t written, struct err *e)
+{
+	p->dirty += written;
+	if (p->dirty < DRAIN_BYTES)
+		return 0;
+	p->dirty = 0;
+	return syncfs(p->root) < 0 ? err_sys(e, errno, "syncing the tree") : 0;
+}
+
 static int
 place_write(void *arg, const void *data, size_t len, uint64_t offset, struct err *e)
 {
@@ -125,7 +139,7 @@ place_write(void *arg, const void *data, size_t len, uint64_t offset, struct err
 			return -1;
 		done += step;
 	}
-	return 0;
+	return tree_drain(p, len, e);
 }
 
 /* A new file has zeros already, so this is only for what an earlier attempt has left. */

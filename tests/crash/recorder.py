@@ -230,7 +230,7 @@ class Recording:
         raise Unreadable("the program changes its folder: relative names would be misread")
 
     on_fchdir = on_chdir
-    on_copy_file_range = on_sendfile = on_sync_file_range = on_mknod = on_mknodat = unexpected
+    on_copy_file_range = on_sendfile = on_mknod = on_mknodat = unexpected
 
     def on_mmap(self, pid, args, code, result):
         if "MAP_SHARED" in args and "PROT_WRITE" in args:
@@ -240,6 +240,9 @@ class Recording:
 
     def on_creat(self, pid, args, code, result):
         self.on_openat(pid, HERE + ", " + args.replace(", ", ", O_CREAT|O_TRUNC, "), code, result)
+
+    def on_sync_file_range(self, pid, args, code, result):
+        """It makes nothing last: sync_file_range(2), "Warning"."""
 
     def on_fsync(self, pid, args, code, result):
         self.add("sync", self.held(args))

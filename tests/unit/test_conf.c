@@ -159,6 +159,31 @@ a_clock_is_trusted_only_where_that_is_said(void **state)
 }
 
 static void
+a_watchdog_is_there_only_where_it_is_named(void **state)
+{
+	static const char wanted[] = "[watchdog]\ndevice=/dev/watchdog0\ntimeout=90s\nalways=yes\n";
+	AUTO_CONF struct conf none = {0};
+	AUTO_CONF struct conf named = {0};
+	char text[1024];
+	struct err e;
+
+	(void)state;
+	assert_int_equal(load(MINIMAL, strlen(MINIMAL), &none, &e), 0);
+	assert_null(none.watchdog_device);
+	assert_int_equal(none.watchdog_timeout_s, 60);
+	assert_false(none.watchdog_always);
+	(void)snprintf(text, sizeof(text), "%s%s", MINIMAL, wanted);
+	assert_int_equal(load(text, strlen(text), &named, &e), 0);
+	assert_string_equal(named.watchdog_device, "/dev/watchdog0");
+	assert_int_equal(named.watchdog_timeout_s, 90);
+	assert_true(named.watchdog_always);
+	assert_refused_with("[watchdog]\nalways=yes\n", "12", "device is missing");
+	assert_refused_with("[watchdog]\ndevice=watchdog0\n", "13", "absolute");
+	assert_refused_with("[watchdog]\ntimeout=2s\n", "13", "less than 10s");
+	assert_refused_with("[watchdog]\ntimeout=2h\n", "13", "timeout");
+}
+
+static void
 unknown_words_are_refused_with_their_line(void **state)
 {
 	(void)state;
@@ -338,6 +363,7 @@ main(void)
 		cmocka_unit_test(every_prefix_is_read_or_refused_with_its_line),
 		cmocka_unit_test(every_flip_is_in_range_or_refused_with_its_line),
 		cmocka_unit_test(a_clock_is_trusted_only_where_that_is_said),
+		cmocka_unit_test(a_watchdog_is_there_only_where_it_is_named),
 		cmocka_unit_test(unknown_words_are_refused_with_their_line),
 		cmocka_unit_test(doubled_words_are_refused_with_their_line),
 		cmocka_unit_test(missing_words_are_refused_with_their_section),

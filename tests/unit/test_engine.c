@@ -414,6 +414,77 @@ index_that_changed_since_it_was_checked_writes_nothing(void **state)
 }
 
 /* Sizes around chunks and blocks: nothing, a byte, a block and its neighbours, a chunk likewise. */
+enum { LONG_RUN_BYTES = 9 << 20 };
+
+/* A place that holds anything but zeros, and counts what is asked of it. */
+struct dirty_place {
+	unsigned zeroed;
+	uint64_t next, longest;
+};
+
+static int
+dirty_read(void *arg, void *data, size_t len, uint64_t offset, struct err *e)
+{
+	(void)arg;
+	(void)offset;
+	(void)e;
+	memset(data, 1, len);
+	return 0;
+}
+
+static int
+dirty_zero(void *arg, uint64_t offset, uint64_t len, uint64_t *written, struct err *e)
+{
+	struct dirty_place *d = arg;
+
+	(void)e;
+	assert_int_equal(offset, d->next);
+	d->next += len;
+	d->longest = num_max(d->longest, len);
+	d->zeroed++;
+	*written = len;
+	return 0;
+}
+
+/* Where it has to be written it takes minutes, in which a stop comes and a watchdog waits. */
+static void
+a_long_run_of_zeros_is_asked_for_in_pieces(void **state)
+{
+	static const uint8_t zeros[LONG_RUN_BYTES];
+	struct dirty_place d = {0};
+	struct bench b;
+	struct engine g;
+	struct err e = ERR_INIT;
+	unsigned to_compare;
+	bool changed;
+
+	(void)state;
+	bench_make(&b, image);
+	index_close(&b.index);
+	index_close(&b.scout);
+	(void)close(b.index_fd);
+	made_free(&b.made);
+	made_image(&b.made, "rootfs", "rootfs", span_of(zeros, sizeof(zeros)));
+	b.index_fd = memory_file(buf_span(&b.made.index));
+	assert_int_equal(index_open(b.index_fd, "index", 0, &b.made.p, &b.index, &e), 0);
+	assert_int_equal(index_open(b.index_fd, "index", 0, &b.made.p, &b.scout, &e), 0);
+	b.place = (struct place){&d, dirty_read, NULL, dirty_zero};
+	g = bench_engine(&b);
+	assert_int_equal(engine_fill(&g, &changed, &e), 0);
+	assert_int_equal(d.next, LONG_RUN_BYTES);
+	assert_true(d.longest <= 4 << 20);
+	assert_int_equal(b.stats.bytes_written, LONG_RUN_BYTES);
+	to_compare = b.asked - d.zeroed;
+
+	b.asked = 0;
+	b.asks_left = to_compare + 1; /* the first piece, not the second */
+	d = (struct dirty_place){0};
+	assert_int_equal(engine_fill(&g, &changed, &e), -1);
+	assert_int_equal(e.class, ERR_STOPPED);
+	assert_int_equal(d.zeroed, 1);
+	bench_free(&b);
+}
+
 static void
 every_odd_size_is_filled_and_checked(void **state)
 {
@@ -454,6 +525,7 @@ main(void)
 		cmocka_unit_test(every_chunk_is_asked_for),
 		cmocka_unit_test(what_reads_back_wrong_is_found),
 		cmocka_unit_test(place_that_forgets_is_found),
+		cmocka_unit_test(a_long_run_of_zeros_is_asked_for_in_pieces),
 		cmocka_unit_test(every_odd_size_is_filled_and_checked),
 		cmocka_unit_test(index_that_changed_since_it_was_checked_writes_nothing),
 	};
