@@ -7,15 +7,18 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/address.h"
 #include "agent/footprint.h"
 #include "agent/header.h"
+#include "agent/manner.h"
 #include "agent/net.h"
 #include "agent/outbox.h"
+#include "agent/papers.h"
 #include "agent/reply.h"
 #include "agent/wire.h"
 #include "common/base/buf.h"
 #include "common/base/cleanup.h"
-#include "common/base/file.h"
+#include "common/base/clock.h"
 #include "common/base/num.h"
 #include "common/crypto/tls.h"
 #include "common/limits.h"
@@ -26,18 +29,15 @@ enum { WAIT_MS = 1000, REST_MS = 24 * 3600 * 1000 };
  * by a request lost on it. */
 enum { KEPT_IDLE_S = 70 };
 
-/* What nginx says of a certificate that it does not take, or no longer by a resumed session. */
-enum { HTTP_BAD_REQUEST = 400 };
-
 struct child {
 	struct outbox outbox;
 	const struct http_setup *setup;
-	struct buf ca, cert, key;
+	struct papers papers;
+	struct manner manner;
 	CURLM *multi;
 	CURLSH *share;
 	int64_t now_s;
-	bool rests;	/* nothing was asked for a while */
-	bool unresumed; /* the server wants to see the certificate on each connection */
+	bool rests; /* nothing was asked for a while */
 	struct job *jobs[NET_REQUESTS_MAX];
 };
 
@@ -48,36 +48,15 @@ struct job {
 	struct curl_slist *headers;
 	uint32_t id;
 	struct reply reply;
-	uint64_t credit; /* what the parent has room for */
+	struct asking asking;
+	int64_t until_ms; /* by the boot clock; 0: only the stall limit */
+	uint64_t credit;  /* what the parent has room for */
 	bool answered, paused;
 	struct buf body;
 	size_t body_sent;
 	struct err err;
 	char curl_text[CURL_ERROR_SIZE];
 };
-
-/* A child that cannot talk to its parent, or has no memory for it, has no purpose left. */
-static void
-child_say(struct child *c, const struct wire_message *m)
-{
-	struct err e;
-
-	if (outbox_say(&c->outbox, m, &e) < 0)
-		_exit(1);
-}
-
-static void
-child_say_end(struct child *c, uint32_t id, const struct err *failure)
-{
-	struct wire_message m = {.type = WIRE_END, .id = id, .class = ERR_NONE};
-
-	if (failure) {
-		m.class = failure->class;
-		m.errnum = failure->errnum;
-		m.text = span_str(failure->text);
-	}
-	child_say(c, &m);
-}
 
 static long
 job_status(const struct job *j)
@@ -117,11 +96,12 @@ job_say_answer(struct job *j)
 		return;
 	j->answered = true;
 	m.status = (uint32_t)status;
+	m.bare = manner_helps(&j->child->manner, &j->asking, status);
 	m.retry_after_s = header_retry_after_s(job_header(j, "Retry-After"), date_now_s(j->child));
 	if (header_tag_fits(etag, WIRE_ETAG_MAX) &&
 		header_tag_is_safe(job_header(j, "Date"), job_header(j, "Last-Modified")))
 		m.etag = span_str(etag);
-	child_say(j->child, &m);
+	outbox_must_say(&j->child->outbox, &m);
 }
 
 static int
@@ -131,21 +111,6 @@ job_check_head(struct job *j, long status, struct err *e)
 
 	(void)curl_easy_getinfo(j->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &declared);
 	return reply_check_head(&j->reply, status, declared, job_header(j, "Content-Range"), e);
-}
-
-/* Hands len bytes to the parent; the credit for them is there. */
-static void
-job_say_data(struct job *j, const uint8_t *data, size_t len)
-{
-	while (len > 0) {
-		size_t piece = (size_t)num_min(len, WIRE_DATA_MAX);
-
-		child_say(j->child,
-			&(struct wire_message){
-				.type = WIRE_DATA, .id = j->id, .body = span_of(data, piece)});
-		data += piece;
-		len -= piece;
-	}
 }
 
 static size_t
@@ -161,8 +126,16 @@ job_take(struct job *j, const uint8_t *data, size_t len)
 	}
 	j->credit -= wanted;
 	reply_take(&j->reply, skip, wanted);
-	job_say_data(j, data + skip, wanted);
+	outbox_must_bring(&j->child->outbox, j->id, span_of(data + skip, wanted));
 	return skip + wanted < len ? 0 : len;
+}
+
+/* Whether the parent is to hear nothing of this answer, and the request is made again. */
+static bool
+job_may_repeat(const struct job *j)
+{
+	return !j->answered &&
+	       manner_may_repeat(&j->child->manner, &j->asking, job_status(j), clock_boot_ms());
 }
 
 static size_t
@@ -172,7 +145,8 @@ on_body(char *data, size_t size, size_t count, void *arg)
 	long status = job_status(j);
 	bool first = !j->answered;
 
-	job_say_answer(j);
+	if (!job_may_repeat(j))
+		job_say_answer(j);
 	if (j->reply.put || !reply_status_fits(&j->reply, status))
 		return reply_ignore(&j->reply, size * count) ? size * count : 0;
 	if (first && job_check_head(j, status, &j->err) < 0)
@@ -207,9 +181,12 @@ static CURLcode
 on_tls(CURL *easy, void *ssl_ctx, void *arg)
 {
 	const struct job *j = arg;
+	struct child *c = j->child;
 
 	(void)easy;
-	return tls_set_time(ssl_ctx, j->child->now_s) ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
+	return tls_set_time(ssl_ctx, c->now_s) && tls_count_refusals(ssl_ctx, &c->manner.refusals)
+		       ? CURLE_OK
+		       : CURLE_SSL_CERTPROBLEM;
 }
 
 static void
@@ -234,28 +211,30 @@ child_slot(struct child *c, uint32_t id)
 	return NULL;
 }
 
-static int
-job_url(const struct child *c, const struct job *j, uint32_t base, struct buf *url, struct err *e)
-{
-	const char *root = base == NET_REPORTS ? c->setup->report_url : c->setup->site_url;
-	static const char *const below[] = {
-		[NET_METADATA] = "metadata/", [NET_TARGETS] = "targets/", [NET_REPORTS] = ""};
-
-	if (!root)
-		return err_set(e, ERR_USAGE, "%s: agent.conf names no %s", j->reply.path,
-			base == NET_REPORTS ? "report_url" : "url");
-	return buf_printf(url, e, "%s%s%s", root, below[base], j->reply.path);
-}
-
 static bool
 option_blob(CURL *easy, CURLoption option, const struct buf *pem)
 {
 	struct curl_blob blob = {pem->data, pem->len, CURL_BLOB_NOCOPY};
 
-	return pem->len == 0 || curl_easy_setopt(easy, option, &blob) == CURLE_OK;
+	return curl_easy_setopt(easy, option, pem->len > 0 ? &blob : NULL) == CURLE_OK;
 }
 
 #define SET(option, value) (curl_easy_setopt(easy, option, value) == CURLE_OK)
+
+/* As whom it is asked. */
+static bool
+job_set_guise(struct job *j)
+{
+	static const struct buf none;
+	const struct papers *p = &j->child->papers;
+	const struct asking *a = &j->asking;
+	CURL *easy = j->easy;
+
+	return option_blob(easy, CURLOPT_SSLCERT_BLOB, a->is_bare ? &none : &p->cert) &&
+	       option_blob(easy, CURLOPT_SSLKEY_BLOB, a->is_bare ? &none : &p->key) &&
+	       SET(CURLOPT_SSL_SESSIONID_CACHE,
+		       (long)(a->resumes && !tls_is_lenient(j->child->now_s)));
+}
 
 /* Whom to trust, and what may not happen whatever a server says. */
 static bool
@@ -270,18 +249,15 @@ job_set_trust(struct job *j)
 	       SET(CURLOPT_SSL_VERIFYHOST, 2L) &&
 	       SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) &&
 	       SET(CURLOPT_CAPATH, NULL) && SET(CURLOPT_CAINFO, NULL) &&
-	       option_blob(easy, CURLOPT_CAINFO_BLOB, &c->ca) &&
-	       option_blob(easy, CURLOPT_SSLCERT_BLOB, &c->cert) &&
-	       option_blob(easy, CURLOPT_SSLKEY_BLOB, &c->key) &&
+	       option_blob(easy, CURLOPT_CAINFO_BLOB, &c->papers.ca) && job_set_guise(j) &&
 	       SET(CURLOPT_SSL_CTX_FUNCTION, on_tls) && SET(CURLOPT_SSL_CTX_DATA, j) &&
 	       SET(CURLOPT_FORBID_REUSE, lenient) && SET(CURLOPT_MAXAGE_CONN, (long)KEPT_IDLE_S) &&
-	       SET(CURLOPT_SSL_SESSIONID_CACHE, lenient || c->unresumed ? 0L : 1L) &&
 	       SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) &&
 	       SET(CURLOPT_SHARE, c->share);
 }
 
 static bool
-job_set_flow(struct job *j, int64_t deadline_ms)
+job_set_flow(struct job *j)
 {
 	CURL *easy = j->easy;
 	long stall_s = (long)j->child->setup->stall_s;
@@ -292,8 +268,17 @@ job_set_flow(struct job *j, int64_t deadline_ms)
 	       SET(CURLOPT_LOW_SPEED_LIMIT, (long)NET_BYTES_PER_S_MIN) &&
 	       SET(CURLOPT_LOW_SPEED_TIME, stall_s) &&
 	       SET(CURLOPT_CONNECTTIMEOUT,
-		       stall_s < NET_CONNECT_MAX_S ? stall_s : NET_CONNECT_MAX_S) &&
-	       (deadline_ms == 0 || SET(CURLOPT_TIMEOUT_MS, (long)deadline_ms));
+		       stall_s < NET_CONNECT_MAX_S ? stall_s : NET_CONNECT_MAX_S);
+}
+
+/* What is left of its time. */
+static bool
+job_set_deadline(struct job *j)
+{
+	int64_t left_ms = j->until_ms - clock_boot_ms();
+
+	return j->until_ms == 0 || curl_easy_setopt(j->easy, CURLOPT_TIMEOUT_MS,
+					   (long)(left_ms > 0 ? left_ms : 1)) == CURLE_OK;
 }
 
 static bool
@@ -350,13 +335,13 @@ job_start(struct job *j, const struct wire_message *m, struct err *e)
 	CURL *easy;
 
 	memcpy(j->reply.path, m->text.data, m->text.len);
-	if (job_url(j->child, j, m->base, &url, e) < 0)
+	if (address_of(j->child->setup, m->base, j->reply.path, &url, e) < 0)
 		return -1;
 	if (j->reply.put && buf_append(&j->body, m->body.data, m->body.len, e) < 0)
 		return -1;
 	j->easy = easy = curl_easy_init();
 	if (!easy || !SET(CURLOPT_URL, buf_str(&url)) || !SET(CURLOPT_PATH_AS_IS, 1L) ||
-		!job_set_trust(j) || !job_set_flow(j, m->deadline_ms) ||
+		!job_set_trust(j) || !job_set_flow(j) || !job_set_deadline(j) ||
 		!job_set_headers(j, m->etag) || (j->reply.put && !job_set_put(j)) ||
 		curl_multi_add_handle(j->child->multi, easy) != CURLM_OK)
 		return err_set(e, ERR_SYSTEM, "%s: the request cannot be set up", j->reply.path);
@@ -372,7 +357,7 @@ child_begin(struct child *c, const struct wire_message *m)
 	j = slot ? calloc(1, sizeof(*j)) : NULL;
 	if (!j) {
 		(void)err_set(&e, ERR_SYSTEM, "no room for another request");
-		child_say_end(c, m->id, &e);
+		outbox_must_end(&c->outbox, m->id, &e);
 		return;
 	}
 	*j = (struct job){.child = c,
@@ -382,11 +367,13 @@ child_begin(struct child *c, const struct wire_message *m)
 			.conditional = m->etag.len > 0,
 			.offset = m->offset,
 			.len = m->len},
+		.asking = manner_ask(&c->manner, m->put, clock_boot_ms()),
+		.until_ms = m->deadline_ms ? clock_boot_ms() + m->deadline_ms : 0,
 		.credit = m->credit,
 		.body = BUF_INIT(REPORT_BYTES_MAX),
 		.err = ERR_INIT};
 	if (job_start(j, m, &e) < 0) {
-		child_say_end(c, m->id, &e);
+		outbox_must_end(&c->outbox, m->id, &e);
 		job_free(j);
 		return;
 	}
@@ -413,16 +400,61 @@ job_judge(struct job *j, CURLcode code, struct err *e)
 			j->curl_text[0] ? j->curl_text : curl_easy_strerror(code));
 		(void)curl_easy_getinfo(j->easy, CURLINFO_APPCONNECT_TIME_T, &agreed_us);
 		(void)curl_easy_getinfo(j->easy, CURLINFO_OS_ERRNO, &os_errno);
-		e->errnum = code == CURLE_PEER_FAILED_VERIFICATION ? NET_BAD_CERTIFICATE
-			    : agreed_us > 0			   ? NET_SILENT_SERVER
-			    : os_errno == ECONNREFUSED		   ? NET_REFUSED
-								   : 0;
+		e->errnum = manner_is_refusal(&j->child->manner, &j->asking, status) ? NET_UNWELCOME
+			    : code == CURLE_PEER_FAILED_VERIFICATION ? NET_BAD_CERTIFICATE
+			    : agreed_us > 0			     ? NET_SILENT_SERVER
+			    : os_errno == ECONNREFUSED		     ? NET_REFUSED
+								     : 0;
 		return -1;
 	}
 	if (!j->answered) /* libcurl ends well on lines that only begin like HTTP */
 		return err_set(
 			e, ERR_NETWORK, "%s: what the server answered is no HTTP", j->reply.path);
 	return reply_check_end(&j->reply, status, e);
+}
+
+/* A server that hangs up right after the handshake may have said why, unheard. */
+static bool
+job_was_cut(const struct job *j, CURLcode code)
+{
+	curl_off_t agreed_us = 0;
+
+	(void)curl_easy_getinfo(j->easy, CURLINFO_APPCONNECT_TIME_T, &agreed_us);
+	return agreed_us > 0 && job_status(j) == 0 &&
+	       (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING);
+}
+
+/* Once more, on another connection; what the server said of it is forgotten. */
+static bool
+job_repeat(struct job *j)
+{
+	struct child *c = j->child;
+
+	if (!job_may_repeat(j))
+		return false;
+	manner_repeat(&c->manner, &j->asking, job_status(j));
+	j->reply.ignored = 0;
+	j->body_sent = 0;
+	j->curl_text[0] = 0;
+	return curl_multi_remove_handle(c->multi, j->easy) == CURLM_OK && job_set_guise(j) &&
+	       job_set_deadline(j) &&
+	       curl_easy_setopt(j->easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK &&
+	       curl_multi_add_handle(c->multi, j->easy) == CURLM_OK;
+}
+
+static void
+job_end(struct job *j, CURLcode code)
+{
+	struct child *c = j->child;
+	struct err e = ERR_INIT;
+	int rc;
+
+	job_say_answer(j);
+	rc = job_judge(j, code, &e);
+	manner_learn(&c->manner, &j->asking, job_status(j), clock_boot_ms());
+	outbox_must_end(&c->outbox, j->id, rc < 0 ? &e : NULL);
+	*child_slot(c, j->id) = NULL;
+	job_free(j);
 }
 
 static void
@@ -432,18 +464,13 @@ child_reap(struct child *c)
 	int left;
 
 	while ((msg = curl_multi_info_read(c->multi, &left))) {
-		struct job *j = NULL, **slot;
-		struct err e = ERR_INIT;
-		int rc;
+		CURLcode code = msg->data.result;
+		struct job *j = NULL;
 
 		(void)curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&j);
-		job_say_answer(j);
-		rc = job_judge(j, msg->data.result, &e);
-		c->unresumed |= job_status(j) == HTTP_BAD_REQUEST;
-		child_say_end(c, j->id, rc < 0 ? &e : NULL);
-		slot = child_slot(c, j->id);
-		*slot = NULL;
-		job_free(j);
+		j->asking.was_cut = job_was_cut(j, code);
+		if (!job_repeat(j))
+			job_end(j, code);
 	}
 }
 
@@ -523,27 +550,12 @@ child_rest(struct child *c)
 		footprint_trim();
 }
 
-/* Some are believed because of agent.conf, whatever was delivered. */
-static int
-child_read_cas(struct child *c, struct err *e)
-{
-	if (file_read(c->setup->ca, &c->ca, e) < 0)
-		return -1;
-	if (c->ca.len == 0)
-		return err_set(e, ERR_USAGE, "%s is empty", c->setup->ca);
-	if (!c->setup->authorities)
-		return 0;
-	return buf_append(&c->ca, "\n", 1, e) < 0 ? -1
-						  : file_read(c->setup->authorities, &c->ca, e);
-}
-
 static int
 child_set_up(struct child *c, struct err *e)
 {
-	if (child_read_cas(c, e) < 0 ||
-		(c->setup->cert && file_read(c->setup->cert, &c->cert, e) < 0) ||
-		(c->setup->key && file_read(c->setup->key, &c->key, e) < 0))
+	if (papers_read(c->setup, &c->papers, e) < 0)
 		return -1;
+	c->manner.has_cert = c->papers.cert.len > 0;
 	if (fcntl(c->outbox.socket, F_SETFL, O_NONBLOCK) < 0)
 		return err_sys(e, errno, "setting up the socket");
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || !(c->multi = curl_multi_init()) ||
@@ -557,20 +569,16 @@ child_set_up(struct child *c, struct err *e)
 void
 http_run(int socket, const struct http_setup *setup)
 {
-	struct child child = {.setup = setup,
-		.ca = BUF_INIT(2 * TLS_PEM_MAX),
-		.cert = BUF_INIT(TLS_PEM_MAX),
-		.key = BUF_INIT(TLS_PEM_MAX),
-		.now_s = setup->now_s};
+	struct child child = {.setup = setup, .now_s = setup->now_s};
 	struct child *c = &child;
 	struct err e = ERR_INIT;
 
 	outbox_init(&c->outbox, socket);
 	if (child_set_up(c, &e) < 0) {
-		child_say_end(c, 0, &e);
+		outbox_must_end(&c->outbox, 0, &e);
 		_exit(1);
 	}
-	child_say(c, &(struct wire_message){.type = WIRE_READY});
+	outbox_must_say(&c->outbox, &(struct wire_message){.type = WIRE_READY});
 	for (;;) {
 		struct curl_waitfd wait = {.fd = socket, .events = CURL_WAIT_POLLIN};
 		int running, heard = 0;

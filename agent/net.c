@@ -33,6 +33,7 @@ struct net {
 	uint32_t last_id;
 	bool ready;
 	bool worked;	/* one child or another was ready once */
+	bool bare;	/* the site does not take the certificate, and is asked without */
 	struct err why; /* why the child is gone */
 	uint64_t received, answers, refusals;
 	int64_t range_retry_after_s;
@@ -45,7 +46,7 @@ struct net_transfer {
 	struct net *net;
 	uint32_t id;
 	char *path;
-	bool has_range;
+	bool has_range, is_report;
 	uint64_t len;	 /* of a range exactly, else the most */
 	uint64_t taken;	 /* bytes that came */
 	uint64_t credit; /* bytes that may still come */
@@ -137,6 +138,21 @@ end_error(const struct wire_message *m, struct err *e)
 	e->errnum = m->errnum;
 }
 
+/* Somebody has to see to it. */
+static void
+note_guise(const struct net_transfer *t, bool bare)
+{
+	bool was = t->net->bare;
+
+	if (t->is_report)
+		return;
+	t->net->bare = bare;
+	if (bare && !was)
+		log_warning("the site refuses this box's certificate, and is asked without");
+	else if (was && !bare)
+		log_notice("the site takes this box's certificate again");
+}
+
 static int
 transfer_answer(struct net_transfer *t, const struct wire_message *m, struct err *e)
 {
@@ -144,6 +160,7 @@ transfer_answer(struct net_transfer *t, const struct wire_message *m, struct err
 		return err_set(e, ERR_MALFORMED, "a second answer to one request");
 	t->reply.status = (long)m->status;
 	t->net->answers++;
+	note_guise(t, m->bare);
 	t->reply.retry_after_s =
 		m->retry_after_s > NET_RETRY_AFTER_MAX_S ? NET_RETRY_AFTER_MAX_S : m->retry_after_s;
 	if (t->has_range && (m->status == HTTP_TOO_MANY || m->status == HTTP_UNAVAILABLE))
@@ -185,7 +202,7 @@ transfer_end(struct net_transfer *t, const struct wire_message *m, struct err *e
 	if (m->class == ERR_NONE)
 		return 0;
 	end_error(m, &t->err);
-	if (m->errnum == NET_SILENT_SERVER)
+	if (m->errnum == NET_SILENT_SERVER || m->errnum == NET_UNWELCOME)
 		t->net->answers++;
 	if (m->errnum == NET_REFUSED)
 		t->net->refusals++;
@@ -374,6 +391,7 @@ transfer_new(struct net *n, const struct net_request *r)
 	t->net = n;
 	t->id = net_next_id(n);
 	t->has_range = r->has_range;
+	t->is_report = r->base == NET_REPORTS;
 	t->len = r->has_range ? r->len : r->max;
 	t->credit = NET_WINDOW_BYTES;
 	t->reply.retry_after_s = -1;

@@ -37,6 +37,7 @@ enum {
 	NET_SILENT_SERVER, /* TLS was agreed on; the answer did not come or was cut */
 	NET_TOO_LATE,	   /* keep_going says that the time for an answer is over (trial.h) */
 	NET_REFUSED,	   /* nobody listens there, or a firewall says so */
+	NET_UNWELCOME,	   /* the server does not take the certificate, misses one, or hangs up */
 };
 
 /* Asks the next of the site's servers from now on, [site] url and mirrors in turn; every open

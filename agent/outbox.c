@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "common/base/buf.h"
+#include "common/base/num.h"
 
 struct outbox_packet {
 	struct outbox_packet *next;
@@ -75,6 +77,41 @@ outbox_flush(struct outbox *o, struct err *e)
 		outbox_drop_first(o);
 	}
 	return 0;
+}
+
+void
+outbox_must_say(struct outbox *o, const struct wire_message *m)
+{
+	struct err e;
+
+	if (outbox_say(o, m, &e) < 0)
+		_exit(1);
+}
+
+void
+outbox_must_bring(struct outbox *o, uint32_t id, struct span bytes)
+{
+	while (bytes.len > 0) {
+		size_t piece = (size_t)num_min(bytes.len, WIRE_DATA_MAX);
+
+		outbox_must_say(o,
+			&(struct wire_message){
+				.type = WIRE_DATA, .id = id, .body = span_of(bytes.data, piece)});
+		bytes = span_of(bytes.data + piece, bytes.len - piece);
+	}
+}
+
+void
+outbox_must_end(struct outbox *o, uint32_t id, const struct err *failure)
+{
+	struct wire_message m = {.type = WIRE_END, .id = id, .class = ERR_NONE};
+
+	if (failure) {
+		m.class = failure->class;
+		m.errnum = failure->errnum;
+		m.text = span_str(failure->text);
+	}
+	outbox_must_say(o, &m);
 }
 
 bool

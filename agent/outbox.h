@@ -21,6 +21,12 @@ int outbox_say(struct outbox *o, const struct wire_message *m, struct err *e);
 /* Sends what waits, as far as the socket takes it. ERR_NETWORK. */
 int outbox_flush(struct outbox *o, struct err *e);
 
+/* The same for a child: one that cannot talk to its parent, or has no memory for it, has no purpose
+ * left, and exits. bring: the bytes of an answer, in pieces; end: failure is why, or NULL. */
+void outbox_must_say(struct outbox *o, const struct wire_message *m);
+void outbox_must_bring(struct outbox *o, uint32_t id, struct span bytes);
+void outbox_must_end(struct outbox *o, uint32_t id, const struct err *failure);
+
 bool outbox_is_empty(const struct outbox *o);
 
 #endif

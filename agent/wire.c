@@ -35,7 +35,7 @@ static const struct shape shapes[] = {
 	[WIRE_CREDIT] = {WIRE_TO_CHILD, true, 1, 0, 0, 0, 0, 0},
 	[WIRE_CANCEL] = {WIRE_TO_CHILD, true, 0, 0, 0, 0, 0, 0},
 	[WIRE_READY] = {WIRE_TO_PARENT, false, 0, 0, 0, 0, 0, 0},
-	[WIRE_ANSWER] = {WIRE_TO_PARENT, true, 2, 0, 0, WIRE_ETAG_MAX, 0, 0},
+	[WIRE_ANSWER] = {WIRE_TO_PARENT, true, 3, 0, 0, WIRE_ETAG_MAX, 0, 0},
 	[WIRE_DATA] = {WIRE_TO_PARENT, true, 0, 0, 0, 0, 1, WIRE_DATA_MAX},
 	[WIRE_END] = {WIRE_TO_PARENT, true, 2, 0, WIRE_TEXT_MAX, 0, 0, 0},
 };
@@ -148,6 +148,7 @@ raw_of(const struct wire_message *m)
 	case WIRE_ANSWER:
 		r.number[0] = m->status;
 		r.number[1] = (uint64_t)(m->retry_after_s + 1);
+		r.number[2] = m->bare;
 		break;
 	case WIRE_END:
 		r.number[0] = (uint64_t)m->class;
@@ -210,7 +211,9 @@ message_of(const struct raw *r, struct wire_message *m)
 	case WIRE_ANSWER:
 		m->status = (uint32_t)r->number[0];
 		m->retry_after_s = (int64_t)(r->number[1] - 1);
-		return r->number[0] <= STATUS_LAST && r->number[1] <= INT64_MAX;
+		m->bare = r->number[2] == 1;
+		return r->number[0] <= STATUS_LAST && r->number[1] <= INT64_MAX &&
+		       r->number[2] <= 1;
 	case WIRE_END:
 		m->class = (enum err_class)r->number[0];
 		m->errnum = (int)r->number[1];

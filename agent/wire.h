@@ -27,7 +27,7 @@ enum wire_type {
 	WIRE_CANCEL,   /* id */
 	/* To the parent. */
 	WIRE_READY,  /* the child can take requests */
-	WIRE_ANSWER, /* id, status, retry_after_s, etag: once, before any data */
+	WIRE_ANSWER, /* id, status, bare, retry_after_s, etag: once, before any data */
 	WIRE_DATA,   /* id, body: 1 to WIRE_DATA_MAX bytes */
 	WIRE_END,    /* id (0: the child cannot work, and class says why), class, errnum, text:
 		      * nothing follows */
@@ -46,6 +46,7 @@ struct wire_message {
 	int64_t deadline_ms;
 	int64_t now_s;
 	uint32_t status;
+	bool bare; /* refused with the box's certificate, and asked without (manner.h) */
 	int64_t retry_after_s; /* -1: not given */
 	enum err_class class;
 	int errnum;

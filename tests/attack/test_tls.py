@@ -109,8 +109,9 @@ class Impostor(AttackCase):
 class Revocation(AttackCase):
     def test_a_revoked_box_that_was_connected_is_cut_off_alone(self):
         """Resumed sessions and kept connections are not judged again, for five minutes: here it is
-        two seconds."""
+        two seconds. The site is for boxes only."""
         self.use_nginx()
+        self.nginx.demand_certificates()
         self.nginx.made = self.nginx.made.replace("_timeout 20m;", "_timeout 2s;").replace(
             "keepalive_time 5m;", "keepalive_time 2s;")
         self.nginx.set("")
@@ -132,8 +133,10 @@ class Revocation(AttackCase):
 
     def test_an_expired_crl_locks_everyone_out_and_breaks_nobody(self):
         """One box waits for the update, one has it and is not confirmed yet: that one goes back
-        after its deadline, and holds it against nobody. A publication renews the CRL."""
+        after its deadline, and holds it against nobody. A publication renews the CRL. The site is
+        for boxes only: else they ask without a certificate."""
         self.use_nginx()
+        self.nginx.demand_certificates()
         crl = self.workspace.path("tls", "crl.pem")
         waiting = self.box(BOXES[0], start=False)
         trying = self.box(BOXES[1], start=False, health={"prompt": "3s"})

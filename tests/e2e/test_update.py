@@ -203,7 +203,8 @@ class Refusal(FleetCase):
         self.assertNotEqual(done.returncode, 0)
         self.assertRegex(done.stderr, "sign|threshold|older|version")
 
-    def test_a_revoked_box_gets_nothing(self):
+    def test_a_revoked_box_gets_nothing_where_certificates_are_demanded(self):
+        self.nginx.demand_certificates()
         box = self.box(start=False)
         other = self.box("gw-000002", start=False)
         self.roll_out()

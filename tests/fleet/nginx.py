@@ -72,6 +72,12 @@ class Nginx:
         with open(self.conf, "w", encoding="utf-8") as f:
             f.write(text)
 
+    def demand_certificates(self):
+        """The site, too, is for boxes only, as the configuration says that it can be."""
+        self.made = self.made.replace("ssl_verify_client optional;", "ssl_verify_client on;")
+        self.set("")
+        self.reload()
+
     def argv(self, *more):
         return ["nginx", "-p", self.workspace.dir, "-c", "nginx/nginx.conf", *more]
 

@@ -4,6 +4,7 @@ from mutant import Mutant
 NGINX = "signer/nginx.c"
 AUTHORITY = "signer/authority.c"
 HTTP = "agent/http.c"
+MANNER = "agent/manner.c"
 CYCLE = "agent/cycle.c"
 PACE = "agent/pace.c"
 FOOTPRINT = "agent/footprint.c"
@@ -60,9 +61,24 @@ MUTANTS = [
     Mutant("relocated constants are lost", FOOTPRINT,
            "p->p_type == PT_LOAD && !(p->p_flags & PF_W)", "p->p_type == PT_LOAD",
            "test_footprint", "trimming_loses_nothing"),
-    Mutant("a session that the server refuses is resumed again", HTTP,
-           "c->unresumed |= job_status(j) == HTTP_BAD_REQUEST;", "",
-           COST, "test_a_certificate_on_its_last_day_is_shown_on_each_connection"),
+    Mutant("a session that the server refuses is resumed again", MANNER,
+           "m->unresumed |= status == HTTP_BAD_REQUEST;", "",
+           "test_manner", "a_session_that_is_not_resumed_is_made_anew_with_the_certificate"),
+    Mutant("a refused certificate keeps a stop from the box", HTTP,
+           "if (!job_repeat(j))", "if (1)",
+           "e2e/test_refused_box", "test_a_stop_reaches_boxes_whose_certificates_are_refused"),
+    Mutant("a refused certificate costs two requests each time", MANNER,
+           "manner_helps(m, a, status) ? now_ms + BARE_MS : 0;", "0;",
+           "test_manner", "a_certificate_that_is_refused_is_left_out_for_a_while"),
+    Mutant("where nothing gets through, all ways are tried each time", MANNER,
+           "m->turns_from_ms = now_ms + FUTILE_MS;", "m->turns_from_ms = now_ms;",
+           "test_manner", "where_neither_way_gets_through_one_is_tried"),
+    Mutant("reports are put without a certificate", MANNER,
+           "(!a->is_report && !a->has_turned", "(!a->has_turned",
+           "test_manner", "reports_always_show_it"),
+    Mutant("what a server says of a certificate in the handshake is not heard",
+           "common/crypto/tls.c", "++*refusals;", "(void)refusals;",
+           "e2e/test_refused_box", "test_what_works_is_remembered"),
     Mutant("a box polls when it is started", CYCLE,
            "if (!cy->poller || !cy->started) {", "if (!cy->poller) {",
            COST, "test_a_box_that_was_started_sends_nothing_at_once"),

@@ -36,6 +36,7 @@ answer(void)
 	return (struct wire_message){.type = WIRE_ANSWER,
 		.id = 9,
 		.status = 206,
+		.bare = true,
 		.retry_after_s = 120,
 		.etag = span_str("\"x\"")};
 }
@@ -51,6 +52,7 @@ assert_same(const struct wire_message *a, const struct wire_message *b)
 	assert_true(a->offset == b->offset && a->len == b->len && a->credit == b->credit);
 	assert_true(a->deadline_ms == b->deadline_ms && a->now_s == b->now_s);
 	assert_int_equal(a->status, b->status);
+	assert_int_equal(a->bare, b->bare);
 	assert_true(a->retry_after_s == b->retry_after_s);
 	assert_int_equal(a->class, b->class);
 	assert_int_equal(a->errnum, b->errnum);

@@ -1,0 +1,76 @@
+#include "agent/manner.h"
+
+/* What nginx says of a certificate that it does not take, or no longer by a resumed session, and
+ * where it misses one. */
+enum { HTTP_BAD_REQUEST = 400 };
+
+/* How long it is asked without, and how long nothing is tried where neither way gets through. */
+enum { BARE_MS = 30 * 60 * 1000, FUTILE_MS = 5 * 60 * 1000 };
+
+struct asking
+manner_ask(const struct manner *m, bool is_report, int64_t now_ms)
+{
+	bool bare = !m->has_cert || (!is_report && now_ms < m->bare_until_ms);
+
+	return (struct asking){.is_report = is_report,
+		.is_bare = bare,
+		.resumes = bare || !m->unresumed,
+		.refusals = m->refusals};
+}
+
+bool
+manner_is_refusal(const struct manner *m, const struct asking *a, long status)
+{
+	return status == HTTP_BAD_REQUEST ||
+	       (status == 0 && (a->was_cut || m->refusals != a->refusals));
+}
+
+/* An alert is about the certificate itself; all else may be about this connection. */
+static bool
+may_be_of_session(const struct manner *m, const struct asking *a, long status)
+{
+	return !a->is_bare && a->resumes &&
+	       (status == HTTP_BAD_REQUEST || m->refusals == a->refusals);
+}
+
+bool
+manner_may_repeat(const struct manner *m, const struct asking *a, long status, int64_t now_ms)
+{
+	if (!m->has_cert || !manner_is_refusal(m, a, status))
+		return false;
+	return (status == HTTP_BAD_REQUEST && may_be_of_session(m, a, status)) ||
+	       (!a->is_report && !a->has_turned && now_ms >= m->turns_from_ms);
+}
+
+void
+manner_repeat(struct manner *m, struct asking *a, long status)
+{
+	if (may_be_of_session(m, a, status)) {
+		m->unresumed |= status == HTTP_BAD_REQUEST;
+		a->resumes = false;
+	} else {
+		a->has_turned = true;
+		a->is_bare = !a->is_bare;
+		a->resumes = a->is_bare || !m->unresumed;
+	}
+	a->refusals = m->refusals;
+	a->was_cut = false;
+}
+
+bool
+manner_helps(const struct manner *m, const struct asking *a, long status)
+{
+	return m->has_cert && a->is_bare && !manner_is_refusal(m, a, status);
+}
+
+void
+manner_learn(struct manner *m, const struct asking *a, long status, int64_t now_ms)
+{
+	bool refused = manner_is_refusal(m, a, status);
+
+	if (!a->has_turned || (status == 0 && !refused))
+		return;
+	m->bare_until_ms = manner_helps(m, a, status) ? now_ms + BARE_MS : 0;
+	if (refused)
+		m->turns_from_ms = now_ms + FUTILE_MS;
+}
