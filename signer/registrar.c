@@ -38,12 +38,12 @@ int
 registrar_is_urgent(
 	const struct workspace *w, struct fleet *f, int64_t now_s, bool *out, struct err *e)
 {
-	AUTO_RENEWAL_LIST struct renewal_list l = {0};
+	int64_t until_s = 0;
+	bool found;
 
-	if (renewal_waiting(f, now_s - again_s(w), now_s, 1, &l, e) < 0)
+	if (renewal_earliest(f, now_s - again_s(w), now_s, &found, &until_s, e) < 0)
 		return -1;
-	*out = l.count > 0 &&
-	       l.list[0].until_s - now_s < (int64_t)num_min(7 * DAY_S, w->box_cert_life_s / 4);
+	*out = found && until_s - now_s < (int64_t)num_min(7 * DAY_S, w->box_cert_life_s / 4);
 	return 0;
 }
 
@@ -96,21 +96,38 @@ answer(const struct registrar *r, const struct renewal_request *request, int64_t
 	return renewal_refuse(r->fleet, request, now_s, e);
 }
 
+/* Where there is no room for all who wait, what has lain there longest makes some. */
+static int
+room_make(const struct registrar *r, uint64_t wanted, int64_t now_s, struct registered *out,
+	uint64_t *room, struct err *e)
+{
+	struct renewal_counts counts;
+	uint64_t untaken;
+
+	if (renewal_count(r->fleet, &counts, e) < 0)
+		return -1;
+	if (counts.answered + wanted > ANSWERS_MAX) {
+		if (renewal_yield(r->fleet, now_s - again_s(r->w),
+			    counts.answered + wanted - ANSWERS_MAX, &untaken, e) < 0 ||
+			renewal_count(r->fleet, &counts, e) < 0)
+			return -1;
+		out->untaken += untaken;
+	}
+	*room = ANSWERS_MAX - num_min(counts.answered, ANSWERS_MAX);
+	return 0;
+}
+
 static int
 answer_all(const struct registrar *r, int64_t now_s, struct registered *out, struct err *e)
 {
 	AUTO_RENEWAL_LIST struct renewal_list l = {0};
-	struct renewal_counts counts;
+	uint64_t room = 0;
 
 	if (renewal_expire(r->fleet, now_s - kept_s(r->w), now_s, &out->untaken, e) < 0 ||
-		renewal_count(r->fleet, &counts, e) < 0)
+		renewal_waiting(r->fleet, now_s - again_s(r->w), now_s, ANSWERS_MAX, &l, e) < 0 ||
+		room_make(r, l.count, now_s, out, &room, e) < 0)
 		return -1;
-	if (counts.waiting == 0 || counts.answered >= ANSWERS_MAX)
-		return 0;
-	if (renewal_waiting(r->fleet, now_s - again_s(r->w), now_s, ANSWERS_MAX - counts.answered,
-		    &l, e) < 0)
-		return -1;
-	for (size_t i = 0; i < l.count; i++) {
+	for (size_t i = 0; i < l.count && i < room; i++) {
 		if (answer(r, &l.list[i], now_s, out, e) < 0)
 			return -1;
 	}

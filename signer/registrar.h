@@ -42,9 +42,10 @@ void registered_warn(
  * what they should. Whatever was done is looked up first: who is killed at any moment and calls
  * again gives nothing twice. A box is answered once in so long (a day, or a twelfth of a
  * certificate's life), and an answer that it does not take is taken back after two weeks (or a
- * third of that life). *out is filled in even where it fails. ERR_REFUSED where no role speaks for
- * certificates or the signer's key is none of its, with EAGAIN where somebody else signed
- * meanwhile. */
+ * third of that life), or, once there is no room for others,
+ * after the time in which a box is answered once. *out is filled in even where it fails.
+ * ERR_REFUSED where no role speaks for certificates or the signer's key is none of its, with EAGAIN
+ * where somebody else signed meanwhile. */
 int registrar_run(const struct registrar *r, int64_t now_s, struct registered *out, struct err *e);
 
 /* How long after its certificate begins, which is up to a day before it is given, a box that is

@@ -100,7 +100,8 @@ renewal_waiting(struct fleet *f, int64_t since_s, int64_t now_s, size_t max,
 	rc = query_begin(s, &q, e,
 		"SELECT box.id, name, request, until_s FROM renewal JOIN box ON box.id = "
 		"renewal.box WHERE request != '' AND certificate = '' AND (answered_s <= ?1 OR "
-		"answered_s > ?3) AND revoked_s = 0 ORDER BY until_s LIMIT ?2",
+		"answered_s > ?3) AND revoked_s = 0 ORDER BY CASE WHEN answered_s > ?3 THEN 0 ELSE "
+		"answered_s END, until_s LIMIT ?2",
 		"iii", since_s, (int64_t)max, now_s);
 	while (rc == 0 && (rc = query_next(q, &row, e)) == 0 && row && l.count < max) {
 		struct renewal_request *r = &l.list[l.count++];
@@ -115,6 +116,21 @@ renewal_waiting(struct fleet *f, int64_t since_s, int64_t now_s, size_t max,
 	*out = l;
 	l = (struct renewal_list){0};
 	return 0;
+}
+
+int
+renewal_earliest(struct fleet *f, int64_t since_s, int64_t now_s, bool *found, int64_t *until_s,
+	struct err *e)
+{
+	struct sql *s = NULL;
+
+	if (fleet_sql(f, &s, e) < 0)
+		return -1;
+	return sql_get(s, found, until_s, e,
+		"SELECT until_s FROM renewal JOIN box ON box.id = renewal.box WHERE request != '' "
+		"AND certificate = '' AND (answered_s <= ?1 OR answered_s > ?2) AND revoked_s = 0 "
+		"ORDER BY until_s LIMIT 1",
+		"ii", since_s, now_s);
 }
 
 static int
@@ -246,6 +262,22 @@ boxes_count(struct sql *s, const char *text, const char *word, uint64_t *count,
 		return -1;
 	*count = row ? (uint64_t)query_int(q, 0) : 0;
 	(void)snprintf(name, NAME_BYTES_MAX + 1, "%s", row ? query_text(q, 1) : "");
+	return 0;
+}
+
+int
+renewal_yield(struct fleet *f, int64_t since_s, uint64_t max, uint64_t *untaken, struct err *e)
+{
+	struct sql *s = NULL;
+
+	if (fleet_sql(f, &s, e) < 0 ||
+		sql_do(s, e,
+			"UPDATE renewal SET request = '', serial = '', certificate = '' WHERE box "
+			"IN (SELECT box FROM renewal WHERE certificate != '' AND answered_s <= ?1 "
+			"ORDER BY answered_s LIMIT ?2)",
+			"ii", since_s, (int64_t)max) < 0)
+		return -1;
+	*untaken = sql_changes(s);
 	return 0;
 }
 

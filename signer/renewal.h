@@ -29,9 +29,11 @@ struct renewal_request {
 	int64_t until_s; /* when the certificate that it has ends; 0: not known */
 };
 
-/* Up to max boxes that wait, and were not answered after since_s: those first whose certificate
- * ends first. Boxes that are revoked are not among them. What was answered after now_s was so by a
- * clock that was wrong, and counts as not answered. *out is owned. */
+/* Up to max boxes that wait, and were not answered after since_s: those first that were never
+ * answered, then those whose last answer is longest ago, so that boxes that cannot take theirs
+ * starve no other; of these, those whose certificate ends first. Boxes that are revoked are not
+ * among them. What was answered after now_s was so by a clock that was wrong, and counts as not
+ * answered. *out is owned. */
 struct renewal_list {
 	struct renewal_request *list;
 	size_t count;
@@ -40,6 +42,10 @@ void renewal_list_free(struct renewal_list *l);
 #define AUTO_RENEWAL_LIST CLEANUP(renewal_list_free)
 int renewal_waiting(struct fleet *f, int64_t since_s, int64_t now_s, size_t max,
 	struct renewal_list *out, struct err *e);
+
+/* When the first certificate of all of these ends. *found false: none waits. */
+int renewal_earliest(struct fleet *f, int64_t since_s, int64_t now_s, bool *found, int64_t *until_s,
+	struct err *e);
 
 /* Writes down what a box is given, durably: before that leaves this program, for a certificate that
  * fleet.db does not know could not be revoked. issuer: as in fleet_add. What the box was given
@@ -55,6 +61,9 @@ int renewal_refuse(struct fleet *f, const struct renewal_request *r, int64_t now
 /* Forgets answers given before since_s, or after now_s, that nobody took: so many. */
 int renewal_expire(
 	struct fleet *f, int64_t since_s, int64_t now_s, uint64_t *untaken, struct err *e);
+
+/* Likewise up to max of those given at since_s or before, the oldest first, to make room. */
+int renewal_yield(struct fleet *f, int64_t since_s, uint64_t max, uint64_t *untaken, struct err *e);
 
 /* The boxes that were heard of, still with an older certificate, more than patience_s after one
  * began that they were given: they cannot take it, or will not. One of them by name. */

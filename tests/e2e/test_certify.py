@@ -4,6 +4,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import time
 import unittest
 
 from fleet import Crier, Workspace, run
@@ -14,13 +15,21 @@ DAY_S = 86400
 class Certify(unittest.TestCase):
     """A box that is played asks for its next certificate. There is no role for authorities."""
 
+    @classmethod
+    def setUpClass(cls):
+        """One workspace is made; each test has a copy."""
+        cls.base = tempfile.mkdtemp(prefix="sluice-certify-")
+        cls.addClassCleanup(shutil.rmtree, cls.base, ignore_errors=True)
+        cls.made = Workspace(os.path.join(cls.base, "made"), 8443).init()
+        cls.made.ceremony()
+        cls.made.new_key("certificates")
+        cls.ws = cls.made
+        cls.role(cls, "certificates")
+
     def setUp(self):
-        self.folder = tempfile.mkdtemp(prefix="sluice-certify-")
-        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
-        self.ws = Workspace(os.path.join(self.folder, "fleet"), 8443).init()
-        self.ws.ceremony()
-        self.ws.new_key("certificates")
-        self.role("certificates")
+        self.folder = tempfile.mkdtemp(dir=self.base)
+        shutil.copytree(self.made.dir, os.path.join(self.folder, "fleet"))
+        self.ws = Workspace(os.path.join(self.folder, "fleet"), 8443)
 
     def role(self, name):
         self.ws.sluice("role", "add", name, "--member", self.ws.path("keys", "certificates.pub"),
@@ -82,6 +91,21 @@ class Certify(unittest.TestCase):
         self.ws.clock_s = 15 * DAY_S
         self.assertIn("1 boxes did not take the certificates that lay ready for them",
                       self.certify().stderr)
+
+    def test_a_thousand_that_cannot_take_theirs_starve_nobody(self):
+        """Their answers lie there since yesterday, and each asks on."""
+        box = self.box()
+        with contextlib.closing(sqlite3.connect(self.ws.path("fleet.db"))) as db, db:
+            for n in range(1000):
+                row = db.execute("INSERT INTO box (name, compatible, tags, report_key, added_s) "
+                                 "VALUES (?, '', '{}', '{}', 0)", (f"stuck-{n}",)).lastrowid
+                db.execute("INSERT INTO renewal VALUES (?, 'asked', 1, ?, ?, 'PEM')",
+                           (row, int(time.time()) - 90000, f"{n:04x}"))
+        self.hear(box)
+        done = self.certify()
+        self.assertIn("1 boxes get certificates", done.stdout)
+        self.assertIn("1 boxes did not take", done.stderr)
+        self.assertEqual(len(self.ws.metadata("certificates")["signed"]["targets"]), 1000)
 
     def test_a_server_of_another_ca_and_no_authorities_are_told_of(self):
         box = self.box()

@@ -178,6 +178,71 @@ who_has_least_time_left_is_first_and_the_revoked_get_nothing(void **state)
 	assert_int_equal(counts.earliest_s, 3000);
 }
 
+/* Boxes that ask without end, for they cannot take their answers. */
+static void
+who_was_answered_longest_ago_is_first(void **state)
+{
+	struct ledger_scene *x = *state;
+	AUTO_RENEWAL_LIST struct renewal_list l = {0}, late = {0};
+	struct err e = ERR_INIT;
+	int64_t until_s = 0;
+	bool found;
+
+	ledger_scene_add(x, "gw-1");
+	ledger_scene_add(x, "gw-2");
+	assert_int_equal(renewal_earliest(x->f, 300, 400, &found, &until_s, &e), 0);
+	assert_false(found);
+	say(x, "gw-1", "aa", REQUEST_A);
+	say(x, "gw-2", "ab", REQUEST_A);
+	l = waiting(x, 0);
+	assert_true(give(x, &l.list[0], "b1", 2000, 200));
+	assert_true(give(x, &l.list[1], "b2", 9000, 100));
+	say(x, "gw-1", "b1", REQUEST_B);
+	say(x, "gw-2", "b2", REQUEST_B);
+	renewal_list_free(&l);
+	l = waiting(x, 300);
+	assert_int_equal(l.count, 2);
+	assert_string_equal(l.list[0].name, "gw-2");
+	assert_string_equal(l.list[1].name, "gw-1");
+	/* Whose time is short is known all the same. */
+	assert_int_equal(renewal_earliest(x->f, 300, 400, &found, &until_s, &e), 0);
+	assert_true(found && until_s == 2000);
+	assert_int_equal(renewal_earliest(x->f, 100, 400, &found, &until_s, &e), 0);
+	assert_true(found && until_s == 9000);
+	/* An answer of a clock that was ahead is none. */
+	assert_int_equal(renewal_waiting(x->f, 150, 150, 8, &late, &e), 0);
+	assert_string_equal(late.list[0].name, "gw-1");
+}
+
+static void
+the_oldest_answers_make_room(void **state)
+{
+	struct ledger_scene *x = *state;
+	AUTO_RENEWAL_LIST struct renewal_list l = {0};
+	struct err e = ERR_INIT;
+	uint64_t untaken = 9;
+
+	for (int i = 1; i <= 3; i++) {
+		char name[8];
+
+		(void)snprintf(name, sizeof(name), "gw-%d", i);
+		ledger_scene_add(x, name);
+		say(x, name, "aa", REQUEST_A);
+	}
+	l = waiting(x, 0);
+	assert_true(give(x, &l.list[0], "b1", 9000, 300));
+	assert_true(give(x, &l.list[1], "b2", 9000, 100));
+	assert_true(give(x, &l.list[2], "b3", 9000, 200));
+	assert_int_equal(renewal_yield(x->f, 99, 3, &untaken, &e), 0);
+	assert_int_equal(untaken, 0);
+	assert_int_equal(renewal_yield(x->f, 300, 1, &untaken, &e), 0);
+	assert_int_equal(untaken, 1);
+	assert_answers(x, "gw-1 gw-3 ");
+	assert_int_equal(renewal_yield(x->f, 299, 3, &untaken, &e), 0);
+	assert_int_equal(untaken, 1);
+	assert_answers(x, "gw-1 ");
+}
+
 static void
 what_is_refused_or_not_fetched_goes(void **state)
 {
@@ -392,6 +457,8 @@ main(void)
 		test(a_new_request_takes_the_place_of_the_old_one_and_its_answer),
 		test(a_report_that_comes_late_changes_nothing),
 		test(who_has_least_time_left_is_first_and_the_revoked_get_nothing),
+		test(who_was_answered_longest_ago_is_first),
+		test(the_oldest_answers_make_room),
 		test(what_is_refused_or_not_fetched_goes),
 		test(what_a_wrong_clock_answered_is_answered_again),
 		test(the_boxes_of_another_ca_are_counted_by_what_they_show),
