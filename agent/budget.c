@@ -45,23 +45,55 @@ check(struct budget *b, uint64_t spent, uint64_t len, struct err *e)
 }
 
 static void
+save(struct budget *b)
+{
+	struct err e;
+
+	if (state_save(b->state_dir, b->state, &e) < 0)
+		log_error("%s", e.text);
+	b->saved = b->state->spent.bytes;
+}
+
+static void
 count(struct budget *b, uint64_t len)
 {
 	struct spending *s = &b->state->spent;
-	struct err e;
 
 	s->bytes = sum(s->bytes, len);
-	if (b->bytes == 0 || s->bytes - b->saved < b->bytes / SAVES)
-		return;
-	if (state_save(b->state_dir, b->state, &e) < 0)
-		log_error("%s", e.text);
-	b->saved = s->bytes;
+	if (b->bytes > 0 && s->bytes - b->saved >= b->bytes / SAVES)
+		save(b);
 }
 
 int
 budget_fits(struct budget *b, uint64_t len, struct err *e)
 {
-	return check(b, 0, len, e);
+	struct spending *s = &b->state->spent;
+	char wasted[NUM_HUMAN_SIZE], budget[NUM_HUMAN_SIZE];
+
+	if (b->bytes == 0 || s->wasted_bytes < b->bytes)
+		return check(b, 0, len, e);
+	s->wants_bytes = sum(s->wasted_bytes, len);
+	return err_set(e, ERR_REFUSED,
+		"%s went into heads that did not come as they were signed, and the plan allows a "
+		"box %s",
+		num_human_size(s->wasted_bytes, wasted), num_human_size(b->bytes, budget));
+}
+
+uint64_t
+budget_spent(const struct budget *b)
+{
+	return b->state->spent.bytes;
+}
+
+void
+budget_waste(struct budget *b, uint64_t spent_before)
+{
+	struct spending *s = &b->state->spent;
+
+	s->wasted_bytes = sum(s->wasted_bytes, s->bytes - spent_before);
+	s->bytes = spent_before;
+	if (b->bytes > 0)
+		save(b);
 }
 
 static int

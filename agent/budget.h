@@ -3,7 +3,9 @@
  * What was fetched is remembered over restarts (struct spending in the state), so that a box that
  * is cut off again and again does not start counting anew. A range that would go over the budget is
  * not asked for. The head of a bundle is, where it fits the budget by itself: it alone says what is
- * left to fetch, which may be nothing. */
+ * left to fetch, which may be nothing. A head that did not come as it was signed is nothing that
+ * the release takes: it is counted by itself, and once that is as much as the budget no more are
+ * asked for. */
 #ifndef SLUICE_AGENT_BUDGET_H
 #define SLUICE_AGENT_BUDGET_H
 
@@ -30,9 +32,14 @@ struct budget {
 struct budget budget_begin(const char *state_dir, struct state *s, const struct digest *manifest,
 	uint64_t attempt, uint64_t bytes);
 
-/* Whether len bytes fit the budget, whatever was spent of it. ERR_REFUSED where they do not, which
- * is remembered: budget_is_spent() then. Nothing is counted. */
+/* Whether a head of len bytes may be fetched, whatever was spent: it fits the budget, and not as
+ * much was wasted yet. ERR_REFUSED where it may not, which is remembered: budget_is_spent() then.
+ * Nothing is counted. */
 int budget_fits(struct budget *b, uint64_t len, struct err *e);
+
+/* What was counted so far; and that all counted since then came to nothing. */
+uint64_t budget_spent(const struct budget *b);
+void budget_waste(struct budget *b, uint64_t spent_before);
 
 /* A source that gives what inner gives and counts what came; for one at a time. The first opens any
  * range; the second none that is more than is left: ERR_REFUSED, which is remembered. */

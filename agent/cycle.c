@@ -140,10 +140,10 @@ fetch_and_check(struct cycle *cy, const struct order *o, struct budget *budget, 
 {
 	struct keep_going keep_going = lookout_keep_going(&cy->lookout);
 
-	*held = budget_fits(budget, o->listing.head_length, e) < 0;
-	if (*held || order_bring_head(
-			     o, &cy->box.conf, cy->net, budget, &cy->kept, &keep_going, h, e) < 0)
+	if (order_bring_head(o, &cy->box.conf, cy->net, budget, &cy->kept, &keep_going, h, e) < 0) {
+		*held = budget_is_over(budget);
 		return -1;
+	}
 	return install_check(&cy->box.conf, cy->box.state, h, e);
 }
 

@@ -346,19 +346,25 @@ rule_window(const struct world *w, const struct state *s, const struct facts *f,
 		w->plan.rollout, window_text(window, text), clock_format(turn, when));
 }
 
-/* What it takes was found out by trying. */
+/* What it takes was found out by trying, as was what the servers have of it. */
 static bool
 rule_budget(const struct world *w, const struct state *s, const struct facts *f, struct decision *d)
 {
 	char wants[NUM_HUMAN_SIZE], budget[NUM_HUMAN_SIZE];
 
 	(void)f;
-	return budget_is_spent(&s->spent, &w->listing.manifest_sha256, w->plan.attempt,
-		       w->plan.budget_bytes) &&
-	       say(d, VERDICT_HELD, "%s %s takes %s or more, and the plan allows a box %s",
-		       w->listing.name, w->listing.version,
-		       num_human_size(s->spent.wants_bytes, wants),
-		       num_human_size(w->plan.budget_bytes, budget));
+	if (!budget_is_spent(
+		    &s->spent, &w->listing.manifest_sha256, w->plan.attempt, w->plan.budget_bytes))
+		return false;
+	if (s->spent.wasted_bytes >= w->plan.budget_bytes)
+		return say(d, VERDICT_HELD,
+			"%s went into heads of %s %s that did not come as they were signed, and "
+			"the plan allows a box %s",
+			num_human_size(s->spent.wasted_bytes, wants), w->listing.name,
+			w->listing.version, num_human_size(w->plan.budget_bytes, budget));
+	return say(d, VERDICT_HELD, "%s %s takes %s or more, and the plan allows a box %s",
+		w->listing.name, w->listing.version, num_human_size(s->spent.wants_bytes, wants),
+		num_human_size(w->plan.budget_bytes, budget));
 }
 
 void

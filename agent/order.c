@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/file.h"
+#include "common/base/log.h"
 #include "common/base/num.h"
 
 void
@@ -98,6 +99,40 @@ head_take(const struct order *o, const char *name, int *fd, struct head *out, st
 	return 0;
 }
 
+/* Counts for nothing what does not come to a head. */
+static int
+head_try(const struct order *o, const struct conf *c, struct net *n, struct budget *b,
+	const struct keep_going *keep_going, const char *name, struct head *out, struct err *e)
+{
+	uint64_t spent = budget_spent(b);
+	AUTO_CLOSE int fd = -1;
+
+	if (budget_fits(b, o->listing.head_length, e) < 0)
+		return -1;
+	if (head_fetch(o, c, n, b, keep_going, name, &fd, e) == 0 &&
+		head_take(o, name, &fd, out, e) == 0)
+		return 0;
+	budget_waste(b, spent);
+	return -1;
+}
+
+static int
+head_bring(const struct order *o, const struct conf *c, struct net *n, struct budget *b,
+	const struct keep_going *keep_going, const char *name, struct head *out, struct err *e)
+{
+	size_t left = net_sites(n);
+
+	while (head_try(o, c, n, b, keep_going, name, out, e) < 0) {
+		if (e->class != ERR_UNTRUSTED || --left == 0)
+			return -1;
+		log_warning("asking a mirror: %s", e->text);
+		if (keep_going_ask(keep_going, e) < 0)
+			return -1;
+		(void)net_next_site(n);
+	}
+	return 0;
+}
+
 int
 order_bring_head(const struct order *o, const struct conf *c, struct net *n, struct budget *b,
 	struct kept_head *kept, const struct keep_going *keep_going, struct head *out,
@@ -112,13 +147,9 @@ order_bring_head(const struct order *o, const struct conf *c, struct net *n, str
 		fd = take_fd(&kept->fd);
 	kept_head_drop(kept);
 	/* What the disk has spoilt is fetched again. */
-	if (fd < 0 || head_take(o, name, &fd, &head, NULL) < 0) {
-		cleanup_fd(&fd);
-		fd = -1;
-		if (head_fetch(o, c, n, b, keep_going, name, &fd, e) < 0 ||
-			head_take(o, name, &fd, &head, e) < 0)
-			return -1;
-	}
+	if ((fd < 0 || head_take(o, name, &fd, &head, NULL) < 0) &&
+		head_bring(o, c, n, b, keep_going, name, &head, e) < 0)
+		return -1;
 	/* What its manifest does not account for has no place in a bundle, fetched or not. */
 	if (head.layout.total_size != o->bundle_length)
 		return err_set(e, ERR_MALFORMED,

@@ -49,7 +49,9 @@ void kept_head_drop(struct kept_head *k);
 
 /* Fetches the head of the bundle by a range into a file without a name in state_dir, counting what
  * comes against the budget, unless it is the one that is kept; verifies it by the digest, and the
- * identity, that signed metadata names; and keeps it. ERR_NETWORK, ERR_UNTRUSTED. */
+ * identity, that signed metadata names; and keeps it. Where other bytes come than were signed, the
+ * site's other servers are asked, each once. ERR_NETWORK; ERR_UNTRUSTED; ERR_REFUSED by the budget,
+ * which is over then. */
 int order_bring_head(const struct order *o, const struct conf *c, struct net *n, struct budget *b,
 	struct kept_head *kept, const struct keep_going *keep_going, struct head *out,
 	struct err *e);

@@ -96,6 +96,7 @@ struct spending {
 	uint64_t attempt, bytes;
 	uint64_t
 		wants_bytes; /* what it takes at least, where the budget did not allow it; else 0 */
+	uint64_t wasted_bytes; /* of heads that did not come as they were signed; not in bytes */
 };
 
 struct state {

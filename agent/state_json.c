@@ -225,7 +225,9 @@ read_spent(const json_t *j, struct spending *out, struct err *e)
 	if (read_digest(j, "manifest", &out->manifest, e) < 0 ||
 		read_count(j, "attempt", &out->attempt, e) < 0 ||
 		read_count(j, "bytes", &out->bytes, e) < 0 ||
-		read_count(j, "wants_bytes", &out->wants_bytes, e) < 0)
+		read_count(j, "wants_bytes", &out->wants_bytes, e) < 0 ||
+		(json_object_get(j, "wasted_bytes") &&
+			read_count(j, "wasted_bytes", &out->wasted_bytes, e) < 0))
 		return err_context(e, "spent");
 	return 0;
 }
@@ -419,9 +421,9 @@ stops_json(const struct state *s)
 static json_t *
 spent_json(const struct spending *s)
 {
-	return json_pack("{s:o, s:I, s:I, s:I}", "manifest", digest_json(&s->manifest), "attempt",
-		(json_int_t)s->attempt, "bytes", (json_int_t)s->bytes, "wants_bytes",
-		(json_int_t)s->wants_bytes);
+	return json_pack("{s:o, s:I, s:I, s:I, s:I}", "manifest", digest_json(&s->manifest),
+		"attempt", (json_int_t)s->attempt, "bytes", (json_int_t)s->bytes, "wasted_bytes",
+		(json_int_t)s->wasted_bytes, "wants_bytes", (json_int_t)s->wants_bytes);
 }
 
 static json_t *

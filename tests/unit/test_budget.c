@@ -123,6 +123,42 @@ a_head_is_fetched_whatever_was_spent_if_it_fits_by_itself(void **state)
 	assert_true(budget_is_spent(&one.spent, &release, 1, 1000));
 }
 
+/* What a bad mirror sent is nothing that the release takes; and it does not go on without end. */
+static void
+what_came_wrong_is_counted_by_itself_and_bounded(void **state)
+{
+	struct spring spring = {0};
+	struct source inner = {&spring, spring_open, spring_read, spring_close}, s;
+	struct err e = ERR_INIT;
+	struct budget b;
+
+	(void)state;
+	one = (struct state){.next_seq = 1};
+	b = budget_begin(".", &one, &release, 1, 1000);
+	for (uint64_t i = 0; i < 3; i++) {
+		assert_int_equal(budget_fits(&b, 400, &e), 0);
+		s = budget_meter(&b, &inner);
+		assert_int_equal(read_all(&s, 400), 400);
+		assert_int_equal(budget_spent(&b), 400);
+		budget_waste(&b, 0);
+		assert_int_equal(one.spent.bytes, 0);
+		assert_int_equal(one.spent.wasted_bytes, 400 * (i + 1));
+		/* Also over a power cut. */
+		assert_int_equal(state_load(".", &two, &e), 0);
+		assert_int_equal(two.spent.wasted_bytes, 400 * (i + 1));
+	}
+	s = budget_source(&b, &inner);
+	assert_int_equal(read_all(&s, 1000), 1000);
+	assert_int_equal(budget_fits(&b, 1, &e), -1);
+	assert_int_equal(e.class, ERR_REFUSED);
+	assert_non_null(strstr(e.text, "1.2 KiB went into heads"));
+	assert_true(budget_is_spent(&one.spent, &release, 1, 1000));
+	assert_false(budget_is_spent(&one.spent, &release, 1, 1201));
+	/* Without a budget it is only counted. */
+	b = budget_begin(".", &one, &release, 1, 0);
+	assert_int_equal(budget_fits(&b, 400, &e), 0);
+}
+
 static void
 what_was_spent_outlasts_a_restart(void **state)
 {
@@ -198,6 +234,8 @@ main(void)
 			folder_leave),
 		cmocka_unit_test_setup_teardown(
 			a_head_is_fetched_whatever_was_spent_if_it_fits_by_itself,
+			folder_enter_memory, folder_leave),
+		cmocka_unit_test_setup_teardown(what_came_wrong_is_counted_by_itself_and_bounded,
 			folder_enter_memory, folder_leave),
 		cmocka_unit_test_setup_teardown(
 			what_was_spent_outlasts_a_restart, folder_enter_memory, folder_leave),

@@ -62,7 +62,7 @@ state_fill(struct state *s)
 		s, &(struct failed){{{7}}, 1, true, 2, 1234, "health: \"no\"\nline two"});
 	s->stops[s->stop_count++] = (struct sticky_stop){
 		"00112233445566778899aabbccddeeff", "gates/all.json", "bad power supply"};
-	s->spent = (struct spending){{{5}}, 1, 1000, 2000};
+	s->spent = (struct spending){{{5}}, 1, 1000, 2000, 3000};
 	s->floor_version = 12;
 	s->floor_keys = (struct digest){{8}};
 	s->seen = (struct tuf_floor){13, 14, 15, {{10}}};
