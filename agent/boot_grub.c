@@ -1,4 +1,6 @@
-/* The boot backend over grub_block.h, with GRUB's half in agent/boot/grub.cfg. */
+/* The boot backend over grub_block.h, with GRUB's half in agent/boot/grub.cfg. Storage wears out: a
+ * copy that cannot be read is a damaged one, and a change needs two of the three that can be
+ * written and read back. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -7,45 +9,88 @@
 #include "agent/boot_vars.h"
 #include "agent/grub_block.h"
 #include "common/base/file.h"
+#include "common/base/log.h"
+#include "common/base/num.h"
 
-/* What was read of the area. */
+enum {
+	GROUPS = GRUB_AREA_BYTES / GRUB_GROUP_BYTES,
+	/* Where file systems have their first superblock, btrfs (at 64 KiB) included. */
+	BLANK_BYTES = 128 * 1024,
+};
+static const char *const COPY_NAMES[GRUB_COPIES] = {"sluice/a", "sluice/b", "sluice/good"};
+
+/* What was read of the area; zeros where it could not be. */
 struct area {
+	const char *path;
+	int fd;
 	uint8_t bytes[GRUB_AREA_BYTES];
 	bool valid[GRUB_COPIES];
 	struct grub_block copy[GRUB_COPIES];
 	struct err why; /* of a copy that is not valid */
 };
+#define AREA_INIT ((struct area){.fd = -1})
+
+static void
+area_close(struct area *a)
+{
+	if (a->fd >= 0)
+		(void)close(a->fd);
+}
+#define AUTO_AREA CLEANUP(area_close)
 
 /* From the medium, not from what the kernel remembers of our last write. */
 static int
-area_read(int fd, const char *path, struct area *a, struct err *e)
+group_read(struct area *a, uint64_t at, struct err *e)
 {
-	int rc = posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-
-	if (rc != 0)
-		return err_sys(e, rc, "dropping the cache of %s", path);
-	if (file_pread_full(fd, path, a->bytes, sizeof(a->bytes), 0, e) < 0)
-		return err_own(e);
-	for (size_t i = 0; i < GRUB_COPIES; i++) {
-		struct span group =
-			span_of(a->bytes + grub_copy_offset((enum grub_copy)i), GRUB_GROUP_BYTES);
-
-		a->valid[i] = grub_block_parse(group, &a->copy[i], &a->why) == 0;
-	}
-	return 0;
+	if (file_pread_full(a->fd, a->path, a->bytes + at, GRUB_GROUP_BYTES, at, e) == 0)
+		return 0;
+	memset(a->bytes + at, 0, GRUB_GROUP_BYTES);
+	return -1;
 }
 
 static int
-area_open(const struct conf *c, int flags, int *fd, struct area *a, struct err *e)
+copy_read(struct area *a, enum grub_copy which, struct err *e)
 {
-	AUTO_CLOSE int opened = open(c->boot_file, flags | O_CLOEXEC | O_NONBLOCK);
+	uint64_t at = grub_copy_offset(which);
 
-	if (opened < 0)
-		return err_sys(e, errno, "opening %s", c->boot_file);
-	if (area_read(opened, c->boot_file, a, e) < 0)
-		return -1;
-	*fd = opened;
-	opened = -1;
+	a->valid[which] = false;
+	if (group_read(a, at, e) < 0 ||
+		grub_block_parse(span_of(a->bytes + at, GRUB_GROUP_BYTES), &a->copy[which], e) < 0)
+		return err_context(e, "%s", COPY_NAMES[which]);
+	a->valid[which] = true;
+	return 0;
+}
+
+static void
+area_read(struct area *a)
+{
+	struct err damaged;
+
+	for (size_t i = 0; i < GROUPS; i += 2)
+		(void)group_read(a, i * GRUB_GROUP_BYTES, &damaged);
+	for (size_t i = 0; i < GRUB_COPIES; i++)
+		(void)copy_read(a, (enum grub_copy)i, &a->why);
+}
+
+static int
+area_open(const struct conf *c, int flags, struct area *a, struct err *e)
+{
+	uint64_t bytes;
+	int rc;
+
+	a->path = c->boot_file;
+	a->fd = open(a->path, flags | O_CLOEXEC | O_NONBLOCK);
+	if (a->fd < 0)
+		return err_sys(e, errno, "opening %s", a->path);
+	if (file_size(a->fd, a->path, &bytes, e) < 0)
+		return err_own(e);
+	if (bytes < GRUB_AREA_BYTES)
+		return err_set(e, ERR_SYSTEM, "%s has %llu bytes, and %d are needed", a->path,
+			(unsigned long long)bytes, GRUB_AREA_BYTES);
+	rc = posix_fadvise(a->fd, 0, 0, POSIX_FADV_DONTNEED);
+	if (rc != 0)
+		return err_sys(e, rc, "dropping the cache of %s", a->path);
+	area_read(a);
 	return 0;
 }
 
@@ -73,43 +118,82 @@ in_force(const struct area *a, enum grub_copy *out, struct err *e)
 static int
 grub_load(const struct conf *c, struct boot_vars *out, struct err *e)
 {
-	AUTO_CLOSE int fd = -1;
+	AUTO_AREA struct area a = AREA_INIT;
 	enum grub_copy which;
-	struct area a;
 
-	if (area_open(c, O_RDONLY, &fd, &a, e) < 0 || in_force(&a, &which, e) < 0)
+	if (area_open(c, O_RDONLY, &a, e) < 0 || in_force(&a, &which, e) < 0)
 		return err_context(e, "the boot environment %s", c->boot_file);
 	*out = a.copy[which].vars;
 	return 0;
 }
 
+/* Written, on the medium, and read back from there. */
 static int
-group_write(int fd, const char *path, enum grub_copy which, const struct grub_block *block,
-	struct err *e)
+group_put(struct area *a, uint64_t at, const uint8_t group[GRUB_GROUP_BYTES], struct err *e)
 {
-	uint8_t group[GRUB_GROUP_BYTES];
-
-	grub_block_format(block, group);
-	if (file_pwrite_full(fd, path, group, sizeof(group), grub_copy_offset(which), e) < 0)
+	if (file_pwrite_full(a->fd, a->path, group, GRUB_GROUP_BYTES, at, e) < 0)
 		return -1;
-	return fsync(fd) < 0 ? err_sys(e, errno, "syncing %s", path) : 0;
+	if (fsync(a->fd) < 0)
+		return err_sys(e, errno, "syncing %s", a->path);
+	(void)posix_fadvise(a->fd, 0, 0, POSIX_FADV_DONTNEED);
+	if (group_read(a, at, e) < 0)
+		return err_own(e);
+	if (memcmp(a->bytes + at, group, GRUB_GROUP_BYTES) != 0)
+		return err_set(e, ERR_SYSTEM, "%s reads back other than it was written", a->path);
+	return 0;
 }
 
-/* The tar around the copies is what GRUB finds them by. */
+/* The tar around the copies is what GRUB finds them by: one behind a header that cannot be mended
+ * is out of its reach. */
 static int
-frame_mend(int fd, const char *path, const struct area *a, struct err *e)
+frame_mend(struct area *a, enum grub_copy last, struct err *e)
 {
 	uint8_t frame[GRUB_AREA_BYTES];
 
 	grub_area_format(frame);
-	for (size_t i = 0; i < GRUB_AREA_BYTES / GRUB_GROUP_BYTES; i += 2) {
-		size_t at = i * GRUB_GROUP_BYTES;
-
+	for (uint64_t at = 0; at < GRUB_AREA_BYTES; at += 2 * GRUB_GROUP_BYTES) {
 		if (memcmp(frame + at, a->bytes + at, GRUB_GROUP_BYTES) != 0 &&
-			file_pwrite_full(fd, path, frame + at, GRUB_GROUP_BYTES, at, e) < 0)
+			group_put(a, at, frame + at, e) < 0 && at < grub_copy_offset(last))
 			return -1;
 	}
-	return fsync(fd) < 0 ? err_sys(e, errno, "syncing %s", path) : 0;
+	return 0;
+}
+
+static int
+copy_put(struct area *a, enum grub_copy which, const struct grub_block *block, struct err *e)
+{
+	uint8_t group[GRUB_GROUP_BYTES];
+
+	grub_block_format(block, group);
+	if (frame_mend(a, which, e) < 0 || group_put(a, grub_copy_offset(which), group, e) < 0)
+		return err_context(e, "%s", COPY_NAMES[which]);
+	return copy_read(a, which, e);
+}
+
+static enum grub_copy
+copy_other(enum grub_copy which)
+{
+	return which == GRUB_COPY_A ? GRUB_COPY_B : GRUB_COPY_A;
+}
+
+/* Not over the copy in force, as long as the other can be written. Where it cannot, `good` has to
+ * be there, for a torn write would leave nothing else. */
+static int
+news_put(struct area *a, enum grub_copy now, const struct grub_block *block, enum grub_copy *at,
+	struct err *e)
+{
+	struct err bad;
+
+	*at = copy_other(now);
+	if (copy_put(a, *at, block, &bad) == 0)
+		return 0;
+	log_warning("the boot environment: %s", bad.text);
+	*at = copy_other(*at);
+	if (!a->valid[GRUB_COPY_GOOD] || frame_mend(a, GRUB_COPY_GOOD, e) < 0) {
+		*e = bad;
+		return err_context(e, "no second copy can be relied on");
+	}
+	return copy_put(a, *at, block, e);
 }
 
 static bool
@@ -118,56 +202,125 @@ is_settled(const struct boot_vars *v)
 	return v->side[v->primary].bootable && v->side[v->primary].confirmed;
 }
 
-/* The side that works is told last: by then the copy in force says the same. */
+/* The side that works is told last: by then the copy in force says the same. It has to stand in two
+ * copies, whichever. */
 static int
-grub_write(int fd, const char *path, const struct area *a, enum grub_copy now,
-	const struct boot_vars *vars, struct err *e)
+settled_put(struct area *a, enum grub_copy at, const struct grub_block *block, struct err *e)
 {
-	struct grub_block block = {.seq = a->copy[now].seq + 1, .vars = *vars};
-	enum grub_copy next = now == GRUB_COPY_A ? GRUB_COPY_B : GRUB_COPY_A;
+	struct grub_block again = *block;
+	struct err bad;
 
-	if (block.seq > GRUB_SEQ_MAX)
-		return err_set(e, ERR_SYSTEM, "no sequence number is left: `boot init`");
-	if (frame_mend(fd, path, a, e) < 0 || group_write(fd, path, next, &block, e) < 0)
-		return -1;
-	if (!is_settled(vars))
+	if (copy_put(a, GRUB_COPY_GOOD, block, &bad) == 0)
 		return 0;
-	return group_write(fd, path, GRUB_COPY_GOOD, &block, e);
+	log_warning("the boot environment: %s", bad.text);
+	again.seq++;
+	return copy_put(a, copy_other(at), &again, e);
+}
+
+/* Behind the last number comes the first, and the copy with the last one has to go for it. */
+static int
+grub_write(struct area *a, enum grub_copy now, const struct boot_vars *vars, struct err *e)
+{
+	bool wraps = a->copy[now].seq > GRUB_SEQ_MAX - 2;
+	struct grub_block block = {
+		.seq = wraps ? GRUB_SEQ_MIN : a->copy[now].seq + 1, .vars = *vars};
+	enum grub_copy at;
+
+	if (news_put(a, now, &block, &at, e) < 0)
+		return -1;
+	if (wraps && now != GRUB_COPY_GOOD && now != at) {
+		block.seq++;
+		at = now;
+		if (copy_put(a, at, &block, e) < 0)
+			return -1;
+	}
+	return is_settled(vars) ? settled_put(a, at, &block, e) : 0;
 }
 
 static int
 grub_save(const struct conf *c, const struct boot_vars *vars, struct err *e)
 {
-	AUTO_CLOSE int fd = -1;
+	AUTO_AREA struct area a = AREA_INIT;
 	enum grub_copy which;
-	struct area a;
 
-	if (area_open(c, O_RDWR, &fd, &a, e) < 0 || in_force(&a, &which, e) < 0 ||
-		grub_write(fd, c->boot_file, &a, which, vars, e) < 0)
+	if (area_open(c, O_RDWR, &a, e) < 0 || in_force(&a, &which, e) < 0 ||
+		grub_write(&a, which, vars, e) < 0)
 		return err_context(e, "the boot environment %s", c->boot_file);
 	return 0;
+}
+
+/* All zeros, or all ones as in flash that was erased; -1 for an error. */
+static int
+is_blank(const struct area *a, uint64_t bytes, struct err *e)
+{
+	uint8_t first[GRUB_GROUP_BYTES], data[GRUB_GROUP_BYTES];
+
+	for (uint64_t at = 0; at + sizeof(data) <= bytes; at += sizeof(data)) {
+		if (file_pread_full(a->fd, a->path, data, sizeof(data), at, e) < 0)
+			return err_own(e);
+		if (at == 0)
+			memset(first, data[0] == 0xff ? 0xff : 0, sizeof(first));
+		if (memcmp(first, data, sizeof(data)) != 0)
+			return 0;
+	}
+	return 1;
+}
+
+static bool
+is_ours(const struct area *a)
+{
+	uint8_t frame[GRUB_AREA_BYTES];
+
+	grub_area_format(frame);
+	for (size_t at = 0; at < grub_copy_offset(GRUB_COPY_GOOD); at += 2 * GRUB_GROUP_BYTES) {
+		if (memcmp(frame + at, a->bytes + at, GRUB_GROUP_BYTES) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* What [boot] file names may be a whole disk, or somebody's file system: a slip of one character.
+ */
+static int
+place_check(const struct area *a, struct err *e)
+{
+	uint64_t bytes;
+	int blank;
+
+	if (is_ours(a))
+		return 0;
+	if (file_size(a->fd, a->path, &bytes, e) < 0)
+		return -1;
+	bytes = num_min(bytes, BLANK_BYTES);
+	blank = is_blank(a, bytes, e);
+	if (blank != 0)
+		return blank < 0 ? -1 : 0;
+	return err_set(e, ERR_REFUSED,
+		"%s is neither blank nor a boot environment of ours, and nothing is written over "
+		"it; if it is the right place, make it blank: dd if=/dev/zero of=%s bs=4096 "
+		"count=%llu conv=notrunc",
+		a->path, a->path, (unsigned long long)bytes / GRUB_GROUP_BYTES);
 }
 
 static int
 grub_make(const struct conf *c, enum side s, struct err *e)
 {
 	struct grub_block block = {.seq = GRUB_SEQ_MIN, .vars = {.primary = s}};
-	AUTO_CLOSE int fd = -1;
+	AUTO_AREA struct area a = AREA_INIT;
 	enum grub_copy which;
 	struct err none;
-	struct area a;
 
 	block.vars.side[s] = (struct boot_side){.bootable = true, .confirmed = true};
-	if (area_open(c, O_RDWR, &fd, &a, e) < 0)
+	if (area_open(c, O_RDWR, &a, e) < 0)
 		return err_context(e, "the boot environment %s", c->boot_file);
 	if (in_force(&a, &which, &none) == 0)
 		return err_set(e, ERR_REFUSED,
 			"%s holds a boot environment already: see "
 			"`sluice-agent boot show`",
 			c->boot_file);
-	if (frame_mend(fd, c->boot_file, &a, e) < 0 ||
-		group_write(fd, c->boot_file, GRUB_COPY_GOOD, &block, e) < 0 ||
-		group_write(fd, c->boot_file, GRUB_COPY_A, &block, e) < 0)
+	if (place_check(&a, e) < 0)
+		return -1;
+	if (copy_put(&a, GRUB_COPY_GOOD, &block, e) < 0 || copy_put(&a, GRUB_COPY_A, &block, e) < 0)
 		return err_context(e, "the boot environment %s", c->boot_file);
 	return 0;
 }

@@ -10,7 +10,8 @@
 static const char SIGNATURE[] = "# GRUB Environment Block\n";
 enum { SECTOR_BYTES = 512, LINES_SIZE = SECTOR_BYTES };
 
-/* All of it stands in the first sector, which changes as a whole or not at all. */
+/* As the agent writes it all of it stands in the first sector, which changes as a whole or not at
+ * all. */
 static const char *const NAMES[] = {"sluice_seq", "sluice_primary", "sluice_a", "sluice_a_tries",
 	"sluice_b", "sluice_b_tries", "sluice_end"};
 enum { VAR_SEQ, VAR_PRIMARY, VAR_A, VAR_A_TRIES, VAR_B, VAR_B_TRIES, VAR_END, VARS };
@@ -39,37 +40,87 @@ grub_block_format(const struct grub_block *block, uint8_t out[GRUB_GROUP_BYTES])
 	memcpy(out, text, (size_t)len);
 }
 
-/* The value of the next line, which has to be this variable's; cut off at its end. */
-static int
-line_take(char **at, size_t var, const char **value, struct err *e)
-{
-	size_t name_len = strlen(NAMES[var]);
-	char *end = strchr(*at, '\n');
+/* Longer than any that makes sense. */
+enum { VALUE_SIZE = 16 };
+struct values {
+	char text[VARS][VALUE_SIZE];
+};
 
-	if (!end || strncmp(*at, NAMES[var], name_len) != 0 || (*at)[name_len] != '=')
-		return err_set(e, ERR_MALFORMED, "%s is not where it must be", NAMES[var]);
-	*end = 0;
-	*value = *at + name_len + 1;
-	*at = end + 1;
-	return 0;
+/* The newline that ends what stands at `at`: one that no backslash takes away. g.len or more where
+ * there is none. */
+static size_t
+newline_find(struct span g, size_t at)
+{
+	while (at < g.len && g.data[at] != '\n')
+		at += g.data[at] == '\\' ? 2 : 1;
+	return at;
 }
 
+/* What is between, without the backslashes, up to a zero byte: GRUB's strings end there. */
+static void
+value_copy(struct span g, size_t at, size_t end, char out[VALUE_SIZE])
+{
+	size_t n = 0;
+
+	for (; at < end; at++) {
+		if (g.data[at] == '\\')
+			at++;
+		if (!g.data[at])
+			break;
+		if (n + 1 == VALUE_SIZE) {
+			n = 0; /* no value of ours */
+			break;
+		}
+		out[n++] = (char)g.data[at];
+	}
+	out[n] = 0;
+}
+
+/* A name is all up to the next '=', newlines too. False where GRUB reads no further. */
+static bool
+variable_take(struct span g, size_t *at, struct values *out)
+{
+	const char *name = (const char *)g.data + *at;
+	const uint8_t *equals = memchr(name, '=', g.len - *at);
+	size_t value = equals ? (size_t)(equals - g.data) + 1 : g.len;
+	size_t end = newline_find(g, value);
+
+	if (end >= g.len)
+		return false;
+	for (size_t i = 0; i < VARS; i++) {
+		size_t len = strnlen(name, value - 1 - *at);
+
+		if (len == strlen(NAMES[i]) && memcmp(name, NAMES[i], len) == 0)
+			value_copy(g, value, end, out->text[i]);
+	}
+	*at = end + 1;
+	return true;
+}
+
+/* As env_read of grub.cfg has it. */
 static int
-values_parse(const char *const values[VARS], struct grub_block *out, struct err *e)
+values_parse(const struct values *values, struct grub_block *out, struct err *e)
 {
 	struct grub_block b = {0};
-	uint64_t end;
 
-	if (num_parse(values[VAR_SEQ], GRUB_SEQ_MIN, GRUB_SEQ_MAX, &b.seq, e) < 0 ||
-		num_parse(values[VAR_END], GRUB_SEQ_MIN, GRUB_SEQ_MAX, &end, e) < 0 ||
-		boot_side_parse(values[VAR_PRIMARY], &b.vars.primary, e) < 0 ||
-		boot_state_parse(values[VAR_A], values[VAR_A_TRIES], GRUB_TRIES_MAX,
+	for (size_t i = 0; i < VARS; i++) {
+		bool is_tries = i == VAR_A_TRIES || i == VAR_B_TRIES;
+
+		if (!values->text[i][0] || (is_tries && values->text[i][1]))
+			return err_set(e, ERR_MALFORMED, "%s is \"%s\"", NAMES[i], values->text[i]);
+	}
+	if (strcmp(values->text[VAR_SEQ], values->text[VAR_END]) != 0)
+		return err_set(e, ERR_MALFORMED, "its first and last numbers differ: torn");
+	if (values->text[VAR_SEQ][0] == '0' ||
+		num_parse(values->text[VAR_SEQ], GRUB_SEQ_MIN, GRUB_SEQ_MAX, &b.seq, e) < 0)
+		return err_set(
+			e, ERR_MALFORMED, "%s is \"%s\"", NAMES[VAR_SEQ], values->text[VAR_SEQ]);
+	if (boot_side_parse(values->text[VAR_PRIMARY], &b.vars.primary, e) < 0 ||
+		boot_state_parse(values->text[VAR_A], values->text[VAR_A_TRIES], GRUB_TRIES_MAX,
 			&b.vars.side[SIDE_A], e) < 0 ||
-		boot_state_parse(values[VAR_B], values[VAR_B_TRIES], GRUB_TRIES_MAX,
+		boot_state_parse(values->text[VAR_B], values->text[VAR_B_TRIES], GRUB_TRIES_MAX,
 			&b.vars.side[SIDE_B], e) < 0)
 		return -1;
-	if (b.seq != end)
-		return err_set(e, ERR_MALFORMED, "its first and last numbers differ: torn");
 	*out = b;
 	return 0;
 }
@@ -77,23 +128,18 @@ values_parse(const char *const values[VARS], struct grub_block *out, struct err 
 int
 grub_block_parse(struct span group, struct grub_block *out, struct err *e)
 {
-	char text[LINES_SIZE + 1], *at = text + sizeof(SIGNATURE) - 1;
-	const char *values[VARS];
+	size_t at = sizeof(SIGNATURE) - 1;
+	struct values values = {0};
 
-	if (group.len != GRUB_GROUP_BYTES ||
-		memcmp(group.data, SIGNATURE, sizeof(SIGNATURE) - 1) != 0)
+	if (group.len != GRUB_GROUP_BYTES || memcmp(group.data, SIGNATURE, at) != 0)
 		return err_set(e, ERR_MALFORMED, "no GRUB environment block");
-	memcpy(text, group.data, LINES_SIZE);
-	text[LINES_SIZE] = 0;
-	for (size_t i = 0; i < VARS; i++) {
-		if (line_take(&at, i, &values[i], e) < 0)
-			return -1;
+	while (at < group.len) {
+		if (group.data[at] == '#')
+			at = newline_find(group, at) + 1;
+		else if (!variable_take(group, &at, &values))
+			break;
 	}
-	for (size_t i = (size_t)(at - text); i < group.len; i++) {
-		if (group.data[i] != '#')
-			return err_set(e, ERR_MALFORMED, "something stands behind its end");
-	}
-	return values_parse(values, out, e);
+	return values_parse(&values, out, e);
 }
 
 /* A ustar header (POSIX 1003.1, pax: "ustar Interchange Format"). */

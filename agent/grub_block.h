@@ -8,9 +8,10 @@
  *     sluice/good          which side boots if neither of them makes sense: written when a side was
  *                          confirmed or gone back to, after that change
  *
- * GRUB's block has no checksum. A copy counts only when it begins with sluice_seq, ends with the
- * same number in sluice_end, and everything stands between, so a torn or zeroed one is passed over.
- * Groups are of 4096 bytes, the largest logical sector there is: no write touches two copies. */
+ * GRUB's block has no checksum. As it is written a copy begins with sluice_seq, ends with the same
+ * number in sluice_end, and everything stands between; one in which these two differ, or anything
+ * is missing, is torn, and passed over, as is one that cannot be read. Groups are of 4096 bytes,
+ * the largest logical sector there is: no write touches two copies. */
 #ifndef SLUICE_AGENT_GRUB_BLOCK_H
 #define SLUICE_AGENT_GRUB_BLOCK_H
 
@@ -34,8 +35,8 @@ struct grub_block {
 /* Where a copy's group starts in the area. */
 uint64_t grub_copy_offset(enum grub_copy which);
 
-/* ERR_MALFORMED, saying what is wrong, unless it is exactly what grub_block_format() makes, but for
- * the numbers. */
+/* Reads it as GRUB's load_env and the checks of grub.cfg do, neither stricter nor more lenient:
+ * both have to take the same copy for the one in force. ERR_MALFORMED, saying what is wrong. */
 int grub_block_parse(struct span group, struct grub_block *out, struct err *e);
 void grub_block_format(const struct grub_block *block, uint8_t out[GRUB_GROUP_BYTES]);
 
