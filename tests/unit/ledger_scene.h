@@ -199,6 +199,31 @@ ledger_scene_drain(struct ledger_scene *x)
 	return sum;
 }
 
+/* Statements, and the number that a query gives. */
+static inline void
+ledger_scene_run(struct ledger_scene *x, const char *statements)
+{
+	struct sql *s = NULL;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(fleet_sql(x->f, &s, &e), 0);
+	if (sql_run(s, statements, &e) < 0)
+		fail_msg("%s", e.text);
+}
+
+static inline int64_t
+ledger_scene_number(struct ledger_scene *x, const char *query)
+{
+	struct sql *s = NULL;
+	int64_t n = 0;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(fleet_sql(x->f, &s, &e), 0);
+	if (sql_get(s, NULL, &n, &e, query, "") < 0)
+		fail_msg("%s", e.text);
+	return n;
+}
+
 /* What was found of a box and of its reports. */
 struct found {
 	size_t count;

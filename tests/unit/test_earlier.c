@@ -3,30 +3,6 @@
 enum { BETWEEN = 6000 }; /* reports of others: more than are looked at in one transaction */
 
 static void
-run(struct ledger_scene *x, const char *statements)
-{
-	struct sql *s = NULL;
-	struct err e = ERR_INIT;
-
-	assert_int_equal(fleet_sql(x->f, &s, &e), 0);
-	if (sql_run(s, statements, &e) < 0)
-		fail_msg("%s", e.text);
-}
-
-static int64_t
-number(struct ledger_scene *x, const char *query)
-{
-	struct sql *s = NULL;
-	int64_t n = 0;
-	struct err e = ERR_INIT;
-
-	assert_int_equal(fleet_sql(x->f, &s, &e), 0);
-	if (sql_get(s, NULL, &n, &e, query, "") < 0)
-		fail_msg("%s", e.text);
-	return n;
-}
-
-static void
 others_report(struct ledger_scene *x, unsigned box)
 {
 	char text[1024];
@@ -36,7 +12,7 @@ others_report(struct ledger_scene *x, unsigned box)
 		"INSERT INTO report SELECT NULL, %u, i, 1, 1, 'idle', 'none', '', '', 'other', 1, "
 		"'', 1, '', '', '', '', '', 0, '', 'none', '', '' FROM n",
 		BETWEEN, box);
-	run(x, text);
+	ledger_scene_run(x, text);
 }
 
 /* Three boxes start, and then nobody knows of the plan. */
@@ -68,7 +44,8 @@ reports_that_came_before_their_plan_are_taken_up_wherever_they_are(void **state)
 	three_start(x);
 	id = begin(x);
 	assert_int_equal(started(x, id), 3);
-	assert_int_equal(number(x, "SELECT count(*) FROM mark WHERE name = 'reports_next'"), 0);
+	assert_int_equal(
+		ledger_scene_number(x, "SELECT count(*) FROM mark WHERE name = 'reports_next'"), 0);
 }
 
 static void
@@ -82,17 +59,18 @@ who_is_interrupted_in_taking_them_up_goes_on_where_it_was(void **state)
 
 	assert_int_equal(digest_parse(NEW_SHA, &manifest, &e), 0);
 	three_start(x);
-	run(x, "CREATE TRIGGER broken BEFORE INSERT ON participant WHEN new.box = 2 BEGIN SELECT "
-	       "RAISE(ABORT, 'broken'); END");
+	ledger_scene_run(x,
+		"CREATE TRIGGER broken BEFORE INSERT ON participant WHEN new.box = 2 BEGIN SELECT "
+		"RAISE(ABORT, 'broken'); END");
 	assert_int_equal(following_begin(x->f, &plan, 3000, &id, &e), -1);
 	assert_int_equal(id, 0);
-	assert_int_equal(number(x, "SELECT count(*) FROM participant"), 1);
-	run(x, "DROP TRIGGER broken");
+	assert_int_equal(ledger_scene_number(x, "SELECT count(*) FROM participant"), 1);
+	ledger_scene_run(x, "DROP TRIGGER broken");
 	/* Meanwhile one of them goes on. */
 	succeed(x, "gw-3", 2);
 	id = begin(x);
-	assert_int_equal(number(x, "SELECT count(*) FROM rollout"), 1);
-	assert_int_equal(number(x, "SELECT count(*) FROM participant"), 3);
+	assert_int_equal(ledger_scene_number(x, "SELECT count(*) FROM rollout"), 1);
+	assert_int_equal(ledger_scene_number(x, "SELECT count(*) FROM participant"), 3);
 	assert_int_equal(started(x, id), 3);
 	assert_int_equal(tally(x, id, 0).ok + tally(x, id, 1).ok, 1);
 }
@@ -109,14 +87,15 @@ what_is_older_than_the_plan_before_is_not_looked_for(void **state)
 
 	three_start(x);
 	(void)begin(x);
-	run(x, older);
+	ledger_scene_run(x, older);
 	memcpy(next, sample, sizeof(sample));
 	memcpy(strstr(next, "\"deadline_s\":3600") + 13, "3601", 4);
 	id = begin_as(x, next);
 	assert_int_equal(id, 2);
 	assert_int_equal(started(x, id), 0);
 	assert_int_equal(
-		number(x, "SELECT value FROM mark WHERE rollout = 2 AND name = 'reports_from'"),
+		ledger_scene_number(
+			x, "SELECT value FROM mark WHERE rollout = 2 AND name = 'reports_from'"),
 		10000000 - 100000);
 }
 

@@ -260,8 +260,6 @@ the_boxes_of_a_plan_stay_known_while_the_next_one_is_tried(void **state)
 {
 	struct ledger_scene *x = *state;
 	AUTO_FREE char *second = sample_with(sample, "\"version\":3", "\"version\":4");
-	struct sql *s = NULL;
-	struct err e = ERR_INIT;
 	int64_t id;
 
 	boxes_add(x, 3);
@@ -270,8 +268,7 @@ the_boxes_of_a_plan_stay_known_while_the_next_one_is_tried(void **state)
 	say(x, "gw-3", 1, BOX_STARTING, OUTCOME_NONE);
 	(void)begin_as(x, second);
 	/* Its reports are gone by then. */
-	assert_int_equal(fleet_sql(x->f, &s, &e), 0);
-	assert_int_equal(sql_run(s, "DELETE FROM report", &e), 0);
+	ledger_scene_run(x, "DELETE FROM report");
 	assert_int_equal(begin(x), id);
 	assert_int_equal(tally(x, id, 1).started, 1);
 }
@@ -459,16 +456,6 @@ an_accepted_stop_keeps_what_had_gone_wrong_by_then(void **state)
 	free(f);
 }
 
-static void
-do_sql(struct ledger_scene *x, const char *statement)
-{
-	struct sql *s = NULL;
-	struct err e = ERR_INIT;
-
-	if (fleet_sql(x->f, &s, &e) < 0 || sql_run(s, statement, &e) < 0)
-		fail_msg("%s", e.text);
-}
-
 static struct ingest_stats
 say_damaged(struct ledger_scene *x, const char *box, uint64_t seq, const char *plan)
 {
@@ -494,8 +481,8 @@ a_plan_that_is_damaged_in_the_data_base_holds_up_no_other(void **state)
 	(void)begin_as(x, other);
 	id = begin(x);
 	open_wave(x, id, 0);
-	do_sql(x, "UPDATE rollout SET plan = '{' WHERE path = 'rollouts/broken.json';"
-		  "UPDATE counter SET value = value + 1 WHERE name = 'followings'");
+	ledger_scene_run(x, "UPDATE rollout SET plan = '{' WHERE path = 'rollouts/broken.json';"
+			    "UPDATE counter SET value = value + 1 WHERE name = 'followings'");
 	stats = say_damaged(x, "gw-1", 1, path);
 	assert_int_equal(stats.taken, 1);
 	assert_non_null(strstr(stats.damage, "rollout 1 is damaged"));
@@ -505,8 +492,8 @@ a_plan_that_is_damaged_in_the_data_base_holds_up_no_other(void **state)
 	assert_non_null(strstr(stats.damage, "rollout 1 is damaged"));
 	/* And none is begun or opened the worse for it. */
 	open_wave(x, id, 1);
-	do_sql(x, "DELETE FROM rollout WHERE path = 'rollouts/broken.json';"
-		  "UPDATE counter SET value = value + 1 WHERE name = 'followings'");
+	ledger_scene_run(x, "DELETE FROM rollout WHERE path = 'rollouts/broken.json';"
+			    "UPDATE counter SET value = value + 1 WHERE name = 'followings'");
 	assert_string_equal(say_damaged(x, "gw-3", 1, path).damage, "");
 	assert_int_equal(tally(x, id, 1).started, 1);
 }
@@ -524,8 +511,8 @@ a_plan_that_is_damaged_is_mended_by_what_is_published(void **state)
 	id = begin(x);
 	open_wave(x, id, 0);
 	say(x, "gw-1", 1, BOX_STARTING, OUTCOME_NONE);
-	do_sql(x, "UPDATE rollout SET plan = '{';"
-		  "UPDATE counter SET value = value + 1 WHERE name = 'followings'");
+	ledger_scene_run(x, "UPDATE rollout SET plan = '{';"
+			    "UPDATE counter SET value = value + 1 WHERE name = 'followings'");
 	assert_non_null(strstr(say_damaged(x, "gw-2", 1, path).damage, "rollout 1 is damaged"));
 	assert_int_equal(following_overdue(x->f, id, &newly, &e), -1);
 	assert_int_equal(begin(x), id);
@@ -536,7 +523,7 @@ a_plan_that_is_damaged_is_mended_by_what_is_published(void **state)
 	assert_int_equal(tally(x, id, 0).started, 2);
 	/* Also after it was withdrawn. */
 	assert_int_equal(following_end(x->f, path, 4000, &e), 0);
-	do_sql(x, "UPDATE rollout SET plan = '{'");
+	ledger_scene_run(x, "UPDATE rollout SET plan = '{'");
 	assert_int_equal(begin(x), id);
 	assert_int_equal(overdue(x, id), 0);
 }
@@ -555,7 +542,7 @@ a_box_whose_row_is_damaged_holds_up_no_other(void **state)
 	id = begin(x);
 	open_wave(x, id, 0);
 	say(x, "gw-1", 1, BOX_STARTING, OUTCOME_NONE);
-	do_sql(x, "UPDATE participant SET status = 'odd'");
+	ledger_scene_run(x, "UPDATE participant SET status = 'odd'");
 	stats = say_damaged(x, "gw-1", 2, path);
 	assert_int_equal(stats.taken, 1);
 	assert_non_null(strstr(stats.damage, "rollouts/stable.json makes no sense"));

@@ -15,19 +15,6 @@ is_there(const char *path)
 	return lstat(path, &st) == 0;
 }
 
-static int64_t
-number(struct ledger_scene *x, const char *query)
-{
-	struct sql *s = NULL;
-	int64_t n = 0;
-	struct err e = ERR_INIT;
-
-	assert_int_equal(fleet_sql(x->f, &s, &e), 0);
-	if (sql_get(s, NULL, &n, &e, query, "") < 0)
-		fail_msg("%s", e.text);
-	return n;
-}
-
 static void
 write_file(const char *path, const char *text)
 {
@@ -281,22 +268,11 @@ of_what_was_set_aside_the_newest_are_kept(void **state)
 	}
 	stats = ledger_scene_drain(x);
 	assert_int_equal(stats.aside, ASIDE_MAX);
-	assert_int_equal(number(x, "SELECT count(*) FROM aside"), ASIDE_MAX);
+	assert_int_equal(ledger_scene_number(x, "SELECT count(*) FROM aside"), ASIDE_MAX);
 	assert_false(is_there("spool/aside/gw-9@5000.json"));
 	assert_true(is_there("spool/aside/gw-9@1.json"));
-	assert_int_equal(
-		number(x, "SELECT value FROM counter WHERE name = 'aside'"), ASIDE_MAX + 1);
-}
-
-static void
-change_tables(struct ledger_scene *x, const char *statement)
-{
-	struct sql *s = NULL;
-	struct err e = ERR_INIT;
-
-	assert_int_equal(fleet_sql(x->f, &s, &e), 0);
-	if (sql_run(s, statement, &e) < 0)
-		fail_msg("%s", e.text);
+	assert_int_equal(ledger_scene_number(x, "SELECT value FROM counter WHERE name = 'aside'"),
+		ASIDE_MAX + 1);
 }
 
 static unsigned
@@ -330,11 +306,11 @@ a_batch_that_failed_is_taken_up_by_the_next_round(void **state)
 		assert_true(fd >= 0);
 		assert_int_equal(close(fd), 0);
 	}
-	change_tables(x, "ALTER TABLE aside RENAME TO away");
+	ledger_scene_run(x, "ALTER TABLE aside RENAME TO away");
 	assert_int_equal(ingest_batch(x->i, x->now_s, &stats, &more, &e), -1);
 	assert_int_equal(e.class, ERR_SYSTEM);
 	assert_int_equal(stats.taken, 77);
-	change_tables(x, "ALTER TABLE away RENAME TO aside");
+	ledger_scene_run(x, "ALTER TABLE away RENAME TO aside");
 	assert_int_equal(ingest_batch(x->i, x->now_s, &stats, &more, &e), 0);
 	assert_true(more);
 	assert_int_equal(stats.aside, INGEST_BATCH_MAX);
@@ -413,7 +389,7 @@ what_cannot_be_deleted_of_what_was_set_aside_stays(void **state)
 	assert_int_equal(stats.aside, ASIDE_MAX);
 	assert_int_equal(stats.left, 1);
 	assert_non_null(strstr(stats.why, "deleting spool/aside/gw-9@5000.json"));
-	assert_int_equal(number(x, "SELECT count(*) FROM aside"), ASIDE_MAX);
+	assert_int_equal(ledger_scene_number(x, "SELECT count(*) FROM aside"), ASIDE_MAX);
 }
 
 /* The web server may write to spool/: nobody is led elsewhere by it. */
@@ -460,8 +436,9 @@ a_report_that_cannot_be_recorded_is_set_aside_alone(void **state)
 	struct err e = ERR_INIT;
 
 	ledger_scene_add(x, "gw-1");
-	change_tables(x, "CREATE TRIGGER no BEFORE INSERT ON report WHEN NEW.seq = 7 BEGIN SELECT "
-			 "RAISE(IGNORE); END");
+	ledger_scene_run(x,
+		"CREATE TRIGGER no BEFORE INSERT ON report WHEN NEW.seq = 7 BEGIN SELECT "
+		"RAISE(IGNORE); END");
 	ledger_scene_put(x, &r);
 	r.seq = 8;
 	ledger_scene_put(x, &r);
