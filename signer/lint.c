@@ -1,8 +1,10 @@
 #include "signer/lint.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/num.h"
 #include "common/format/judgement.h"
 #include "common/format/plan.h"
 #include "signer/reading.h"
@@ -14,6 +16,9 @@ enum { POLL_S = 900 };
 
 /* DESIGN's answer to an emergency is a minute; five are still one. */
 enum { STOP_POLL_LONG_S = 300 };
+
+/* What a wave that passes has to have shown: that not half of its boxes fail. */
+enum { SHOWN_BP = 5000, SAMPLES_TRIED = 1000 };
 
 struct lint {
 	const struct yaml *y;
@@ -102,6 +107,54 @@ evidence_look(struct lint *l)
 				"behind it small",
 				w->name, json_array_size(w->boxes), (unsigned long long)needed,
 				success / 100, success % 100);
+	}
+}
+
+/* The least that passes a wave: this many of so many boxes are well. */
+static uint64_t
+least_good(const struct plan *p, uint64_t sample)
+{
+	return num_div_up(sample * p->advance.success_bp, 10000);
+}
+
+/* So many boxes or a few more that show enough, where as few of them are well as may be; or 0. */
+static uint64_t
+sample_advised(const struct plan *p, uint64_t sample)
+{
+	for (uint64_t n = sample; n < sample + SAMPLES_TRIED; n++) {
+		if (wilson_exceeds(least_good(p, n), n, SHOWN_BP))
+			return n;
+	}
+	return 0;
+}
+
+/* The quickest boxes are those that do well: who goes back does so at the deadline, and who died is
+ * counted once it is overdue. A wave that is watched for that long knows of them. */
+static void
+haste_look(struct lint *l)
+{
+	const struct plan *p = l->p;
+	uint64_t sample = num_min(p->advance.sample, TALLY_MAX / 2), least = least_good(p, sample),
+		 advised = sample_advised(p, sample);
+	const struct yaml_node *at = place(l, "advance", advised ? "sample" : "success");
+	char cure[64] = "a success of 90% or more";
+
+	if (advised == sample)
+		return;
+	if (advised)
+		(void)snprintf(cure, sizeof(cure), "sample: %llu", (unsigned long long)advised);
+	for (size_t i = 0; i + 1 < p->wave_count; i++) {
+		const struct wave *w = &p->waves[i];
+
+		if (w->soak_s >= p->stop.overdue_s ||
+			(w->boxes && json_array_size(w->boxes) <= sample))
+			continue;
+		WARN(l, at,
+			"wave %s passes when %llu of the %llu quickest boxes are well, before it "
+			"is known of slower ones that they fail: half of all may; write %s, or a "
+			"soak as long as overdue_after",
+			w->name, (unsigned long long)least, (unsigned long long)sample, cure);
+		return;
 	}
 }
 
@@ -215,6 +268,7 @@ lint_plan(const char *path, int64_t now_s, void (*each)(void *arg, const char *t
 	l.root = yaml_root(y);
 	shares_look(&l);
 	evidence_look(&l);
+	haste_look(&l);
 	soak_look(&l);
 	stop_look(&l);
 	silence_look(&l);

@@ -123,6 +123,32 @@ class Check(FolderCase):
                 self.assertEqual(len(got), 1, self.warnings(text))
                 self.assertTrue(got[0].startswith(place_of(text, at) + ": warning: "), got[0])
 
+    def test_a_wave_that_passes_on_a_few_quick_boxes_is_warned_of(self):
+        brief = PLAN.replace("soak: 24h", "soak: 1h")
+        for sample, success, at, says in (
+                (30, "98%", None, None), (6, "98%", None, None), (10, "90%", None, None),
+                (5, "98%", "5, coverage", "wave early passes when 5 of the 5 quickest boxes are "
+                 "well, before it is known of slower ones that they fail: half of all may; write "
+                 "sample: 6, or a soak as long as overdue_after"),
+                (10, "70%", "10, coverage", "when 7 of the 10 quickest boxes are well"),
+                (400, "50%", "50%, sample", "write a success of 90% or more, or a soak")):
+            with self.subTest(sample=sample, success=success):
+                text = brief.replace("98%", success).replace("sample: 30", f"sample: {sample}")
+                found = [w for w in self.warnings(text) if "quickest" in w]
+                self.assertEqual(len(found), 1 if at else 0, found)
+                if at:
+                    self.assertTrue(found[0].startswith(place_of(text, at) + ": warning: "), found)
+                    self.assertIn(says, found[0])
+                watched = text.replace("soak: 1h", "soak: 24h")
+                self.assertEqual([w for w in self.warnings(watched) if "quickest" in w], [])
+
+    def test_a_wave_of_no_more_boxes_than_the_sample_knows_of_all(self):
+        text = PLAN.replace("sample: 30", "sample: 3")
+        self.assertEqual([w for w in self.warnings(text) if "quickest" in w], [])
+        text = text.replace("sample: 3", "sample: 2")
+        found, = [w for w in self.warnings(text) if "quickest" in w]
+        self.assertIn("wave canary passes when 2 of the 2", found)
+
     def test_what_is_wrong_says_where_and_what_to_do(self):
         for was, becomes, at, says in (
                 ("percent: 5,", "percent: 0,", "0, soak", "write 1% or more"),

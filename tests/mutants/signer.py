@@ -347,4 +347,13 @@ MUTANTS = [
            "(is_replacement(name) || is_part(name) || is_orphan(b->waiting, name)))", "1)",
            "e2e/test_publish",
            "test_what_a_killed_publisher_left_half_written_is_swept_up_once_it_is_old"),
+    Mutant("a wave may pass on any few boxes", "signer/lint.c",
+           "haste_look(&l);", "(void)haste_look;",
+           "e2e/test_rollout_check", "test_a_wave_that_passes_on_a_few_quick_boxes_is_warned_of"),
+    Mutant("a wave that is watched long enough is warned of", "signer/lint.c",
+           "if (w->soak_s >= p->stop.overdue_s ||\n\t\t\t(w->boxes &&", "if ((w->boxes &&",
+           "e2e/test_rollout_check", "test_a_wave_that_passes_on_a_few_quick_boxes_is_warned_of"),
+    Mutant("a wave that is known whole is warned of", "signer/lint.c",
+           "(w->boxes && json_array_size(w->boxes) <= sample))", "0)",
+           "e2e/test_rollout_check", "test_a_wave_of_no_more_boxes_than_the_sample_knows_of_all"),
 ]
