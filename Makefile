@@ -28,7 +28,7 @@ DEPS_BUILD := gcc make pkg-config libc6-dev libsodium-dev libssl-dev libcurl4-op
 	libubootenv-dev libefivar-dev
 DEPS_TEST := libcmocka-dev python3 nginx-light openssl minisign e2fsprogs util-linux procps curl \
 	sqlite3 tzdata python3-securesystemslib python3-cryptography zstd xz-utils bzip2 strace \
-	ca-certificates iproute2 clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev cppcheck
+	ca-certificates iproute2 mandoc clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev cppcheck
 
 DEPS_VM := qemu-system-x86 ovmf grub-pc-bin grub-efi-amd64-bin grub-common mtools dosfstools fdisk \
 	busybox-static
@@ -97,7 +97,8 @@ TOOL_BIN := $(patsubst tests/tools/%.c,$(B)/tests/tools/%,$(TOOL_SRC))
 CONFORMANCE_SRC := $(sort $(wildcard tests/conformance/*.c))
 
 .DELETE_ON_ERROR:
-.PHONY: all deps demo vm test asan unit tools fuzz fuzzers lint bench install clean format \
+.PHONY: all deps demo vm test asan unit tools fuzz fuzzers lint bench install install-host \
+	install-agent clean format \
 	conformance conformance-client mutants
 
 all: build/sluice build/sluice-agent
@@ -212,9 +213,21 @@ lint: deps
 format:
 	clang-format-14 -i $(C_FILES)
 
-install: all
-	install -D -m 755 $(B)/sluice $(DESTDIR)$(PREFIX)/bin/sluice
-	install -D -m 755 $(B)/sluice-agent $(DESTDIR)$(PREFIX)/sbin/sluice-agent
+# What each package has; both are what `make install` installs.
+MAN1 := $(wildcard signer/man/*.1)
+MAN5 := $(wildcard signer/man/*.5 common/man/*.5)
+MAN := $(DESTDIR)$(PREFIX)/share/man
+install: install-host install-agent
+install-host: all
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(B)/sluice
+	install -D -m 644 -t $(MAN)/man1 $(MAN1)
+	install -D -m 644 -t $(MAN)/man5 $(MAN5)
+install-agent: all
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/sbin $(B)/sluice-agent
+	install -D -m 644 -t $(MAN)/man8 $(wildcard agent/man/*.8)
+	install -D -m 644 -t $(MAN)/man5 $(wildcard agent/man/*.5)
+	for f in $$(cd agent && find boot -type f); do install -D -m 644 agent/$$f \
+		$(DESTDIR)$(PREFIX)/share/doc/sluice-agent/examples/$$f || exit; done
 
 clean:
 	rm -rf build
