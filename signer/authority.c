@@ -1,7 +1,6 @@
 #include "signer/authority.h"
 
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/file.h"
@@ -296,38 +295,44 @@ authority_renew_crl(const struct workspace *w, struct fleet *f, int64_t now_s, s
 	AUTO_BUF struct buf crl = BUF_INIT(CRL_BYTES_MAX), keys = BUF_INIT(PEM_BYTES_MAX);
 	AUTO_FLEET_REVOKED struct fleet_revoked revoked = {0};
 	AUTO_CAS struct x509_bundle cas = {0};
+	struct err why = ERR_INIT;
 	char path[PATH_MAX];
+	bool sessions_end;
 	uint64_t number;
 
 	if (authority_cas(w, &cas, e) < 0 || tls_read(w, "tls/ca.key", &keys, e) < 0 ||
 		workspace_path(w, "tls/crl.pem", path, e) < 0 ||
 		fleet_revoked(f, now_s, &revoked, e) < 0 || fleet_crl_number(f, &number, e) < 0 ||
-		crl_write(&cas, buf_span(&keys), &revoked, number, &dates, &crl, e) < 0 ||
-		sessions_renew(w, number, e) < 0 || file_replace(path, 0644, buf_span(&crl), e) < 0)
+		crl_write(&cas, buf_span(&keys), &revoked, number, &dates, &crl, e) < 0)
 		return -1;
-	return reload(w, "the web server believes revoked boxes until it reads tls/crl.pem", e);
-}
-
-static bool
-is_newer(const struct timespec *a, const struct timespec *b)
-{
-	return a->tv_sec > b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec > b->tv_nsec);
+	sessions_end = sessions_renew(w, number, &why) == 0;
+	/* Whatever became of those: a CRL that runs out locks every box out. */
+	if (file_replace(path, 0644, buf_span(&crl), e) < 0 ||
+		reload(w, "the web server believes revoked boxes until it reads tls/crl.pem", e) <
+			0)
+		return -1;
+	return sessions_end
+		       ? 0
+		       : err_set(e, why.class,
+				 "tls/crl.pem is new, but TLS sessions of before it go on until "
+				 "they end by themselves: %s",
+				 why.text);
 }
 
 bool
 authority_crl_is_due(const struct workspace *w, int64_t now_s)
 {
-	char key[PATH_MAX], ca[PATH_MAX], crl[PATH_MAX];
-	struct stat st, of_ca;
+	AUTO_BUF struct buf crl = BUF_INIT(CRL_BYTES_MAX);
+	AUTO_CAS struct x509_bundle cas = {0};
+	struct x509_dates dates;
+	char key[PATH_MAX];
 
-	if (workspace_path(w, "tls/ca.key", key, NULL) < 0 || access(key, R_OK) < 0 ||
-		workspace_path(w, "tls/ca.crt", ca, NULL) < 0 ||
-		workspace_path(w, "tls/crl.pem", crl, NULL) < 0)
+	if (workspace_path(w, "tls/ca.key", key, NULL) < 0 || access(key, R_OK) < 0)
 		return false;
-	/* One that is older than the CAs may lack one of them: who changed them was cut off. */
-	if (stat(crl, &st) == 0 && stat(ca, &of_ca) == 0 && is_newer(&of_ca.st_mtim, &st.st_mtim))
+	/* One that is damaged, or lacks a CA, is made anew; who cannot make it says why. What the
+	 * file's own times are says nothing: it may have been copied, or touched. */
+	if (authority_cas(w, &cas, NULL) < 0 || tls_read(w, "tls/crl.pem", &crl, NULL) < 0 ||
+		x509_crls_check(&cas, buf_span(&crl), &dates, NULL) < 0)
 		return true;
-	/* The file is as old as the CRL in it: it is always replaced as a whole. */
-	return stat(crl, &st) < 0 || now_s >= st.st_mtime + (int64_t)(w->crl_life_s / 2) ||
-	       st.st_mtime > now_s;
+	return now_s >= dates.until_s - (int64_t)(w->crl_life_s / 2) || now_s < dates.from_s;
 }

@@ -46,11 +46,13 @@ int authority_issue(const struct workspace *w, const char *box, struct span key_
 int authority_issuer(const struct workspace *w, char out[DIGEST_HEX_SIZE], struct err *e);
 
 /* Replaces tls/crl.pem by one of what the fleet has revoked, good for the life that workspace.yaml
- * gives it, and nginx/sessions.conf with it (nginx.h), and runs the `reload` command. */
+ * gives it, and nginx/sessions.conf with it (nginx.h), and runs the `reload` command. Where only
+ * sessions.conf cannot be written, that is the error, and the rest is done. */
 int authority_renew_crl(const struct workspace *w, struct fleet *f, int64_t now_s, struct err *e);
 
-/* Whether it is time to renew the CRL: the CA's key is here and tls/crl.pem is missing, older than
- * tls/ca.crt, or in the second half of its life. */
+/* Whether it is time to renew the CRL: the CA's key is here, and tls/crl.pem is missing, damaged,
+ * or without one of a CA of tls/ca.crt; or one of them is in the second half of its life, or has
+ * not begun. */
 bool authority_crl_is_due(const struct workspace *w, int64_t now_s);
 
 #endif

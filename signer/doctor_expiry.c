@@ -132,6 +132,7 @@ static int
 crl_expiry(struct doctor *d, struct err *e)
 {
 	AUTO_BUF struct buf pem = BUF_INIT(CRL_BYTES_MAX), ca = BUF_INIT(TLS_PEM_MAX);
+	AUTO_CAS struct x509_bundle cas = {0};
 	struct x509_dates dates;
 	struct err why = ERR_INIT;
 	bool there, has_ca;
@@ -142,10 +143,13 @@ crl_expiry(struct doctor *d, struct err *e)
 	if (!there && has_ca)
 		return doctor_problem(d, DOCTOR_BAD, "run `sluice publish`, which makes a new one",
 			e, "tls/crl.pem is missing: the web server does not start without it");
-	if (!there)
+	/* Whose CRL it is to be is not known without the CA's certificate. */
+	if (!there || !has_ca)
 		return 0;
-	if (x509_crl_dates(buf_span(&pem), &dates, &why) < 0 ||
-		(has_ca && x509_check_crl_issuer(buf_span(&ca), buf_span(&pem), &why) < 0))
+	if (x509_bundle_read(buf_span(&ca), &cas, &why) < 0)
+		return doctor_problem(d, DOCTOR_BAD, "put the CA's certificate there", e,
+			"tls/ca.crt: %s", why.text);
+	if (x509_crls_check(&cas, buf_span(&pem), &dates, &why) < 0)
 		return doctor_problem(d, DOCTOR_BAD,
 			"remove it and run `sluice publish`, which makes a new one", e,
 			"tls/crl.pem: %s", why.text);

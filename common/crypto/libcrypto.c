@@ -37,6 +37,17 @@ libcrypto_no_passphrase(char *buf, int size, int rwflag, void *arg)
 	return -1;
 }
 
+bool
+libcrypto_pem_ended(void)
+{
+	unsigned long why = ERR_peek_last_error();
+
+	if (ERR_GET_LIB(why) != ERR_LIB_PEM || ERR_GET_REASON(why) != PEM_R_NO_START_LINE)
+		return false;
+	ERR_clear_error();
+	return true;
+}
+
 int
 libcrypto_cert(struct span pem, X509 **out, struct err *e)
 {

@@ -5,6 +5,7 @@
 #include <openssl/bio.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
+#include <stdbool.h>
 
 #include "common/base/buf.h"
 #include "common/base/cleanup.h"
@@ -54,6 +55,9 @@ int libcrypto_take(BIO *mem, struct buf *out, struct err *e);
 
 /* A pem_password_cb that has none: OpenSSL's own would ask the terminal. */
 int libcrypto_no_passphrase(char *buf, int size, int rwflag, void *arg);
+
+/* Whether a PEM_read_bio_* that read nothing came to the end: OpenSSL's queue is empty then. */
+bool libcrypto_pem_ended(void);
 
 /* Reads a certificate in PEM (the first of several). The caller owns *out. */
 int libcrypto_cert(struct span pem, X509 **out, struct err *e);

@@ -53,18 +53,14 @@ struct x509_info {
 };
 int x509_info(struct span cert_pem, struct x509_info *out, struct err *e);
 
-/* When a certificate (whatever its subject; the first of a chain) or a CRL begins and ends. For a
- * CRL without an end ERR_MALFORMED. */
+/* When a certificate (whatever its subject; the first of a chain) begins and ends. */
 struct x509_dates {
 	int64_t from_s, until_s;
 };
 int x509_cert_dates(struct span cert_pem, struct x509_dates *out, struct err *e);
-int x509_crl_dates(struct span crl_pem, struct x509_dates *out, struct err *e);
 
-/* ERR_UNTRUSTED unless the CA's key signed the certificate (or the CRL). Dates are not looked at.
- */
+/* ERR_UNTRUSTED unless the CA's key signed the certificate. Dates are not looked at. */
 int x509_check_issuer(struct span ca_cert_pem, struct span cert_pem, struct err *e);
-int x509_check_crl_issuer(struct span ca_cert_pem, struct span crl_pem, struct err *e);
 
 /* Several CAs in one PEM text: those of a fleet while one is replaced by another. Each is encoded
  * anew, so that nothing else comes along. ERR_LIMIT for more than X509_BUNDLE_MAX, ERR_MALFORMED
@@ -97,5 +93,11 @@ struct x509_revoked {
 int x509_crl(struct span ca_cert_pem, struct span ca_key_pem, const struct x509_revoked *revoked,
 	size_t count, uint64_t crl_number, int64_t from_s, int64_t until_s, struct buf *crl_pem,
 	struct err *e);
+
+/* Any number of CRLs in one PEM text, of which each CA has to have signed one or more: else
+ * ERR_UNTRUSTED. *out: when the last of those begins, and when the first of them ends. Others' are
+ * passed over. ERR_MALFORMED for what is none, and for one without an end. */
+int x509_crls_check(
+	const struct x509_bundle *cas, struct span crls_pem, struct x509_dates *out, struct err *e);
 
 #endif

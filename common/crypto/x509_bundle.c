@@ -11,16 +11,10 @@
 static int
 cert_next(BIO *in, X509 **out, struct err *e)
 {
-	unsigned long why;
-
 	*out = PEM_read_bio_X509(in, NULL, libcrypto_no_passphrase, NULL);
-	if (*out)
-		return 0;
-	why = ERR_peek_last_error();
-	if (ERR_GET_LIB(why) != ERR_LIB_PEM || ERR_GET_REASON(why) != PEM_R_NO_START_LINE)
-		return libcrypto_err(e, ERR_MALFORMED, "reading certificates in PEM");
-	ERR_clear_error();
-	return 0;
+	return *out || libcrypto_pem_ended()
+		       ? 0
+		       : libcrypto_err(e, ERR_MALFORMED, "reading certificates in PEM");
 }
 
 void

@@ -1,7 +1,9 @@
 /* Reading certificates and CRLs that are there already. */
 #include <openssl/bn.h>
+#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <stdbool.h>
 #include <string.h>
 #include <time.h>
 
@@ -95,18 +97,6 @@ x509_csr_name(struct span csr_pem, char out[65], struct err *e)
 }
 
 static int
-crl_read(struct span pem, X509_CRL **out, struct err *e)
-{
-	AUTO_BIO BIO *in = libcrypto_bio(pem);
-	X509_CRL *crl = in ? PEM_read_bio_X509_CRL(in, NULL, libcrypto_no_passphrase, NULL) : NULL;
-
-	if (!crl)
-		return libcrypto_err(e, ERR_MALFORMED, "reading a CRL in PEM");
-	*out = crl;
-	return 0;
-}
-
-static int
 dates_get(const ASN1_TIME *from, const ASN1_TIME *until, struct x509_dates *out, struct err *e)
 {
 	struct x509_dates d;
@@ -130,16 +120,6 @@ x509_cert_dates(struct span cert_pem, struct x509_dates *out, struct err *e)
 }
 
 int
-x509_crl_dates(struct span crl_pem, struct x509_dates *out, struct err *e)
-{
-	AUTO_CRL X509_CRL *crl = NULL;
-
-	if (crl_read(crl_pem, &crl, e) < 0)
-		return -1;
-	return dates_get(X509_CRL_get0_lastUpdate(crl), X509_CRL_get0_nextUpdate(crl), out, e);
-}
-
-int
 x509_check_issuer(struct span ca_cert_pem, struct span cert_pem, struct err *e)
 {
 	AUTO_CERT X509 *ca = NULL, *cert = NULL;
@@ -151,15 +131,75 @@ x509_check_issuer(struct span ca_cert_pem, struct span cert_pem, struct err *e)
 	return 0;
 }
 
-int
-x509_check_crl_issuer(struct span ca_cert_pem, struct span crl_pem, struct err *e)
+/* The next CRL; *out NULL at the end. */
+static int
+crl_next(BIO *in, X509_CRL **out, struct err *e)
 {
-	AUTO_CERT X509 *ca = NULL;
-	AUTO_CRL X509_CRL *crl = NULL;
+	*out = PEM_read_bio_X509_CRL(in, NULL, libcrypto_no_passphrase, NULL);
+	return *out || libcrypto_pem_ended()
+		       ? 0
+		       : libcrypto_err(e, ERR_MALFORMED, "reading CRLs in PEM");
+}
 
-	if (libcrypto_cert(ca_cert_pem, &ca, e) < 0 || crl_read(crl_pem, &crl, e) < 0)
+/* Which of the CAs signed it; their number where none did. */
+static int
+crl_issuer(const struct x509_bundle *cas, X509_CRL *crl, size_t *which, struct err *e)
+{
+	for (*which = 0; *which < cas->count; (*which)++) {
+		AUTO_CERT X509 *ca = NULL;
+
+		if (libcrypto_cert(buf_span(&cas->certs[*which]), &ca, e) < 0)
+			return -1;
+		if (X509_CRL_verify(crl, X509_get0_pubkey(ca)) == 1)
+			return 0;
+		ERR_clear_error();
+	}
+	return 0;
+}
+
+static int
+crl_count(const struct x509_bundle *cas, X509_CRL *crl, bool *has, struct x509_dates *all,
+	struct err *e)
+{
+	struct x509_dates d;
+	size_t which;
+
+	if (crl_issuer(cas, crl, &which, e) < 0)
 		return -1;
-	if (X509_CRL_verify(crl, X509_get0_pubkey(ca)) != 1)
-		return libcrypto_err(e, ERR_UNTRUSTED, "the CA did not sign it");
+	if (which == cas->count)
+		return 0;
+	if (dates_get(X509_CRL_get0_lastUpdate(crl), X509_CRL_get0_nextUpdate(crl), &d, e) < 0)
+		return -1;
+	has[which] = true;
+	all->from_s = d.from_s > all->from_s ? d.from_s : all->from_s;
+	all->until_s = d.until_s < all->until_s ? d.until_s : all->until_s;
+	return 0;
+}
+
+int
+x509_crls_check(
+	const struct x509_bundle *cas, struct span crls_pem, struct x509_dates *out, struct err *e)
+{
+	struct x509_dates all = {INT64_MIN, INT64_MAX};
+	AUTO_BIO BIO *in = libcrypto_bio(crls_pem);
+	bool has[X509_BUNDLE_MAX] = {false};
+
+	if (!in)
+		return libcrypto_err(e, ERR_SYSTEM, "reading CRLs");
+	for (;;) {
+		AUTO_CRL X509_CRL *crl = NULL;
+
+		if (crl_next(in, &crl, e) < 0)
+			return -1;
+		if (!crl)
+			break;
+		if (crl_count(cas, crl, has, &all, e) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < cas->count; i++) {
+		if (!has[i])
+			return err_set(e, ERR_UNTRUSTED, "a CA has signed no CRL in it");
+	}
+	*out = all;
 	return 0;
 }

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 import unittest
 
 from examining import ROLES, Case, key_new
@@ -203,6 +204,45 @@ class Expiry(Case):
         self.assertTrue(self.bad()[0].startswith("tls/crl.pem is missing"))
         self.ws.sluice("publish")
         self.doctor()
+
+    def crl(self):
+        """Its number, and when it ends; how many there are."""
+        path = self.ws.path("tls/crl.pem")
+        with open(path, encoding="ascii") as f:
+            count = f.read().count("BEGIN X509 CRL")
+        return run(["openssl", "crl", "-noout", "-crlnumber", "-nextupdate", "-in",
+                    path]).stdout, count
+
+    def test_a_crl_is_as_old_as_it_says_and_not_as_its_file(self):
+        path, (before, _) = self.ws.path("tls/crl.pem"), self.crl()
+        os.utime(path, (1, 1))
+        self.ws.publish()
+        self.assertEqual(self.crl()[0], before)
+        self.ws.clock_s = 5 * 86400
+        os.utime(path, (time.time() + self.ws.clock_s,) * 2)
+        self.ws.publish()
+        self.assertNotEqual(self.crl()[0], before)
+
+    def test_each_ca_has_a_crl_or_it_is_found(self):
+        path = self.ws.path("tls/crl.pem")
+        with open(path, encoding="ascii") as f:
+            before = f.read()
+        self.ws.sluice("tls", "ca", "add")
+        self.assertEqual(self.crl()[1], 2)
+        with open(path, "w", encoding="ascii") as f:
+            f.write(before)
+        self.assertTrue(self.bad()[0].startswith("tls/crl.pem: a CA has signed no CRL"))
+        self.ws.publish()
+        self.assertEqual(self.crl()[1], 2)
+
+    def test_a_crl_is_written_though_the_web_servers_folder_has_moved(self):
+        self.ws.set(reload="touch reloaded")
+        os.rename(self.ws.path("nginx"), self.ws.path("elsewhere"))
+        before, _ = self.crl()
+        said = self.ws.sluice("box", "revoke", "gw-1", check=1).stderr
+        self.assertIn("tls/crl.pem is new, but TLS sessions of before it go on", said)
+        self.assertNotEqual(self.crl()[0], before)
+        self.assertTrue(os.path.exists(self.ws.path("reloaded")))
 
     def test_a_pipe_among_the_keys_holds_up_nobody(self):
         for name in ("pipe.key", "pipe.pub"):

@@ -5,6 +5,7 @@ REPORT = "common/format/report.c"
 BUNDLE = "common/crypto/x509_bundle.c"
 RENEWAL = "signer/renewal.c"
 REGISTRAR = "signer/registrar.c"
+CRLS = "common/crypto/x509_read.c"
 OVERLAP = "signer/overlap.c"
 IDENTITY = "agent/identity.c"
 PETITION = "agent/petition.c"
@@ -62,9 +63,21 @@ MUTANTS = [
     Mutant("nobody hears that boxes refuse what they are given", REGISTRAR,
            "out->unbelieved = !ours;", "(void)out;",
            "e2e/test_certify", "test_a_server_of_another_ca_and_no_authorities_are_told_of"),
-    Mutant("a CRL lacks a CA until half its life is over", "signer/authority.c",
-           "is_newer(&of_ca.st_mtim, &st.st_mtim))", "is_newer(&st.st_mtim, &st.st_mtim))",
+    Mutant("a CRL lacks a CA until half its life is over", CRLS,
+           "if (!has[i])", "if (!has[i] && i == 0)",
            ATTACK, "test_the_crl_follows_the_cas"),
+    Mutant("of two CRLs the one that ends first is not looked at", CRLS,
+           "all->until_s = d.until_s < all->until_s ?",
+           "all->until_s = d.until_s > all->until_s || all->until_s == INT64_MAX ?",
+           "test_x509", "crls_last_as_long_as_the_one_that_ends_first"),
+    Mutant("no CRL is written where sessions cannot be ended", "signer/authority.c",
+           "sessions_end = sessions_renew(w, number, &why) == 0;",
+           "sessions_end = sessions_renew(w, number, e) == 0;\n\tif (!sessions_end)\n"
+           "\t\treturn -1;",
+           "e2e/test_doctor", "test_a_crl_is_written_though_the_web_servers_folder_has_moved"),
+    Mutant("a CRL that was touched is as good as new", "signer/authority.c",
+           "return now_s >= dates.until_s - (int64_t)(w->crl_life_s / 2) ||", "return",
+           "e2e/test_doctor", "test_a_crl_is_as_old_as_it_says_and_not_as_its_file"),
     Mutant("a CA is switched to that boxes do not know", OVERLAP,
            "if (o->switched || force || (o->census.unaware == 0 && o->census.unheard == 0))",
            "if (o || force)",

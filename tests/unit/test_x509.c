@@ -433,9 +433,9 @@ an_encrypted_private_key_asks_nobody(void **state)
 }
 
 static void
-dates_and_issuers_of_certificates_and_crls_are_told(void **state)
+dates_and_issuers_of_certificates_are_told(void **state)
 {
-	AUTO_BUF struct buf cert = BUF_INIT(PEM_MAX), crl = BUF_INIT(PEM_MAX);
+	AUTO_BUF struct buf cert = BUF_INIT(PEM_MAX);
 	AUTO_BUF struct buf other_key = BUF_INIT(PEM_MAX), other = BUF_INIT(PEM_MAX);
 	const struct x509_request r = {.use = X509_CLIENT,
 		.name = "gw-000001",
@@ -448,15 +448,9 @@ dates_and_issuers_of_certificates_and_crls_are_told(void **state)
 	assert_int_equal(x509_issue(buf_span(&ca_cert), buf_span(&ca_key), buf_span(&box_key), &r,
 				 &cert, &e),
 		0);
-	assert_int_equal(x509_crl(buf_span(&ca_cert), buf_span(&ca_key), NULL, 0, 1, now_s - 20,
-				 now_s + 200, &crl, &e),
-		0);
 	assert_int_equal(x509_cert_dates(buf_span(&cert), &d, &e), 0);
 	assert_true(d.from_s == now_s - 10 && d.until_s == now_s + 100);
-	assert_int_equal(x509_crl_dates(buf_span(&crl), &d, &e), 0);
-	assert_true(d.from_s == now_s - 20 && d.until_s == now_s + 200);
 	assert_int_equal(x509_check_issuer(buf_span(&ca_cert), buf_span(&cert), &e), 0);
-	assert_int_equal(x509_check_crl_issuer(buf_span(&ca_cert), buf_span(&crl), &e), 0);
 
 	/* Another CA of the same name. */
 	assert_int_equal(x509_key_new(&other_key, &e), 0);
@@ -464,15 +458,52 @@ dates_and_issuers_of_certificates_and_crls_are_told(void **state)
 		x509_ca_new(buf_span(&other_key), "fleet CA", now_s, now_s + DAY_S, &other, &e), 0);
 	assert_int_equal(x509_check_issuer(buf_span(&other), buf_span(&cert), &e), -1);
 	assert_int_equal(e.class, ERR_UNTRUSTED);
-	assert_int_equal(x509_check_crl_issuer(buf_span(&other), buf_span(&crl), &e), -1);
+	assert_int_equal(x509_cert_dates(span_str("nothing"), &d, &e), -1);
+	assert_int_equal(e.class, ERR_MALFORMED);
+	assert_true(d.from_s == now_s - 10 && d.until_s == now_s + 100);
+}
+
+/* While one CA is replaced by another there is a CRL of each, and all of them count. */
+static void
+crls_last_as_long_as_the_one_that_ends_first(void **state)
+{
+	AUTO_BUF struct buf crls = BUF_INIT(PEM_MAX), cas = BUF_INIT(PEM_MAX);
+	AUTO_BUF struct buf other_key = BUF_INIT(PEM_MAX), other = BUF_INIT(PEM_MAX);
+	AUTO_CAS struct x509_bundle one = {0}, both = {0};
+	struct x509_dates d = {1, 2};
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(x509_key_new(&other_key, &e), 0);
+	assert_int_equal(
+		x509_ca_new(buf_span(&other_key), "next CA", now_s, now_s + DAY_S, &other, &e), 0);
+	assert_int_equal(buf_append(&cas, ca_cert.data, ca_cert.len, &e), 0);
+	assert_int_equal(x509_bundle_read(buf_span(&cas), &one, &e), 0);
+	assert_int_equal(buf_append(&cas, other.data, other.len, &e), 0);
+	assert_int_equal(x509_bundle_read(buf_span(&cas), &both, &e), 0);
+	assert_int_equal(x509_crls_check(&one, span_str("nothing"), &d, &e), -1);
 	assert_int_equal(e.class, ERR_UNTRUSTED);
 
-	/* The one is not the other, and neither is nothing. */
-	assert_int_equal(x509_cert_dates(buf_span(&crl), &d, &e), -1);
-	assert_int_equal(e.class, ERR_MALFORMED);
-	assert_int_equal(x509_crl_dates(buf_span(&cert), &d, &e), -1);
-	assert_int_equal(x509_crl_dates(span_str(""), &d, &e), -1);
+	assert_int_equal(x509_crl(buf_span(&ca_cert), buf_span(&ca_key), NULL, 0, 1, now_s - 20,
+				 now_s + 200, &crls, &e),
+		0);
+	assert_int_equal(x509_crls_check(&one, buf_span(&crls), &d, &e), 0);
 	assert_true(d.from_s == now_s - 20 && d.until_s == now_s + 200);
+	assert_int_equal(x509_crls_check(&both, buf_span(&crls), &d, &e), -1);
+	assert_int_equal(e.class, ERR_UNTRUSTED);
+	assert_int_equal(x509_crl(buf_span(&other), buf_span(&other_key), NULL, 0, 1, now_s - 10,
+				 now_s + 100, &crls, &e),
+		0);
+	assert_int_equal(x509_crls_check(&both, buf_span(&crls), &d, &e), 0);
+	assert_true(d.from_s == now_s - 10 && d.until_s == now_s + 100);
+	/* That of a CA that is gone is nothing to the one that is left. */
+	assert_int_equal(x509_crls_check(&one, buf_span(&crls), &d, &e), 0);
+	assert_true(d.from_s == now_s - 20 && d.until_s == now_s + 200);
+
+	/* Cut off, it is damaged. */
+	buf_truncate(&crls, crls.len - 100);
+	assert_int_equal(x509_crls_check(&one, buf_span(&crls), &d, &e), -1);
+	assert_int_equal(e.class, ERR_MALFORMED);
 }
 
 /* What a request says of whom it is for, and what is no such thing. */
@@ -523,7 +554,8 @@ main(void)
 		test(weak_keys_are_refused),
 		test(only_a_ca_with_its_own_key_issues),
 		test(an_encrypted_private_key_asks_nobody),
-		test(dates_and_issuers_of_certificates_and_crls_are_told),
+		test(dates_and_issuers_of_certificates_are_told),
+		test(crls_last_as_long_as_the_one_that_ends_first),
 		test(a_request_says_whom_it_is_for),
 	};
 
