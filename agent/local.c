@@ -1,8 +1,6 @@
 #include "agent/local.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "agent/decide.h"
@@ -13,31 +11,6 @@ int
 local_metadata_dir(const struct conf *c, char *out, struct err *e)
 {
 	return path_join(out, PATH_MAX, c->state_dir, "metadata", e);
-}
-
-/* Every N.root.json of the folder that follows on the one that is trusted. */
-static int
-roots_take(struct tuf_client *client, const char *dir, struct err *e)
-{
-	for (unsigned i = 0; i < TUF_ROOT_ROTATIONS_MAX; i++) {
-		AUTO_BUF struct buf text = BUF_INIT(TUF_ROOT_BYTES_MAX);
-		char path[PATH_MAX];
-		uint64_t version;
-
-		if (json_get_uint(tuf_document(client, "root"), "version", 1, INT64_MAX - 1,
-			    &version, e) < 0)
-			return -1;
-		if (snprintf(path, sizeof(path), "%s/%" PRIu64 ".root.json", dir, version + 1) >=
-			(int)sizeof(path))
-			return err_set(e, ERR_LIMIT, "the path %.64s... is too long", dir);
-		if (!file_exists(path))
-			return 0;
-		if (file_read_regular(path, &text, e) < 0)
-			return -1;
-		if (tuf_take_root(client, buf_span(&text), e) < 0)
-			return err_context(e, "%s", path);
-	}
-	return 0;
 }
 
 /* Remembers the newest of "targets.json" (0) and "N.targets.json". */
@@ -114,7 +87,7 @@ local_releases(const struct tuf_store *store, const char *dir, struct tuf_floor 
 	if (local_trust_open(store, &c, e) < 0)
 		return -1;
 	tuf_hold(c, seen);
-	if (dir && (roots_take(c, dir, e) < 0 || targets_take(c, dir, e) < 0))
+	if (dir && (tuf_take_roots(c, dir, e) < 0 || targets_take(c, dir, e) < 0))
 		return -1;
 	*seen = tuf_floor_of(c);
 	if (tuf_delegation(c, "releases", out, e) < 0)

@@ -121,35 +121,12 @@ first_path(const char *dir, const char *role, bool oldest, char out[PATH_MAX], s
 }
 
 static int
-follow_roots(const char *dir, struct tuf_client *c, struct err *e)
-{
-	for (int i = 0; i < TUF_ROOT_ROTATIONS_MAX; i++) {
-		AUTO_BUF struct buf json = BUF_INIT(TUF_ROOT_BYTES_MAX);
-		char path[PATH_MAX];
-		uint64_t version;
-
-		if (json_get_uint(tuf_document(c, "root"), "version", 1, INT64_MAX - 1, &version,
-			    e) < 0 ||
-			version_path(dir, version + 1, "root", path, e) < 0)
-			return -1;
-		if (!file_exists(path))
-			return 0;
-		if (file_read(path, &json, e) < 0)
-			return -1;
-		if (tuf_take_root(c, buf_span(&json), e) < 0)
-			return err_context(e, "%s", path);
-	}
-	return err_set(e, ERR_LIMIT, "%s: more than %d roots follow each other", dir,
-		TUF_ROOT_ROTATIONS_MAX);
-}
-
-static int
 take_targets(const char *dir, struct tuf_client *c, struct err *e)
 {
 	AUTO_BUF struct buf json = BUF_INIT(TUF_TARGETS_BYTES_MAX);
 	char path[PATH_MAX];
 
-	if (first_path(dir, "targets", false, path, e) < 0 || file_read(path, &json, e) < 0)
+	if (first_path(dir, "targets", false, path, e) < 0 || file_read_regular(path, &json, e) < 0)
 		return -1;
 	if (tuf_take_targets(c, buf_span(&json), e) < 0)
 		return err_context(e, "%s", path);
@@ -164,11 +141,11 @@ trust_open(const char *dir, struct trust *t, struct err *e)
 
 	*t = (struct trust){
 		.root = BUF_INIT(TUF_ROOT_BYTES_MAX), .targets = BUF_INIT(TUF_TARGETS_BYTES_MAX)};
-	if (first_path(dir, "root", true, path, e) < 0 || file_read(path, &t->root, e) < 0)
+	if (first_path(dir, "root", true, path, e) < 0 || file_read_regular(path, &t->root, e) < 0)
 		return -1;
 	if (tuf_open(&store, &t->client, e) < 0)
 		return err_context(e, "%s", path);
-	if (follow_roots(dir, t->client, e) < 0)
+	if (tuf_take_roots(t->client, dir, e) < 0)
 		return -1;
 	return take_targets(dir, t->client, e);
 }

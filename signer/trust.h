@@ -19,7 +19,8 @@ void trust_free(struct trust *t);
 
 /* Trusts dir/root.json, or else the oldest dir/N.root.json; follows N+1.root.json by TUF's rules as
  * far as they are there; then takes dir/targets.json, or else the newest dir/N.targets.json. Expiry
- * is not looked at. t must not move afterwards. ERR_USAGE when dir holds no such files. */
+ * is not looked at. t must not move afterwards. ERR_USAGE when dir holds no such files, ERR_REFUSED
+ * for one that is no regular file. */
 int trust_open(const char *dir, struct trust *t, struct err *e);
 
 #endif

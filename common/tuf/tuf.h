@@ -109,6 +109,11 @@ int tuf_target_url_path(
 int tuf_take_root(struct tuf_client *c, struct span root_json, struct err *e);
 int tuf_take_targets(struct tuf_client *c, struct span targets_json, struct err *e);
 
+/* Takes each N.root.json of a folder that follows on the trusted root, as far as they are there.
+ * What is no regular file is ERR_REFUSED, and nothing waits for a pipe. ERR_LIMIT where more than
+ * TUF_ROOT_ROTATIONS_MAX follow: as many were taken. */
+int tuf_take_roots(struct tuf_client *c, const char *dir, struct err *e);
+
 /* The keys and threshold that the newest targets.json known gives a delegated role, by name
  * ("releases"). Borrowed from c until its next change. ERR_UNTRUSTED when there is no targets.json
  * yet or no such delegation. */

@@ -294,6 +294,17 @@ class Signed(PackTest):
         shown = json.loads(self.sluice("show", "x.ota", "--json"))
         self.assertEqual(sorted(shown["signers"]), sorted(self.keys))
 
+    def test_metadata_that_is_no_file_holds_up_nobody(self):
+        """A pipe has no end, and nobody may ever open its other one."""
+        for name in ("2.root.json", "targets.json", "root.json"):
+            path = os.path.join(self.dir, "md", name)
+            if os.path.exists(path):
+                os.unlink(path)
+            os.mkfifo(path)
+            self.assertIn(f"{name} is not a regular file", self.verify(1))
+            if name == "2.root.json":
+                os.unlink(path)
+
     def test_signing_changes_nothing_but_signatures(self):
         before = json.loads(self.sluice("show", "x.ota", "--json"))
         self.sign("k1.key")

@@ -58,6 +58,13 @@ MUTANTS = [
     Mutant("one more key is a reason to forget the floor", CLIENT,
            "return holds ? client_floor_bind(c, e) : 0;", "(void)holds;\n\treturn 0;",
            "test_tuf_floor", "one_more_key_keeps_the_floor"),
+    # Roots from a folder.
+    Mutant("a chain of roots in a folder has no end", "common/tuf/folder.c",
+           "if (taken == TUF_ROOT_ROTATIONS_MAX)", "if (0)",
+           "test_tuf_folder", "a_chain_without_end_is_taken_in_parts"),
+    Mutant("a pipe among roots is waited for", "common/tuf/folder.c",
+           "file_read_regular(path, out, e)", "file_read(path, out, e)",
+           "test_tuf_folder", "what_is_no_file_is_refused_at_once"),
     # Root (5.3).
     Mutant("a root is not checked by the keys before it", CLIENT,
            'document_root_role(c->root, "root", &old, e) < 0 ||\n'
