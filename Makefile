@@ -11,12 +11,17 @@
 #   make conformance SUITE=DIR
 #                         the official TUF conformance suite, from where you have it
 #   make mutants          breaks each check in turn, and looks whether its test fails
-#   make install          DESTDIR and PREFIX are honoured
+#   make install          DESTDIR and PREFIX are honoured; UNITDIR, SYSUSERSDIR, TMPFILESDIR
 #
 # Variables: VARIANT=release|asan|fuzz|cov  CC=gcc|clang-14  WERROR=1  DEPS=skip  V=1
 
 PREFIX ?= /usr/local
 DESTDIR ?=
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+# The units name programs and files as a distribution's package has them.
+to_prefix = sed 's,/usr/\(bin\|sbin\|share/doc\)/sluice,$(PREFIX)/\1/sluice,g'
 VARIANT ?= release
 PYTHON := /usr/bin/python3
 Q := $(if $(V),,@)
@@ -28,7 +33,8 @@ DEPS_BUILD := gcc make pkg-config libc6-dev libsodium-dev libssl-dev libcurl4-op
 	libubootenv-dev libefivar-dev
 DEPS_TEST := libcmocka-dev python3 nginx-light openssl minisign e2fsprogs util-linux procps curl \
 	sqlite3 tzdata python3-securesystemslib python3-cryptography zstd xz-utils bzip2 strace \
-	ca-certificates iproute2 mandoc clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev cppcheck
+	ca-certificates iproute2 mandoc systemd clang-14 clang-format-14 clang-tidy-14 \
+	libclang-rt-14-dev cppcheck
 
 DEPS_VM := qemu-system-x86 ovmf grub-pc-bin grub-efi-amd64-bin grub-common mtools dosfstools fdisk \
 	busybox-static
@@ -222,11 +228,19 @@ install-host: all
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(B)/sluice
 	install -D -m 644 -t $(MAN)/man1 $(MAN1)
 	install -D -m 644 -t $(MAN)/man5 $(MAN5)
+	$(to_prefix) agent/systemd/sluice-watch.service | \
+		install -D -m 644 /dev/stdin $(DESTDIR)$(UNITDIR)/sluice-watch.service
+	install -D -m 644 agent/systemd/sluice.sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/sluice.conf
+	install -D -m 644 agent/systemd/sluice.tmpfiles.conf $(DESTDIR)$(TMPFILESDIR)/sluice.conf
 install-agent: all
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/sbin $(B)/sluice-agent
 	install -D -m 644 -t $(MAN)/man8 $(wildcard agent/man/*.8)
 	install -D -m 644 -t $(MAN)/man5 $(wildcard agent/man/*.5)
-	for f in $$(cd agent && find boot -type f); do install -D -m 644 agent/$$f \
+	$(to_prefix) agent/systemd/sluice-agent.service | \
+		install -D -m 644 /dev/stdin $(DESTDIR)$(UNITDIR)/sluice-agent.service
+	install -D -m 644 agent/systemd/sluice-agent.tmpfiles.conf \
+		$(DESTDIR)$(TMPFILESDIR)/sluice-agent.conf
+	for f in $$(cd agent && find boot systemd/drop-in -type f); do install -D -m 644 agent/$$f \
 		$(DESTDIR)$(PREFIX)/share/doc/sluice-agent/examples/$$f || exit; done
 
 clean:

@@ -8,6 +8,8 @@
 
 #include "common/base/clock.h"
 #include "common/base/json.h"
+#include "common/base/log.h"
+#include "common/base/notify.h"
 #include "common/base/num.h"
 #include "signer/command.h"
 #include "signer/signing.h"
@@ -74,7 +76,7 @@ nap(int64_t ms)
 static int
 ask(void *arg, struct err *e)
 {
-	(void)arg;
+	notify_pet(arg);
 	return ending ? err_set(e, ERR_STOPPED, "the watch ends") : 0;
 }
 
@@ -173,21 +175,27 @@ look_once(struct watch *w, int64_t every_ms, struct err *e)
 }
 
 static void
-look_on(struct watch *w, int64_t every_ms)
+look_on(struct watch *w, int64_t every_ms, struct notify *manager)
 {
 	int64_t full_ms = 0;
+	struct err e;
 
+	if (notify_say(manager, "READY=1", &e) < 0)
+		log_warning("%s", e.text);
 	while (!ending) {
+		notify_pet(manager);
 		(void)look_if_due(w, every_ms, &full_ms);
 		nap(LOOK_EVERY_MS);
 	}
+	(void)notify_say(manager, "STOPPING=1", NULL);
 }
 
 static int
 run(int argc, char **argv, struct err *e)
 {
 	const struct sigaction act = {.sa_handler = on_signal};
-	const struct keep_going keep_going = {.ask = ask};
+	AUTO_NOTIFY struct notify manager = NOTIFY_INIT;
+	const struct keep_going keep_going = {ask, &manager};
 	AUTO_WORKSPACE struct workspace w = {0};
 	AUTO_WATCH struct watch *watch = NULL;
 	struct watch_options o = {.signing = SIGNING_INIT};
@@ -195,7 +203,7 @@ run(int argc, char **argv, struct err *e)
 	uint64_t every_s;
 
 	if (options_read(argc, argv, &o, e) < 0 || workspace_open(o.signing.workspace, &w, e) < 0 ||
-		every_choose(&o, &w, &every_s, e) < 0)
+		every_choose(&o, &w, &every_s, e) < 0 || notify_open(&manager, e) < 0)
 		return -1;
 	s.pass = o.signing.pass;
 	s.tell = o.json ? tell_json : tell_text;
@@ -205,7 +213,7 @@ run(int argc, char **argv, struct err *e)
 	(void)sigaction(SIGINT, &act, NULL);
 	if (o.once)
 		return look_once(watch, (int64_t)every_s * 1000, e);
-	look_on(watch, (int64_t)every_s * 1000);
+	look_on(watch, (int64_t)every_s * 1000, &manager);
 	return 0;
 }
 

@@ -13,7 +13,9 @@ int64_t clock_wall_s(void);
 /* Milliseconds since boot, suspend included; never goes back. */
 int64_t clock_boot_ms(void);
 
-/* Whether the kernel says that the wall clock is disciplined (adjtimex(2), STA_UNSYNC clear). */
+/* Whether the kernel says that the wall clock is disciplined (adjtimex(2), STA_UNSYNC clear). In a
+ * sandbox that forbids to ask (systemd's ProtectClock=), whether systemd-timesyncd says that it has
+ * set it since the start. */
 bool clock_is_synchronised(void);
 
 /* Waits; returns early when a signal comes. */

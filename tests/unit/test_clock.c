@@ -4,12 +4,66 @@
 #include <stdint.h>
 /* cmocka wants those four before it. */
 #include <cmocka.h>
+#include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/time.h>
+#include <sys/timex.h>
+#include <unistd.h>
 
 #include "common/base/clock.h"
 #include "common/base/num.h"
+
+/* The kernel is played: what it says of its clock, and whether systemd-timesyncd has left word. */
+static struct {
+	int state, status, errnum;
+	bool word;
+} kernel;
+
+int
+adjtimex(struct timex *t)
+{
+	t->status = kernel.status;
+	errno = kernel.errnum;
+	return kernel.errnum ? -1 : kernel.state;
+}
+
+int
+access(const char *path, int mode)
+{
+	(void)mode;
+	assert_string_equal(path, "/run/systemd/timesync/synchronized");
+	errno = ENOENT;
+	return kernel.word ? 0 : -1;
+}
+
+static void
+the_kernel_says_whether_the_clock_is_right(void **state)
+{
+	(void)state;
+	memset(&kernel, 0, sizeof(kernel));
+	assert_true(clock_is_synchronised());
+	kernel.status = STA_UNSYNC;
+	kernel.word = true; /* is of earlier, and counts only where the kernel cannot be asked */
+	assert_false(clock_is_synchronised());
+	kernel.status = 0;
+	kernel.state = TIME_ERROR;
+	assert_false(clock_is_synchronised());
+}
+
+static void
+where_the_kernel_may_not_be_asked_timesyncd_says_it(void **state)
+{
+	(void)state;
+	memset(&kernel, 0, sizeof(kernel));
+	kernel.errnum = EPERM;
+	assert_false(clock_is_synchronised());
+	kernel.word = true;
+	assert_true(clock_is_synchronised());
+	kernel.errnum = EINVAL;
+	assert_false(clock_is_synchronised());
+}
 
 static void
 dates_go_out_and_come_back(void **state)
@@ -118,6 +172,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_kernel_says_whether_the_clock_is_right),
+		cmocka_unit_test(where_the_kernel_may_not_be_asked_timesyncd_says_it),
 		cmocka_unit_test(dates_go_out_and_come_back),
 		cmocka_unit_test(what_is_no_date_is_refused),
 		cmocka_unit_test(every_prefix_of_a_date_is_refused),

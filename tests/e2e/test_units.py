@@ -1,0 +1,137 @@
+"""The units of agent/systemd/: what systemd makes of them, and whether programs live with them."""
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+import unittest
+
+from fleet.case import NEW, FleetCase, FolderCase
+from fleet.manager import Manager
+from fleet.nginx import free_port
+from fleet.process import ROOT, Programs, run
+from fleet.units import calls_allowed, settings
+from fleet.workspace import Workspace
+
+UNITS = ("sluice-agent", "sluice-watch")
+DROP_INS = ("trees", "clock")
+EXAMPLES = "share/doc/sluice-agent/examples/systemd/drop-in"
+EXPOSURE_MAX = 20  # tenths: 2.0
+
+
+def install(folder):
+    """`make install` of the programs under test."""
+    build = Programs().build
+    variant, _, compiler = os.path.basename(build).partition("-")
+    environ = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+    run(["make", "-s", "-C", ROOT, "install", f"PREFIX={folder}", f"VARIANT={variant}",
+         *([f"CC={compiler}"] if compiler else [])], env=environ, timeout=600)
+
+
+def read(path):
+    with open(path, encoding="utf-8") as f:
+        return f.read()
+
+
+class Units(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.prefix = tempfile.mkdtemp(prefix="sluice-units-")
+        cls.addClassCleanup(shutil.rmtree, cls.prefix, ignore_errors=True)
+        install(cls.prefix)
+        cls.paths = {u: f"{cls.prefix}/lib/systemd/system/{u}.service" for u in UNITS}
+
+    def analyse(self, *args):
+        return run(["systemd-analyze", "--no-pager", *args], check=None)
+
+    def command(self, unit):
+        return shlex.split(dict(settings(read(self.paths[unit]), "Service"))["ExecStart"])
+
+    def test_systemd_has_no_complaint(self):
+        for path in self.paths.values():
+            done = self.analyse("verify", "--man=no", "--recursive-errors=no", path)
+            self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+
+    def test_systemd_has_no_complaint_about_drop_ins(self):
+        for name in DROP_INS:
+            part = f"{self.prefix}/{EXAMPLES}/{name}.conf"
+            told = re.findall(r"/etc/systemd/system/(\S+)\.d/(\S+\.conf)", read(part))
+            self.assertEqual(told, [("sluice-agent.service", f"{name}.conf")])
+            whole = f"{self.prefix}/with-{name}.service"
+            with open(whole, "w", encoding="utf-8") as f:
+                f.write(read(self.paths["sluice-agent"]) + read(part))
+            done = self.analyse("verify", "--man=no", "--recursive-errors=no", whole)
+            self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+
+    def test_the_sandbox_is_tight(self):
+        for path in self.paths.values():
+            done = self.analyse("security", "--offline=yes", f"--threshold={EXPOSURE_MAX}", path)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertIn("Overall exposure level", done.stdout)
+
+    def test_programs_take_the_words_of_their_units(self):
+        for unit in UNITS:
+            argv = self.command(unit)
+            self.assertTrue(argv[0].startswith(self.prefix), argv)
+            self.assertIn("usage: ", run([*argv, "--help"]).stdout)
+
+    def test_what_is_named_is_installed_or_made(self):
+        self.assertIn(f"{self.prefix}/{EXAMPLES} has two", read(self.paths["sluice-agent"]))
+        tmpfiles = "".join(read(f"{self.prefix}/lib/tmpfiles.d/{name}.conf")
+                           for name in ("sluice", "sluice-agent"))
+        made = re.findall(r"^d (\S+)", tmpfiles, re.M)
+        for folder in ("/srv/sluice", "/etc/sluice", "/var/lib/sluice"):
+            self.assertIn(folder, made)
+        users = re.findall(r"^u (\S+)", read(f"{self.prefix}/lib/sysusers.d/sluice.conf"), re.M)
+        watch = dict(settings(read(self.paths["sluice-watch"]), "Service"))
+        self.assertIn(watch["User"], users)
+        self.assertEqual(watch["WorkingDirectory"], "/srv/sluice")
+
+
+class Calls(FleetCase):
+    def test_an_update_makes_no_call_that_its_sandbox_forbids(self):
+        box = self.box(start=False)
+        trace = box.path("calls")
+        # -D: the agent stays the child that the box's power button knows.
+        box.script("system", f'exec strace -D -f -qq -e signal=none -o "{trace}.$$" '
+                   f'{box.programs.agent} "$@"\n')
+        box.system = box.path("system")
+        box.script("health.d/10-fine", "exit 0\n")
+        self.roll_out()
+        box.start()
+        self.wait_for_outcome(box, "ok", timeout_s=100)
+        box.stop()
+        self.assert_runs(box, NEW)
+        made = set()
+        for name in os.listdir(box.dir):
+            if name.startswith("calls."):
+                made |= set(re.findall(r"^\d+ +(\w+)\(", read(box.path(name)), re.M))
+        self.assertIn("pwrite64", made)
+        self.assertIn("connect", made)
+        allowed = calls_allowed(read(os.path.join(ROOT, "agent/systemd/sluice-agent.service")))
+        self.assertIn("read", allowed)
+        self.assertNotIn("mount", allowed)
+        self.assertEqual(made - allowed, set())
+
+
+class Watch(FolderCase):
+    def test_the_watch_tells_the_service_manager_that_it_lives(self):
+        ws = Workspace(os.path.join(self.folder, "fleet"), free_port()).init().ceremony()
+        manager = Manager(self.folder, 100)
+        self.addCleanup(manager.stop)
+        process = subprocess.Popen([ws.programs.sluice, "watch"], cwd=ws.path(),
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                   env={**os.environ, **manager.environ})
+        self.addCleanup(process.kill)
+        manager.wait_for_signs()
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(30), 0)
+        manager.catch_up()
+        lines = manager.lines(process.pid)
+        self.assertEqual((lines[0], lines[-1]), ("READY=1", "STOPPING=1"))
+
+
+if __name__ == "__main__":
+    unittest.main()
