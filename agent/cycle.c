@@ -365,6 +365,7 @@ try_new_system(struct cycle *cy)
 	}
 	if (end == TRIAL_CONFIRMED) {
 		log_notice("%s %s: confirmed", was.release.name, was.release.version);
+		notify_status(&cy->watchdog.notify, "%s", cy->box.state->last_result);
 		return pace_next_ms(&cy->pace, &cy->box.conf);
 	}
 	log_warning("going back: %s", e.text);
