@@ -4,6 +4,16 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 
+enum { HTTP_UNAUTHORISED = 401, HTTP_FORBIDDEN = 403 };
+
+static bool
+is_refusal(const struct err *e)
+{
+	return net_is_unwelcome(e) ||
+	       (e->class == ERR_NETWORK &&
+		       (e->errnum == HTTP_UNAUTHORISED || e->errnum == HTTP_FORBIDDEN));
+}
+
 enum courier_end
 courier_send(struct courier *c, const struct conf *conf, struct net *n,
 	const struct keep_going *keep_going)
@@ -19,5 +29,5 @@ courier_send(struct courier *c, const struct conf *conf, struct net *n,
 	}
 	log_warning("reports wait: %s", e.text);
 	c->not_before_ms = clock_boot_ms() + pace_retry_ms(&c->pace, conf, reply.retry_after_s);
-	return COURIER_FAILED;
+	return is_refusal(&e) ? COURIER_REFUSED : COURIER_FAILED;
 }

@@ -91,8 +91,7 @@ send_reports(struct cycle *cy)
 
 	if (cy->net && !cy->quiet)
 		end = courier_send(&cy->courier, &cy->box.conf, cy->net, &keep_going);
-	if (end != COURIER_IDLE && !signals_ending &&
-		petition_hear(&cy->petition, cy->net, end == COURIER_THROUGH))
+	if (!signals_ending && petition_hear(&cy->petition, cy->net, end))
 		reporter_repeat(&cy->reporter);
 }
 

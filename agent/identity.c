@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/buf.h"
@@ -23,57 +24,175 @@ is_missing(const struct err *e)
 	return e->class == ERR_SYSTEM && e->errnum == ENOENT;
 }
 
+/* The pairs that got through, and that of agent.conf. */
+enum { PAIRS = 4 };
+
+struct pair {
+	char cert[PATH_MAX], key[PATH_MAX];
+	bool known, is_refused;
+	struct x509_info info;
+	struct digest digest;
+};
+
+struct pairs {
+	size_t count;
+	struct pair all[PAIRS]; /* first the one that counts, unless it is refused */
+};
+
 /* A pair of tls/ that this box can use. */
 static int
-pair_read(const struct conf *c, const char *path, struct x509_info *out, struct err *e)
+pair_read(const struct conf *c, const char *name, struct pair *out, struct err *e)
 {
 	AUTO_BUF struct buf pem = BUF_INIT(TLS_PEM_MAX), key = BUF_INIT(PEM_BYTES_MAX);
-	struct x509_info info;
+	char path[PATH_MAX];
 
-	if (file_read(path, &pem, e) < 0)
+	if (identity_path(c, name, path, e) < 0 || file_read(path, &pem, e) < 0)
 		return -1;
 	if (x509_find_key(buf_span(&pem), buf_span(&pem), &key, e) < 0 ||
-		x509_info(buf_span(&pem), &info, e) < 0)
+		x509_info(buf_span(&pem), &out->info, e) < 0)
 		return err_context(e, "%s", path);
-	if (strcmp(info.name, c->id) != 0)
+	if (strcmp(out->info.name, c->id) != 0)
 		return err_set(e, ERR_UNTRUSTED, "%s is of another box", path);
-	*out = info;
+	memcpy(out->cert, path, sizeof(path));
+	memcpy(out->key, path, sizeof(path));
+	out->digest = digest_of(buf_span(&pem));
+	out->known = true;
 	return 0;
 }
 
-static void
-pair_try(const struct conf *c, const char *name, bool on_trial, struct identity *id)
+static bool
+pair_try(const struct conf *c, const char *name, struct pair *out)
 {
-	struct x509_info info;
-	char path[PATH_MAX];
 	struct err e;
 
-	if (identity_path(c, name, path, &e) < 0 || pair_read(c, path, &info, &e) < 0) {
-		if (!is_missing(&e))
-			log_warning("passed over: %s", e.text);
-		return;
-	}
-	if (!on_trial && id->known && info.from_s < id->certificate.from_s)
-		return;
-	memcpy(id->cert, path, sizeof(path));
-	memcpy(id->key, path, sizeof(path));
-	id->certificate = info;
-	id->known = true;
-	id->on_trial = on_trial;
+	*out = (struct pair){0};
+	if (pair_read(c, name, out, &e) == 0)
+		return true;
+	if (!is_missing(&e))
+		log_warning("passed over: %s", e.text);
+	return false;
 }
 
-static void
-configured_take(const struct conf *c, struct identity *id)
+static bool
+configured_try(const struct conf *c, struct pair *out)
 {
 	AUTO_BUF struct buf pem = BUF_INIT(TLS_PEM_MAX);
 	struct err e;
 
+	*out = (struct pair){0};
 	if (!c->tls_cert || !c->tls_key)
+		return false;
+	(void)snprintf(out->cert, sizeof(out->cert), "%s", c->tls_cert);
+	(void)snprintf(out->key, sizeof(out->key), "%s", c->tls_key);
+	out->known = file_read(c->tls_cert, &pem, &e) == 0 &&
+		     x509_info(buf_span(&pem), &out->info, &e) == 0;
+	out->digest = digest_of(buf_span(&pem));
+	return true;
+}
+
+static void
+refusals_read(const struct conf *c, struct pairs *pairs)
+{
+	AUTO_BUF struct buf text = BUF_INIT((size_t)PAIRS * DIGEST_HEX_SIZE);
+	char path[PATH_MAX], hex[DIGEST_HEX_SIZE];
+
+	if (identity_path(c, IDENTITY_REFUSED, path, NULL) < 0 || file_read(path, &text, NULL) < 0)
 		return;
-	(void)snprintf(id->cert, sizeof(id->cert), "%s", c->tls_cert);
-	(void)snprintf(id->key, sizeof(id->key), "%s", c->tls_key);
-	id->known = file_read(c->tls_cert, &pem, &e) == 0 &&
-		    x509_info(buf_span(&pem), &id->certificate, &e) == 0;
+	for (size_t i = 0; i < pairs->count; i++)
+		pairs->all[i].is_refused =
+			strstr(buf_str(&text), digest_hex(&pairs->all[i].digest, hex)) != NULL;
+}
+
+/* One that cannot be read is none to turn to. */
+static void
+pairs_read(const struct conf *c, struct pairs *out)
+{
+	static const char *const names[] = {IDENTITY_PROVEN, IDENTITY_OLDER, IDENTITY_OLDEST};
+	struct pair configured;
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		n += pair_try(c, names[i], &out->all[n]);
+	if (configured_try(c, &configured) && (configured.known || n == 0)) {
+		size_t at = n > 0 && configured.info.from_s > out->all[0].info.from_s ? 0 : n;
+
+		memmove(out->all + at + 1, out->all + at, (n - at) * sizeof(out->all[0]));
+		out->all[at] = configured;
+		n++;
+	}
+	out->count = n;
+	refusals_read(c, out);
+}
+
+/* The first that is not refused; where all are, it was not for the pair. */
+static size_t
+pairs_first(const struct pairs *pairs)
+{
+	for (size_t i = 0; i < pairs->count; i++) {
+		if (!pairs->all[i].is_refused)
+			return i;
+	}
+	return 0;
+}
+
+static void
+identity_take(const struct pair *p, struct identity *id)
+{
+	memcpy(id->cert, p->cert, sizeof(id->cert));
+	memcpy(id->key, p->key, sizeof(id->key));
+	id->certificate = p->info;
+	id->known = p->known;
+}
+
+int
+identity_read(const struct conf *c, const char *name, struct x509_info *out, struct err *e)
+{
+	AUTO_FREE struct pair *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return err_sys(e, ENOMEM, "reading %s", name);
+	if (pair_read(c, name, p, e) < 0)
+		return -1;
+	*out = p->info;
+	return 0;
+}
+
+static int
+refusals_write(const struct conf *c, const struct pairs *pairs, struct err *e)
+{
+	AUTO_BUF struct buf text = BUF_INIT((size_t)PAIRS * DIGEST_HEX_SIZE);
+	char path[PATH_MAX], hex[DIGEST_HEX_SIZE];
+	size_t refused = 0;
+
+	for (size_t i = 0; i < pairs->count; i++) {
+		if (!pairs->all[i].is_refused)
+			continue;
+		refused++;
+		if (buf_printf(&text, e, "%s\n", digest_hex(&pairs->all[i].digest, hex)) < 0)
+			return -1;
+	}
+	if (path_join(path, sizeof(path), c->state_dir, "tls", e) < 0 ||
+		dir_make(path, 0700, e) < 0 || identity_path(c, IDENTITY_REFUSED, path, e) < 0)
+		return -1;
+	return refused < pairs->count ? file_replace(path, 0600, buf_span(&text), e)
+				      : file_remove(path, e);
+}
+
+int
+identity_refuse(const struct conf *c, bool *turned, struct err *e)
+{
+	AUTO_FREE struct pairs *pairs = calloc(1, sizeof(*pairs));
+
+	if (!pairs)
+		return err_sys(e, ENOMEM, "choosing a certificate");
+	pairs_read(c, pairs);
+	if (pairs->count > 1) {
+		pairs->all[pairs_first(pairs)].is_refused = true;
+		if (refusals_write(c, pairs, e) < 0)
+			return -1;
+	}
+	*turned = pairs->count > 1;
+	return 0;
 }
 
 static void
@@ -94,10 +213,17 @@ authorities_take(const struct conf *c, struct identity *id)
 void
 identity_choose(const struct conf *c, struct identity *out)
 {
+	AUTO_FREE struct pairs *pairs = calloc(1, sizeof(*pairs));
+	struct pair trial;
+
 	*out = (struct identity){0};
-	configured_take(c, out);
-	pair_try(c, IDENTITY_PROVEN, false, out);
-	pair_try(c, IDENTITY_TRIAL, true, out);
+	if (pairs)
+		pairs_read(c, pairs);
+	if (pairs && pairs->count > 0)
+		identity_take(&pairs->all[pairs_first(pairs)], out);
+	out->on_trial = pair_try(c, IDENTITY_TRIAL, &trial);
+	if (out->on_trial)
+		identity_take(&trial, out);
 	authorities_take(c, out);
 }
 

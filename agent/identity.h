@@ -6,10 +6,14 @@
  *     trial.pem        key and certificate as they came, until a report has got through with them
  *     shelved.pem      the same, while the older pair is tried once more
  *     box.pem          key and certificate that got through
+ *     older.pem        those that got through before
+ *     oldest.pem       and before, as long as they are good: whoever can have a box believe his
+ *                      server can have it keep what he issued, for a server knows its own
+ *     refused          digests of those that a server refused: the next of them counts
  *     authorities.pem  the fleet's CAs as they were delivered; believed beside those of agent.conf
  *
- * Who gives a box new files for agent.conf has the last word: of box.pem and those the one counts
- * that was issued later. */
+ * Who gives a box new files for agent.conf has the last word: of those that got through last and
+ * those of agent.conf the one counts that was issued later. */
 #ifndef SLUICE_AGENT_IDENTITY_H
 #define SLUICE_AGENT_IDENTITY_H
 
@@ -25,6 +29,9 @@
 #define IDENTITY_TRIAL "trial.pem"
 #define IDENTITY_SHELVED "shelved.pem"
 #define IDENTITY_PROVEN "box.pem"
+#define IDENTITY_OLDER "older.pem"
+#define IDENTITY_OLDEST "oldest.pem"
+#define IDENTITY_REFUSED "refused"
 #define IDENTITY_AUTHORITIES "authorities.pem"
 
 /* A file of tls/. */
@@ -40,6 +47,14 @@ struct identity {
 /* What counts now, by what is on the disk. What is damaged, or is another box's, is passed over
  * with a warning. */
 void identity_choose(const struct conf *c, struct identity *out);
+
+/* Remembers that servers refuse the pair that counts now, so that another counts: each in its turn,
+ * and the first again behind the last. *turned: whether there is another. */
+int identity_refuse(const struct conf *c, bool *turned, struct err *e);
+
+/* What a file of tls/ says, if this box can use it: ERR_MALFORMED, ERR_UNTRUSTED, or that there is
+ * none. */
+int identity_read(const struct conf *c, const char *name, struct x509_info *out, struct err *e);
 
 /* What a report says of it. */
 void identity_report(const struct conf *c, struct report *r);

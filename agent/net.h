@@ -40,6 +40,14 @@ enum {
 	NET_UNWELCOME,	   /* the server does not take the certificate, misses one, or hangs up */
 };
 
+/* Whether a server says that it does not take the box's certificate: by what it answered (400, as
+ * nginx does), or in the handshake. */
+static inline bool
+net_is_unwelcome(const struct err *e)
+{
+	return e->class == ERR_NETWORK && (e->errnum == NET_UNWELCOME || e->errnum == 400);
+}
+
 /* Asks the next of the site's servers from now on, [site] url and mirrors in turn; every open
  * transfer fails. False when there is but one, and nothing happens. */
 bool net_next_site(struct net *n);

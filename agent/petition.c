@@ -11,7 +11,10 @@
 #include "common/limits.h"
 
 /* Of its life, that is left when a certificate is to be renewed: one part in so many. */
-enum { PART_LEFT = 3, REFUSALS = 2 };
+enum { PART_LEFT = 3 };
+
+/* One may be by chance. */
+enum { REFUSALS = 2 };
 
 static bool
 has(const struct conf *c, const char *name)
@@ -255,13 +258,15 @@ petition_step(struct petition *p, struct net *n, struct poller *poller, int64_t 
 	bool news = p->looked != poller_snapshot(poller), changed = false;
 	struct err e;
 
+	p->now_s = now_s;
 	/* Without reports there is nobody to ask. */
 	if (!p->conf->report_url || !p->conf->report_key || poller_polled(poller) == POLL_NONE)
 		return false;
 	if (is_trying(p->state) || doubt_is_open(p->state))
 		return false;
-	if (poller_polled(poller) == POLL_FAILED)
-		return petition_hear(p, n, false);
+	if (poller_polled(poller) != POLL_SUCCEEDED)
+		return petition_hear(p, n,
+			poller_polled(poller) == POLL_REFUSED ? COURIER_REFUSED : COURIER_FAILED);
 	if (news && authorities_fetch(p->conf, poller, keep_going, &changed, &e) < 0)
 		log_warning("%s", e.text);
 	if (certificate_step(p, poller, now_s, keep_going, &changed, &e) < 0)
@@ -299,19 +304,86 @@ trial_drop_damaged(const struct conf *c)
 	return true;
 }
 
-bool
-petition_hear(struct petition *p, struct net *n, bool through)
+/* Whether it is no loss: it has ended, or is of a CA that is no longer the fleet's. */
+static bool
+is_spent(struct petition *p, const char *name)
 {
-	bool on_trial = has(p->conf, IDENTITY_TRIAL);
-	const char *from = on_trial ? IDENTITY_TRIAL : IDENTITY_SHELVED, *to;
+	AUTO_BUF struct buf pem = BUF_INIT(TLS_PEM_MAX);
+	struct x509_info info;
 	struct err e;
 
-	if (!on_trial && !has(p->conf, IDENTITY_SHELVED))
+	return identity_read(p->conf, name, &info, &e) < 0 || p->now_s >= info.until_s ||
+	       read_pem(p->conf, name, &pem, &e) < 0 ||
+	       issuer_check(p->conf, buf_span(&pem), &e) < 0;
+}
+
+/* The pair on trial is kept, and what it takes the place of as well. Cut off anywhere, each of them
+ * has one name or the other, and the rest is done next time. */
+static int
+trial_keep(struct petition *p, struct err *e)
+{
+	const struct conf *c = p->conf;
+	struct x509_info info;
+	struct err unusable;
+
+	if (identity_read(c, IDENTITY_PROVEN, &info, &unusable) == 0) {
+		if (has(c, IDENTITY_OLDER) && is_spent(p, IDENTITY_OLDEST) &&
+			rename_pem(c, IDENTITY_OLDER, IDENTITY_OLDEST, e) < 0)
+			return -1;
+		if (rename_pem(c, IDENTITY_PROVEN, IDENTITY_OLDER, e) < 0)
+			return -1;
+	}
+	return rename_pem(c, IDENTITY_TRIAL, IDENTITY_PROVEN, e);
+}
+
+/* Nothing is on trial. */
+static bool
+turn(struct petition *p, struct net *n, enum courier_end end)
+{
+	bool turned = false;
+	struct err e;
+
+	if (end == COURIER_THROUGH)
+		p->turns = 0;
+	if (end != COURIER_REFUSED || ++p->turns < REFUSALS)
 		return false;
+	p->turns = 0;
+	if (identity_refuse(p->conf, &turned, &e) < 0)
+		log_error("%s", e.text);
+	if (!turned)
+		return false;
+	log_error("the server refuses this box's certificate: another of its own is tried");
+	net_restart(n);
+	return true;
+}
+
+/* Of what is on trial, or shelved. */
+static int
+move(struct petition *p, bool on_trial, const char *to, struct err *e)
+{
+	const char *from = on_trial ? IDENTITY_TRIAL : IDENTITY_SHELVED;
+
+	if (!to)
+		return remove_pem(p->conf, from, e);
+	return strcmp(to, IDENTITY_PROVEN) == 0 ? trial_keep(p, e)
+						: rename_pem(p->conf, from, to, e);
+}
+
+bool
+petition_hear(struct petition *p, struct net *n, enum courier_end end)
+{
+	bool on_trial = has(p->conf, IDENTITY_TRIAL), through = end == COURIER_THROUGH;
+	const char *to;
+	struct err e;
+
+	if (end == COURIER_IDLE)
+		return false;
+	if (!on_trial && !has(p->conf, IDENTITY_SHELVED))
+		return turn(p, n, end);
 	if (on_trial && trial_drop_damaged(p->conf))
 		return false;
 	to = next_place(p, on_trial, through);
-	if ((to ? rename_pem(p->conf, from, to, &e) : remove_pem(p->conf, from, &e)) < 0) {
+	if (move(p, on_trial, to, &e) < 0) {
 		log_error("%s", e.text);
 		return false;
 	}

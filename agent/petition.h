@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "agent/conf.h"
+#include "agent/courier.h"
 #include "agent/net.h"
 #include "agent/poll.h"
 #include "agent/state.h"
@@ -18,7 +19,9 @@ struct petition {
 	const struct conf *conf;
 	const struct state *state;
 	int64_t looked;	  /* at what the site of this snapshot has */
+	int64_t now_s;	  /* effective time, when it was last asked */
 	unsigned refused; /* times that a report got through only with the older pair */
+	unsigned turns;	  /* refusals in a row, of a pair that got through once */
 };
 
 /* After a poll: takes the CAs and the certificate that the site has for this box, asks for one
@@ -31,8 +34,10 @@ bool petition_step(struct petition *p, struct net *n, struct poller *poller, int
 	const struct keep_going *keep_going);
 
 /* What became of the last report that was sent, or of a poll that failed. A pair on trial through
- * which a report got is kept; one through which nothing gets is shelved, and the older is tried: if
- * that gets through, twice, the new one is given up. True as above. */
-bool petition_hear(struct petition *p, struct net *n, bool through);
+ * which a report got is kept, beside those of before; one through which nothing gets is shelved,
+ * and the older is tried: if that gets through, twice, the new one is given up. Without a trial,
+ * where the pair that counts is refused, twice, the next of those that are kept counts: what had it
+ * kept may not have been the fleet's server. True as above. */
+bool petition_hear(struct petition *p, struct net *n, enum courier_end end);
 
 #endif

@@ -34,8 +34,8 @@ int poller_poll(struct poller *p, const struct keep_going *keep_going, const str
 /* What the last poll that succeeded found; NULL before. Borrowed as above. */
 const struct world *poller_world(const struct poller *p);
 
-/* How the last one ended, and the version of the snapshot then. */
-enum polled { POLL_NONE, POLL_SUCCEEDED, POLL_FAILED };
+/* How the last one ended (refused: net_is_unwelcome), and the version of the snapshot then. */
+enum polled { POLL_NONE, POLL_SUCCEEDED, POLL_FAILED, POLL_REFUSED };
 enum polled poller_polled(const struct poller *p);
 int64_t poller_snapshot(const struct poller *p);
 

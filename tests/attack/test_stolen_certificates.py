@@ -1,11 +1,15 @@
 """What certificates are good for to a thief: a box that asks for more than its own, and the key of
 the roles that hand them out."""
 import contextlib
+import functools
+import http.server
 import os
 import shutil
 import sqlite3
+import ssl
 import subprocess
 import tempfile
+import threading
 import unittest
 
 from fleet import Box, Crier, Nginx, Workspace, free_port, make_image, run, wait_until
@@ -143,6 +147,20 @@ class CutOff(Certified):
         self.assertEqual(os.stat(crl).st_mtime_ns, made)
 
 
+class Liar(http.server.SimpleHTTPRequestHandler):
+    """The site as it is; and whatever a box puts, it is told that all is well."""
+    protocol_version = "HTTP/1.1"
+
+    def do_PUT(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(201)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
 class CertificatesKey(Certified):
     """The thief has the key of both roles, and the publisher's ear. The box asks."""
 
@@ -185,13 +203,8 @@ class CertificatesKey(Certified):
         return self.openssl("x509", "-req", "-in", "request.pem", "-CA", "thief.crt", "-CAkey",
                             "thief.key", "-CAcreateserial", "-days", 800)
 
-    def wait_for_log(self, text):
-        wait_until(lambda: text in self.box.log(), WAIT_S,
-                   lambda: f"'{text}':\n{self.box.log()[-3000:]}")
-
-    def test_it_locks_no_box_out_and_makes_it_nobody_else(self):
-        """A CA of his own, and a certificate by it: the box believes his server, too, and tries
-        what he gives it, and goes back."""
+    def believed(self):
+        """The box believes a CA of his, and asks: (that CA, what it asks for)."""
         other = Crier(self.workspace, "gw-000002")
         other.ask(new_request(self, "/CN=gw-000002"))
         self.workspace.sluice("watch", "--once", check=None)
@@ -203,6 +216,16 @@ class CertificatesKey(Certified):
         self.workspace.publish()
         self.box.start()
         request = wait_until(self.asked, WAIT_S, lambda: f"it asks\n{self.box.log()[-3000:]}")[-1]
+        return his, request
+
+    def wait_for_log(self, text):
+        wait_until(lambda: text in self.box.log(), WAIT_S,
+                   lambda: f"'{text}':\n{self.box.log()[-3000:]}")
+
+    def test_it_locks_no_box_out_and_makes_it_nobody_else(self):
+        """A CA of his own, and a certificate by it: the box believes his server, too, and tries
+        what he gives it, and goes back."""
+        his, request = self.believed()
         with open(self.box.path("state", "tls", "authorities.pem"), encoding="ascii") as f:
             self.assertEqual(f.read(), his)
         self.sign("certificates", "certificates/gw-000001.crt", self.thiefs_certificate(request))
@@ -216,6 +239,62 @@ class CertificatesKey(Certified):
         with open(self.box.path("state", "tls", "authorities.pem"), encoding="ascii") as f, \
                 open(self.workspace.path("tls", "ca.crt"), encoding="ascii") as true:
             self.assertEqual(f.read(), true.read())
+
+    @contextlib.contextmanager
+    def server_of_his(self):
+        """In the fleet's place, with a certificate by his CA."""
+        self.openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                     "-keyout", "his.key", "-out", "his.csr", "-subj", "/CN=server")
+        with open(os.path.join(self.folder, "his.ext"), "w", encoding="ascii") as f:
+            f.write("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
+        self.openssl("x509", "-req", "-in", "his.csr", "-CA", "thief.crt", "-CAkey", "thief.key",
+                     "-CAcreateserial", "-days", 800, "-extfile", "his.ext", "-out", "his.crt")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*(os.path.join(self.folder, name)
+                                  for name in ("his.crt", "his.key")))
+        self.nginx.stop()
+        handler = functools.partial(Liar, directory=self.workspace.path("site"))
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", self.workspace.port), handler,
+                                                 bind_and_activate=False)
+        server.allow_reuse_address = server.daemon_threads = True
+        server.block_on_close = False
+        server.server_bind()
+        server.server_activate()
+        server.socket = context.wrap_socket(server.socket, server_side=True,
+                                            do_handshake_on_connect=False)
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            server.server_close()
+            self.nginx.start()
+
+    def box_pem(self):
+        with open(self.box.path("state", "tls", "box.pem"), encoding="ascii") as f:
+            return f.read()
+
+    def test_a_server_of_his_makes_no_box_keep_what_the_fleet_refuses(self):
+        """He has it believe his server, which takes the box's reports under his certificate: so it
+        is kept. The fleet's server refuses it, and the box goes back to what it had."""
+        _, request = self.believed()
+        his = self.thiefs_certificate(request)
+        with self.server_of_his():
+            self.sign("certificates", "certificates/gw-000001.crt", his)
+            self.workspace.publish()
+            self.wait_for_log("the new certificate gets through, and is kept")
+        self.assertIn(his.strip(), self.box_pem())
+        # What the fleet does anyway: the CAs are set right, and who asks is answered.
+        self.certify()
+        self.wait_for_log("the server refuses this box's certificate: another of its own is tried")
+        wait_until(lambda: [r for r in self.asked() if r != request], WAIT_S,
+                   lambda: f"it asks anew\n{self.box.log()[-3000:]}")
+        # It is heard as who it was, and has all that it had.
+        first = self.given("gw-000001")[0]
+        wait_until(lambda: self.asked() and self.rows(
+            "SELECT serial FROM credential JOIN box ON box.id = box WHERE name = 'gw-000001'") ==
+            [first], WAIT_S, lambda: f"it shows what it had\n{self.box.log()[-3000:]}")
+        self.assertIn(his.strip(), self.box_pem())
 
 
 if __name__ == "__main__":

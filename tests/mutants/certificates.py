@@ -11,6 +11,7 @@ IDENTITY = "agent/identity.c"
 PETITION = "agent/petition.c"
 ATTACK = "attack/test_stolen_certificates"
 UNIT = "test_petition"
+KEPT = "test_kept_pairs"
 
 MUTANTS = [
     # The host.
@@ -122,11 +123,23 @@ MUTANTS = [
            "if (doubt_is_open(p->state))",
            UNIT, "a_box_asks_while_an_update_waits_for_its_reboot"),
     Mutant("another box's pair is shown", IDENTITY,
-           "if (strcmp(info.name, c->id) != 0)", "if (0)",
+           "if (strcmp(out->info.name, c->id) != 0)", "if (0)",
            UNIT, "what_decayed_or_is_of_another_box_is_passed_over"),
     Mutant("an old pair hides newer files of agent.conf", IDENTITY,
-           "if (!on_trial && id->known && info.from_s < id->certificate.from_s)", "if (0)",
+           "n > 0 && configured.info.from_s > out->all[0].info.from_s ? 0 : n;", "n;",
            UNIT, "an_answer_is_tried_and_kept_once_it_gets_through"),
+    Mutant("what got through before is forgotten", PETITION,
+           "if (rename_pem(c, IDENTITY_PROVEN, IDENTITY_OLDER, e) < 0)", "if (0)",
+           KEPT, "what_got_through_before_is_shown_where_the_newest_is_refused"),
+    Mutant("a pair that the fleet refuses is shown for ever", PETITION,
+           "if (end != COURIER_REFUSED || ++p->turns < REFUSALS)", "if (1)",
+           ATTACK, "test_a_server_of_his_makes_no_box_keep_what_the_fleet_refuses"),
+    Mutant("a refusal is held against a pair, and not remembered", IDENTITY,
+           "pairs->all[pairs_first(pairs)].is_refused = true;", "",
+           KEPT, "what_got_through_before_is_shown_where_the_newest_is_refused"),
+    Mutant("pairs of a thief's drive out what was good", PETITION,
+           "is_spent(p, IDENTITY_OLDEST) &&", "p &&",
+           KEPT, "who_has_his_kept_again_and_again_does_not_drive_out_what_was_good"),
     Mutant("a damaged pair takes the place of one that works", PETITION,
            "if (on_trial && trial_drop_damaged(p->conf))", "if (0)",
            UNIT, "a_damaged_new_pair_does_not_take_the_place_of_one_that_works"),

@@ -1,124 +1,6 @@
-#include <fcntl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include "tests/unit/petition_scene.h"
 
-#include "agent/identity.h"
-#include "agent/petition.h"
-#include "common/crypto/x509.h"
-#include "tests/unit/poll_scene.h"
-
-enum { PEM_MAX = 16384, LIFE_DAYS = 90, ROUNDS = 8 };
-enum { KEY_CERTIFICATES = 5, KEY_AUTHORITIES = 6 };
-
-static struct buf ca_key, ca_cert, next_ca_key, next_ca_cert;
-static char id[] = "gw-000001", ca_path[] = "ca.crt", cert_path[] = "box.crt",
-	    key_path[] = "box.key", report_path[] = "report.key", url[] = "https://a/";
-static unsigned restarts;
-
-void
-net_restart(struct net *n)
-{
-	(void)n;
-	restarts++;
-}
-
-/* Power goes before the step of this number; 0: never. */
-static unsigned steps_left;
-
-static void
-step(void)
-{
-	if (steps_left > 0 && --steps_left == 0)
-		_exit(0);
-}
-
-int
-rename(const char *from, const char *to)
-{
-	step();
-	return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
-}
-
-int
-unlink(const char *path)
-{
-	step();
-	return (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
-}
-
-static int
-cas_make(void **state)
-{
-	(void)state;
-	ca_key = ca_cert = next_ca_key = next_ca_cert = BUF_INIT(PEM_MAX);
-	if (x509_key_new(&ca_key, NULL) < 0 || x509_key_new(&next_ca_key, NULL) < 0 ||
-		x509_ca_new(buf_span(&ca_key), "CA", REPO_NOW_S - DAY_S,
-			REPO_NOW_S + 9999LL * DAY_S, &ca_cert, NULL) < 0)
-		return -1;
-	return x509_ca_new(buf_span(&next_ca_key), "next CA", REPO_NOW_S - DAY_S,
-		REPO_NOW_S + 9999LL * DAY_S, &next_ca_cert, NULL);
-}
-
-static int
-cas_free(void **state)
-{
-	(void)state;
-	buf_free(&ca_key);
-	buf_free(&ca_cert);
-	buf_free(&next_ca_key);
-	buf_free(&next_ca_cert);
-	return 0;
-}
-
-/* A certificate of so many days' age, and 90 days' life. */
-static void
-issue(struct span key, const char *name, int64_t age_days, bool by_next, struct buf *out)
-{
-	struct x509_request r = {.use = X509_CLIENT,
-		.name = name,
-		.from_s = REPO_NOW_S - age_days * DAY_S,
-		.until_s = REPO_NOW_S + (LIFE_DAYS - age_days) * DAY_S};
-	struct err e = ERR_INIT;
-
-	if (x509_issue(buf_span(by_next ? &next_ca_cert : &ca_cert),
-		    buf_span(by_next ? &next_ca_key : &ca_key), key, &r, out, &e) < 0)
-		fail_msg("%s", e.text);
-}
-
-/* What the box was made with. */
-static void
-manufacture(int64_t age_days)
-{
-	AUTO_BUF struct buf key = BUF_INIT(PEM_MAX), cert = BUF_INIT(PEM_MAX);
-
-	assert_int_equal(x509_key_new(&key, NULL), 0);
-	issue(buf_span(&key), id, age_days, false, &cert);
-	assert_int_equal(folder_put("ca.crt", ca_cert.data, ca_cert.len), 0);
-	assert_int_equal(folder_put("box.key", key.data, key.len), 0);
-	assert_int_equal(folder_put("box.crt", cert.data, cert.len), 0);
-}
-
-static int
-petition_set(void **state)
-{
-	struct scene *x;
-
-	if (scene_set(state) < 0)
-		return -1;
-	x = *state;
-	memcpy(x->conf.id, id, sizeof(id));
-	x->conf.tls_ca = ca_path;
-	x->conf.tls_cert = cert_path;
-	x->conf.tls_key = key_path;
-	x->conf.report_key = report_path;
-	x->conf.report_url = url;
-	repo_delegate(x->repo, "targets", "certificates", KEY_CERTIFICATES, "certificates/*", true);
-	repo_delegate(x->repo, "targets", "authorities", KEY_AUTHORITIES, "authorities/*", true);
-	repo_release(x->repo, "targets");
-	restarts = 0;
-	return 0;
-}
+enum { ROUNDS = 8 };
 
 static void
 look(struct scene *x, struct petition *p)
@@ -134,15 +16,6 @@ tls_read(const char *name, struct buf *out)
 
 	(void)snprintf(path, sizeof(path), "tls/%s", name);
 	assert_int_equal(file_read(path, out, NULL), 0);
-}
-
-static bool
-there_is(const char *name)
-{
-	char path[64];
-
-	(void)snprintf(path, sizeof(path), "tls/%s", name);
-	return file_exists(path);
 }
 
 static void
@@ -243,14 +116,14 @@ an_answer_is_tried_and_kept_once_it_gets_through(void **state)
 	identity_choose(&x->conf, &before);
 	look(x, &p);
 	answer(x, id, 0, false);
-	assert_false(petition_hear(&p, NULL, true));
+	assert_false(petition_hear(&p, NULL, COURIER_THROUGH));
 	look(x, &p);
 	assert_true(there_is(IDENTITY_TRIAL) && !there_is(IDENTITY_NEXT));
 	assert_int_equal(restarts, 1);
 	identity_choose(&x->conf, &now);
 	assert_true(now.on_trial && now.known);
 	assert_string_not_equal(now.certificate.serial, before.certificate.serial);
-	assert_false(petition_hear(&p, NULL, true));
+	assert_false(petition_hear(&p, NULL, COURIER_THROUGH));
 	assert_true(there_is(IDENTITY_PROVEN) && !there_is(IDENTITY_TRIAL));
 	identity_choose(&x->conf, &before);
 	assert_false(before.on_trial);
@@ -315,19 +188,19 @@ a_new_pair_that_does_not_get_through_is_given_up(void **state)
 	look(x, &p);
 	answer(x, id, 0, false);
 	look(x, &p);
-	assert_true(petition_hear(&p, NULL, false));
+	assert_true(petition_hear(&p, NULL, COURIER_FAILED));
 	identity_choose(&x->conf, &now);
 	assert_string_equal(now.certificate.serial, was.certificate.serial);
 	look(x, &p);
 	assert_false(there_is(IDENTITY_NEXT));
 	/* The older does not get through either: it may be the server. */
-	assert_true(petition_hear(&p, NULL, false));
+	assert_true(petition_hear(&p, NULL, COURIER_FAILED));
 	assert_true(there_is(IDENTITY_TRIAL));
-	assert_true(petition_hear(&p, NULL, false));
-	assert_true(petition_hear(&p, NULL, true));
+	assert_true(petition_hear(&p, NULL, COURIER_FAILED));
+	assert_true(petition_hear(&p, NULL, COURIER_THROUGH));
 	assert_true(there_is(IDENTITY_TRIAL));
-	assert_true(petition_hear(&p, NULL, false));
-	assert_false(petition_hear(&p, NULL, true));
+	assert_true(petition_hear(&p, NULL, COURIER_FAILED));
+	assert_false(petition_hear(&p, NULL, COURIER_THROUGH));
 	assert_true(!there_is(IDENTITY_TRIAL) && !there_is(IDENTITY_SHELVED));
 	identity_choose(&x->conf, &now);
 	assert_string_equal(now.certificate.serial, was.certificate.serial);
@@ -434,7 +307,7 @@ a_damaged_new_pair_does_not_take_the_place_of_one_that_works(void **state)
 	issue(buf_span(&key), id, 10, false, &pair);
 	assert_int_equal(folder_put("tls/box.pem", pair.data, pair.len), 0);
 	assert_int_equal(folder_put("tls/" IDENTITY_TRIAL, "junk", 4), 0);
-	assert_false(petition_hear(&p, NULL, true));
+	assert_false(petition_hear(&p, NULL, COURIER_THROUGH));
 	assert_false(there_is(IDENTITY_TRIAL));
 	identity_choose(&x->conf, &now);
 	assert_non_null(strstr(now.cert, "/tls/box.pem"));
@@ -488,7 +361,7 @@ renew(struct scene *x)
 		if (there_is(IDENTITY_NEXT))
 			answer(x, id, 0, false);
 		else
-			(void)petition_hear(&p, NULL, true);
+			(void)petition_hear(&p, NULL, COURIER_THROUGH);
 	}
 }
 
@@ -504,6 +377,8 @@ site_forget(struct scene *x)
 		(void)snprintf(path, sizeof(path), "metadata/%s.json", names[i]);
 		(void)unlink(path);
 	}
+	x->state->seen = (struct tuf_floor){0};
+	assert_int_equal(state_save(x->conf.state_dir, x->state, NULL), 0);
 	start(x);
 }
 
@@ -554,21 +429,20 @@ a_power_cut_at_any_step_leaves_a_pair_that_works(void **state)
 int
 main(void)
 {
-#define test(t) cmocka_unit_test_setup_teardown(t, petition_set, scene_clear)
 	const struct CMUnitTest tests[] = {
-		test(a_box_asks_in_the_last_third_of_its_certificates_life),
-		test(a_box_without_reports_asks_nobody),
-		test(a_box_asks_while_an_update_waits_for_its_reboot),
-		test(an_answer_is_tried_and_kept_once_it_gets_through),
-		test(an_answer_that_is_not_for_this_request_and_box_is_not_taken),
-		test(a_new_pair_that_does_not_get_through_is_given_up),
-		test(a_poll_that_fails_is_heard_of),
-		test(delivered_cas_are_believed_beside_the_others),
-		test(a_damaged_new_pair_does_not_take_the_place_of_one_that_works),
-		test(a_damaged_request_is_made_anew),
-		test(a_request_in_a_name_that_the_box_had_is_made_anew),
-		test(what_decayed_or_is_of_another_box_is_passed_over),
-		test(a_power_cut_at_any_step_leaves_a_pair_that_works),
+		IN_PETITION(a_box_asks_in_the_last_third_of_its_certificates_life),
+		IN_PETITION(a_box_without_reports_asks_nobody),
+		IN_PETITION(a_box_asks_while_an_update_waits_for_its_reboot),
+		IN_PETITION(an_answer_is_tried_and_kept_once_it_gets_through),
+		IN_PETITION(an_answer_that_is_not_for_this_request_and_box_is_not_taken),
+		IN_PETITION(a_new_pair_that_does_not_get_through_is_given_up),
+		IN_PETITION(a_poll_that_fails_is_heard_of),
+		IN_PETITION(delivered_cas_are_believed_beside_the_others),
+		IN_PETITION(a_damaged_new_pair_does_not_take_the_place_of_one_that_works),
+		IN_PETITION(a_damaged_request_is_made_anew),
+		IN_PETITION(a_request_in_a_name_that_the_box_had_is_made_anew),
+		IN_PETITION(what_decayed_or_is_of_another_box_is_passed_over),
+		IN_PETITION(a_power_cut_at_any_step_leaves_a_pair_that_works),
 	};
 
 	return cmocka_run_group_tests(tests, cas_make, cas_free);
