@@ -18,35 +18,47 @@ targets_of(const struct document *d)
 	return json_object_get(d->verified.body, "targets");
 }
 
-/* The content of a target, where there is any: its digest tells which it is. */
+/* The content of a target, as it was signed: its digest tells which it is. */
 static bool
-content_read(const struct workspace *w, const struct site *s, const char *path,
-	const struct digest *sha256, struct buf *out)
+content_read(const struct workspace *w, const struct site *s, const char *path, const json_t *entry,
+	struct verified *out)
 {
-	char file[PATH_MAX];
-
-	if (site_target_path(s, path, sha256, file, NULL) == 0 &&
-		file_read_regular(file, out, NULL) == 0)
-		return true;
-	return metadata_staged_path(w, path, file, NULL) == 0 &&
-	       file_read_regular(file, out, NULL) == 0;
-}
-
-/* The gate that d lists under path, where it can be read. */
-static bool
-gate_of(const struct workspace *w, const struct site *s, const struct document *d, const char *path,
-	struct gate *out)
-{
-	AUTO_BUF struct buf bytes = BUF_INIT(GATE_BYTES_MAX);
-	AUTO_VERIFIED struct verified v = {0};
-	const json_t *entry = json_object_get(targets_of(d), path);
 	struct digest sha256;
 	uint64_t length;
 
-	return entry && scope_entry(entry, &length, &sha256, NULL) == 0 &&
-	       content_read(w, s, path, &sha256, &bytes) &&
-	       verified_by_digest(buf_span(&bytes), path, length, &sha256, &v, NULL) == 0 &&
-	       gate_parse(&v, out, NULL) == 0;
+	if (scope_entry(entry, &length, &sha256, NULL) < 0)
+		return false;
+	for (int staged = 0; staged < 2; staged++) {
+		AUTO_BUF struct buf bytes = BUF_INIT(GATE_BYTES_MAX);
+		char file[PATH_MAX];
+		int rc = staged ? metadata_staged_as(w, path, &sha256, file, NULL)
+				: site_target_path(s, path, &sha256, file, NULL);
+
+		if (rc == 0 && file_read_regular(file, &bytes, NULL) == 0 &&
+			verified_by_digest(buf_span(&bytes), path, length, &sha256, out, NULL) == 0)
+			return true;
+	}
+	return false;
+}
+
+enum gate_state {
+	GATE_NONE, /* there is none, or no box could make sense of it, and so it stopped nobody */
+	GATE_LOST, /* its content is not here: nobody can tell what it stopped */
+	GATE_READ,
+};
+
+static enum gate_state
+gate_of(const struct workspace *w, const struct site *s, const struct document *d, const char *path,
+	struct gate *out)
+{
+	AUTO_VERIFIED struct verified v = {0};
+	const json_t *entry = json_object_get(targets_of(d), path);
+
+	if (!entry)
+		return GATE_NONE;
+	if (!content_read(w, s, path, entry, &v))
+		return GATE_LOST;
+	return gate_parse(&v, out, NULL) == 0 ? GATE_READ : GATE_NONE;
 }
 
 static bool
@@ -80,8 +92,11 @@ is_lifted(const struct site *s, const struct document *targets, const char *gate
 
 		if (!path_is_delegated(each, plan, hex))
 			continue;
-		if (document_delegation_keys(targets, each, &keys, NULL) == 0 &&
-			site_role(s, role, &keys, &version, &d, NULL, NULL) == 0 && d)
+		/* What it lifts, and what it lists, nobody can tell: boxes ask no other instead. */
+		if (document_delegation_keys(targets, each, &keys, NULL) < 0 ||
+			site_role(s, role, &keys, &version, &d, NULL, NULL) < 0)
+			return false;
+		if (d)
 			entry = json_object_get(targets_of(d), plan);
 		if (entry)
 			return stop_is_lifted(id, scope_resumes(entry));
@@ -107,6 +122,23 @@ gate_check(const struct site *s, const struct document *targets, const struct ga
 	return 0;
 }
 
+/* Where the gate before it is lost: whoever takes its stops back has to leave one, which only the
+ * rollouts role lifts. */
+static int
+lost_check(const struct site *s, const struct document *targets, const struct gate *next,
+	const char *path, struct err *e)
+{
+	for (size_t i = 0; i < next->stop_count; i++) {
+		if (!is_lifted(s, targets, path, next->stops[i].id))
+			return 0;
+	}
+	return err_set(e, ERR_REFUSED,
+		"the content of %s that is published cannot be read here, so nobody can tell which "
+		"stops it would take back: restore it in site/targets from where it is served or "
+		"from a backup, or publish one that stops, which `sluice resume` lifts then",
+		path);
+}
+
 int
 standing_check(const struct workspace *w, const struct site *s, const struct document *targets,
 	const struct document *published, const struct document *next, struct err *e)
@@ -116,15 +148,21 @@ standing_check(const struct workspace *w, const struct site *s, const struct doc
 
 	json_object_foreach (before, path, entry) {
 		struct gate old = {0}, new = {0};
+		enum gate_state state;
+		int rc;
 
 		if (strncmp(path, GATES, strlen(GATES)) != 0 ||
-			json_equal(entry, json_object_get(targets_of(next), path)) ||
-			!gate_of(w, s, published, path, &old))
+			json_equal(entry, json_object_get(targets_of(next), path)))
+			continue;
+		state = gate_of(w, s, published, path, &old);
+		if (state == GATE_NONE)
 			continue;
 		/* One that is gone, or makes no sense, has no stops. */
-		if (!gate_of(w, s, next, path, &new))
+		if (gate_of(w, s, next, path, &new) != GATE_READ)
 			new.stop_count = 0;
-		if (gate_check(s, targets, &old, &new, path, e) < 0)
+		rc = state == GATE_LOST ? lost_check(s, targets, &new, path, e)
+					: gate_check(s, targets, &old, &new, path, e);
+		if (rc < 0)
 			return -1;
 	}
 	return 0;

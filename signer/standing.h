@@ -11,7 +11,8 @@
  * that nobody has lifted: boxes that saw it stay stopped, the others would never hear of it. So a
  * stolen gates key cannot undo other people's stops on its way past the publisher. targets is who
  * says who speaks for plans. The content of next's targets is in the site already, or lies in w's
- * incoming/targets; a published gate that cannot be read holds nobody up. */
+ * incoming/targets. A published gate that makes no sense to anybody holds nobody up. One whose
+ * content is lost here may have stopped its plan, so only one that stops it may follow. */
 int standing_check(const struct workspace *w, const struct site *s, const struct document *targets,
 	const struct document *published, const struct document *next, struct err *e);
 

@@ -100,6 +100,42 @@ class GateKey(Theft):
         self.workspace.publish()
         self.assert_would_update()
 
+    def test_it_takes_no_stop_back_whose_gate_the_publisher_has_lost(self):
+        """What it stopped nobody can tell any more."""
+        stop = self.workspace.stop("stable")
+        self.forger.look()
+        without = self.with_gate(open=[CANARY, ALL], stops=[])
+        gone = self.forger.next("gates")
+        del gone["targets"]["gates/stable.json"]
+        lost = self.workspace.target_file("gates/stable.json")
+        with open(lost, "rb") as f:
+            content = f.read()
+        for damage in (lambda: os.unlink(lost), lambda: self.write(lost, content[:-1] + b" ")):
+            damage()
+            for gates in (without, gone):
+                self.workspace.sign_by_hand("gates", gates)
+                done = self.workspace.publish(check=1)
+                self.assertIn("gates/stable.json that is published cannot be read here",
+                              done.stderr)
+        # Somebody's stop of something else is not held up.
+        os.unlink(self.workspace.path("incoming", "gates.json"))
+        self.workspace.sluice("stop", "--all", "--reason", "smoke", "--yes", "--key",
+                              self.workspace.key("gates"))
+        # Once it is there again all is told; and without it one that stops may follow.
+        self.write(lost, content)
+        self.forger.look()
+        self.workspace.sign_by_hand("gates", self.with_gate(open=[CANARY, ALL], stops=[]))
+        self.assertIn(f"it takes stop {stop}", self.workspace.publish(check=1).stderr)
+        stops = self.with_gate(open=[CANARY, ALL], stops=[self.new_stop()])
+        os.unlink(lost)
+        self.workspace.sign_by_hand("gates", stops)
+        self.workspace.publish()
+
+    @staticmethod
+    def write(path, content):
+        with open(path, "wb") as f:
+            f.write(content)
+
     def test_it_shuts_every_gate_by_taking_them_away(self):
         gates = self.forger.next("gates")
         gates["targets"] = {}
