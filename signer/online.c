@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/file.h"
 #include "common/limits.h"
 
 void
@@ -93,10 +94,40 @@ needs_snapshot(const struct online *p)
 	       old->expires_s - p->now_s < (int64_t)p->workspace->snapshot_life_s / 2;
 }
 
+/* Takes the snapshot that a publication which did not get to its end has left, where that says what
+ * the next one is to say: whoever tries again and again leaves one, and not one for each try. */
+static bool
+leftover_take(struct online *p, uint64_t version, const json_t *meta)
+{
+	const int64_t life_s = (int64_t)p->workspace->snapshot_life_s;
+	AUTO_BUF struct buf bytes = BUF_INIT(TUF_SNAPSHOT_BYTES_MAX);
+	AUTO_DOCUMENT struct document *d = NULL;
+	struct role_keys keys;
+	char path[PATH_MAX];
+
+	if (site_metadata_path(p->site, "snapshot", version, path, NULL) < 0 ||
+		file_read(path, &bytes, NULL) < 0 ||
+		document_root_role(p->incoming->root, "snapshot", &keys, NULL) < 0 ||
+		document_read(buf_span(&bytes), "snapshot", DOCUMENT_SNAPSHOT, &keys, &d, NULL) <
+			0 ||
+		d->version != version ||
+		!json_equal(json_object_get(d->verified.body, "meta"), meta) ||
+		d->expires_s - p->now_s < life_s / 2 || d->expires_s - p->now_s > life_s)
+		return false;
+	p->snapshot_body = json_deep_copy(d->verified.body);
+	if (!p->snapshot_body)
+		return false;
+	p->snapshot_version = version;
+	p->snapshot = bytes;
+	bytes = BUF_INIT(0);
+	return true;
+}
+
 int
 online_snapshot(struct online *p, struct err *e)
 {
-	AUTO_JSON json_t *body = NULL;
+	const uint64_t published = p->site->snapshot ? p->site->snapshot->version : 0;
+	AUTO_JSON json_t *body = NULL, *meta = NULL;
 	char expires[CLOCK_TEXT_SIZE];
 
 	if (!needs_snapshot(p)) {
@@ -105,14 +136,15 @@ online_snapshot(struct online *p, struct err *e)
 		return 0;
 	}
 	/* One that nobody has seen, though a publication was interrupted. */
-	if (site_unused_version(p->site, "snapshot",
-		    p->site->snapshot ? p->site->snapshot->version : 0, &p->snapshot_version,
-		    e) < 0)
+	if (site_unused_version(p->site, "snapshot", published, &p->snapshot_version, e) < 0)
 		return -1;
-	body = json_pack("{s:s, s:s, s:I, s:s, s:o}", "_type", "snapshot", "spec_version",
+	meta = snapshot_meta(p);
+	if (p->snapshot_version > published + 1 && leftover_take(p, p->snapshot_version - 1, meta))
+		return 0;
+	body = json_pack("{s:s, s:s, s:I, s:s, s:O}", "_type", "snapshot", "spec_version",
 		TUF_SPEC_VERSION, "version", (json_int_t)p->snapshot_version, "expires",
 		clock_format(p->now_s + (int64_t)p->workspace->snapshot_life_s, expires), "meta",
-		snapshot_meta(p));
+		meta);
 	p->snapshot_body = json_incref(body);
 	return sign_online(
 		p, "snapshot", DOCUMENT_SNAPSHOT, body, p->snapshot_signer, &p->snapshot, e);

@@ -28,7 +28,8 @@ struct online {
 void online_free(struct online *p);
 
 /* A new snapshot where there are new roles or new keys, and in good time before the old one
- * expires. ERR_UNTRUSTED for a key that root does not name, which the fleet would find else. */
+ * expires; one that was signed for that already, and never published, is taken as it is.
+ * ERR_UNTRUSTED for a key that root does not name, which the fleet would find else. */
 int online_snapshot(struct online *p, struct err *e);
 
 /* A new timestamp for that. */

@@ -112,7 +112,25 @@ MUTANTS = [
            "if (!gate_has(next, stop->id))",
            "attack/test_stolen_operators", "test_it_takes_no_stop_back_past_the_publisher"),
 
+    Mutant("a gate that is lost has stopped nobody", STANDING,
+           "if (!content_read(w, s, path, entry, &v))\n\t\treturn GATE_LOST;",
+           "if (!content_read(w, s, path, entry, &v))\n\t\treturn GATE_NONE;",
+           "attack/test_stolen_operators",
+           "test_it_takes_no_stop_back_whose_gate_the_publisher_has_lost"),
+    Mutant("where a gate is lost nobody can stop its plan any more", STANDING,
+           "if (!is_lifted(s, targets, path, next->stops[i].id))\n\t\t\treturn 0;",
+           "if (is_lifted(s, targets, path, next->stops[i].id))\n\t\t\treturn 0;",
+           "attack/test_stolen_operators",
+           "test_it_takes_no_stop_back_whose_gate_the_publisher_has_lost"),
+
     # The publisher.
+    Mutant("each push that fails leaves a snapshot", ONLINE,
+           "if (p->snapshot_version > published + 1 && leftover_take(",
+           "if (0 && leftover_take(",
+           "e2e/test_publish", "test_a_push_that_fails_leaves_the_old_site_in_force_and_says_so"),
+    Mutant("a snapshot that was left behind is taken whatever it says", ONLINE,
+           "!json_equal(json_object_get(d->verified.body, \"meta\"), meta) ||", "(meta && 0) ||",
+           "e2e/test_publish", "test_a_push_that_fails_leaves_the_old_site_in_force_and_says_so"),
     Mutant("two publishers are at work at once", PUBLISH,
            "if (workspace_lock(w, \"publisher.lock\", \"another sluice publisher\",\n"
            "\t\t    p->by->waits ? PUBLISHER_WAIT_MS : 0, &p->lock, e) < 0)", "if (0)",
