@@ -144,6 +144,8 @@ rollouts_print(const json_t *doc)
 	const json_t *all = json_object_get(doc, "all"), *r, *wave;
 	size_t i, k;
 
+	if (*text(doc, "problem"))
+		(void)printf("problem: %s\n", text(doc, "problem"));
 	if (json_array_size(json_object_get(all, "stops")) > 0 ||
 		json_is_true(json_object_get(all, "paused"))) {
 		(void)printf("every box\n");

@@ -99,6 +99,13 @@ plan_take(void *arg, const struct metadata *m, const char *path, struct err *e)
 	return 0;
 }
 
+static void
+damage_note(struct courses *c, const struct err *why)
+{
+	if (c->damage.class == ERR_NONE)
+		c->damage = *why;
+}
+
 static int
 all_read(const struct workspace *w, struct courses *c, struct err *e)
 {
@@ -109,8 +116,11 @@ all_read(const struct workspace *w, struct courses *c, struct err *e)
 
 	/* Where nobody may speak for it, or what is there makes no sense, there is none: every box
 	 * is shut, and plans are stopped as ever. */
-	if (scope_gate_load(w, "all", NULL, &gate, &why) < 0)
-		return why.class == ERR_SYSTEM ? err_set(e, why.class, "%s", why.text) : 0;
+	if (scope_gate_load(w, "all", NULL, &gate, &why) < 0) {
+		if (why.class == ERR_SYSTEM)
+			damage_note(c, &why);
+		return 0;
+	}
 	c->has_all = gate.listed;
 	c->all = gate.gate;
 	if (scope_role(w, PLAN_ALL_PATH, NULL, &rollouts, NULL) < 0)
@@ -123,20 +133,56 @@ all_read(const struct workspace *w, struct courses *c, struct err *e)
 int
 courses_read(const struct workspace *w, struct courses *out, struct err *e)
 {
-	AUTO_COURSES struct courses c = {0};
+	AUTO_COURSES struct courses c = {.damage = ERR_INIT};
 	AUTO_SITE struct site s = {0};
 	struct workspace seen = *w;
 	struct reading r = {&seen, &c};
+	struct err why = ERR_INIT;
 
 	seen.published_only = true;
 	if (site_open(w, &s, e) < 0)
 		return -1;
 	if (!s.timestamp)
 		return 0;
-	if (scope_each(&seen, "rollouts", plan_take, &r, e) < 0 || all_read(&seen, &c, e) < 0)
+	if (scope_every(&seen, "rollouts", plan_take, &r, &why) < 0)
+		damage_note(&c, &why);
+	if (all_read(&seen, &c, e) < 0)
 		return -1;
 	c.published = true;
 	*out = c;
 	c = (struct courses){0};
+	return 0;
+}
+
+static bool
+courses_have(const struct courses *c, const char *name)
+{
+	for (size_t i = 0; i < c->count; i++) {
+		if (strcmp(c->list[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+int
+courses_keep(struct courses *c, struct courses *before, struct err *e)
+{
+	struct course *list;
+
+	if (c->damage.class == ERR_NONE || before->count == 0)
+		return 0;
+	list = reallocarray(c->list, c->count + before->count, sizeof(*list));
+	if (!list)
+		return err_sys(e, ENOMEM, "reading plans");
+	c->list = list;
+	for (size_t i = 0; i < before->count; i++) {
+		struct course *x = &before->list[i];
+
+		if (courses_have(c, x->name))
+			continue;
+		x->why = c->damage;
+		list[c->count++] = *x;
+		*x = (struct course){.loose = ""};
+	}
 	return 0;
 }

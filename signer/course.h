@@ -29,7 +29,10 @@ struct courses {
 	struct course *list;
 	size_t count;
 	bool published; /* false: nothing is, and so nothing can be said to be withdrawn */
-	bool has_all;
+	/* A role that could not be read, the first of them: its plans are not here, and nobody can
+	 * say which are withdrawn. Class ERR_NONE where all could be. */
+	struct err damage;
+	bool has_all; /* false, too, where it cannot be read */
 	struct gate all;
 	json_t *all_resumes; /* owned, or NULL */
 };
@@ -38,8 +41,13 @@ void courses_free(struct courses *c);
 #define AUTO_COURSES CLEANUP(courses_free)
 
 /* Reads them all from the site, whatever waits in incoming/. What is wrong with one plan or gate
- * stands in its `why`, and holds up no other. Nothing is published yet: there are none. */
+ * stands in its `why`, and what is wrong with a role in `damage`; neither holds up any other.
+ * Nothing is published yet: there are none. */
 int courses_read(const struct workspace *w, struct courses *out, struct err *e);
+
+/* Where a role could not be read, what is missing in c stays as it was before, to be stopped if it
+ * has to be; `why` says that it is followed no further. It moves from before to c. */
+int courses_keep(struct courses *c, struct courses *before, struct err *e);
 
 /* The first stop of a gate that nobody has lifted, or NULL. */
 const struct stop *course_stop(const struct course *c);

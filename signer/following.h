@@ -88,7 +88,8 @@ int following_read(struct fleet *f, int64_t id, struct following *out, struct er
 int following_plan(struct fleet *f, int64_t id, struct plan *out, struct err *e);
 
 /* Calls each for all that are followed now (or, with ended, that ever were and are still known), by
- * path, newest first, and ends at the first that returns other than 0, returning that. */
+ * path, newest first, and ends at the first that returns other than 0, returning that. A row that
+ * makes no sense is passed over, and is the error once all others had their turn. */
 int following_each(struct fleet *f, bool ended,
 	int (*each)(void *arg, const struct following *x, struct err *e), void *arg, struct err *e);
 
@@ -122,7 +123,8 @@ struct following_box {
 	int64_t heard_s;
 };
 
-/* Calls each for the boxes that were seen, or of these the ones of that status (or -1). */
+/* Calls each for the boxes that were seen, or of these the ones of that status (or -1), as
+ * following_each() does. */
 int following_each_box(struct fleet *f, int64_t id, int status,
 	int (*each)(void *arg, const struct following_box *b, struct err *e), void *arg,
 	struct err *e);

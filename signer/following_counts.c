@@ -82,12 +82,20 @@ following_read(struct fleet *f, int64_t id, struct following *out, struct err *e
 	return 0;
 }
 
+static void
+odd_note(struct err *odd, const struct err *why)
+{
+	if (odd->class == ERR_NONE)
+		*odd = *why;
+}
+
 int
 following_each(struct fleet *f, bool ended,
 	int (*each)(void *arg, const struct following *x, struct err *e), void *arg, struct err *e)
 {
 	AUTO_FREE struct following *x = calloc(1, sizeof(*x));
 	AUTO_QUERY struct query *q = NULL;
+	struct err odd = ERR_INIT;
 	struct sql *s = NULL;
 	bool row = false;
 	int rc;
@@ -101,11 +109,14 @@ following_each(struct fleet *f, bool ended,
 		"accepted FROM rollout WHERE ?1 OR ended_s = 0 ORDER BY path, id DESC",
 		"i", (int64_t)ended);
 	while (rc == 0 && (rc = query_next(q, &row, e)) == 0 && row) {
-		if (following_take(q, x, e) < 0 || waves_read(s, x, e) < 0)
-			return -1;
-		rc = each(arg, x, e);
+		struct err why = ERR_INIT;
+
+		if (following_take(q, x, &why) < 0)
+			odd_note(&odd, &why);
+		else
+			rc = waves_read(s, x, e) < 0 ? -1 : each(arg, x, e);
 	}
-	return rc;
+	return rc == 0 && odd.class != ERR_NONE ? err_set(e, odd.class, "%s", odd.text) : rc;
 }
 
 /* A box and how it fares, from the columns wave, status, started, started_s, start_boot, heard_s,
@@ -161,6 +172,7 @@ following_each_box(struct fleet *f, int64_t id, int status,
 	struct err *e)
 {
 	AUTO_QUERY struct query *q = NULL;
+	struct err odd = ERR_INIT;
 	struct following_box b;
 	struct sql *s = NULL;
 	bool row = false;
@@ -175,11 +187,14 @@ following_each_box(struct fleet *f, int64_t id, int status,
 		"?2) ORDER BY participant.box",
 		"is", id, status < 0 ? "" : participation_name((enum participation)status));
 	while (rc == 0 && (rc = query_next(q, &row, e)) == 0 && row) {
-		if (box_take(q, &b, e) < 0)
-			return -1;
-		rc = each(arg, &b, e);
+		struct err why = ERR_INIT;
+
+		if (box_take(q, &b, &why) < 0)
+			odd_note(&odd, &why);
+		else
+			rc = each(arg, &b, e);
 	}
-	return rc;
+	return rc == 0 && odd.class != ERR_NONE ? err_set(e, odd.class, "%s", odd.text) : rc;
 }
 
 /* The box that has been silent for longest of those under way. */

@@ -148,6 +148,7 @@ rollout_build(struct sight *s, const struct course *c, json_t *list, struct err 
 {
 	AUTO_FREE struct match *m = calloc(1, sizeof(*m));
 	const struct plan *p = &c->plan.plan;
+	struct err odd = ERR_INIT;
 	json_t *j = json_pack("{s:s, s:s, s:I, s:I, s:b, s:s, s:b, s:s, s:[]}", "name", c->name,
 		"rollout", p->rollout, "version", (json_int_t)p->version, "attempt",
 		(json_int_t)p->attempt, "binds", c->binds, "loose", c->loose, "paused",
@@ -158,7 +159,12 @@ rollout_build(struct sight *s, const struct course *c, json_t *list, struct err 
 	if (stops_build(s, &c->gate, scope_resumes(c->plan.entry), p->path, j, e) < 0)
 		return -1;
 	m->course = c;
-	if (s->fleet && following_each(s->fleet, false, following_match, m, e) < 0)
+	/* A row that is damaged hides the counts of its own plan at most. */
+	if (s->fleet && following_each(s->fleet, false, following_match, m, &odd) < 0 &&
+		odd.class == ERR_SYSTEM)
+		return err_set(e, odd.class, "%s", odd.text);
+	if (odd.class != ERR_NONE && !*c->why.text &&
+		put(j, "problem", json_string(odd.text), e) < 0)
 		return -1;
 	if (m->found && !m->exact && before_build(&m->out, j, e) < 0)
 		return -1;
@@ -170,7 +176,8 @@ rollouts_build(struct sight *s, struct err *e)
 {
 	json_t *list = json_array(), *all;
 
-	if (put(s->doc, "rollouts", list, e) < 0)
+	if (put(s->doc, "rollouts", list, e) < 0 ||
+		put(s->doc, "problem", json_string(s->courses.damage.text), e) < 0)
 		return -1;
 	for (size_t i = 0; i < s->courses.count; i++) {
 		if (rollout_build(s, &s->courses.list[i], list, e) < 0)

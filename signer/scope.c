@@ -99,8 +99,10 @@ role_each(const struct workspace *w, const struct metadata *targets, const char 
 	AUTO_METADATA struct metadata m = {0};
 	const char *path;
 	json_t *entry;
-	int rc = metadata_load(w, role, &m, e);
+	int rc = 0;
 
+	if (metadata_load(w, role, &m, e) < 0)
+		return err_context(e, "the role %s", role);
 	json_object_foreach (json_object_get(m.body, "targets"), path, entry) {
 		if (rc == 0 && is_under(path, folder) &&
 			strcmp(role_for(targets, path, NULL), m.role) == 0)

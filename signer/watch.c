@@ -210,7 +210,8 @@ site_read(struct watch *w, struct err *e)
 		return -1;
 	/* It is renewed whatever is wrong with what it leads to. */
 	w->timestamp_expires_s = s.timestamp ? s.timestamp->expires_s : 0;
-	if (news_published(w, &s, e) < 0 || courses_read(w->workspace, &c, e) < 0)
+	if (news_published(w, &s, e) < 0 || courses_read(w->workspace, &c, e) < 0 ||
+		courses_keep(&c, &w->courses, e) < 0)
 		return -1;
 	courses_free(&w->courses);
 	w->courses = c;
@@ -218,20 +219,24 @@ site_read(struct watch *w, struct err *e)
 	return 0;
 }
 
-/* Plans are followed as they are published, once for each publication. */
+/* Plans are followed as they are published, once for each publication; and again each minute while
+ * a role cannot be read, for who mends that publishes nothing. */
 static void
 look_at_site(struct watch *w)
 {
 	struct err e = ERR_INIT;
 
-	if (!site_changed(w))
+	if (!site_changed(w) && !(w->full && w->courses.damage.class != ERR_NONE))
 		return;
 	if (site_read(w, &e) < 0) {
 		w->seen = (struct stat){0};
 		(void)watch_problem(w, JOB_SITE, &e);
 		return;
 	}
-	watch_well(w, JOB_SITE);
+	if (w->courses.damage.class != ERR_NONE)
+		(void)watch_problem(w, JOB_SITE, &w->courses.damage);
+	else
+		watch_well(w, JOB_SITE);
 	w->judge_again = true;
 	watch_follow(w);
 }

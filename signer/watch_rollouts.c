@@ -135,7 +135,7 @@ withdrawn_end(struct watch *w, struct err *e)
 	struct withdrawal d = {.courses = &w->courses};
 	int rc;
 
-	if (!w->courses.published)
+	if (!w->courses.published || w->courses.damage.class != ERR_NONE)
 		return 0;
 	while ((rc = following_each(w->fleet, false, withdrawn_find, &d, e)) == 1) {
 		if (following_end(w->fleet, d.path, w->now_s, e) < 0)

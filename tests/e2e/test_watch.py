@@ -2,13 +2,14 @@
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
 import sqlite3
 import time
 import unittest
 
 from fleet import make_image, wait_until
-from watching import WATCH, Watch, Watched
+from watching import OTHERS, WATCH, Watch, Watched
 
 
 class Judging(Watched):
@@ -269,6 +270,71 @@ class Failing(Watched):
             os.unlink(path)
             os.rename(path + ".away", path)
             watch.wait_for("first: wave canary is open")
+
+
+class Damaged(Watched):
+    """A role of its own speaks for one plan, and what it has signed is lost here."""
+
+    def setUp(self):
+        super().setUp()
+        self.ws.sluice("role", "add", "lyon", "--member", self.ws.path("keys", "rollouts.pub"),
+                       "--threshold", 1, "--paths", "rollouts/lyon.json", "--before", "rollouts",
+                       "--key", self.ws.key("targets"))
+        self.ws.publish_plan(self.ws.plan("gateway-2.0.0.ota", (("canary", OTHERS),
+                                                                ("everyone", 100)),
+                                          name="lyon", rollout="lyon"))
+        self.ws.open_gate("canary", plan="lyon")
+        self.damaged = self.ws.path("site/metadata/1.lyon.json")
+        self.read = self.ws.target
+        digest = self.ws.metadata("lyon")["signed"]["targets"]["rollouts/lyon.json"]["hashes"]
+        with open(self.ws.path(f"site/targets/rollouts/{digest['sha256']}.lyon.json"),
+                  encoding="utf-8") as f:
+            plan = json.load(f)
+        self.ws.target = lambda path: plan if path == "rollouts/lyon.json" else self.read(path)
+        for name in OTHERS:
+            self.boxes[name].plan = "lyon"
+
+    def followed(self):
+        return self.rows("SELECT path FROM rollout WHERE ended_s = 0 ORDER BY path")
+
+    def has_seen_the_stop(self):
+        return self.read("gates/lyon.json")["stops"] and self.rows(
+            "SELECT version FROM told_role WHERE role = 'gates'") == [(self.version(),)]
+
+    def test_it_costs_its_own_plan_alone_and_is_told(self):
+        both = [("rollouts/lyon.json",), ("rollouts/stable.json",)]
+        self.watch()
+        os.rename(self.damaged, self.damaged + ".away")
+        self.go_wrong(1, 2, 3)
+        said = self.watch(check=1)
+        self.assertIn("problem: the role lyon: ", said)
+        self.assertIn("stable: STOPS", said)
+        # Nobody can say that it is withdrawn.
+        self.assertEqual(self.followed(), both)
+        said = self.ws.sluice("status").stdout
+        self.assertIn("problem: the role lyon: ", said)
+        self.assertIn("stable: gateway-2.0.0", said)
+        os.rename(self.damaged + ".away", self.damaged)
+        self.go_wrong(5, 6, 7)
+        self.assertIn("lyon: STOPS", self.watch())
+        self.assertNotIn("problem", self.ws.sluice("status").stdout)
+
+    def test_who_has_seen_it_before_still_stops_it(self):
+        with Watch(self.ws) as watch:
+            watch.wait_for("lyon: wait:")
+            os.rename(self.damaged, self.damaged + ".away")
+            with open(self.damaged, "w", encoding="ascii") as f:
+                f.write("{}")
+            self.go_wrong(1, 2, 3)
+            watch.wait_for("stable: STOPS")
+            watch.wait_for("lyon cannot be followed: the role lyon")
+            self.go_wrong(5, 6, 7)
+            watch.wait_for("lyon: STOPS")
+            wait_until(self.has_seen_the_stop, 30, "it has seen that published")
+            time.sleep(0.5)
+            # Whoever mends it publishes nothing.
+            os.rename(self.damaged + ".away", self.damaged)
+            watch.wait_for("lyon: stop: stopped by")
 
 
 class Publishing(Watched):

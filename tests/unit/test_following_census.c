@@ -91,6 +91,41 @@ boxes_and_rollouts_are_listed(void **state)
 	assert_string_equal(l.names[2], "3");
 }
 
+static void
+a_row_that_makes_no_sense_hides_no_other_and_is_told(void **state)
+{
+	struct ledger_scene *x = *state;
+	AUTO_FREE char *other = sample_with(sample, "rollouts/stable.json", "rollouts/zoo.json");
+	struct listed l = {0};
+	struct err e = ERR_INIT;
+	struct sql *s = NULL;
+	int64_t id;
+
+	boxes_add(x, 5);
+	id = begin(x);
+	(void)begin_as(x, other);
+	open_wave(x, id, 1);
+	say(x, "gw-4", 1, BOX_STARTING, OUTCOME_NONE);
+	say(x, "gw-5", 1, BOX_STARTING, OUTCOME_NONE);
+	assert_int_equal(fleet_sql(x->f, &s, &e), 0);
+	assert_int_equal(sql_run(s,
+				 "UPDATE participant SET status = 'odd' WHERE box = (SELECT id "
+				 "FROM box WHERE name = 'gw-4')",
+				 &e),
+		0);
+	assert_int_equal(following_each_box(x->f, id, -1, list_box, &l, &e), -1);
+	assert_int_equal(e.class, ERR_MALFORMED);
+	assert_int_equal(l.count, 1);
+	assert_string_equal(l.names[0], "gw-5");
+	assert_int_equal(
+		sql_do(s, &e, "UPDATE rollout SET sha256 = 'x' WHERE id = ?1", "i", id), 0);
+	l.count = 0;
+	e = ERR_INIT;
+	assert_int_equal(following_each(x->f, false, list_following, &l, &e), -1);
+	assert_non_null(strstr(e.text, "fleet.db"));
+	assert_int_equal(l.count, 1);
+}
+
 /* The life of a box, as its reports tell it, made up by a number. */
 static struct report
 chapter(const char *box, uint64_t seq, unsigned dice)
@@ -196,6 +231,9 @@ main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, ledger_scene_set, ledger_scene_clear)
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			a_row_that_makes_no_sense_hides_no_other_and_is_told, ledger_scene_set,
+			ledger_scene_clear),
 		TEST(a_census_counts_boxes_where_the_plan_has_them_now),
 		TEST(boxes_and_rollouts_are_listed),
 		TEST(reports_in_any_order_come_to_the_same),
