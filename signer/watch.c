@@ -13,7 +13,7 @@
 #include "signer/site.h"
 #include "signer/watching.h"
 
-enum { BACKOFF_MIN_MS = 1000 };
+enum { BACKOFF_MIN_MS = 1000, KEEP_EVERY_MS = 60000 };
 
 void
 watch_tell(struct watch *w, struct watch_event x, const char *format, ...)
@@ -241,7 +241,27 @@ look_at_site(struct watch *w)
 	watch_follow(w);
 }
 
-/* Between two batches: what cannot wait. The rest of the spool may yet say what opens no wave. */
+/* What is due whatever lies in the spool. But who is silent is only known once all of that was
+ * read.
+ */
+static void
+look_after(struct watch *w)
+{
+	if (w->full)
+		w->kept_ms = w->now_ms;
+	watch_certify(w);
+	watch_carried(w);
+	watch_publish(w);
+	if (w->full)
+		watch_renew(w);
+	if (w->full && !w->behind)
+		watch_offline(w);
+	watch_carry(w);
+	watch_deliver(w);
+}
+
+/* Between two batches: what cannot wait, and each minute what is due with the time, for a spool may
+ * be full for hours. The rest of it may yet say what opens no wave. */
 static void
 look_between(struct watch *w)
 {
@@ -251,7 +271,8 @@ look_between(struct watch *w)
 	look_at_site(w);
 	if (backoff_is_due(&w->act, w->now_ms))
 		watch_judge(w);
-	watch_publish(w);
+	w->full = w->kept_ms == 0 || w->now_ms - w->kept_ms >= KEEP_EVERY_MS;
+	look_after(w);
 	w->full = full;
 	w->judge_again = true;
 	w->now_s = clock_wall_s();
@@ -338,15 +359,7 @@ watch_look(struct watch *w, bool full)
 		watch_listen(w);
 	if (full || (w->judge_again && backoff_is_due(&w->act, w->now_ms)))
 		watch_judge(w);
-	watch_certify(w);
-	watch_carried(w);
-	watch_publish(w);
-	if (full) {
-		watch_renew(w);
-		watch_offline(w);
-	}
-	watch_carry(w);
-	watch_deliver(w);
+	look_after(w);
 	return w->failures;
 }
 

@@ -82,6 +82,7 @@ struct watch {
 	pid_t courier;	    /* `sluice webhook deliver` at work, or 0 */
 	int64_t courier_ms; /* when it began */
 	int64_t hourly_ms, census_ms;
+	int64_t kept_ms; /* when what is due with the time was last seen to */
 	struct said *said;
 	size_t said_count;
 	char problems[WATCH_JOBS][ERR_TEXT_SIZE]; /* as they were told */

@@ -1,10 +1,16 @@
 #include "tests/unit/ledger_scene.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <sys/syscall.h>
 
+#include "common/base/clock.h"
+#include "common/base/process.h"
+#include "common/limits.h"
+#include "signer/authority.h"
 #include "signer/metadata.h"
+#include "signer/outbox.h"
 #include "signer/watching.h"
 
 /* A watch without keys and plans, which is told to end when reports wait. */
@@ -49,6 +55,117 @@ who_ends_before_all_reports_are_read_opens_no_wave(void **state)
 	assert_int_equal(watch_look(&w, false), 0);
 	assert_false(w.behind);
 	assert_int_equal(w.taken, 1);
+}
+
+/* What a watch said, and what it had done before it read the second batch. */
+static struct backlog {
+	struct ledger_scene *x;
+	int asked;
+	bool delivers, has_crl;
+	unsigned aside, unreadable;
+} backlog;
+
+static int
+ask_between(void *arg, struct err *e)
+{
+	struct report r = ledger_scene_report("gw-1", 1, BOX_STARTING, OUTCOME_NONE);
+
+	(void)arg;
+	(void)e;
+	if (++backlog.asked != 2)
+		return 0;
+	backlog.delivers = w.courier != 0;
+	backlog.has_crl = file_exists("tls/crl.pem");
+	/* A spool grows while it is read. */
+	ledger_scene_put(backlog.x, &r);
+	return 0;
+}
+
+static void
+tell_backlog(void *arg, const struct watch_event *x)
+{
+	(void)arg;
+	backlog.aside += strstr(x->text, "files of the spool were set aside") != NULL;
+	backlog.unreadable += strcmp(x->what, "problem") == 0 && strstr(x->text, "timestamp.json");
+}
+
+static void
+event_put(struct ledger_scene *x, int64_t at_s)
+{
+	AUTO_JSON json_t *fields = json_object();
+	const struct outbox_event event = {WEBHOOK_HELD, {"fact", NULL}, fields, at_s};
+	struct err e = ERR_INIT;
+	struct sql *s = NULL;
+
+	x->w.webhooks = (struct webhooks){.count = 1,
+		.list = {{.url = (char *)(uintptr_t) "https://127.0.0.1:9/",
+			.kinds = 1U << WEBHOOK_HELD}}};
+	if (fleet_sql(x->f, &s, &e) < 0 || sql_begin(s, &e) < 0 ||
+		sql_end(s, outbox_put(s, &x->w, &event, &e), &e) < 0)
+		fail_msg("%s", e.text);
+}
+
+/* More than a batch, and a site that cannot be read, as if it had been read before: so whoever
+ * reads it again says so. */
+static void
+backlog_make(struct ledger_scene *x, struct stat *seen)
+{
+	struct err e = ERR_INIT;
+	char path[64];
+
+	for (unsigned n = 0; n < INGEST_BATCH_MAX + 1; n++) {
+		int fd;
+
+		(void)snprintf(path, sizeof(path), "spool/nobody@%u.json", n + 1);
+		fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+		assert_true(fd >= 0);
+		(void)close(fd);
+	}
+	assert_int_equal(dir_make("site/metadata", 0700, &e), 0);
+	assert_int_equal(file_create("site/metadata/timestamp.json", 0600, span_str("{}"), &e), 0);
+	assert_int_equal(stat("site/metadata/timestamp.json", seen), 0);
+	assert_int_equal(dir_make("tls", 0700, &e), 0);
+	assert_int_equal(dir_make("nginx", 0700, &e), 0);
+	x->w.crl_life_s = 7 * 86400;
+	x->w.site_url = x->w.report_url = (char *)(uintptr_t) "https://updates.example.com/";
+	if (authority_make(&x->w, clock_wall_s(), &e) < 0)
+		fail_msg("%s", e.text);
+	assert_false(file_exists("tls/crl.pem"));
+	event_put(x, clock_wall_s());
+	ledger_scene_add(x, "gw-1");
+}
+
+static void
+a_full_spool_holds_nothing_up_and_the_site_is_read_again_behind_it(void **state)
+{
+	static const struct keep_going between = {.ask = ask_between};
+	struct ledger_scene *x = *state;
+	struct stat seen;
+	struct err e = ERR_INIT;
+	struct ledger_totals totals;
+
+	backlog = (struct backlog){.x = x};
+	backlog_make(x, &seen);
+	w = (struct watch){.workspace = &x->w,
+		.settings = {.tell = tell_backlog, .keep_going = &between},
+		.fleet = x->f,
+		.ingest = x->i,
+		.seen = seen,
+		.hourly_ms = clock_boot_ms()};
+	(void)watch_look(&w, false);
+	assert_true(backlog.delivers);
+	assert_true(backlog.has_crl);
+	assert_int_equal(backlog.aside, 2);
+	/* What waited for all to be known. */
+	assert_int_equal(backlog.unreadable, 1);
+	assert_false(w.behind);
+	/* What came meanwhile is taken once, by this look or the next. */
+	(void)watch_look(&w, false);
+	assert_int_equal(ledger_totals(x->f, &totals, &e), 0);
+	assert_int_equal(totals.reports, 1);
+	assert_int_equal(totals.duplicates, 0);
+	assert_false(file_exists("spool/gw-1@1.json"));
+	process_end(&w.courier);
 }
 
 /* Also for root. */
@@ -232,10 +349,13 @@ only_who_was_overtaken_keeps_quiet(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(who_ends_before_all_reports_are_read_opens_no_wave,
+			ledger_scene_set, ledger_scene_clear),
+		cmocka_unit_test_setup_teardown(
+			a_full_spool_holds_nothing_up_and_the_site_is_read_again_behind_it,
 			ledger_scene_set, ledger_scene_clear),
 		cmocka_unit_test_setup_teardown(only_a_report_that_cannot_be_read_makes_deaf,
 			ledger_scene_set, ledger_scene_clear),
@@ -249,5 +369,8 @@ main(void)
 		cmocka_unit_test(only_who_was_overtaken_keeps_quiet),
 	};
 
+	/* The courier that a watch begins is the program itself. */
+	if (argc > 1 && strcmp(argv[1], "webhook") == 0)
+		return 0;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
