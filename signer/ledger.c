@@ -142,38 +142,6 @@ ledger_report(struct fleet *f, const char *box, uint64_t seq, bool *found, struc
 }
 
 int
-ledger_count(struct fleet *f, enum ledger_kind kind,
-	int (*each)(void *arg, const char *what, uint64_t boxes, struct err *e), void *arg,
-	struct err *e)
-{
-	static const char *const statements[] = {
-		[LEDGER_BY_STATE] =
-			"SELECT coalesce(state, ''), count(*) AS boxes FROM box LEFT JOIN known ON "
-			"known.box = box.id WHERE revoked_s = 0 GROUP BY 1 ORDER BY boxes DESC, 1",
-		[LEDGER_BY_VERSION] =
-			"SELECT coalesce(version, ''), count(*) AS boxes FROM box LEFT JOIN known "
-			"ON known.box = box.id WHERE revoked_s = 0 GROUP BY 1 ORDER BY boxes DESC, "
-			"1",
-		[LEDGER_BY_FAILURE] =
-			"SELECT class, count(*) AS boxes FROM box JOIN known ON known.box = box.id "
-			"WHERE revoked_s = 0 AND outcome IN ('failed', 'reverted') GROUP BY 1 "
-			"ORDER "
-			"BY boxes DESC, 1",
-	};
-	AUTO_QUERY struct query *q = NULL;
-	struct sql *s = NULL;
-	bool row = false;
-	int rc;
-
-	if (fleet_sql(f, &s, e) < 0)
-		return -1;
-	rc = query_begin(s, &q, e, statements[kind], "");
-	while (rc == 0 && (rc = query_next(q, &row, e)) == 0 && row)
-		rc = each(arg, query_text(q, 0), (uint64_t)query_int(q, 1), e);
-	return rc;
-}
-
-int
 ledger_census(struct fleet *f, int64_t silent_since_s, struct ledger_census *out, struct err *e)
 {
 	AUTO_QUERY struct query *q = NULL;
@@ -194,26 +162,40 @@ ledger_census(struct fleet *f, int64_t silent_since_s, struct ledger_census *out
 }
 
 int
+ledger_stop_taken(
+	struct fleet *f, const char *stop_id, const char *plan_path, uint64_t *taken, struct err *e)
+{
+	struct sql *s = NULL;
+	int64_t n = 0;
+
+	if (fleet_sql(f, &s, e) < 0 ||
+		sql_get(s, NULL, &n, e,
+			"SELECT count(*) FROM stop_taken JOIN box ON box.id = stop_taken.box JOIN "
+			"known ON known.box = box.id WHERE stop = ?1 AND revoked_s = 0 AND (?2 = "
+			"'' OR known.plan IN (?2, ''))",
+			"ss", stop_id, plan_path ? plan_path : "") < 0)
+		return -1;
+	*taken = (uint64_t)n;
+	return 0;
+}
+
+int
 ledger_stop_share(struct fleet *f, const char *stop_id, const char *plan_path,
 	struct ledger_share *out, struct err *e)
 {
-	const char *path = plan_path ? plan_path : "";
-	int64_t taken = 0, boxes = 0;
+	struct ledger_share share = {0};
 	struct sql *s = NULL;
+	int64_t boxes = 0;
 
-	if (fleet_sql(f, &s, e) < 0 ||
-		sql_get(s, NULL, &taken, e,
-			"SELECT count(*) FROM stop_taken JOIN box ON box.id = stop_taken.box JOIN "
-			"known ON known.box = box.id WHERE stop = ?1 AND revoked_s = 0 AND (?2 = "
-			"'' "
-			"OR known.plan IN (?2, ''))",
-			"ss", stop_id, path) < 0 ||
+	if (ledger_stop_taken(f, stop_id, plan_path, &share.taken, e) < 0 ||
+		fleet_sql(f, &s, e) < 0 ||
 		sql_get(s, NULL, &boxes, e,
 			"SELECT count(*) FROM box LEFT JOIN known ON known.box = box.id WHERE "
 			"revoked_s = 0 AND (?1 = '' OR coalesce(known.plan, '') IN (?1, ''))",
-			"s", path) < 0)
+			"s", plan_path ? plan_path : "") < 0)
 		return -1;
-	*out = (struct ledger_share){(uint64_t)taken, (uint64_t)boxes};
+	share.boxes = (uint64_t)boxes;
+	*out = share;
 	return 0;
 }
 

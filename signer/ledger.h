@@ -58,16 +58,6 @@ int ledger_each_report(struct fleet *f, const char *box,
 int ledger_report(struct fleet *f, const char *box, uint64_t seq, bool *found, struct report *out,
 	struct err *e);
 
-/* How many boxes, revoked ones left out, there are of each kind, most first. */
-enum ledger_kind {
-	LEDGER_BY_STATE,   /* "" was never heard of */
-	LEDGER_BY_VERSION, /* "" is not known */
-	LEDGER_BY_FAILURE, /* class of those whose last outcome was failed or reverted */
-};
-int ledger_count(struct fleet *f, enum ledger_kind kind,
-	int (*each)(void *arg, const char *what, uint64_t boxes, struct err *e), void *arg,
-	struct err *e);
-
 /* Boxes, revoked ones left out: all, never heard of, and last heard of before silent_since_s. */
 struct ledger_census {
 	uint64_t boxes, never, silent;
@@ -82,6 +72,8 @@ struct ledger_share {
 };
 int ledger_stop_share(struct fleet *f, const char *stop_id, const char *plan_path,
 	struct ledger_share *out, struct err *e);
+int ledger_stop_taken(struct fleet *f, const char *stop_id, const char *plan_path, uint64_t *taken,
+	struct err *e);
 
 /* What was ever done with files of the spool. */
 struct ledger_totals {

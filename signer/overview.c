@@ -9,6 +9,7 @@
 #include "signer/doctor.h"
 #include "signer/fleet.h"
 #include "signer/following.h"
+#include "signer/headcount.h"
 #include "signer/ledger.h"
 
 #define EXPIRES_SOON_S ((uint64_t)30 * 86400)
@@ -17,6 +18,7 @@ struct sight {
 	const struct workspace *w;
 	struct fleet *fleet; /* NULL: there is none yet */
 	struct courses courses;
+	struct headcount heads;
 	json_t *doc;
 };
 
@@ -25,6 +27,7 @@ sight_end(struct sight *s)
 {
 	fleet_close(&s->fleet);
 	courses_free(&s->courses);
+	headcount_free(&s->heads);
 	json_decref(s->doc);
 }
 
@@ -39,15 +42,15 @@ static int
 stop_build(const struct sight *s, const struct stop *stop, const char *plan, json_t *list,
 	struct err *e)
 {
-	struct ledger_share share = {0};
+	uint64_t taken = 0;
 	char at[CLOCK_TEXT_SIZE];
 	json_t *row;
 
-	if (s->fleet && ledger_stop_share(s->fleet, stop->id, plan, &share, e) < 0)
+	if (s->fleet && ledger_stop_taken(s->fleet, stop->id, plan, &taken, e) < 0)
 		return err_context(e, "who has taken stop %s", stop->id);
 	row = json_pack("{s:s, s:s, s:s, s:I, s:I}", "id", stop->id, "reason", stop->reason, "at",
-		clock_format(stop->at_s, at), "taken", (json_int_t)share.taken, "boxes",
-		(json_int_t)share.boxes);
+		clock_format(stop->at_s, at), "taken", (json_int_t)taken, "boxes",
+		(json_int_t)headcount_followers(&s->heads, plan));
 	return json_array_append_new(list, row) < 0 ? err_sys(e, ENOMEM, "status") : 0;
 }
 
@@ -190,36 +193,34 @@ rollouts_build(struct sight *s, struct err *e)
 }
 
 static int
-count_add(void *arg, const char *what, uint64_t boxes, struct err *e)
+kind_build(struct sight *s, const char *key, enum headcount_kind kind, struct err *e)
 {
-	json_t *row = json_pack("{s:s, s:I}", "what", what, "boxes", (json_int_t)boxes);
-
-	return json_array_append_new(arg, row) < 0 ? err_sys(e, ENOMEM, "status") : 0;
+	return put(s->doc, key, headcount_rows(&s->heads, kind), e);
 }
 
+/* Those that stops concern are counted with the others, and come first. */
 static int
-kind_build(struct sight *s, const char *key, enum ledger_kind kind, struct err *e)
+heads_take(struct sight *s, int64_t now_s, struct err *e)
 {
-	json_t *list = json_array();
-
-	if (put(s->doc, key, list, e) < 0)
-		return -1;
-	return s->fleet ? ledger_count(s->fleet, kind, count_add, list, e) : 0;
-}
-
-static int
-boxes_build(struct sight *s, int64_t now_s, struct err *e)
-{
-	const uint64_t after_s = s->w->watch.offline_after_s;
-	struct ledger_census c = {0};
-	struct ledger_totals t = {0};
+	const int64_t after_s = (int64_t)s->w->watch.offline_after_s;
 	int64_t since_s = 0;
 
+	if (!s->fleet)
+		return 0;
 	/* As the watch has it: time in which nobody could be heard is no silence. */
-	if (s->fleet &&
-		(following_heard_since(s->fleet, now_s, (int64_t)after_s, &since_s, e) < 0 ||
-			ledger_census(s->fleet, since_s, &c, e) < 0 ||
-			ledger_totals(s->fleet, &t, e) < 0))
+	if (following_heard_since(s->fleet, now_s, after_s, &since_s, e) < 0)
+		return -1;
+	return headcount_take(s->fleet, since_s, &s->heads, e);
+}
+
+static int
+boxes_build(struct sight *s, struct err *e)
+{
+	const uint64_t after_s = s->w->watch.offline_after_s;
+	const struct ledger_census c = s->heads.census;
+	struct ledger_totals t = {0};
+
+	if (s->fleet && ledger_totals(s->fleet, &t, e) < 0)
 		return -1;
 	if (put(s->doc, "boxes",
 		    json_pack("{s:I, s:I, s:I, s:I}", "count", (json_int_t)c.boxes, "never",
@@ -231,10 +232,10 @@ boxes_build(struct sight *s, int64_t now_s, struct err *e)
 				"duplicates", (json_int_t)t.duplicates, "clashes",
 				(json_int_t)t.clashes, "aside", (json_int_t)t.aside),
 			e) < 0 ||
-		kind_build(s, "states", LEDGER_BY_STATE, e) < 0 ||
-		kind_build(s, "versions", LEDGER_BY_VERSION, e) < 0)
+		kind_build(s, "states", HEADCOUNT_BY_STATE, e) < 0 ||
+		kind_build(s, "versions", HEADCOUNT_BY_VERSION, e) < 0)
 		return -1;
-	return kind_build(s, "failures", LEDGER_BY_FAILURE, e);
+	return kind_build(s, "failures", HEADCOUNT_BY_FAILURE, e);
 }
 
 static int
@@ -273,8 +274,8 @@ overview_read(const struct workspace *w, json_t **out, struct err *e)
 	if (!s.doc)
 		return err_sys(e, ENOMEM, "status");
 	if (fleet_find_file(&s, e) < 0 || courses_read(w, &s.courses, e) < 0 ||
-		rollouts_build(&s, e) < 0 || boxes_build(&s, now_s, e) < 0 ||
-		expiries_build(&s, e) < 0)
+		heads_take(&s, now_s, e) < 0 || rollouts_build(&s, e) < 0 ||
+		boxes_build(&s, e) < 0 || expiries_build(&s, e) < 0)
 		return -1;
 	*out = TAKE_PTR(s.doc);
 	return 0;

@@ -1,4 +1,5 @@
 #include "common/format/field.h"
+#include "signer/headcount.h"
 #include "signer/record.h"
 #include "tests/unit/ledger_scene.h"
 
@@ -199,15 +200,22 @@ a_stop_knows_which_share_of_the_fleet_has_taken_it(void **state)
 	assert_int_equal(share(x, other, NULL).boxes, 3);
 }
 
-static int
-count_kind(void *arg, const char *what, uint64_t boxes, struct err *e)
+static void
+assert_rows(const struct headcount *h, enum headcount_kind kind, const char *expected)
 {
-	char *text = arg;
-	size_t len = strlen(text);
+	AUTO_JSON json_t *rows = headcount_rows(h, kind);
+	char text[256] = "";
+	const json_t *row;
+	size_t i;
 
-	(void)e;
-	(void)snprintf(text + len, 256 - len, "%s=%llu ", what, (unsigned long long)boxes);
-	return 0;
+	assert_non_null(rows);
+	json_array_foreach (rows, i, row) {
+		size_t len = strlen(text);
+
+		(void)snprintf(text + len, sizeof(text) - len, "%s=%lld ", json_text(row, "what"),
+			(long long)json_integer_value(json_object_get(row, "boxes")));
+	}
+	assert_string_equal(text, expected);
 }
 
 static void
@@ -215,18 +223,19 @@ the_fleet_is_counted_by_state_version_and_failure(void **state)
 {
 	struct ledger_scene *x = *state;
 	struct report r = ledger_scene_success("gw-1", 1);
-	char states[256] = "", versions[256] = "", failures[256] = "";
+	AUTO_HEADCOUNT struct headcount heads = {0};
 	struct ledger_filter filter = {.outcome = "failed"};
 	struct ledger_census census;
 	struct found found = {0};
 	struct err e = ERR_INIT;
 
-	for (unsigned i = 1; i <= 4; i++) {
+	for (unsigned i = 1; i <= 5; i++) {
 		char name[8];
 
 		(void)snprintf(name, sizeof(name), "gw-%u", i);
 		ledger_scene_add(x, name);
 	}
+	assert_int_equal(fleet_revoke(x->f, "gw-5", 2000, &e), 0);
 	ledger_scene_put(x, &r);
 	for (unsigned i = 2; i <= 3; i++) {
 		r = ledger_scene_report("gw-2", 1, BOX_IDLE, OUTCOME_FAILED);
@@ -235,12 +244,18 @@ the_fleet_is_counted_by_state_version_and_failure(void **state)
 		ledger_scene_put(x, &r);
 	}
 	assert_int_equal(ledger_scene_drain(x).taken, 3);
-	assert_int_equal(ledger_count(x->f, LEDGER_BY_STATE, count_kind, states, &e), 0);
-	assert_string_equal(states, "idle=2 =1 confirmed=1 ");
-	assert_int_equal(ledger_count(x->f, LEDGER_BY_VERSION, count_kind, versions, &e), 0);
-	assert_string_equal(versions, "2.3.0=2 =1 2.4.0=1 ");
-	assert_int_equal(ledger_count(x->f, LEDGER_BY_FAILURE, count_kind, failures, &e), 0);
-	assert_string_equal(failures, "untrusted=2 ");
+	assert_int_equal(headcount_take(x->f, x->now_s, &heads, &e), 0);
+	assert_rows(&heads, HEADCOUNT_BY_STATE, "idle=2 =1 confirmed=1 ");
+	assert_rows(&heads, HEADCOUNT_BY_VERSION, "2.3.0=2 =1 2.4.0=1 ");
+	assert_rows(&heads, HEADCOUNT_BY_FAILURE, "untrusted=2 ");
+	assert_rows(&heads, HEADCOUNT_BY_PLAN, "rollouts/stable.json=3 =1 ");
+	assert_int_equal(headcount_followers(&heads, NULL), 4);
+	assert_int_equal(headcount_followers(&heads, "rollouts/stable.json"), 4);
+	assert_int_equal(headcount_followers(&heads, "rollouts/other.json"), 1);
+	assert_true(heads.census.boxes == 4 && heads.census.never == 1 && heads.census.silent == 3);
+	headcount_free(&heads);
+	assert_int_equal(headcount_take(x->f, 1, &heads, &e), 0);
+	assert_int_equal(heads.census.silent, 0);
 	assert_int_equal(ledger_census(x->f, x->now_s, &census, &e), 0);
 	assert_true(census.boxes == 4 && census.never == 1 && census.silent == 3);
 	assert_int_equal(ledger_census(x->f, 1, &census, &e), 0);
