@@ -142,6 +142,10 @@ agent_start(const struct power *p)
 		(void)execl(p->agent, p->agent, "-c", p->conf_path, "run", (char *)NULL);
 		_exit(127);
 	}
+	/* It is killed as a group, maybe before it has run at all: then there was none yet, and it
+	 * would live on. */
+	if (pid > 0)
+		(void)setpgid(pid, pid);
 	return pid;
 }
 
