@@ -18,7 +18,7 @@
 /* A clock that is a day behind still takes what was made now. */
 #define BACKDATE_S ((int64_t)86400)
 
-enum { RELOAD_TIMEOUT_MS = 60000, SESSIONS_SIZE = 256 };
+enum { RELOAD_TIMEOUT_MS = 60000, LOCK_WAIT_MS = 5000, SESSIONS_SIZE = 256 };
 
 struct pair {
 	struct buf cert, key;
@@ -57,14 +57,39 @@ authority_load(const struct workspace *w, struct pair *ca, struct err *e)
 }
 
 int
-authority_issuer(const struct workspace *w, char out[DIGEST_HEX_SIZE], struct err *e)
+authority_lock(const struct workspace *w, int *lock, struct err *e)
 {
-	AUTO_BUF struct buf cert = BUF_INIT(PEM_BYTES_MAX);
-	struct digest d;
+	return workspace_lock(w, "tls.lock", "another sluice, which issues or changes the CA,",
+		LOCK_WAIT_MS, lock, e);
+}
 
-	if (tls_read(w, "tls/ca.crt", &cert, e) < 0 || x509_fingerprint(buf_span(&cert), &d, e) < 0)
+void
+authority_close(struct authority *a)
+{
+	buf_free(&a->cas);
+	buf_free(&a->key);
+}
+
+int
+authority_open(const struct workspace *w, struct authority *out, struct err *e)
+{
+	AUTO_AUTHORITY struct authority a = {
+		.cas = BUF_INIT(TLS_PEM_MAX), .key = BUF_INIT(PEM_BYTES_MAX)};
+	AUTO_BUF struct buf keys = BUF_INIT(PEM_BYTES_MAX);
+	AUTO_CAS struct x509_bundle cas = {0};
+	struct digest issuer, all;
+
+	if (authority_cas(w, &cas, e) < 0 || authority_text(&cas, &a.cas, e) < 0 ||
+		tls_read(w, "tls/ca.key", &keys, e) < 0 ||
+		x509_find_key(buf_span(&keys), buf_span(&a.cas), &a.key, e) < 0 ||
+		x509_fingerprint(buf_span(&a.cas), &issuer, e) < 0)
 		return err_context(e, "the fleet's certificate authority");
-	(void)digest_hex(&d, out);
+	(void)digest_hex(&issuer, a.issuer);
+	all = digest_of(buf_span(&a.cas));
+	(void)digest_hex(&all, a.all);
+	*out = a;
+	a.cas = BUF_INIT(0);
+	a.key = BUF_INIT(0);
 	return 0;
 }
 
@@ -231,10 +256,9 @@ authority_renew_server(const struct workspace *w, int64_t now_s, int64_t *until_
 }
 
 int
-authority_issue(const struct workspace *w, const char *box, struct span key_pem, int64_t now_s,
-	struct buf *cert_pem, struct err *e)
+authority_issue(const struct workspace *w, const struct authority *a, const char *box,
+	struct span key_pem, int64_t now_s, struct buf *cert_pem, struct err *e)
 {
-	AUTO_PAIR struct pair ca = PAIR_INIT;
 	/* A short life is not mostly in the past: what is left of it says when it is to be renewed.
 	 */
 	const struct x509_request request = {.use = X509_CLIENT,
@@ -242,9 +266,7 @@ authority_issue(const struct workspace *w, const char *box, struct span key_pem,
 		.from_s = now_s - (int64_t)num_min((uint64_t)BACKDATE_S, w->box_cert_life_s / 4),
 		.until_s = now_s + (int64_t)w->box_cert_life_s};
 
-	if (authority_load(w, &ca, e) < 0)
-		return -1;
-	return x509_issue(buf_span(&ca.cert), buf_span(&ca.key), key_pem, &request, cert_pem, e);
+	return x509_issue(buf_span(&a->cas), buf_span(&a->key), key_pem, &request, cert_pem, e);
 }
 
 /* A CRL of each CA: a web server that has a CRL of one wants one of all. They have the same in
@@ -273,6 +295,16 @@ authority_cas(const struct workspace *w, struct x509_bundle *out, struct err *e)
 	if (tls_read(w, "tls/ca.crt", &pem, e) < 0)
 		return -1;
 	return x509_bundle_read(buf_span(&pem), out, e) < 0 ? err_context(e, "tls/ca.crt") : 0;
+}
+
+int
+authority_text(const struct x509_bundle *cas, struct buf *out, struct err *e)
+{
+	for (size_t i = 0; i < cas->count; i++) {
+		if (buf_append(out, cas->certs[i].data, cas->certs[i].len, e) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 /* A session is not judged again: those of before the new CRL go with it. */

@@ -37,13 +37,28 @@ int authority_made_server(const struct workspace *w, bool *out, struct err *e);
 int authority_renew_server(
 	const struct workspace *w, int64_t now_s, int64_t *until_s, struct err *e);
 
+/* Whoever issues holds this until fleet.db knows what was issued, and whoever changes the CAs until
+ * that is done: nobody then counts boxes of a CA (overlap.h) while one more is on its way. Waits
+ * for seconds; ERR_REFUSED with EBUSY. */
+int authority_lock(const struct workspace *w, int *lock, struct err *e);
+
+/* The CAs as they were at one moment, and what issues. */
+struct authority {
+	struct buf cas, key;	      /* what boxes get of tls/ca.crt; the key of the first in it */
+	char issuer[DIGEST_HEX_SIZE]; /* SHA-256 of the first's certificate, in hexadecimal */
+	char all[DIGEST_HEX_SIZE];    /* likewise of cas, as boxes say which they know */
+};
+void authority_close(struct authority *a);
+#define AUTO_AUTHORITY CLEANUP(authority_close)
+int authority_open(const struct workspace *w, struct authority *out, struct err *e);
+
+/* What boxes get of CAs: appended. */
+int authority_text(const struct x509_bundle *cas, struct buf *out, struct err *e);
+
 /* Appends a certificate for a box to cert_pem, good for the life that workspace.yaml gives it.
  * key_pem is its private or public key. */
-int authority_issue(const struct workspace *w, const char *box, struct span key_pem, int64_t now_s,
-	struct buf *cert_pem, struct err *e);
-
-/* The SHA-256 of the certificate of the CA that issues, in hexadecimal. */
-int authority_issuer(const struct workspace *w, char out[DIGEST_HEX_SIZE], struct err *e);
+int authority_issue(const struct workspace *w, const struct authority *a, const char *box,
+	struct span key_pem, int64_t now_s, struct buf *cert_pem, struct err *e);
 
 /* Replaces tls/crl.pem by one of what the fleet has revoked, good for the life that workspace.yaml
  * gives it, and nginx/sessions.conf with it (nginx.h), and runs the `reload` command. Where only

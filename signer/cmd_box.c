@@ -184,46 +184,44 @@ root_read(const struct workspace *w, struct buf *out, struct err *e)
 
 /* All that a new box is given, in memory until the fleet knows of it. */
 struct kit {
-	struct buf cert, key, ca, root, conf; /* key is empty where the box keeps its own */
-	char issuer[DIGEST_HEX_SIZE];	      /* the SHA-256 of the CA that made cert */
+	struct buf cert, key, root, conf; /* key is empty where the box keeps its own */
+	struct authority authority;	  /* that made cert, under the lock */
+	int lock;
 	struct seckey *report_key;
 };
 #define KIT_INIT                                                                                   \
 	((struct kit){.cert = BUF_INIT(PEM_BYTES_MAX),                                             \
 		.key = BUF_INIT(PEM_BYTES_MAX),                                                    \
-		.ca = BUF_INIT(TLS_PEM_MAX),                                                       \
 		.root = BUF_INIT(TUF_ROOT_BYTES_MAX),                                              \
-		.conf = BUF_INIT(TEXT_BYTES)})
+		.conf = BUF_INIT(TEXT_BYTES),                                                      \
+		.lock = -1})
 
 static void
 kit_free(struct kit *k)
 {
 	buf_free(&k->cert);
 	buf_free(&k->key);
-	buf_free(&k->ca);
 	buf_free(&k->root);
 	buf_free(&k->conf);
 	seckey_free(&k->report_key);
+	authority_close(&k->authority);
+	cleanup_fd(&k->lock);
 }
 
 #define AUTO_KIT CLEANUP(kit_free)
 
+/* The public key of the request, or a key pair of ours. Read before the lock: it may be a pipe. */
 static int
-certificate_make(
-	const struct workspace *w, const struct box_options *o, struct kit *k, struct err *e)
+key_take(const struct box_options *o, struct kit *k, struct buf *key, struct err *e)
 {
-	AUTO_BUF struct buf csr = BUF_INIT(PEM_BYTES_MAX), public = BUF_INIT(PEM_BYTES_MAX);
+	AUTO_BUF struct buf csr = BUF_INIT(PEM_BYTES_MAX);
 
-	if (!o->csr) {
-		if (x509_key_new(&k->key, e) < 0)
-			return -1;
-		return authority_issue(w, o->name, buf_span(&k->key), clock_wall_s(), &k->cert, e);
-	}
+	if (!o->csr)
+		return x509_key_new(&k->key, e) < 0 ? -1
+						    : buf_append(key, k->key.data, k->key.len, e);
 	if (file_read(o->csr, &csr, e) < 0)
 		return -1;
-	if (x509_csr_key(buf_span(&csr), &public, e) < 0)
-		return err_context(e, "%s", o->csr);
-	return authority_issue(w, o->name, buf_span(&public), clock_wall_s(), &k->cert, e);
+	return x509_csr_key(buf_span(&csr), key, e) < 0 ? err_context(e, "%s", o->csr) : 0;
 }
 
 static int
@@ -236,16 +234,14 @@ kit_make(const struct workspace *w, const struct box_options *o, const json_t *t
 		.etc = o->etc,
 		.state = o->state,
 		.tags = tags};
-	struct digest issuer;
-	char ca[PATH_MAX];
+	AUTO_BUF struct buf key = BUF_INIT(PEM_BYTES_MAX);
 
-	if (workspace_path(w, "tls/ca.crt", ca, e) < 0 || file_read(ca, &k->ca, e) < 0 ||
-		root_read(w, &k->root, e) < 0 || certificate_make(w, o, k, e) < 0 ||
-		x509_fingerprint(buf_span(&k->ca), &issuer, e) < 0 ||
-		seckey_new(&k->report_key, e) < 0)
+	if (root_read(w, &k->root, e) < 0 || seckey_new(&k->report_key, e) < 0 ||
+		box_conf_write(w, &conf, &k->conf, e) < 0 || key_take(o, k, &key, e) < 0 ||
+		authority_lock(w, &k->lock, e) < 0 || authority_open(w, &k->authority, e) < 0)
 		return -1;
-	(void)digest_hex(&issuer, k->issuer);
-	return box_conf_write(w, &conf, &k->conf, e);
+	return authority_issue(
+		w, &k->authority, o->name, buf_span(&key), clock_wall_s(), &k->cert, e);
 }
 
 /* Before the certificate leaves this program: one that fleet.db does not know could not be
@@ -265,7 +261,7 @@ kit_register(struct fleet *f, const struct box_options *o, json_t *tags, const s
 	if (pubkey_json_ed25519(public, &box.report_key, e) < 0 ||
 		x509_info(buf_span(&k->cert), &certificate, e) < 0)
 		return -1;
-	return fleet_add(f, &box, &certificate, k->issuer, e);
+	return fleet_add(f, &box, &certificate, k->authority.issuer, k->authority.all, e);
 }
 
 static int
@@ -278,7 +274,7 @@ kit_save(const char *dir, const struct kit *k, struct err *e)
 	} files[] = {
 		{"box.key", 0600, &k->key},
 		{"box.crt", 0644, &k->cert},
-		{"ca.crt", 0644, &k->ca},
+		{"ca.crt", 0644, &k->authority.cas},
 		{"root.json", 0644, &k->root},
 		{"agent.conf", 0644, &k->conf},
 	};

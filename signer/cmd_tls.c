@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/file.h"
 #include "signer/authority.h"
 #include "signer/command.h"
 #include "signer/overlap.h"
@@ -159,9 +160,12 @@ static int
 ca_do(const struct workspace *w, struct fleet *f, const struct ca_options *o, struct err *e)
 {
 	int64_t now_s = clock_wall_s();
+	AUTO_CLOSE int lock = -1;
 	bool server = true;
 	int rc;
 
+	if (authority_lock(w, &lock, e) < 0)
+		return -1;
 	if (strcmp(o->what, "add") == 0)
 		rc = overlap_add(w, f, now_s, e);
 	else if (strcmp(o->what, "switch") == 0)

@@ -134,11 +134,15 @@ box_forget(struct fleet *f, const char *name, struct err *e)
 	return 0;
 }
 
+/* Until it reports, a box uses what it was made with. */
 static int
 box_add(struct fleet *f, const struct fleet_box *box, const struct x509_info *certificate,
-	const char *issuer, struct err *e)
+	const char *issuer, const char *authorities, struct err *e)
 {
-	if (box_write(f, box, e) < 0 || box_forget(f, box->name, e) < 0)
+	if (box_write(f, box, e) < 0 || box_forget(f, box->name, e) < 0 ||
+		sql_do(f->sql, e,
+			"INSERT INTO credential SELECT id, 0, ?2, ?3 FROM box WHERE name = ?1",
+			"sss", box->name, certificate->serial, authorities) < 0)
 		return -1;
 	return sql_do(f->sql, e, "INSERT INTO certificate VALUES (?1, ?2, ?3, ?4, 0, ?5)", "ssiis",
 		certificate->serial, box->name, certificate->from_s, certificate->until_s, issuer);
@@ -146,11 +150,11 @@ box_add(struct fleet *f, const struct fleet_box *box, const struct x509_info *ce
 
 int
 fleet_add(struct fleet *f, const struct fleet_box *box, const struct x509_info *certificate,
-	const char *issuer, struct err *e)
+	const char *issuer, const char *authorities, struct err *e)
 {
 	if (sql_begin(f->sql, e) < 0)
 		return -1;
-	return sql_end(f->sql, box_add(f, box, certificate, issuer, e), e);
+	return sql_end(f->sql, box_add(f, box, certificate, issuer, authorities, e), e);
 }
 
 static int

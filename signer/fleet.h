@@ -43,11 +43,12 @@ struct fleet_box {
 void fleet_box_free(struct fleet_box *b);
 #define AUTO_FLEET_BOX CLEANUP(fleet_box_free)
 
-/* Adds a box with its first certificate (issuer: the SHA-256 of its CA's, in hexadecimal), durably.
+/* Adds a box with its first certificate (issuer: the SHA-256 of its CA's, in hexadecimal, and
+ * authorities that of the CAs that it was made with, as it would report it), durably.
  * A box that was revoked comes back under a new certificate; the old ones stay revoked. ERR_REFUSED
  * for a box that is there. */
 int fleet_add(struct fleet *f, const struct fleet_box *box, const struct x509_info *certificate,
-	const char *issuer, struct err *e);
+	const char *issuer, const char *authorities, struct err *e);
 
 /* *found false: no box of that name. */
 int fleet_find(

@@ -173,7 +173,8 @@ static const char reports_and_rollouts[] =
 	" ('listened_s', 0), ('listened_at_s', 0), ('followings', 0);"
 	"PRAGMA user_version = 2;";
 
-/* credential: what a box says of the certificate and the CAs that it uses, in its report seq. It is
+/* credential: what a box says of the certificate and the CAs that it uses, in its report seq; what
+ * it was made with in report 0. It is
  * not in table known, which is read for a million boxes at once, without it.
  *
  * renewal: request is '' where a box asks for nothing, and certificate where it has no answer yet.

@@ -10,20 +10,15 @@
 
 enum { NAME_BYTES = 4 }; /* of the number behind a CA's name */
 
+/* In tls/ca.crt, above two certificates, so that one rename says both. */
+static const char added_mark[] =
+	"# sluice: the second of these CAs is the next; the first issues\n";
+static const char switched_mark[] = "# sluice: the first of these CAs issues; the second goes\n";
+
 void
 overlap_free(struct overlap *o)
 {
 	x509_bundle_free(&o->cas);
-}
-
-int
-overlap_text(const struct x509_bundle *cas, struct buf *out, struct err *e)
-{
-	for (size_t i = 0; i < cas->count; i++) {
-		if (buf_append(out, cas->certs[i].data, cas->certs[i].len, e) < 0)
-			return -1;
-	}
-	return 0;
 }
 
 static int
@@ -37,11 +32,29 @@ census_take(
 	if (x509_fingerprint(buf_span(&cas->certs[0]), &d, e) < 0)
 		return -1;
 	(void)digest_hex(&d, first);
-	if (overlap_text(cas, &text, e) < 0)
+	if (authority_text(cas, &text, e) < 0)
 		return -1;
 	d = digest_of(buf_span(&text));
 	(void)digest_hex(&d, all);
 	return renewal_census(f, first, all, out, e);
+}
+
+/* Two without a mark are somebody's own, or an older program's: the newer one is the next. */
+static int
+switched_read(const struct workspace *w, struct overlap *o, struct err *e)
+{
+	AUTO_BUF struct buf text = BUF_INIT(PEM_BYTES_MAX);
+	char path[PATH_MAX];
+
+	if (workspace_path(w, "tls/ca.crt", path, e) < 0 || file_read(path, &text, e) < 0)
+		return -1;
+	if (o->cas.count == 1 || strstr(buf_str(&text), switched_mark))
+		o->switched = true;
+	else if (strstr(buf_str(&text), added_mark))
+		o->switched = false;
+	else
+		o->switched = o->infos[0].from_s > o->infos[1].from_s;
+	return 0;
 }
 
 int
@@ -57,7 +70,8 @@ overlap_read(const struct workspace *w, struct fleet *f, struct overlap *out, st
 	}
 	if (census_take(f, &o.cas, &o.census, e) < 0)
 		return -1;
-	o.switched = o.cas.count == 1 || o.infos[0].from_s > o.infos[1].from_s;
+	if (switched_read(w, &o, e) < 0)
+		return -1;
 	*out = o;
 	o.cas.count = 0;
 	return 0;
@@ -104,7 +118,9 @@ second_write(const struct workspace *w, const struct overlap *o, int64_t now_s, 
 	random_hex(NAME_BYTES, number);
 	(void)snprintf(name, sizeof(name), "Sluice fleet CA %s", number);
 	if (first_key(w, o, &keys, e) < 0 || authority_new(name, now_s, &key, &cert, e) < 0 ||
-		overlap_text(&o->cas, &cas, e) < 0 || buf_append(&keys, key.data, key.len, e) < 0 ||
+		buf_append(&cas, added_mark, strlen(added_mark), e) < 0 ||
+		authority_text(&o->cas, &cas, e) < 0 ||
+		buf_append(&keys, key.data, key.len, e) < 0 ||
 		buf_append(&cas, cert.data, cert.len, e) < 0 ||
 		file_write(w, "tls/ca.key", 0600, &keys, e) < 0)
 		return -1;
@@ -115,7 +131,7 @@ int
 overlap_add(const struct workspace *w, struct fleet *f, int64_t now_s, struct err *e)
 {
 	AUTO_OVERLAP struct overlap o = {0};
-	char issuer[DIGEST_HEX_SIZE];
+	AUTO_AUTHORITY struct authority a = {0};
 
 	if (overlap_read(w, f, &o, e) < 0)
 		return -1;
@@ -124,7 +140,7 @@ overlap_add(const struct workspace *w, struct fleet *f, int64_t now_s, struct er
 			"there are two CAs already: `sluice tls ca` says how far it is");
 	if (o.cas.count > 1)
 		return authority_renew_crl(w, f, now_s, e);
-	if (authority_issuer(w, issuer, e) < 0 || renewal_name_issuer(f, issuer, e) < 0 ||
+	if (authority_open(w, &a, e) < 0 || renewal_name_issuer(f, a.issuer, e) < 0 ||
 		second_write(w, &o, now_s, e) < 0)
 		return -1;
 	return authority_renew_crl(w, f, now_s, e);
@@ -158,7 +174,8 @@ order_turn(const struct workspace *w, const struct overlap *o, struct err *e)
 
 	if (o->switched)
 		return 0;
-	if (buf_append(&cas, o->cas.certs[1].data, o->cas.certs[1].len, e) < 0 ||
+	if (buf_append(&cas, switched_mark, strlen(switched_mark), e) < 0 ||
+		buf_append(&cas, o->cas.certs[1].data, o->cas.certs[1].len, e) < 0 ||
 		buf_append(&cas, o->cas.certs[0].data, o->cas.certs[0].len, e) < 0)
 		return -1;
 	return file_write(w, "tls/ca.crt", 0644, &cas, e);

@@ -6,8 +6,8 @@
  *              ask for when they see that another CA issues now.
  *     drop     the first one goes, once no box shows a certificate of it.
  *
- * Each step is one rename of tls/ca.crt; what follows from it can be done again, by the same
- * command.
+ * Each step is one rename of tls/ca.crt, under authority_lock; what follows from it can be done
+ * again, by the same command.
  */
 #ifndef SLUICE_SIGNER_OVERLAP_H
 #define SLUICE_SIGNER_OVERLAP_H
@@ -24,9 +24,9 @@
 
 /* How far it is. */
 struct overlap {
-	struct x509_bundle cas;	   /* owned */
-	struct x509_info infos[2]; /* of each; the first issues */
-	bool switched;		   /* the one that issues is the newer one; true with one alone */
+	struct x509_bundle cas;	      /* owned */
+	struct x509_info infos[2];    /* of each; the first issues */
+	bool switched;		      /* the one that issues is the next one; true with one alone */
 	struct renewal_census census; /* of the boxes */
 };
 void overlap_free(struct overlap *o);
@@ -48,8 +48,5 @@ int overlap_switch(const struct workspace *w, struct fleet *f, bool force, int64
  * still there. */
 int overlap_drop(
 	const struct workspace *w, struct fleet *f, bool force, int64_t now_s, struct err *e);
-
-/* What boxes get of CAs: appended. */
-int overlap_text(const struct x509_bundle *cas, struct buf *out, struct err *e);
 
 #endif

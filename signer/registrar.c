@@ -4,12 +4,12 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/file.h"
 #include "common/base/num.h"
 #include "common/crypto/x509.h"
 #include "common/limits.h"
 #include "signer/authority.h"
 #include "signer/metadata.h"
-#include "signer/overlap.h"
 #include "signer/renewal.h"
 #include "signer/scope.h"
 
@@ -62,32 +62,31 @@ request_check(const struct renewal_request *r, struct buf *public_key, struct er
 }
 
 static int
-give(const struct registrar *r, const struct renewal_request *request, struct span public_key,
-	int64_t now_s, struct registered *out, struct err *e)
+give(const struct registrar *r, const struct authority *a, const struct renewal_request *request,
+	struct span public_key, int64_t now_s, struct registered *out, struct err *e)
 {
 	AUTO_BUF struct buf cert = BUF_INIT(PEM_BYTES_MAX);
-	char issuer[DIGEST_HEX_SIZE];
 	struct x509_info info;
 	bool still;
 
-	if (authority_issue(r->w, request->name, public_key, now_s, &cert, e) < 0 ||
-		authority_issuer(r->w, issuer, e) < 0 || x509_info(buf_span(&cert), &info, e) < 0 ||
+	if (authority_issue(r->w, a, request->name, public_key, now_s, &cert, e) < 0 ||
+		x509_info(buf_span(&cert), &info, e) < 0 ||
 		renewal_answer(
-			r->fleet, request, issuer, &info, buf_span(&cert), now_s, &still, e) < 0)
+			r->fleet, request, a->issuer, &info, buf_span(&cert), now_s, &still, e) < 0)
 		return -1;
 	out->given += still;
 	return 0;
 }
 
 static int
-answer(const struct registrar *r, const struct renewal_request *request, int64_t now_s,
-	struct registered *out, struct err *e)
+answer(const struct registrar *r, const struct authority *a, const struct renewal_request *request,
+	int64_t now_s, struct registered *out, struct err *e)
 {
 	AUTO_BUF struct buf public_key = BUF_INIT(PEM_BYTES_MAX);
 	struct err why = ERR_INIT;
 
 	if (request_check(request, &public_key, &why) == 0)
-		return give(r, request, buf_span(&public_key), now_s, out, e);
+		return give(r, a, request, buf_span(&public_key), now_s, out, e);
 	if (why.class == ERR_SYSTEM)
 		return err_set(e, ERR_SYSTEM, "%s: %s", request->name, why.text);
 	if (out->refused++ == 0)
@@ -121,14 +120,18 @@ static int
 answer_all(const struct registrar *r, int64_t now_s, struct registered *out, struct err *e)
 {
 	AUTO_RENEWAL_LIST struct renewal_list l = {0};
+	AUTO_AUTHORITY struct authority a = {0};
+	AUTO_CLOSE int lock = -1;
 	uint64_t room = 0;
 
 	if (renewal_expire(r->fleet, now_s - kept_s(r->w), now_s, &out->untaken, e) < 0 ||
 		renewal_waiting(r->fleet, now_s - again_s(r->w), now_s, ANSWERS_MAX, &l, e) < 0 ||
 		room_make(r, l.count, now_s, out, &room, e) < 0)
 		return -1;
+	if (l.count > 0 && (authority_lock(r->w, &lock, e) < 0 || authority_open(r->w, &a, e) < 0))
+		return -1;
 	for (size_t i = 0; i < l.count && i < room; i++) {
-		if (answer(r, &l.list[i], now_s, out, e) < 0)
+		if (answer(r, &a, &l.list[i], now_s, out, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -271,7 +274,7 @@ authorities_post(const struct registrar *r, int64_t now_s, struct registered *ou
 			return nobody_posts(r, out, e);
 		return err_set(e, none.class, "%s", none.text);
 	}
-	if (overlap_text(&cas, &text, e) < 0)
+	if (authority_text(&cas, &text, e) < 0)
 		return -1;
 	if (posting_put(&p, REGISTRAR_AUTHORITIES, buf_span(&text), e) < 0)
 		return -1;

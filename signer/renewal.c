@@ -327,7 +327,8 @@ renewal_census(struct fleet *f, const char *first, const char *authorities,
 			authorities, &c.unaware, c.unaware_box, e) < 0 ||
 		boxes_count(s,
 			"SELECT count(*), min(name) FROM box LEFT JOIN known ON known.box = id "
-			"WHERE revoked_s = 0 AND known.box IS NULL AND ?1 != ''",
+			"LEFT JOIN credential ON credential.box = id WHERE revoked_s = 0 AND "
+			"known.box IS NULL AND coalesce(authorities, '') != ?1",
 			authorities, &c.unheard, c.unheard_box, e) < 0)
 		return -1;
 	*out = c;

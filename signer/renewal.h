@@ -91,7 +91,7 @@ int renewal_count(struct fleet *f, struct renewal_counts *out, struct err *e);
 struct renewal_census {
 	uint64_t strangers; /* have a certificate of another CA */
 	uint64_t unaware;   /* have reported, and not that they have these CAs */
-	uint64_t unheard;   /* have never reported: they know what they were made with */
+	uint64_t unheard;   /* have never reported, and were not made with these CAs */
 	/* One of them each. */
 	char stranger[NAME_BYTES_MAX + 1], unaware_box[NAME_BYTES_MAX + 1],
 		unheard_box[NAME_BYTES_MAX + 1];

@@ -1,8 +1,12 @@
 """What the host tells of boxes' next certificates: who takes none, and who could not."""
+import base64
 import contextlib
+import fcntl
+import hashlib
 import os
 import shutil
 import sqlite3
+import subprocess
 import tempfile
 import time
 import unittest
@@ -122,6 +126,70 @@ class Certify(unittest.TestCase):
         self.assertIn("1 boxes get certificates", done.stdout)
         self.assertEqual(done.stderr, "")
         self.assertNotIn(told, self.doctor())
+
+    def fingerprints(self, path):
+        """SHA-256 of each certificate of a file."""
+        with open(path, encoding="ascii") as f:
+            parts = f.read().split("-----BEGIN CERTIFICATE-----")[1:]
+        return [hashlib.sha256(base64.b64decode(part.split("-----END")[0])).hexdigest()
+                for part in parts]
+
+    def ca(self, word, *more):
+        return self.ws.sluice("tls", "ca", word, *more).stdout
+
+    def test_a_box_that_is_made_while_the_ca_changes_is_of_one_of_them(self):
+        """Its request is a pipe: it comes once the CA is another one."""
+        pipe, key = os.path.join(self.folder, "pipe"), os.path.join(self.folder, "box.key")
+        request = run(["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt",
+                       "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-subj", "/CN=x"])
+        os.mkfifo(pipe)
+        adding = subprocess.Popen([self.ws.programs.sluice, "box", "add", "gw-000001", "--csr",
+                                   pipe, "-w", self.ws.dir])
+        self.addCleanup(adding.kill)
+        with open(pipe, "w", encoding="ascii") as f:
+            self.ca("add")
+            self.ca("switch")
+            f.write(request.stdout)
+        self.assertEqual(adding.wait(60), 0)
+        first, second = self.fingerprints(self.ws.path("tls", "ca.crt"))
+        self.assertEqual(self.rows("SELECT issuer FROM certificate"), [first])
+        made = self.ws.path("boxes", "gw-000001")
+        self.assertEqual(self.fingerprints(os.path.join(made, "ca.crt")), [first, second])
+        run(["openssl", "verify", "-partial_chain", "-CAfile", self.ws.path("tls", "ca.crt"),
+             os.path.join(made, "box.crt")])
+
+    def test_which_ca_is_the_next_is_known_whatever_their_dates(self):
+        """The clock went back between the two."""
+        self.ws.clock_s = -400 * DAY_S
+        self.assertIn("\nSluice fleet CA ", self.ca("add"))
+        self.assertRegex(self.ca("switch"), r"\nSluice fleet CA \w+, until .*: issues\n")
+        self.assertIn("two CAs already", self.ws.sluice("tls", "ca", "add", check=1).stderr)
+        self.ca("drop")
+
+    def test_a_ca_that_is_older_than_its_forerunner_issues_only_once_it_is_switched_to(self):
+        ws = Workspace(os.path.join(self.folder, "late"), 8443)
+        ws.clock_s = -400 * DAY_S
+        ws.init()
+        ws.clock_s = -500 * DAY_S
+        ws.sluice("tls", "ca", "add")
+        self.assertIn("`sluice tls ca switch` comes first",
+                      ws.sluice("tls", "ca", "drop", check=1).stderr)
+
+    def test_a_box_made_after_the_next_ca_knows_it(self):
+        self.ws.add_box("gw-000001")
+        self.ca("add")
+        self.ws.add_box("gw-000002")
+        said = self.ws.sluice("tls", "ca", "switch", check=1).stderr
+        self.assertIn("1 boxes have never been heard of (gw-000001, for one)", said)
+        self.ws.revoke_box("gw-000001")
+        self.ca("switch")
+
+    def test_who_issues_waits_for_who_changes_the_ca(self):
+        with open(self.ws.path("tls.lock"), "w", encoding="ascii") as f:
+            fcntl.flock(f, fcntl.LOCK_EX)
+            said = self.ws.sluice("box", "add", "gw-000001", check=1).stderr
+            self.assertIn("tls.lock", said)
+        self.ws.add_box("gw-000001")
 
     def test_who_brings_a_server_certificate_is_told_at_once(self):
         made = Workspace(os.path.join(self.folder, "own"), 8443)

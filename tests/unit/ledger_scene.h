@@ -100,7 +100,7 @@ ledger_scene_add(struct ledger_scene *x, const char *name)
 
 	(void)snprintf(b.name, sizeof(b.name), "%s", name);
 	(void)snprintf(info.serial, sizeof(info.serial), "%04x", ++serial);
-	if (fleet_add(x->f, &b, &info, "", &e) < 0)
+	if (fleet_add(x->f, &b, &info, "", "", &e) < 0)
 		fail_msg("%s", e.text);
 }
 

@@ -64,7 +64,7 @@ add(struct fleet *f, const char *name, const char *serial, struct err *e)
 
 	(void)snprintf(b.name, sizeof(b.name), "%s", name);
 	(void)snprintf(info.serial, sizeof(info.serial), "%s", serial);
-	return fleet_add(f, &b, &info, "", e);
+	return fleet_add(f, &b, &info, "", "", e);
 }
 
 static void
