@@ -12,6 +12,10 @@
 #include "signer/outbox.h"
 #include "signer/workspace.h"
 
+/* Another begins rounds for WEBHOOK_RUN_MAX_S, and the last of them ends in time. The watch gives
+ * one that waits for one by hand twice that. */
+enum { DELIVER_WAIT_MS = (WEBHOOK_RUN_MAX_S + 2 * WEBHOOK_TIMEOUT_S) * 1000 };
+
 static const char help[] =
 	"usage: sluice webhook {list | test [URL] | retry [ID] | deliver} [-w DIR]\n"
 	"\n"
@@ -29,7 +33,7 @@ static const char help[] =
 	"  list      how each webhook does, and the dead letters\n"
 	"  test      sends one event of its own (\"test\") and says what was answered\n"
 	"  retry     puts dead letters back, all or those of an event\n"
-	"  deliver   sends what is due, and ends: the watch runs it, at most one at once\n"
+	"  deliver   sends what is due, and ends: the watch runs it; waits for another one\n"
 	"\n"
 	"example: openssl rand -hex 32 | install -m 600 /dev/stdin keys/chat.secret\n"
 	"         sluice webhook test\n";
@@ -62,14 +66,15 @@ options_read(int argc, char **argv, bool word, struct webhook_options *o, struct
 static int
 dead_show(void *arg, const struct outbox_delivery *d, struct err *e)
 {
-	char at[CLOCK_TEXT_SIZE];
+	char at[CLOCK_TEXT_SIZE], label[WEBHOOK_LABEL_SIZE];
 	uint64_t *count = arg;
 
 	(void)e;
 	if ((*count)++ == 0)
 		(void)printf("dead letters, newest first:\n");
 	(void)printf("  %s %-12s %s to %s: %" PRIu64 " tries, last: %s\n",
-		clock_format(d->at_s, at), d->kind, d->name, d->url, d->tries, d->answer);
+		clock_format(d->at_s, at), d->kind, d->name, webhook_label(d->url, label), d->tries,
+		d->answer);
 	return 0;
 }
 
@@ -88,12 +93,13 @@ list(int argc, char **argv, struct err *e)
 	if (w.webhooks.count == 0)
 		(void)printf("no webhooks in workspace.yaml\n");
 	for (size_t i = 0; i < w.webhooks.count; i++) {
+		char label[WEBHOOK_LABEL_SIZE];
 		struct outbox_census c;
 
 		if (outbox_census(s, w.webhooks.list[i].url, &c, e) < 0)
 			return -1;
 		(void)printf("%s: %" PRIu64 " delivered, %" PRIu64 " waiting, %" PRIu64 " dead\n",
-			w.webhooks.list[i].url, c.taken, c.waiting, c.dead);
+			webhook_label(w.webhooks.list[i].url, label), c.taken, c.waiting, c.dead);
 	}
 	return outbox_each_dead(s, dead_show, &dead, e);
 }
@@ -135,7 +141,7 @@ test_send(const struct workspace *w, const char *url, struct err *e)
 {
 	AUTO_BUF struct buf body = BUF_INIT(WEBHOOK_BODY_MAX);
 	struct courier_post posts[WEBHOOKS_MAX];
-	char name[OUTBOX_NAME_SIZE];
+	char name[OUTBOX_NAME_SIZE], label[WEBHOOK_LABEL_SIZE];
 	size_t count = 0, bad = 0;
 
 	if (test_write(w, name, &body, e) < 0)
@@ -148,11 +154,13 @@ test_send(const struct workspace *w, const char *url, struct err *e)
 				.body = buf_str(&body)};
 	}
 	if (count == 0)
-		return err_set(e, ERR_USAGE, "workspace.yaml has no %s", url ? url : "webhooks");
+		return err_set(e, ERR_USAGE, "workspace.yaml has no %s",
+			url ? "webhook of that URL" : "webhooks");
 	if (courier_send(posts, count, clock_wall_s(), e) < 0)
 		return -1;
 	for (size_t i = 0; i < count; i++) {
-		(void)printf("%s: %s\n", posts[i].webhook->url, posts[i].answer.text);
+		(void)printf("%s: %s\n", webhook_label(posts[i].webhook->url, label),
+			posts[i].answer.text);
 		bad += posts[i].answer.status < 200 || posts[i].answer.status > 299;
 	}
 	return bad ? err_set(e, ERR_NETWORK, "%zu of %zu webhooks did not take it", bad, count) : 0;
@@ -173,11 +181,14 @@ test(int argc, char **argv, struct err *e)
 static void
 fate_say(const struct outbox_delivery *d, const struct outbox_answer *a, enum outbox_fate fate)
 {
+	char label[WEBHOOK_LABEL_SIZE];
+
+	(void)webhook_label(d->url, label);
 	if (fate == OUTBOX_DEAD)
-		(void)fprintf(stderr, "webhook %s: %s %s is a dead letter: %s\n", d->url, d->kind,
+		(void)fprintf(stderr, "webhook %s: %s %s is a dead letter: %s\n", label, d->kind,
 			d->name, a->text);
 	else if (fate == OUTBOX_AGAIN && d->tries == 0)
-		(void)fprintf(stderr, "webhook %s: %s %s is tried again: %s\n", d->url, d->kind,
+		(void)fprintf(stderr, "webhook %s: %s %s is tried again: %s\n", label, d->kind,
 			d->name, a->text);
 }
 
@@ -231,8 +242,9 @@ deliver(int argc, char **argv, struct err *e)
 	struct sql *s = NULL;
 
 	if (options_read(argc, argv, false, &o, e) < 0 || workspace_open(o.workspace, &w, e) < 0 ||
-		workspace_lock(&w, "webhook.lock", "another sluice webhook deliver", 0, &lock, e) <
-			0 ||
+		workspace_lock(&w, "webhook.lock",
+			"another sluice webhook deliver, as the watch runs,", DELIVER_WAIT_MS,
+			&lock, e) < 0 ||
 		fleet_open(&w, &f, e) < 0 || fleet_sql(f, &s, e) < 0 || outbox_bury(s, &w, e) < 0)
 		return -1;
 	return rounds_send(&w, s, e);

@@ -11,8 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/file.h"
+
 /* More statements than these are prepared anew each time. */
-enum { BUSY_TIMEOUT_MS = 10000, STATEMENTS_KEPT = 96 };
+enum { BUSY_TIMEOUT_MS = 10000, STATEMENTS_KEPT = 96, PRIVATE_MODE = 0640 };
 
 struct query {
 	struct sql *sql;
@@ -59,12 +61,48 @@ sql_open_as(const char *path, const char *name, int flags, struct sql **out, str
 	return 0;
 }
 
+/* By names, never by a descriptor: who closes one of a database loses all locks on it. */
+static int
+others_shut_out(const char *path, struct err *e)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return errno == ENOENT ? 0 : err_sys(e, errno, "%s", path);
+	/* Whose it is not can leave it as it is, and be let in or not. */
+	if ((st.st_mode & S_IRWXO) == 0 || (geteuid() != 0 && geteuid() != st.st_uid))
+		return 0;
+	return chmod(path, st.st_mode & 07777 & ~(mode_t)S_IRWXO) < 0
+		       ? err_sys(e, errno, "%s", path)
+		       : 0;
+}
+
+/* What it holds is for its owner and their group; SQLite gives -wal and -shm the mode that the file
+ * has when it makes them. */
+static int
+file_keep_private(const char *path, struct err *e)
+{
+	AUTO_CLOSE int made = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, PRIVATE_MODE);
+	char beside[PATH_MAX + 8];
+
+	if (made < 0 && errno != EEXIST)
+		return err_sys(e, errno, "making %s", path);
+	if (others_shut_out(path, e) < 0)
+		return -1;
+	(void)snprintf(beside, sizeof(beside), "%s-wal", path);
+	if (others_shut_out(beside, e) < 0)
+		return -1;
+	(void)snprintf(beside, sizeof(beside), "%s-shm", path);
+	return others_shut_out(beside, e);
+}
+
 int
 sql_open(const char *path, struct sql **out, struct err *e)
 {
 	AUTO_SQL struct sql *s = NULL;
 
-	if (sql_open_as(path, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &s, e) < 0 ||
+	if (file_keep_private(path, e) < 0 ||
+		sql_open_as(path, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &s, e) < 0 ||
 		sql_run(s,
 			"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; "
 			"PRAGMA foreign_keys = ON;",
@@ -168,7 +206,10 @@ sql_copy(const char *from, const char *to, struct err *e)
 
 	if (stat(from, &before) < 0)
 		return err_sys(e, errno, "%s", from);
-	if (reader_open(from, &s, &still, e) < 0 || sql_do(s, e, "VACUUM INTO ?1", "s", to) < 0)
+	/* An empty file is taken for none, and keeps its mode. */
+	if (reader_open(from, &s, &still, e) < 0 ||
+		file_create(to, 0600, (struct span){0}, e) < 0 ||
+		sql_do(s, e, "VACUUM INTO ?1", "s", to) < 0)
 		return -1;
 	if (stat(from, &after) < 0)
 		return err_sys(e, errno, "%s", from);

@@ -14,7 +14,9 @@ struct sql;
 void sql_close(struct sql **s);
 #define AUTO_SQL CLEANUP(sql_close)
 
-/* Opens for writing, making the file where there is none: WAL, durable at each commit. */
+/* Opens for writing, making the file where there is none: WAL, durable at each commit. Neither it
+ * nor what SQLite has beside it is for others than its owner and their group: a file of an older
+ * program is made so. */
 int sql_open(const char *path, struct sql **out, struct err *e);
 
 /* Opens for reading alone. Whoever owns the file, or is root, sees at each statement what others
@@ -22,9 +24,9 @@ int sql_open(const char *path, struct sql **out, struct err *e);
  * nothing there, and see what others write if those had it open already. */
 int sql_open_read(const char *path, struct sql **out, struct err *e);
 
-/* Writes all that is in a database, as it is at one moment, to the new file to (not synced), while
- * others write, and checks that. ERR_MALFORMED for a copy that is damaged; ERR_REFUSED where the
- * file belongs to somebody else, who wrote meanwhile. */
+/* Writes all that is in a database, as it is at one moment, to the new file to (0600, not synced),
+ * while others write, and checks that. ERR_MALFORMED for a copy that is damaged; ERR_REFUSED where
+ * the file belongs to somebody else, who wrote meanwhile. */
 int sql_copy(const char *from, const char *to, struct err *e);
 
 /* Runs statements that have no parameters and whose rows nobody wants. */

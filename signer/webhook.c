@@ -12,6 +12,9 @@
 #include "signer/workspace.h"
 #include "signer/yaml.h"
 
+/* Of path and query. */
+enum { LABEL_WHOLE = 8, LABEL_HEAD = 8, LABEL_TAIL = 4 };
+
 static const char *const kind_names[] = {
 	[WEBHOOK_PUBLISHED] = "published",
 	[WEBHOOK_WAVE_OPENED] = "wave_opened",
@@ -51,6 +54,24 @@ webhook_find(const struct webhooks *h, const char *url)
 	return NULL;
 }
 
+const char *
+webhook_label(const char *url, char out[WEBHOOK_LABEL_SIZE])
+{
+	const char *host = strstr(url, "://");
+	int shown = (int)(host ? strcspn(host + 3, "/?#") + (size_t)(host + 3 - url) : 0);
+	const char *rest = url + shown;
+	size_t len = strlen(rest);
+
+	/* An eighth of what may be a secret is not it; a short one would be a bad one. */
+	if (len <= LABEL_WHOLE)
+		(void)snprintf(out, WEBHOOK_LABEL_SIZE, "%.*s%s", shown, url, rest);
+	else
+		(void)snprintf(out, WEBHOOK_LABEL_SIZE, "%.*s%.*s...%s", shown, url,
+			(int)num_min(len / 4, LABEL_HEAD), rest,
+			rest + len - num_min(len / 8, LABEL_TAIL));
+	return out;
+}
+
 /* Scheme, host and port as for the URLs that boxes are told; behind them what RFC 3986 allows but
  * for a fragment, which no server sees. */
 static int
@@ -69,9 +90,8 @@ url_check(const char *url, struct err *e)
 		return -1;
 	if (url[len + strspn(url + len, allowed)])
 		return err_set(e, ERR_USAGE,
-			"%.128s: its path or query has a character that is "
-			"to be written as %%XX, or a fragment",
-			url);
+			"its path or query has a character that is to be written as %%XX, or a "
+			"fragment");
 	return 0;
 }
 
@@ -205,11 +225,12 @@ int
 webhook_secret_load(const struct webhook *h, struct webhook_secret **out, struct err *e)
 {
 	AUTO_SECRET void *memory = NULL;
+	char label[WEBHOOK_LABEL_SIZE];
 
 	if (secret_new(sizeof(**out), &memory, e) < 0)
 		return -1;
 	if (secret_read(h->secret_file, memory, e) < 0)
-		return err_context(e, "the secret of %.256s", h->url);
+		return err_context(e, "the secret of %s", webhook_label(h->url, label));
 	*out = TAKE_PTR(memory);
 	return 0;
 }

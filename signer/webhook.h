@@ -40,6 +40,11 @@ void webhooks_free(struct webhooks *h);
 /* The one of this URL, or NULL. */
 const struct webhook *webhook_find(const struct webhooks *h, const char *url);
 
+/* A URL as it may be shown and logged: scheme, host, port, and of path and query, which are the
+ * secret of many receivers, the beginning and the end. */
+enum { WEBHOOK_LABEL_SIZE = WEBHOOK_URL_MAX + 1 };
+const char *webhook_label(const char *url, char out[WEBHOOK_LABEL_SIZE]);
+
 struct workspace;
 struct yaml;
 struct yaml_node;
@@ -53,7 +58,7 @@ int webhooks_read(const struct workspace *w, const struct yaml *y, const struct 
  * without the newline at its end. */
 struct webhook_secret {
 	size_t len;
-	char text[WEBHOOK_SECRET_MAX + 2];
+	char text[WEBHOOK_SECRET_MAX + 3]; /* a newline, and a byte more, which is one too many */
 };
 
 /* Reads the file of a webhook; *out is freed with secret_free. ERR_REFUSED for a file that others

@@ -316,7 +316,7 @@ workspace_lock(const struct workspace *w, const char *file, const char *what, in
 		if (!said)
 			(void)fprintf(stderr,
 				"%s is at work; waiting for it. It may be ended (by a plain "
-				"kill): what is signed lies in incoming/\n",
+				"kill), and loses nothing\n",
 				what);
 		said = true;
 		clock_sleep_ms(LOCK_RETRY_MS);

@@ -1,9 +1,11 @@
 """Webhooks: what the watch sees reaches an HTTPS server, signed, at least once, and holds nothing
 up."""
+import fcntl
 import json
 import os
 import random
 import socket
+import subprocess
 import time
 import unittest
 
@@ -205,6 +207,40 @@ class Webhooks(Watched):
         self.webhook("deliver")
         self.assertGreater(len(self.dead()), before)
         self.assertIn("workspace.yaml has no such webhook", self.webhook("list").stdout)
+
+    def test_a_secret_in_a_url_is_in_no_log_and_no_list(self):
+        token = "T00000000/B11111111/abcdefghijklmnopqrstuvwx"
+        self.use(self.hook(f"/services/{token}"))
+        self.receiver.answers[f"/services/{token}"] = [(500, {}), (410, {})]
+        label = f"{self.receiver.url}/service...uvwx"
+        said = self.ws.sluice("watch", "--once", check=None)
+        self.assertIn(f"webhook {label}: wave_opened", said.stdout + said.stderr)
+        self.ws.clock_s = 60
+        shown = [said, self.webhook("deliver"), self.webhook("list"),
+                 self.webhook("test", check=1),
+                 self.webhook("test", f"{self.receiver.url}/{token}", check=2)]
+        os.chmod(self.ws.path("keys", "hook.secret"), 0o644)
+        shown.append(self.webhook("test", check=1))
+        self.assertIn(f"{label}: 0 delivered, 0 waiting, 1 dead", shown[2].stdout)
+        self.assertIn(f"to {label}: ", shown[2].stdout)
+        self.assertIn(f"{label}: HTTP status", shown[3].stdout)
+        self.assertIn(f"the secret of {label}", shown[5].stdout)
+        for each in shown:
+            self.assertNotIn("B11111111", each.stdout + each.stderr)
+
+    def test_who_delivers_by_hand_waits_for_who_is_at_it(self):
+        """And finds nothing left to send, which is no failure."""
+        self.use(self.hook(events="[stopped]"))
+        self.watch()
+        with open(self.ws.path("webhook.lock"), "w", encoding="ascii") as f:
+            fcntl.flock(f, fcntl.LOCK_EX)
+            by_hand = subprocess.Popen([self.ws.programs.sluice, "webhook", "deliver", "-w",
+                                        self.ws.dir], stderr=subprocess.PIPE, text=True)
+            self.addCleanup(by_hand.stderr.close)
+            self.addCleanup(by_hand.kill)
+            self.assertIn("another sluice webhook deliver, as the watch runs, is at work; "
+                          "waiting for it", by_hand.stderr.readline())
+        self.assertEqual(by_hand.wait(60), 0)
 
     def test_only_whom_its_ca_vouches_for_hears_and_nothing_is_redirected(self):
         self.use(self.hook("/moved"), self.hook("/strange", ca_file=None), self.hook("/well"))

@@ -181,9 +181,10 @@ class Workspace:
     def stop(self, plan=None, reason="test", **kwargs):
         """Publishes a stop, of a plan or of everything; returns its id."""
         before = set(self.stop_ids())
-        self.sluice("stop", *([plan] if plan else ["--all"]), "--reason", reason, "--key",
-                    self.key("gates"), "--yes", **kwargs)
-        new, = set(self.stop_ids()) - before
+        said = self.sluice("stop", *([plan] if plan else ["--all"]), "--reason", reason, "--key",
+                           self.key("gates"), "--yes", **kwargs).stdout
+        # One that a watch has signed, and was killed before it was out, goes out with it.
+        new, = (stop for stop in set(self.stop_ids()) - before if f"stop {stop} of " in said)
         return new
 
     def resume(self, stop_id, *of, **kwargs):

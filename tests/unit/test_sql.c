@@ -53,6 +53,51 @@ boxes(struct sql *s)
 	return n;
 }
 
+static int
+mode_of(const char *path, const char *ending)
+{
+	char name[PATH_MAX + 8];
+	struct stat st;
+
+	(void)snprintf(name, sizeof(name), "%s%s", path, ending);
+	assert_int_equal(stat(name, &st), 0);
+	return (int)(st.st_mode & 0777);
+}
+
+static void
+it_is_for_its_owner_and_their_group(void **state)
+{
+	static const char *const endings[] = {"", "-wal", "-shm"};
+	AUTO_SQL struct sql *first = NULL, *second = NULL;
+	mode_t mask = umask(022);
+	struct err e = ERR_INIT;
+	char name[PATH_MAX + 8];
+
+	(void)state;
+	assert_int_equal(sql_open(db, &first, &e), 0);
+	assert_int_equal(sql_run(first, "CREATE TABLE box (name TEXT)", &e), 0);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(mode_of(db, endings[i]), 0640);
+		(void)snprintf(name, sizeof(name), "%s%s", db, endings[i]);
+		assert_int_equal(chmod(name, 0644), 0);
+	}
+	/* As an older program made it, and while it has it open. */
+	assert_int_equal(sql_open(db, &second, &e), 0);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(mode_of(db, endings[i]), 0640);
+	assert_int_equal(sql_run(first, "INSERT INTO box VALUES ('gw-1')", &e), 0);
+	assert_int_equal(boxes(second), 1);
+	sql_close(&second);
+	sql_close(&first);
+	/* Who keeps it to himself may. */
+	assert_int_equal(chmod(db, 0600), 0);
+	assert_int_equal(sql_open(db, &first, &e), 0);
+	assert_int_equal(mode_of(db, ""), 0600);
+	sql_close(&first);
+	(void)umask(mask);
+	assert_int_equal(unlink(db), 0);
+}
+
 static void
 who_reads_sees_what_is_written_after_they_began(void **state)
 {
@@ -85,6 +130,7 @@ a_copy_has_what_still_lies_in_the_log(void **state)
 	assert_int_equal(sql_begin(writer, &e), 0);
 	assert_int_equal(sql_run(writer, "INSERT INTO box VALUES ('gw-2')", &e), 0);
 	assert_int_equal(sql_copy(db, copy, &e), 0);
+	assert_int_equal(mode_of(copy, ""), 0600);
 	assert_int_equal(sql_open_read(copy, &s, &e), 0);
 	assert_int_equal(boxes(s), 1);
 	sql_close(&s);
@@ -140,6 +186,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(it_is_for_its_owner_and_their_group),
 		cmocka_unit_test(who_reads_sees_what_is_written_after_they_began),
 		cmocka_unit_test(a_copy_has_what_still_lies_in_the_log),
 		cmocka_unit_test(a_copy_that_is_damaged_is_refused),

@@ -261,6 +261,8 @@ a_secret_is_long_and_nobody_elses(void **state)
 	text[WEBHOOK_SECRET_MAX] = '\n';
 	assert_int_equal(load_secret(text, WEBHOOK_SECRET_MAX + 1, 0600, &len, &e), 0);
 	assert_int_equal(len, WEBHOOK_SECRET_MAX);
+	assert_int_equal(load_secret(text, WEBHOOK_SECRET_MAX + 2, 0600, &len, &e), -1);
+	assert_int_equal(e.class, ERR_MALFORMED);
 	text[40] = '\n';
 	assert_int_equal(load_secret(text, 80, 0600, &len, &e), -1);
 	assert_int_equal(e.class, ERR_MALFORMED);
