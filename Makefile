@@ -3,6 +3,7 @@
 #   make                  build/sluice and build/sluice-agent
 #   make demo             a workspace, a fleet of eight boxes, an update, an attack, a stop
 #   make test             all that CI needs; ends with "N passed, N failed"
+#   make vm               boots machines under qemu, updates them, cuts their power (SLUICE_SEED=N)
 #   make asan             the same suite under the address and undefined-behaviour sanitizers
 #   make fuzz             every parser of bytes from outside, SECONDS=10 each
 #   make lint             clang-tidy, cppcheck, format, and the house's own rules
@@ -36,8 +37,13 @@ DEPS_TEST := libcmocka-dev python3 nginx-light openssl minisign e2fsprogs util-l
 	ca-certificates iproute2 mandoc systemd clang-14 clang-format-14 clang-tidy-14 \
 	libclang-rt-14-dev cppcheck
 
-DEPS_VM := qemu-system-x86 ovmf grub-pc-bin grub-efi-amd64-bin grub-common mtools dosfstools fdisk \
-	busybox-static
+# A machine that boots with GRUB under SeaBIOS: one is part of the suite wherever there is qemu, and
+# in CI in any case; then all that `make vm` boots.
+DEPS_SHORT := qemu-system-x86 grub-pc-bin grub-common fdisk busybox-static
+DEPS_VM := $(DEPS_SHORT) ovmf grub-efi-amd64-bin systemd-boot-efi mtools dosfstools
+ifneq ($(CI),)
+DEPS_TEST += $(DEPS_SHORT)
+endif
 
 CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
 # A folder for each variant and compiler: build/release, build/asan, build/release-clang-14.

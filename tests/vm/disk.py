@@ -1,33 +1,41 @@
-"""A machine's disk: partitions, bootloaders, slots and data, made without starting it; and what is
-on it afterwards."""
-import hashlib
+"""A machine's disk: partitions, slots and data, made without starting it; and what is on it
+afterwards."""
 import json
 import os
+import re
 import shutil
 import struct
 
+from fleet.box import digest_of_file
 from fleet.process import ROOT, run
 
 SAMPLES = os.path.join(ROOT, "agent", "boot")
 MIB = 1 << 20
 SECTOR = 512
-SLOT_BYTES = 112 * MIB
+SLOT_BYTES = 20 * MIB
+LIBRARIES_BYTES = 72 * MIB
+BIOS, ESP, ENVIRONMENT, SLOT_A, SLOT_B, DATA, LIBRARIES = range(1, 8)
+SLOTS = {"A": SLOT_A, "B": SLOT_B}
 # Number, name, type, bytes.
 PARTITIONS = (
-    (1, "bios", "21686148-6449-6E6F-744E-656564454649", 1 * MIB),
-    (2, "esp", "C12A7328-F81F-11D2-BA4B-00A0C93EC93B", 64 * MIB),
-    (3, "sluice-env", "linux", 1 * MIB),
-    (4, "rootfs-A", "linux", SLOT_BYTES),
-    (5, "rootfs-B", "linux", SLOT_BYTES),
-    (6, "data", "linux", 64 * MIB),
+    (BIOS, "bios", "21686148-6449-6E6F-744E-656564454649", 1 * MIB),
+    (ESP, "esp", "C12A7328-F81F-11D2-BA4B-00A0C93EC93B", 64 * MIB),
+    (ENVIRONMENT, "sluice-env", "linux", 1 * MIB),
+    (SLOT_A, "rootfs-A", "linux", SLOT_BYTES),
+    (SLOT_B, "rootfs-B", "linux", SLOT_BYTES),
+    (DATA, "data", "linux", 24 * MIB),
+    (LIBRARIES, "libraries", "linux", LIBRARIES_BYTES),
 )
+ESP_UUID = "5f1ce5f1-0000-4000-8000-000000000002"
 GRUB_MODULES = ("part_gpt", "tar", "search", "search_fs_file", "test", "regexp", "loadenv", "echo",
                 "datehook", "ext2", "linux", "normal", "configfile", "true", "sleep", "reboot",
                 "serial", "terminal", "memdisk")
 GRUB_BEGIN = """serial --unit=0 --speed=115200
 terminal_output serial
 """
-ARGUMENTS = 'set arguments="ro panic=2 console=ttyS0 loglevel=4"'
+# Those in what ships, and this machine's. A panic reboots at once.
+ARGUMENTS = re.compile("ro (quiet )?panic=5")
+MACHINE_ARGUMENTS = "ro panic=-1 console=ttyS0 earlyprintk=ttyS0 loglevel=4 mitigations=off nokaslr"
 
 
 def offsets():
@@ -39,14 +47,28 @@ def offsets():
     return found, at + MIB
 
 
-def grub_config():
-    """The sample that ships, with this machine's console."""
-    with open(os.path.join(SAMPLES, "grub.cfg"), encoding="utf-8") as f:
+AT, SIZE = offsets()
+
+
+def sample(name):
+    """A boot script that ships, with this machine's console."""
+    with open(os.path.join(SAMPLES, name), encoding="utf-8") as f:
         text = f.read()
-    line = 'set arguments="ro quiet panic=5"'
-    if line not in text:
-        raise ValueError("agent/boot/grub.cfg: the arguments have another form")
-    return GRUB_BEGIN + text.replace(line, ARGUMENTS)
+    return ARGUMENTS.sub(MACHINE_ARGUMENTS, text)
+
+
+def copy_sparse(source, at, to, to_at, length):
+    """Between two open files; what is zero is passed over, so the target has to be new."""
+    source.seek(at)
+    while length > 0:
+        piece = source.read(min(length, MIB))
+        if not piece:
+            return
+        if piece.count(0) != len(piece):
+            to.seek(to_at)
+            to.write(piece)
+        to_at += len(piece)
+        length -= len(piece)
 
 
 class Disk:
@@ -54,61 +76,65 @@ class Disk:
 
     def __init__(self, path, folder):
         self.path, self.folder = path, folder
-        self.at, self.size = offsets()
 
-    def make(self, image, data):
+    def make(self, image, data, libraries):
         with open(self.path, "wb") as f:
-            f.truncate(self.size)
+            f.truncate(SIZE)
         lines = ["label: gpt", "unit: sectors"]
         for number, name, kind, size in PARTITIONS:
-            lines.append(f"{number}: start={self.at[number][0] // SECTOR}, "
-                         f"size={size // SECTOR}, type={kind}, name={name}")
+            uuid = f", uuid={ESP_UUID}" if number == ESP else ""
+            lines.append(f"{number}: start={AT[number][0] // SECTOR}, size={size // SECTOR}, "
+                         f"type={kind}, name={name}{uuid}")
         run(["sfdisk", "-q", self.path], input="\n".join(lines) + "\n")
-        self.write(4, image)
+        self.write(SLOT_A, image)
+        self.write(LIBRARIES, libraries)
         part = os.path.join(self.folder, "data.img")
-        if os.path.exists(part):
-            os.unlink(part)
-        run(["mke2fs", "-q", "-t", "ext4", "-d", data, part, str(self.at[6][1] // 1024)])
-        self.write(6, part)
+        run(["mke2fs", "-q", "-t", "ext4", "-b", "4096", "-d", data, part,
+             f"{AT[DATA][1] // 1024}k"])
+        self.write(DATA, part)
         os.unlink(part)
         return self
 
-    def write(self, number, source, at=0):
+    def copy(self, path):
+        """Another disk with the same content."""
+        with open(self.path, "rb") as f, open(path, "wb") as to:
+            to.truncate(SIZE)
+            copy_sparse(f, 0, to, 0, SIZE)
+        return Disk(path, self.folder)
+
+    def write(self, number, source):
+        """Fills a partition of a disk that nothing was written to there."""
+        at, room = AT[number]
+        if os.path.getsize(source) > room:
+            raise ValueError(f"{source} is larger than partition {number}")
         with open(source, "rb") as f, open(self.path, "r+b") as disk:
-            disk.seek(self.at[number][0] + at)
-            shutil.copyfileobj(f, disk, MIB)
+            copy_sparse(f, 0, disk, at, room)
 
     def put(self, number, data, at=0):
         with open(self.path, "r+b") as disk:
-            disk.seek(self.at[number][0] + at)
+            disk.seek(AT[number][0] + at)
             disk.write(data)
 
     def part(self, number):
         """A partition's content, as a file of its own."""
         path = os.path.join(self.folder, f"part-{number}.img")
-        first, size = self.at[number]
-        run(["dd", f"if={self.path}", f"of={path}", "bs=1M", f"skip={first // MIB}",
-             f"count={size // MIB}", "status=none"])
+        with open(self.path, "rb") as f, open(path, "wb") as to:
+            to.truncate(AT[number][1])
+            copy_sparse(f, AT[number][0], to, 0, AT[number][1])
         return path
 
-    def digest(self, number, length):
-        state = hashlib.sha256()
-        with open(self.path, "rb") as f:
-            f.seek(self.at[number][0])
-            while length > 0:
-                piece = f.read(min(length, MIB))
-                state.update(piece)
-                length -= len(piece)
-        return state.hexdigest()
+    def digest(self, side):
+        """Of what a slot holds."""
+        return digest_of_file(self.part(SLOTS[side]))
 
     # Bootloaders.
 
     def mkimage(self, kind, out, prefix, modules):
         """GRUB's own program with the configuration in a memdisk."""
         folder = os.path.join(self.folder, "memdisk")
-        os.makedirs(os.path.join(folder, "boot", "grub"), exist_ok=True)
+        os.makedirs(os.path.join(folder, "boot", "grub"))
         with open(os.path.join(folder, "boot", "grub", "grub.cfg"), "w", encoding="utf-8") as f:
-            f.write(grub_config())
+            f.write(GRUB_BEGIN + sample("grub.cfg"))
         run(["tar", "-C", folder, "-cf", folder + ".tar", "boot"])
         run(["grub-mkimage", "-O", kind, "-o", out, "-m", folder + ".tar", "-p",
              prefix + "/boot/grub", *GRUB_MODULES, *modules])
@@ -117,7 +143,7 @@ class Disk:
         """boot.img in the first sector, which loads core.img from the BIOS boot partition."""
         core = os.path.join(self.folder, "core.img")
         self.mkimage("i386-pc", core, "(memdisk)", ("biosdisk",))
-        first = self.at[1][0] // SECTOR
+        first = AT[BIOS][0] // SECTOR
         with open("/usr/lib/grub/i386-pc/boot.img", "rb") as f:
             boot = bytearray(f.read())
         with open(core, "rb") as f:
@@ -126,13 +152,18 @@ class Disk:
         text[0x1f4:0x1fc] = struct.pack("<Q", first + 1)
         with open(self.path, "r+b") as disk:
             disk.write(boot[:440])
-        self.put(1, text)
+        self.put(BIOS, text)
+
+    def grub_efi(self):
+        out = os.path.join(self.folder, "bootx64.efi")
+        self.mkimage("x86_64-efi", out, "(memdisk)", ())
+        self.esp_make([("EFI/BOOT/BOOTX64.EFI", out)])
 
     def esp_make(self, files):
         """The ESP, with these: (path on it, file)."""
         part = os.path.join(self.folder, "esp.img")
         with open(part, "wb") as f:
-            f.truncate(self.at[2][1])
+            f.truncate(AT[ESP][1])
         run(["mkfs.vfat", "-F", "32", "-n", "ESP", part])
         made = set()
         for name, source in files:
@@ -143,44 +174,46 @@ class Disk:
                     run(["mmd", "-i", part, "::" + folder])
                     made.add(folder)
             run(["mcopy", "-i", part, source, "::" + name])
-        self.write(2, part)
+        self.write(ESP, part)
         os.unlink(part)
-
-    def grub_efi(self):
-        out = os.path.join(self.folder, "bootx64.efi")
-        self.mkimage("x86_64-efi", out, "(memdisk)", ())
-        self.esp_make([("EFI/BOOT/BOOTX64.EFI", out)])
 
     # What is on it.
 
-    def offline(self, agent, *args):
-        """Runs the agent on a copy of GRUB's environment here, as if side A ran; returns how it
-        ended, and the copy."""
-        conf, part = os.path.join(self.folder, "offline.conf"), self.part(3)
-        with open(os.path.join(self.folder, "cmdline"), "w", encoding="ascii") as f:
-            f.write("sluice.slot=A\n")
-        with open(conf, "w", encoding="utf-8") as f:
-            f.write(f"[box]\nid = offline\ncompatible = vm\nstate_dir = {self.folder}/none\n"
-                    f"[slot rootfs]\ntype = file\na = {self.folder}/a\nb = {self.folder}/b\n"
-                    f"[boot]\nbackend = grub\nfile = {part}\n"
-                    f"cmdline = {self.folder}/cmdline\n")
-        return run([agent, "-c", conf, *args], check=None), part
-
-    def environment_make(self, agent):
-        """At the factory, where side A runs."""
-        done, part = self.offline(agent, "boot", "init")
-        if done.returncode:
-            raise RuntimeError(done.stderr)
-        self.write(3, part)
-
-    def boot_show(self, agent):
-        """What the agent says of GRUB's environment here, or None where it makes no sense."""
-        done, _ = self.offline(agent, "boot", "show", "--json")
-        return json.loads(done.stdout) if done.returncode == 0 else None
+    def data_files(self, folder, to):
+        """The files of a folder of the data partition, after the journal was replayed as the next
+        boot would."""
+        part = self.part(DATA)
+        done = run(["e2fsck", "-fy", part], check=None)
+        if done.returncode > 1:  # 1: what a journal leaves to do was done
+            raise RuntimeError(f"the data partition is damaged: {done.stdout}")
+        run(["debugfs", "-R", f"rdump {folder} {to}", part])
 
     def state(self):
-        """The agent's state.json, after the journal was replayed as the next boot would."""
-        part = self.part(6)
-        run(["e2fsck", "-fy", part], check=None)
-        text = run(["debugfs", "-R", "cat /state/state.json", part]).stdout
-        return json.loads(text) if text else None
+        """The agent's folder on the data partition, as a folder here."""
+        shutil.rmtree(os.path.join(self.folder, "state"), ignore_errors=True)
+        self.data_files("/state", self.folder)
+        return os.path.join(self.folder, "state")
+
+
+class Offline:
+    """The agent on what a disk holds: a configuration of its own, as if side A ran."""
+
+    def __init__(self, agent, folder):
+        self.agent, self.folder = agent, folder
+        with open(os.path.join(folder, "cmdline"), "w", encoding="ascii") as f:
+            f.write("sluice.slot=A\n")
+
+    def run(self, boot, state, *args):
+        """boot: (backend, file); returns how it ended."""
+        conf = os.path.join(self.folder, "offline.conf")
+        with open(conf, "w", encoding="utf-8") as f:
+            f.write(f"[box]\nid = offline\ncompatible = vm\nstate_dir = {state}\n"
+                    f"[slot rootfs]\ntype = file\na = {self.folder}/a\nb = {self.folder}/b\n"
+                    f"[boot]\nbackend = {boot[0]}\nfile = {boot[1]}\n"
+                    f"cmdline = {self.folder}/cmdline\n")
+        return run([self.agent, "-c", conf, *args], check=None)
+
+    def show(self, boot):
+        """What `boot show` says, or None where it makes no sense."""
+        done = self.run(boot, f"{self.folder}/none", "boot", "show", "--json")
+        return json.loads(done.stdout) if done.returncode == 0 else None

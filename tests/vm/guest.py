@@ -1,5 +1,7 @@
-"""What a virtual machine boots: Debian's kernel, busybox and sluice-agent with its libraries, as
-the folder of a root file system."""
+"""What a virtual machine boots: Debian's kernel, busybox and sluice-agent, as the folder of a root
+file system. The agent's libraries have a partition of their own: none of them is what is tested,
+and with them a slot would be three times as large."""
+import fcntl
 import os
 import re
 import shutil
@@ -8,30 +10,37 @@ import subprocess
 from fleet.process import run
 
 KERNEL = "linux-image-cloud-amd64"
+UUID = "5f1ce5f1-ce5f-41ce-85f1-ce5f1ce5f1ce"
 # Not built into the cloud kernel. Each comes with what it depends on, in the order to load them.
-MODULES = ("virtio_pci", "virtio_net", "softdog", "vfat", "nls_cp437", "nls_ascii",
-           "nls_iso8859-1", "efivarfs")
-FOLDERS = ("bin", "sbin", "lib64", "etc/sluice", "usr/bin", "proc", "sys", "dev", "tmp", "run",
-           "data", "efi", "boot", "lib/modules")
+MODULES = {"always": ("virtio_pci", "virtio_net"),
+           "efi": ("efivarfs", "vfat", "nls_cp437", "nls_ascii", "nls_iso8859_1"),
+           "watchdog": ("softdog",)}
+LIBRARIES = "/lib/x86_64-linux-gnu"
+FOLDERS = ("bin", "sbin", "lib64", LIBRARIES[1:], "usr/bin", "proc", "sys", "dev", "tmp", "run",
+           "data", "efi", "boot", "lib/modules", "etc/health.d", "etc/inhibit.d")
 
-INIT = """#!/bin/sh
-# First program of the guest. What a release adds to it stands in /etc/start.
+# A release may bring two files of its own: etc/broken, for a system that gets no further, and
+# etc/start, which is read just before the agent starts.
+INIT = f"""#!/bin/sh
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 mount -t tmpfs run /run
 mount -t tmpfs tmp /tmp
 mkdir -p /run/lock && ln -s /run/lock /tmp/lock
-echo 2 > /proc/sys/kernel/panic
-for module in $(cat /lib/modules/order); do insmod /lib/modules/$module; done
 [ -e /etc/broken ] && . /etc/broken
+for module in $(cat /lib/modules/always); do insmod /lib/modules/$module; done
 mount -t ext4 /dev/nvme0n1p6 /data || echo GUEST no data
-[ -d /sys/firmware/efi ] && mount -t efivarfs efivarfs /sys/firmware/efi/efivars
-mount -t vfat /dev/nvme0n1p2 /efi 2>/dev/null
+mount -t ext4 -o ro /dev/nvme0n1p7 {LIBRARIES} || echo GUEST no libraries
+if [ -d /sys/firmware/efi ]; then
+    for module in $(cat /lib/modules/efi); do insmod /lib/modules/$module; done
+    mount -t efivarfs efivarfs /sys/firmware/efi/efivars
+    mount -t vfat /dev/nvme0n1p2 /efi || echo GUEST no ESP
+fi
 ifconfig lo 127.0.0.1 up
 ifconfig eth0 10.0.2.15 netmask 255.255.255.0 up && route add default gw 10.0.2.2
 echo "GUEST version $(cat /etc/version) $(cat /proc/uptime)"
-[ -e /data/hold ] && . /data/hold
+[ -e /etc/start ] && . /etc/start
 while true; do
     /usr/bin/sluice-agent -c /data/agent.conf run
     echo "GUEST agent ended with $?"
@@ -40,31 +49,45 @@ done
 """
 
 
-def cached(folder, name, make):
-    """The result of make(path), made once for this build folder."""
-    path = os.path.join(folder, name)
-    if not os.path.exists(path):
-        os.makedirs(folder, exist_ok=True)
-        shutil.rmtree(path + ".new", ignore_errors=True)
-        make(path + ".new")
-        os.rename(path + ".new", path)
-    return path
+def kernel_download(folder):
+    depends = run(["apt-cache", "depends", KERNEL], check=None).stdout
+    package = re.search(r"Depends: (linux-image-\S+)", depends)
+    if not package:
+        return f"apt-cache knows no package {KERNEL}"
+    done = run(["apt-get", "download", "-q", package[1]], cwd=folder, check=None, timeout=600)
+    return done.stderr if done.returncode else ""
 
 
 def kernel_unpack(path):
     """Fetches and unpacks the kernel that Debian's package stands for, without installing it."""
     os.makedirs(path)
-    depends = run(["apt-cache", "depends", KERNEL]).stdout
-    package = re.search(r"Depends: (linux-image-\S+)", depends)[1]
-    run(["apt-get", "download", "-q", package], cwd=path, timeout=600)
+    if kernel_download(path):  # the lists may be old, or not there
+        root = [] if os.geteuid() == 0 else ["sudo", "-n"]
+        run([*root, "apt-get", "update", "-q"], timeout=600)
+        wrong = kernel_download(path)
+        if wrong:
+            raise RuntimeError(wrong)
     deb, = (f for f in os.listdir(path) if f.endswith(".deb"))
     run(["dpkg", "-x", deb, "."], cwd=path)
     os.unlink(os.path.join(path, deb))
 
 
+def cached(folder):
+    """The unpacked kernel, fetched once for this build folder, by whoever is first."""
+    path = os.path.join(folder, "kernel")
+    os.makedirs(folder, exist_ok=True)
+    with open(path + ".lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.exists(path):
+            shutil.rmtree(path + ".new", ignore_errors=True)
+            kernel_unpack(path + ".new")
+            os.rename(path + ".new", path)
+    return path
+
+
 class Kernel:
-    def __init__(self, cache):
-        self.dir = cached(cache, "kernel", kernel_unpack)
+    def __init__(self, folder):
+        self.dir = folder
         boot = os.path.join(self.dir, "boot")
         name, = (f for f in os.listdir(boot) if f.startswith("vmlinuz-"))
         self.image = os.path.join(boot, name)
@@ -128,35 +151,55 @@ def root_make(root, kernel, agent):
             os.symlink("busybox", link)
     program = file_put(root, "/usr/bin/sluice-agent", agent)
     subprocess.run(["strip", program], check=True)
-    for library in libraries(agent):
-        file_put(root, library, os.path.realpath(library))
-    order = kernel.order(MODULES)
-    for module in order:
-        file_put(root, "/lib/modules/" + os.path.basename(module), module, 0o644)
-    text_put(root, "/lib/modules/order", "\n".join(map(os.path.basename, order)) + "\n")
+    loader, = (lib for lib in libraries(agent) if lib.startswith("/lib64/"))
+    file_put(root, loader, os.path.realpath(loader))
+    for name, wanted in MODULES.items():
+        order = kernel.order(wanted)
+        for module in order:
+            file_put(root, "/lib/modules/" + os.path.basename(module), module, 0o644)
+        text_put(root, "/lib/modules/" + name, "\n".join(map(os.path.basename, order)) + "\n")
     file_put(root, "/boot/vmlinuz", kernel.image, 0o644)
     text_put(root, "/sbin/init", INIT, 0o755)
     text_put(root, "/etc/passwd", "root:x:0:0:root:/:/bin/sh\n")
     text_put(root, "/etc/hosts", "127.0.0.1 localhost\n")
 
 
-def image_make(path, root, version, size, changes=()):
-    """An ext4 image of the root with this version and these changes: (path, text or None). The same
-    input gives the same bytes."""
-    work = path + ".root"
-    shutil.rmtree(work, ignore_errors=True)
-    shutil.copytree(root, work, symlinks=True)
-    text_put(work, "/etc/version", version + "\n")
-    for name, text in changes:
-        if text is None:
-            os.unlink(os.path.join(work, name.lstrip("/")))
-        else:
-            text_put(work, name, text, 0o755)
+def ext4_make(path, root, size):
+    """An ext4 image of a folder that nothing writes to. The same input gives the same bytes."""
     if os.path.exists(path):
         os.unlink(path)
-    run(["mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-U",
-         "5f1ce5f1-ce5f-41ce-85f1-ce5f1ce5f1ce", "-E",
-         "hash_seed=5f1ce5f1-ce5f-41ce-85f1-ce5f1ce5f1ce", "-d", work, path, str(size // 1024)],
+    run(["mke2fs", "-q", "-t", "ext4", "-b", "4096", "-m", "0", "-O", "^has_journal", "-U", UUID,
+         "-E", f"hash_seed={UUID}", "-d", root, path, f"{size // 1024}k"],
         env=dict(os.environ, E2FSPROGS_FAKE_TIME="1700000000"), timeout=300)
+    return path
+
+
+def libraries_make(path, agent, size):
+    """The partition with the shared libraries of the agent."""
+    work = path + ".root"
+    os.makedirs(work)
+    for library in libraries(agent):
+        shutil.copyfile(os.path.realpath(library), os.path.join(work, os.path.basename(library)))
+        os.chmod(os.path.join(work, os.path.basename(library)), 0o755)
+    ext4_make(path, work, size)
+    shutil.rmtree(work)
+    return path
+
+
+def image_make(path, root, version, size, changes=()):
+    """An image of the root with this version and these changes: (path, text, or bytes, or None for
+    a file that goes)."""
+    work = path + ".root"
+    shutil.copytree(root, work, symlinks=True)
+    text_put(work, "/etc/version", version + "\n")
+    for name, content in changes:
+        if content is None:
+            os.unlink(os.path.join(work, name.lstrip("/")))
+        elif isinstance(content, bytes):
+            with open(os.path.join(work, name.lstrip("/")), "wb") as f:
+                f.write(content)
+        else:
+            text_put(work, name, content, 0o755)
+    ext4_make(path, work, size)
     shutil.rmtree(work)
     return path

@@ -1,4 +1,5 @@
 """A fleet of one virtual box: a workspace, its web server, a machine whose side A has 1.0.0."""
+import json
 import os
 import shutil
 import tempfile
@@ -6,10 +7,11 @@ import unittest
 
 from fleet.box import digest_of_file
 from fleet.nginx import Nginx, free_port
-from fleet.process import ROOT, Programs, wait_until
+from fleet.process import ROOT, Programs
 from fleet.workspace import Workspace
-from vm.disk import SLOT_BYTES, Disk
-from vm.guest import Kernel, cached, image_make, root_make
+from vm.disk import LIBRARIES_BYTES, SLOT_BYTES, Disk
+from vm.guest import Kernel, cached, image_make, libraries_make, root_make
+from vm.loaders import GrubBios
 from vm.machine import Machine
 
 BOX = "gw-000001"
@@ -33,36 +35,44 @@ type = block
 a = /dev/nvme0n1p4
 b = /dev/nvme0n1p5
 read_only = yes
-[boot]
+{slots}[boot]
 {boot}
-reboot = /bin/reboot -f
-[health]
+{reboot}[health]
 dir = /etc/health.d
 timeout = 20s
-deadline = {deadline}
-prompt = 20s
+deadline = 600s
+prompt = {prompt}
+[inhibit]
+dir = /etc/inhibit.d
 [intervals]
-poll = 2s
+poll = 1s
 stop_poll = 1s
-retry_max = 2s
-stall = 20s
-"""
-BOOT_GRUB = "backend = grub\nfile = /dev/nvme0n1p3\ntries = 2"
+retry_max = 1s
+stall = 60s
+{more}"""
+# Both are in the time that plans give; long where a system is in order, for a slow machine is no
+# broken one.
+LONG, SHORT_S = "10m", "8s"
+PANICS = [("/etc/broken", "echo GUEST panics\necho c > /proc/sysrq-trigger\n")]
 
 
 class Scene(unittest.TestCase):
     """Each test has a machine of its own; logs stay under build/vm/log."""
-    BOOT, FIRMWARE, DEADLINE = BOOT_GRUB, "bios", "60s"
+    LOADER, BOX = GrubBios, BOX
+    REBOOT, MORE = "reboot = /bin/reboot -f\n", ""
+    PROMPT = "20s"
 
     @classmethod
     def setUpClass(cls):
         cls.programs = Programs()
-        cls.kernel = Kernel(CACHE)
+        cls.kernel = Kernel(cached(CACHE))
         cls.base = tempfile.mkdtemp(prefix="sluice-vm-")
         cls.addClassCleanup(shutil.rmtree, cls.base, ignore_errors=True)
         cls.root = os.path.join(cls.base, "root")
         root_make(cls.root, cls.kernel, cls.programs.agent)
-        cls.images = {}
+        cls.libraries = libraries_make(os.path.join(cls.base, "libraries.img"),
+                                       cls.programs.agent, LIBRARIES_BYTES)
+        cls.images, cls.digests = {}, {}
         cls.image(OLD)
 
     @classmethod
@@ -70,7 +80,7 @@ class Scene(unittest.TestCase):
         """An image of that version, made once a class."""
         if version not in cls.images:
             cls.images[version] = image_make(os.path.join(cls.base, version + ".img"), cls.root,
-                                             version, SLOT_BYTES, changes)
+                                             version, SLOT_BYTES, [*cls.LOADER.CHANGES, *changes])
         return cls.images[version]
 
     def setUp(self):
@@ -83,21 +93,22 @@ class Scene(unittest.TestCase):
         self.nginx = Nginx(self.workspace)
         self.addCleanup(self.nginx.stop)
         self.nginx.start()
-        self.data = self.data_make()
         self.disk = Disk(os.path.join(self.folder, "disk.img"), self.folder)
-        self.disk.make(self.images[OLD], self.data)
-        self.bootloader()
+        self.disk.make(self.images[OLD], self.data_make(), self.libraries)
+        self.loader = self.LOADER(self.disk, self.programs.agent, self.kernel.image)
+        self.loader.install()
         logs = os.path.join(CACHE, "log")
         os.makedirs(logs, exist_ok=True)
         self.log = os.path.join(logs, self.id().split(".", 1)[1] + ".log")
-        for name in (self.log, self.log + ".now", self.log + ".qemu"):
+        for name in (self.log, self.log + ".qemu"):
             if os.path.exists(name):
                 os.unlink(name)
-        self.machine = self.machine_make()
-        self.addCleanup(self.machine.kill)
+        self.machine = self.machine_make(self.disk, self.log)
 
-    def machine_make(self):
-        return Machine(self.disk, self.log, self.kernel.image, self.FIRMWARE)
+    def machine_make(self, disk, log, **options):
+        machine = Machine(disk, log, self.kernel.image, self.loader.variables, **options)
+        self.addCleanup(machine.kill)
+        return machine
 
     def data_make(self):
         """The data partition as it leaves the factory."""
@@ -109,42 +120,79 @@ class Scene(unittest.TestCase):
             if os.path.isfile(os.path.join(given, name)):
                 shutil.copy(os.path.join(given, name), data)
         with open(os.path.join(data, "agent.conf"), "w", encoding="utf-8") as f:
-            f.write(CONF.format(box=BOX, url=self.workspace.url, boot=self.BOOT,
-                                deadline=self.DEADLINE))
+            f.write(CONF.format(box=BOX, url=self.workspace.url, slots=self.LOADER.SLOTS,
+                                boot=self.LOADER.BOOT, reboot=self.REBOOT, prompt=self.PROMPT,
+                                more=self.MORE))
         return data
-
-    def bootloader(self):
-        self.disk.grub_bios()
-        self.disk.environment_make(self.programs.agent)
 
     # What people do.
 
-    def roll_out(self, version, changes=(), rollback_index=1, **settings):
+    def pack(self, version, changes=()):
+        payloads = [("rootfs", "rootfs", "image", self.image(version, changes))]
+        if self.LOADER.SLOTS:
+            payloads.append(("kernel", "kernel", "image", self.kernel.image))
+        return self.workspace.pack(version, None, payloads=payloads, level=1)
+
+    def roll_out(self, version, changes=(), deadline=LONG, **settings):
         """Packs, releases and opens a version for the box."""
-        bundle = self.workspace.pack(version, self.image(version, changes),
-                                     rollback_index=rollback_index, level=1)
-        self.workspace.roll_out(bundle, [("all", [BOX])], **settings)
+        bundle = self.pack(version, changes)
+        self.workspace.roll_out(bundle, [("all", [BOX])], deadline=deadline, **settings)
         return bundle
 
     # What is seen.
 
     def digest(self, version):
-        return digest_of_file(self.images[version])
+        if version not in self.digests:
+            self.digests[version] = digest_of_file(self.images[version])
+        return self.digests[version]
 
-    def wait_version(self, version, timeout_s=240, count=1):
-        return self.machine.wait(rf"GUEST version {version} ", timeout_s, count)
+    def wait_version(self, version, count=1):
+        self.machine.wait(rf"GUEST version {version} ", count)
 
-    def wait_outcome(self, outcome, timeout_s=240):
+    def wait_outcome(self, outcome, count=1):
         """Until the box has reported that outcome, over the network."""
-        def reported():
-            return outcome in self.workspace.outcomes(BOX)
-        wait_until(reported, timeout_s,
-                   lambda: f"{outcome}: {self.workspace.outcomes(BOX)}\n"
-                           f"{self.machine.said()[-3000:]}", 0.3)
+        self.machine.until(lambda: self.workspace.outcomes(BOX).count(outcome) >= count,
+                           lambda: f"{outcome}: {self.workspace.outcomes(BOX)}")
 
-    def boots_next(self):
-        """(side, whether it is confirmed) that the environment on the disk boots next."""
-        shown = self.disk.boot_show(self.programs.agent)
-        if not shown:
-            return None, False
-        return shown["primary"], shown["sides"][shown["primary"]]["confirmed"]
+    def assert_boots_whole(self, disk, loader, versions):
+        """Whatever its bootloader makes of it, the next boot is of a whole image of one of these
+        versions."""
+        shown = loader.show()
+        self.assertIsNotNone(shown, "no boot environment")
+        sides = {side: s for side, s in shown["sides"].items()
+                 if s["bootable"] and (s["confirmed"] or s["tries_left"] > 0)}
+        self.assertTrue(sides, shown)
+        whole = [self.digest(version) for version in versions]
+        for side in sides:
+            self.assertIn(disk.digest(side), whole, f"side {side}, and {shown}")
+
+    def assert_settled(self, side, version):
+        """Off and on again it boots that side, which is confirmed, and holds that version; and the
+        agent knows of nothing that is under way."""
+        self.machine.kill()
+        self.assertEqual(self.loader.boots_next()[:2], (side, True))
+        self.assertEqual(self.disk.digest(side), self.digest(version))
+        with open(os.path.join(self.disk.state(), "state.json"), encoding="utf-8") as f:
+            self.assertEqual(json.load(f)["pending"]["phase"], "none")
+
+
+class Walk:
+    """What every bootloader has to do: one update, one fallback. For a Scene."""
+    CHANGES = ()  # of the update
+
+    def confirmed(self):
+        """For what is to be seen as soon as the update is."""
+
+    def test_update_is_confirmed_and_a_system_that_panics_falls_back_after_its_tries(self):
+        self.roll_out(NEW, self.CHANGES)
+        self.machine.start()
+        self.wait_version(OLD)
+        self.wait_version(NEW)
+        self.machine.wait(f"{NEW}: confirmed")
+        self.confirmed()
+        self.wait_outcome("ok")
+        self.roll_out("2.1.0", PANICS)
+        self.wait_version(NEW, 2)
+        self.wait_outcome("reverted")
+        self.assertEqual(len(self.machine.find("GUEST panics")), self.LOADER.TRIES)
+        self.assert_settled("B", NEW)
