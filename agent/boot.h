@@ -55,6 +55,10 @@ struct boot_backend {
 	 */
 	int (*go_back)(
 		const struct boot_backend *b, const struct conf *c, enum side s, struct err *e);
+	/* Make s, which runs whatever the environment says of it, the confirmed one and the next to
+	 * boot, and mark the other not bootable: one change. NULL where what runs is never off. */
+	int (*adopt)(
+		const struct boot_backend *b, const struct conf *c, enum side s, struct err *e);
 	int (*boot_id)(const struct boot_backend *b, const struct conf *c,
 		char out[BOOT_ID_MAX + 1], struct err *e);
 	/* For those of BOOT_BY_VARS: all of the variables, past any cache; NULL for others. */

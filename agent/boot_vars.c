@@ -118,6 +118,15 @@ boot_vars_go_back(const struct boot_backend *b, const struct conf *c, enum side 
 }
 
 int
+boot_vars_adopt(const struct boot_backend *b, const struct conf *c, enum side s, struct err *e)
+{
+	struct boot_vars vars = {.primary = s};
+
+	vars.side[s] = (struct boot_side){.bootable = true, .confirmed = true};
+	return save(b, c, &vars, e);
+}
+
+int
 boot_side_parse(const char *text, enum side *out, struct err *e)
 {
 	if (strcmp(text, "A") != 0 && strcmp(text, "B") != 0)

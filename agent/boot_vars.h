@@ -1,4 +1,4 @@
-/* What all bootloaders with variables share: the five changes, each loaded, made, saved, read back
+/* What all bootloaders with variables share: the six changes, each loaded, made, saved, read back
  * and compared; and what the kernel says of the boot. */
 #ifndef SLUICE_AGENT_BOOT_VARS_H
 #define SLUICE_AGENT_BOOT_VARS_H
@@ -17,11 +17,13 @@ int boot_vars_confirm(
 	const struct boot_backend *b, const struct conf *c, enum side s, struct err *e);
 int boot_vars_go_back(
 	const struct boot_backend *b, const struct conf *c, enum side s, struct err *e);
+int boot_vars_adopt(const struct boot_backend *b, const struct conf *c, enum side s, struct err *e);
 
 /* The members of a struct boot_backend that has load and save. */
 #define BOOT_BY_VARS                                                                               \
 	.primary = boot_vars_primary, .look = boot_vars_look, .disable = boot_vars_disable,        \
-	.activate = boot_vars_activate, .confirm = boot_vars_confirm, .go_back = boot_vars_go_back
+	.activate = boot_vars_activate, .confirm = boot_vars_confirm,                              \
+	.go_back = boot_vars_go_back, .adopt = boot_vars_adopt
 
 /* A side's name in a boot environment: A or B. ERR_MALFORMED for anything else. */
 int boot_side_parse(const char *text, enum side *out, struct err *e);

@@ -140,7 +140,7 @@ install(struct box *b, const struct head *h, int fd, struct err *e)
 
 	if (local_stop_check(&b->conf, b->state, e) < 0 ||
 		install_check(&b->conf, b->state, h, e) < 0 ||
-		install_target(&b->conf, b->boot, h->manifest, &target, e) < 0 ||
+		install_target(&b->conf, b->boot, b->state, h->manifest, &target, e) < 0 ||
 		hooks_run(&b->conf, HOOK_INHIBIT_INSTALL, r, target, &UNTIL_SIGNAL, e) < 0 ||
 		hooks_run(&b->conf, HOOK_PRE, r, target, &UNTIL_SIGNAL, e) < 0 ||
 		tell_last(b, e) < 0)

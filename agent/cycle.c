@@ -154,7 +154,7 @@ ask_hooks(struct cycle *cy, const struct head *h, struct err *e)
 	const struct box *b = &cy->box;
 	enum side target;
 
-	if (install_target(&b->conf, b->boot, h->manifest, &target, e) < 0 ||
+	if (install_target(&b->conf, b->boot, b->state, h->manifest, &target, e) < 0 ||
 		hooks_run(&b->conf, HOOK_INHIBIT_INSTALL, &h->release, target, &keep_going, e) < 0)
 		return -1;
 	return hooks_run(&b->conf, HOOK_PRE, &h->release, target, &keep_going, e);

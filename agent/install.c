@@ -152,17 +152,27 @@ confirmed_check(const struct state *s, bool tree_only, enum side current, struct
 	return 0;
 }
 
-/* A person may have rolled back, and not rebooted yet: then the other side is all there is to boot.
- */
+/* Where the running side will not boot again: in this boot a person rolled back, or it is the last
+ * try of an update that the state knows nothing of. Then the other side is all there is to boot,
+ * and stays as it is. *lost: or the bootloader came to a side that is off, for the other did not
+ * start. The next boot ends here, too, and writing the other side anew is what helps. */
 static int
-current_check(
-	const struct conf *c, const struct boot_backend *own, enum side current, struct err *e)
+current_check(const struct conf *c, const struct boot_backend *own, const struct state *s,
+	enum side current, bool *lost, struct err *e)
 {
-	struct boot_side there;
+	char boot_id[BOOT_ID_MAX + 1];
+	struct boot_side here, there;
 
-	if (own->look(own, c, current, &there, e) < 0)
+	if (own->look(own, c, current, &here, e) < 0 ||
+		own->look(own, c, side_other(current), &there, e) < 0 ||
+		own->boot_id(own, c, boot_id, e) < 0)
 		return -1;
-	if (!there.bootable)
+	*lost = false;
+	if (boot_side_may_boot(&here))
+		return 0;
+	*lost = !boot_side_may_boot(&there) ||
+		(!here.bootable && strcmp(s->pending.boot_id, boot_id) != 0);
+	if (!*lost)
 		return err_set(e, ERR_REFUSED,
 			"side %s runs and will not boot again, and the other side is all that "
 			"would; reboot first",
@@ -319,13 +329,20 @@ payload_install(const struct job *j, size_t payload, struct err *e)
 	return image_install(j, class, &g, e);
 }
 
+/* What runs is what boots, from now on, where the environment has it otherwise. */
 static int
-disable_and_look(
-	const struct conf *c, const struct boot_backend *boot, enum side target, struct err *e)
+disable_and_look(const struct conf *c, const struct boot_backend *boot, enum side target, bool lost,
+	struct err *e)
 {
 	enum side primary;
 
-	if (boot->disable(boot, c, target, e) < 0 || boot->primary(boot, c, &primary, e) < 0)
+	if (lost)
+		log_warning("side %s runs, though it is off: the other does not start, and is "
+			    "written anew",
+			side_name(side_other(target)));
+	if ((lost ? boot->adopt(boot, c, side_other(target), e)
+		  : boot->disable(boot, c, target, e)) < 0 ||
+		boot->primary(boot, c, &primary, e) < 0)
 		return -1;
 	if (primary == target)
 		return err_set(e, ERR_SYSTEM,
@@ -334,19 +351,27 @@ disable_and_look(
 	return 0;
 }
 
-int
-install_target(const struct conf *c, const struct boot_backend *boot, const struct manifest *m,
-	enum side *out, struct err *e)
+static int
+target_find(const struct conf *c, const struct boot_backend *own, const struct state *s,
+	bool tree_only, enum side *out, bool *lost, struct err *e)
 {
-	bool tree_only = install_is_tree_only(c, m);
-	const struct boot_backend *own = boot_for(boot, tree_only);
 	enum side current;
 
+	*lost = false;
 	if (own->current(own, c, &current, e) < 0 ||
-		(!tree_only && current_check(c, own, current, e) < 0))
+		(!tree_only && current_check(c, own, s, current, lost, e) < 0))
 		return -1;
 	*out = side_other(current);
 	return 0;
+}
+
+int
+install_target(const struct conf *c, const struct boot_backend *boot, const struct state *s,
+	const struct manifest *m, enum side *out, struct err *e)
+{
+	bool tree_only = install_is_tree_only(c, m), lost;
+
+	return target_find(c, boot_for(boot, tree_only), s, tree_only, out, &lost, e);
 }
 
 /* The target is off before anything is written to it, and stays off until install_activate(). */
@@ -358,9 +383,10 @@ install_begin(const struct conf *c, const struct boot_backend *boot, struct stat
 	const struct boot_backend *own = boot_for(boot, tree_only);
 	struct release *there = tree_only ? s->linked : s->running;
 	enum side target;
+	bool lost;
 
-	if (install_target(c, boot, h->manifest, &target, e) < 0 ||
-		disable_and_look(c, own, target, e) < 0)
+	if (target_find(c, own, s, tree_only, &target, &lost, e) < 0 ||
+		disable_and_look(c, own, target, lost, e) < 0)
 		return -1;
 	s->pending = *p;
 	s->pending.phase = PHASE_INSTALLING;

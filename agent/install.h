@@ -39,8 +39,8 @@ bool install_is_tree_only(const struct conf *c, const struct manifest *m);
 
 /* The side that the bundle would go to. ERR_REFUSED where that is all that would boot: a person has
  * rolled back, and not rebooted yet. Not the release's fault. */
-int install_target(const struct conf *c, const struct boot_backend *boot, const struct manifest *m,
-	enum side *out, struct err *e);
+int install_target(const struct conf *c, const struct boot_backend *boot, const struct state *s,
+	const struct manifest *m, enum side *out, struct err *e);
 
 /* Ends an install of r that failed or was stopped before it was activated: records why (e's text),
  * and that it is not under way. The target stays not bootable, unless it could not be marked so:

@@ -135,6 +135,8 @@ revert_confirmed(const struct conf *c, const struct boot_backend *boot, struct s
 		remember(s, now, REVERT_CONDEMN, "rolled back by hand");
 	(void)snprintf(s->last_result, sizeof(s->last_result), "%s %s: rolled back by hand",
 		now->known ? now->name : "the release", now->version);
+	if (own->boot_id(own, c, s->pending.boot_id, e) < 0)
+		return -1;
 	if (state_save(c->state_dir, s, e) < 0)
 		return -1;
 	return own->go_back(own, c, side_other(current), e);

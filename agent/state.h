@@ -45,8 +45,10 @@ struct pending {
 	bool local; /* from a file: no plan, gate or freshness asked */
 	char rollout[NAME_BYTES_MAX + 1], wave[NAME_BYTES_MAX + 1];
 	uint64_t plan_version, attempt;
-	uint64_t deadline_s;	       /* from the first boot to confirmed */
-	char boot_id[BOOT_ID_MAX + 1]; /* of the boot that activated it */
+	uint64_t deadline_s; /* from the first boot to confirmed */
+	/* Of the boot that activated it; PHASE_NONE: in which a person rolled back, and left what
+	 * runs. */
+	char boot_id[BOOT_ID_MAX + 1];
 	int64_t first_seen_boot_ms; /* boot clock when this boot of it was first seen; 0: not yet */
 	char seen_boot_id[BOOT_ID_MAX + 1]; /* which boot that was */
 	uint64_t boots;			    /* how many boots of it were seen */

@@ -1,0 +1,117 @@
+/* Installing where the boot environment has the running side otherwise than running. */
+#include "tests/unit/rig.h"
+
+static const char ROOTFS[] = "[slot rootfs]\ntype = file\na = @/a.img\nb = @/b.img\n";
+enum { IMAGE_BYTES = 2 * CHUNK_BYTES };
+static uint8_t image[IMAGE_BYTES];
+
+/* A box whose bootloader came to side A in this boot, though the environment has these sides. */
+static void
+rig_lost(struct rig *r, void **state, struct boot_side a, struct boot_side b, enum side primary)
+{
+	struct boot_env env;
+	struct err e = ERR_INIT;
+
+	rig_make(r, *state, ROOTFS);
+	rig_slot("a.img");
+	rig_slot("b.img");
+	rig_write_image(r, span_of(image, IMAGE_BYTES), "2.0", 5, "x.ota");
+	env = rig_env(r);
+	env.vars = (struct boot_vars){.primary = primary, .side = {a, b}};
+	env.booted = SIDE_A;
+	assert_int_equal(boot_env_save(r->c->boot_file, &env, &e), 0);
+}
+
+static void
+assert_repaired(struct rig *r)
+{
+	struct boot_env env;
+	struct err e = ERR_INIT;
+
+	if (rig_install(r, "x.ota", NULL, &e) < 0)
+		fail_msg("%s", e.text);
+	/* While the other side is written there is one to boot. */
+	env = rig_env(r);
+	assert_int_equal(env.vars.primary, SIDE_A);
+	assert_true(env.vars.side[SIDE_A].confirmed);
+	assert_false(env.vars.side[SIDE_B].bootable);
+	assert_int_equal(install_activate(r->c, r->boot, r->s, &e), 0);
+	env = rig_env(r);
+	assert_int_equal(env.vars.primary, SIDE_B);
+	assert_true(env.vars.side[SIDE_A].confirmed);
+}
+
+static const struct boot_side OFF = {0}, GOOD = {true, true, 0}, SPENT = {true, false, 0},
+			      TRYING = {true, false, 2};
+
+/* It was left in an earlier boot, for a side whose kernel is damaged: the bootloader comes back to
+ * it again and again. */
+static void
+a_side_that_does_not_start_is_written_anew(void **state)
+{
+	CLEANUP(rig_free) struct rig r;
+
+	rig_lost(&r, state, OFF, GOOD, SIDE_B);
+	assert_repaired(&r);
+}
+
+static void
+what_nothing_would_boot_is_adopted_and_the_other_written(void **state)
+{
+	static const struct boot_side *const pairs[][2] = {
+		{&OFF, &OFF}, {&OFF, &SPENT}, {&SPENT, &OFF}, {&SPENT, &SPENT}};
+
+	for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
+		CLEANUP(rig_free) struct rig r;
+
+		rig_lost(&r, state, *pairs[i][0], *pairs[i][1], SIDE_B);
+		assert_repaired(&r);
+		(void)unlink("x.ota");
+	}
+}
+
+/* The other is what the next boot goes to. */
+static void
+the_only_side_that_boots_is_not_written_over(void **state)
+{
+	CLEANUP(rig_free) struct rig r;
+	struct err e = ERR_INIT;
+
+	rig_lost(&r, state, SPENT, GOOD, SIDE_A);
+	assert_int_equal(rig_install(&r, "x.ota", NULL, &e), -1);
+	assert_int_equal(e.class, ERR_REFUSED);
+	assert_non_null(strstr(e.text, "reboot first"));
+	assert_true(rig_env(&r).vars.side[SIDE_B].confirmed);
+}
+
+/* A trial that nobody remembers does not end the box's updates. */
+static void
+a_side_with_tries_left_is_no_reason_to_write_off_what_runs(void **state)
+{
+	CLEANUP(rig_free) struct rig r;
+
+	rig_lost(&r, state, OFF, TRYING, SIDE_B);
+	assert_repaired(&r);
+}
+
+static int
+make_image(void **state)
+{
+	(void)state;
+	noise(image, IMAGE_BYTES, 7);
+	return 0;
+}
+
+int
+main(void)
+{
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, folder_enter_memory, folder_leave)
+	const struct CMUnitTest tests[] = {
+		IN_FOLDER(a_side_that_does_not_start_is_written_anew),
+		IN_FOLDER(what_nothing_would_boot_is_adopted_and_the_other_written),
+		IN_FOLDER(the_only_side_that_boots_is_not_written_over),
+		IN_FOLDER(a_side_with_tries_left_is_no_reason_to_write_off_what_runs),
+	};
+
+	return cmocka_run_group_tests(tests, make_image, NULL);
+}
