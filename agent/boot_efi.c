@@ -1,7 +1,8 @@
 /* The boot backend over UEFI's own variables (libefivar; UEFI 2.10 section 3.3): each side has a
  * Boot#### entry. A side on trial is BootNext, which the firmware forgets as it boots it, so one
  * try is all it can count; a confirmed side stands in BootOrder; one that is in neither is off.
- * Every change is the write of one variable. */
+ * Every change is the write of one variable. Firmware that takes an entry away, or out of the
+ * order, is not unheard of: check() and make() are for that. */
 #include "agent/boot_efi.h"
 
 #include <efivar.h>
@@ -155,8 +156,9 @@ primary_find(const struct efi *efi, enum side *out, struct err *e)
 		if (side_of(efi, efi->order[i], out))
 			return 0;
 	}
-	return err_set(
-		e, ERR_SYSTEM, "neither entry_a nor entry_b is in BootOrder: see `efibootmgr`");
+	return err_set(e, ERR_SYSTEM,
+		"neither entry_a nor entry_b is in BootOrder, as `efibootmgr` shows: if the "
+		"running system is the right one, `sluice-agent boot init` puts it there");
 }
 
 static int
@@ -182,14 +184,14 @@ efi_load(const struct conf *c, struct boot_vars *out, struct err *e)
 	return 0;
 }
 
-/* Ours stand where the first of ours stood, the primary one first; what others put into the order
- * stays as it is. */
+/* Ours stand where the first of ours stood, or before all others, the primary one first; what
+ * others put into the order stays as it is. */
 static int
 order_write(const struct efi *efi, const struct boot_vars *vars, struct err *e)
 {
 	const enum side turn[SIDES] = {vars->primary, side_other(vars->primary)};
 	uint16_t order[EFI_ORDER_MAX + SIDES];
-	size_t count = 0, first = efi->order_count;
+	size_t count = 0, first = 0;
 	enum side ignored;
 
 	for (size_t i = efi->order_count; i > 0; i--) {
@@ -238,6 +240,60 @@ efi_save(const struct conf *c, const struct boot_vars *vars, struct err *e)
 	return next_write(&efi, vars, e);
 }
 
+/* BootNext with the number of an entry that is gone would look like a system that did not start. */
+static int
+entry_check(const struct efi *efi, enum side side, struct err *e)
+{
+	AUTO_FREE uint8_t *data = NULL;
+	const char *key = side == SIDE_A ? "entry_a" : "entry_b";
+	uint32_t attributes;
+	char name[16];
+	size_t len;
+
+	(void)snprintf(name, sizeof(name), "Boot%04X", efi->entry[side]);
+	if (efi_get_variable(efi_guid_global, name, &data, &len, &attributes) < 0)
+		return err_sys(e, errno,
+			"%s is %s, and the firmware has none, or not any more (make one: "
+			"`efibootmgr "
+			"--create --label sluice-%s --disk DISK --part NUMBER --loader PATH`, and "
+			"write "
+			"its number into agent.conf)",
+			key, name, side_name(side));
+	/* EFI_LOAD_OPTION begins with its attributes; LOAD_OPTION_ACTIVE is the first. */
+	if (len < sizeof(uint32_t) || !(data[0] & 1))
+		return err_set(e, ERR_SYSTEM,
+			"%s is %s, which is not active: `efibootmgr --bootnum %04X --active`", key,
+			name, efi->entry[side]);
+	return 0;
+}
+
+static int
+efi_check(const struct conf *c, struct err *e)
+{
+	struct efi efi;
+
+	if (efi_read(c, &efi, e) < 0 || entry_check(&efi, SIDE_A, e) < 0)
+		return -1;
+	return entry_check(&efi, SIDE_B, e);
+}
+
+static int
+efi_make(const struct conf *c, enum side s, struct err *e)
+{
+	struct boot_vars vars = {.primary = s};
+	struct efi efi;
+	enum side primary;
+	struct err none;
+
+	vars.side[s] = (struct boot_side){.bootable = true, .confirmed = true};
+	if (efi_read(c, &efi, e) < 0)
+		return -1;
+	if (primary_find(&efi, &primary, &none) == 0)
+		return err_set(e, ERR_REFUSED,
+			"BootOrder or BootNext names a side already: see `sluice-agent boot show`");
+	return order_write(&efi, &vars, e);
+}
+
 int
 boot_efi_loader_default(char *out, size_t size, struct err *e)
 {
@@ -273,4 +329,6 @@ const struct boot_backend boot_efi = {
 	.boot_id = boot_kernel_boot_id,
 	.load = efi_load,
 	.save = efi_save,
+	.make = efi_make,
+	.check = efi_check,
 };

@@ -97,7 +97,8 @@ efi_get(const char *name, struct buf *out)
 static void
 efi_clear(void)
 {
-	static const char *const names[] = {"BootOrder", "BootNext", "BootCurrent"};
+	static const char *const names[] = {
+		"BootOrder", "BootNext", "BootCurrent", "Boot0001", "Boot00AB"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		efi_remove(names[i]);
@@ -109,6 +110,8 @@ efi_begin(void)
 	efi_clear();
 	efi_put("BootOrder", (const uint8_t[]){9, 0, 1, 0, 8, 0}, 6);
 	efi_put("BootCurrent", (const uint8_t[]){1, 0}, 2);
+	efi_put("Boot0001", (const uint8_t[]){1, 0, 0, 0, 0, 0}, 6);
+	efi_put("Boot00AB", (const uint8_t[]){1, 0, 0, 0, 0, 0}, 6);
 }
 
 static void
@@ -392,6 +395,50 @@ efi_variables_that_make_no_sense_are_refused(void **state)
 	assert_int_equal(e.class, ERR_USAGE);
 }
 
+/* BootNext would lead nowhere, and the release would be blamed for it. */
+static void
+an_efi_entry_that_is_gone_or_not_active_is_refused(void **state)
+{
+	struct err e = ERR_INIT;
+
+	(void)state;
+	begin(&boot_efi);
+	done(boot_check(&boot_efi, &conf, &e), &e);
+	efi_put("Boot00AB", (const uint8_t[]){0, 0, 0, 0, 0, 0}, 6);
+	assert_int_equal(boot_check(&boot_efi, &conf, &e), -1);
+	assert_non_null(strstr(e.text, "entry_b is Boot00AB, which is not active"));
+	efi_remove("Boot00AB");
+	assert_int_equal(boot_check(&boot_efi, &conf, &e), -1);
+	assert_int_equal(e.class, ERR_SYSTEM);
+	assert_non_null(strstr(e.text, "efibootmgr --create --label sluice-B"));
+	efi_begin();
+	efi_remove("Boot0001");
+	assert_int_equal(boot_check(&boot_efi, &conf, &e), -1);
+	assert_non_null(strstr(e.text, "entry_a"));
+}
+
+static void
+an_efi_order_that_lost_both_sides_is_made_anew(void **state)
+{
+	AUTO_BUF struct buf got = BUF_INIT(64);
+	struct err e = ERR_INIT;
+
+	(void)state;
+	begin(&boot_efi);
+	assert_int_equal(boot_efi.make(&conf, SIDE_A, &e), -1);
+	assert_int_equal(e.class, ERR_REFUSED);
+	efi_put("BootOrder", (const uint8_t[]){9, 0, 8, 0}, 4);
+	refused(&boot_efi, "boot init");
+	done(boot_check(&boot_efi, &conf, &e), &e);
+	done(boot_efi.make(&conf, SIDE_A, &e), &e);
+	assert_int_equal(vars_now(&boot_efi).primary, SIDE_A);
+	assert_true(efi_get("BootOrder", &got));
+	assert_memory_equal(got.data + 4, ((const uint8_t[]){1, 0, 9, 0, 8, 0}), 6);
+	efi_remove("BootOrder");
+	done(boot_efi.make(&conf, SIDE_A, &e), &e);
+	assert_true(vars_now(&boot_efi).side[SIDE_A].confirmed);
+}
+
 /* `bootctl set-default` writes it: a side's name in it is booted whatever its counter says. */
 static void
 a_side_that_the_firmware_prefers_is_refused(void **state)
@@ -473,6 +520,8 @@ main(int argc, char **argv)
 		IN_FOLDER(entries_that_are_missing_or_make_no_sense_are_refused),
 		IN_FOLDER(a_system_that_efi_tried_once_and_left_has_failed),
 		IN_FOLDER(efi_variables_that_make_no_sense_are_refused),
+		IN_FOLDER(an_efi_entry_that_is_gone_or_not_active_is_refused),
+		IN_FOLDER(an_efi_order_that_lost_both_sides_is_made_anew),
 		IN_FOLDER(a_side_that_the_firmware_prefers_is_refused),
 		IN_FOLDER(a_custom_program_that_fails_is_an_error),
 		IN_FOLDER(what_reads_back_other_than_written_is_refused),
