@@ -1,5 +1,5 @@
 """A boot environment with garbage, a wrong checksum, an unknown slot name, one that is not there or
-takes no write: the agent says what is wrong, fails, and changes nothing. And the samples that ship."""
+takes no write: the agent says what is wrong, fails, and changes nothing. And the samples."""
 import os
 import resource
 import shutil

@@ -54,7 +54,7 @@ AMERICAN = re.compile(
     r"|catalog|defense|offense|center)s?)(?![a-z])")
 # Names that others chose, which must be written as they are.
 FOREIGN = re.compile(
-    r"part_gpt|=gpt\d|label: gpt|libuboot_initialize|systemd-analyze|timesync/synchronized|"
+    r"part_gpt|[=,]gpt\d|label: gpt|libuboot_initialize|systemd-analyze|timesync/synchronized|"
     r"-fno-sanitize\S*|-fsanitize\S*|sanitizers?\b|Authorization\b|finalizer|initializer|"
     r"[A-Z_]+_INITIALIZER|clang-analyzer|sqlite3_finalize|__sanitizer\w*|no_sanitize|"
     r"optimize_?\w*\(|primitives\.serialization\b")

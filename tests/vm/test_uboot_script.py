@@ -1,5 +1,5 @@
-"""agent/boot/u-boot.cmd in U-Boot itself, without a kernel: which side it would start, in which order,
-and what it counts. All cases in one start of it, which takes a second or two."""
+"""agent/boot/u-boot.cmd in U-Boot itself, without a kernel: which side it would start, in which
+order, and what it counts. All cases in one start of it, which takes a second or two."""
 import os
 import re
 import shutil
@@ -112,7 +112,8 @@ class UbootScript(unittest.TestCase):
              f"loader,file={self.path('driver')},addr={DRIVER_AT:#x},force-raw=on", "-device",
              f"loader,file={self.path('envs')},addr={ENVS_AT:#x},force-raw=on"],
             # Whatever comes first stops the countdown, and some of it may be lost.
-            input=b" \n" * 20 + f"source {DRIVER_AT:#x}\n".encode() * 20, capture_output=True, timeout=120, check=True)
+            input=b" \n" * 20 + f"source {DRIVER_AT:#x}\n".encode() * 20, capture_output=True,
+            timeout=120, check=True)
         said = done.stdout.decode("utf-8", "replace").replace("\r", "")
         parts = re.split(r"^CASE \w+\.$", said, flags=re.M)
         self.assertEqual(len(parts), len(cases) + 2, said)
