@@ -5,9 +5,9 @@ import unittest
 
 from fleet.crowd import BRICKS, FAILS, GOOD, OLD, Crowd, Pace, outage
 
-TAKES_S = 60
+TAKES_S = 70
 BOXES, CANARY, EARLY = 16, 4, 12
-OVERDUE_S = 8
+OVERDUE_S = 12  # of silence; a good box has its deadline and a poll to say something
 TIMEOUT_S = 120
 
 
@@ -19,7 +19,7 @@ class Crowded(unittest.TestCase):
         cls.folder = tempfile.mkdtemp(prefix="sluice-crowd-")
         cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
         crowd = cls.crowd = Crowd(cls.folder, BOXES, 1 << 19,
-                                  Pace(poll=2, deadline=4, warm=2, fetch=0.5))
+                                  Pace(poll=2, deadline=7, warm=2, fetch=0.5))
         cls.addClassCleanup(crowd.stop)
         crowd.start()
         names = crowd.names

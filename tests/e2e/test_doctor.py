@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import tempfile
 import time
 import unittest
@@ -496,9 +495,7 @@ class Stop(Case):
                        self.ws.path("keys/gates-3.pub"), "--threshold", 1, "--paths",
                        "gates/all.json", "--before", "gates", "--key", self.ws.key("targets"),
                        *self.asks)
-        done = subprocess.run([self.ws.programs.sluice, "doctor", "--json", "-w", self.ws.dir],
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
-                              check=False, start_new_session=True)
+        done = self.ws.sluice("doctor", "--json", check=None, start_new_session=True)
         stop = json.loads(done.stdout)["stop"]
         self.assertEqual(stop["from_this_host"], "not tried")
         self.assertIn("give --key K", " ".join(stop["missing"]))

@@ -26,8 +26,9 @@ class CommandFailed(Exception):
         super().__init__(f"{' '.join(argv)}\nexit {self.status}\n{self.stdout}{self.stderr}")
 
 
-def run(argv, check=0, timeout=120, **kwargs):
-    """Runs a program to its end. check is the exit status it has to have; None for any."""
+def run(argv, check=0, timeout=300, **kwargs):
+    """Runs a program to its end. check is the exit status it has to have; None for any. The end of
+    a program that hangs is far off: on a disk that others write to, whatever it syncs waits."""
     kwargs.setdefault("stdin", subprocess.DEVNULL)
     if "input" in kwargs:
         del kwargs["stdin"]
