@@ -27,6 +27,8 @@ courier_send(struct courier *c, const struct conf *conf, struct net *n,
 		c->pace.failures = 0;
 		return reply.status >= 200 && reply.status < 300 ? COURIER_THROUGH : COURIER_IDLE;
 	}
+	if (e.class == ERR_STOPPED)
+		return COURIER_STOPPED;
 	log_warning("reports wait: %s", e.text);
 	c->not_before_ms = clock_boot_ms() + pace_retry_ms(&c->pace, conf, reply.retry_after_s);
 	return is_refusal(&e) ? COURIER_REFUSED : COURIER_FAILED;

@@ -16,8 +16,15 @@ struct courier {
 };
 
 /* What became of it: nothing was to be sent, or not yet; all was sent; it failed; the server says
- * that it does not take the box's certificate, or nothing of this box's. */
-enum courier_end { COURIER_IDLE, COURIER_THROUGH, COURIER_FAILED, COURIER_REFUSED };
+ * that it does not take the box's certificate, or nothing of this box's; keep_going says to stop.
+ */
+enum courier_end {
+	COURIER_IDLE,
+	COURIER_THROUGH,
+	COURIER_FAILED,
+	COURIER_REFUSED,
+	COURIER_STOPPED
+};
 
 /* Reports go out when they can: what does not waits for another call, and less often while their
  * server says no. keep_going as in net.h. */

@@ -83,7 +83,8 @@ say(struct cycle *cy, enum box_state state, enum outcome outcome, const struct p
 		&cy->reporter, &(struct event){state, outcome, update, why, detail}, now_s(cy));
 }
 
-static void
+/* True where a stop came meanwhile: there is more to do at once. */
+static bool
 send_reports(struct cycle *cy)
 {
 	struct keep_going keep_going = trial_keep_going(&cy->trial);
@@ -93,6 +94,7 @@ send_reports(struct cycle *cy)
 		end = courier_send(&cy->courier, &cy->box.conf, cy->net, &keep_going);
 	if (!signals_ending && petition_hear(&cy->petition, cy->net, end))
 		reporter_repeat(&cy->reporter);
+	return end == COURIER_STOPPED;
 }
 
 static void
@@ -252,7 +254,7 @@ update(struct cycle *cy, const struct world *w, const struct decision *d, struct
 	p = order_announce(&o);
 	log_notice("updating: %s", d->reason);
 	say(cy, BOX_STARTING, OUTCOME_NONE, &p, NULL, "");
-	send_reports(cy);
+	(void)send_reports(cy);
 	lookout_start(&cy->lookout, &p, num_min(cy->box.conf.stop_poll_s, o.stop_poll_s));
 	if (carry_out(cy, &o, &held, e) < 0) {
 		if (!signals_ending)
@@ -272,7 +274,7 @@ reboot(struct cycle *cy)
 {
 	struct err e;
 
-	send_reports(cy);
+	(void)send_reports(cy);
 	log_notice("rebooting");
 	if (box_reboot(&cy->box, &e) < 0) {
 		log_error("%s", e.text);
@@ -550,8 +552,8 @@ cycle_run(const char *conf_path, struct err *e)
 			watchdog_guard(&cy.watchdog, trial_is_on(&cy.box));
 			tell_end(&cy);
 			renew_certificate(&cy);
-			if (!signals_ending)
-				send_reports(&cy);
+			if (!signals_ending && send_reports(&cy))
+				wait_ms = 0;
 			box_unlock(&cy.box);
 		}
 		footprint_trim();

@@ -49,9 +49,9 @@ struct job {
 	uint32_t id;
 	struct reply reply;
 	struct asking asking;
-	int64_t until_ms; /* by the boot clock; 0: only the stall limit */
-	uint64_t credit;  /* what the parent has room for */
-	bool answered, paused;
+	int64_t until_ms;	    /* by the boot clock; 0: only the stall limit */
+	uint64_t credit;	    /* what the parent has room for */
+	bool answered, paused, met; /* met: somebody took the connection */
 	struct buf body;
 	size_t body_sent;
 	struct err err;
@@ -77,18 +77,12 @@ job_header(const struct job *j, const char *name)
 										     : NULL;
 }
 
-/* What dates in answers are held against. */
-static int64_t
-date_now_s(const struct child *c)
-{
-	return c->now_s < 0 ? -c->now_s : c->now_s;
-}
-
 /* Tells the parent how the server answered, once. */
 static void
 job_say_answer(struct job *j)
 {
 	struct wire_message m = {.type = WIRE_ANSWER, .id = j->id};
+	struct child *c = j->child;
 	const char *etag = job_header(j, "ETag");
 	long status = job_status(j);
 
@@ -96,12 +90,12 @@ job_say_answer(struct job *j)
 		return;
 	j->answered = true;
 	m.status = (uint32_t)status;
-	m.bare = manner_helps(&j->child->manner, &j->asking, status);
-	m.retry_after_s = header_retry_after_s(job_header(j, "Retry-After"), date_now_s(j->child));
+	m.bare = manner_helps(&c->manner, &j->asking, status);
+	m.retry_after_s = header_retry_after_s(job_header(j, "Retry-After"), llabs(c->now_s));
 	if (header_tag_fits(etag, WIRE_ETAG_MAX) &&
 		header_tag_is_safe(job_header(j, "Date"), job_header(j, "Last-Modified")))
 		m.etag = span_str(etag);
-	outbox_must_say(&j->child->outbox, &m);
+	outbox_must_say(&c->outbox, &m);
 }
 
 static int
@@ -180,10 +174,11 @@ on_rewind(void *arg, curl_off_t offset, int origin)
 static CURLcode
 on_tls(CURL *easy, void *ssl_ctx, void *arg)
 {
-	const struct job *j = arg;
+	struct job *j = arg;
 	struct child *c = j->child;
 
 	(void)easy;
+	j->met = true;
 	return tls_set_time(ssl_ctx, c->now_s) && tls_count_refusals(ssl_ctx, &c->manner.refusals)
 		       ? CURLE_OK
 		       : CURLE_SSL_CERTPROBLEM;
@@ -267,8 +262,7 @@ job_set_flow(struct job *j)
 	       SET(CURLOPT_WRITEDATA, j) &&
 	       SET(CURLOPT_LOW_SPEED_LIMIT, (long)NET_BYTES_PER_S_MIN) &&
 	       SET(CURLOPT_LOW_SPEED_TIME, stall_s) &&
-	       SET(CURLOPT_CONNECTTIMEOUT,
-		       stall_s < NET_CONNECT_MAX_S ? stall_s : NET_CONNECT_MAX_S);
+	       SET(CURLOPT_CONNECTTIMEOUT, (long)num_min((uint64_t)stall_s, NET_CONNECT_MAX_S));
 }
 
 /* What is left of its time. */
@@ -380,11 +374,20 @@ child_begin(struct child *c, const struct wire_message *m)
 	*slot = j;
 }
 
+/* Whether TLS was agreed on. */
+static bool
+job_agreed(const struct job *j)
+{
+	curl_off_t us = 0;
+
+	(void)curl_easy_getinfo(j->easy, CURLINFO_APPCONNECT_TIME_T, &us);
+	return us > 0;
+}
+
 /* How a request ended, as an error or as success. */
 static int
 job_judge(struct job *j, CURLcode code, struct err *e)
 {
-	curl_off_t agreed_us = 0;
 	long status = job_status(j), os_errno = 0;
 
 	if (j->err.class != ERR_NONE) {
@@ -398,13 +401,15 @@ job_judge(struct job *j, CURLcode code, struct err *e)
 	if (code != CURLE_OK) {
 		(void)err_set(e, ERR_NETWORK, "%s: %s", j->reply.path,
 			j->curl_text[0] ? j->curl_text : curl_easy_strerror(code));
-		(void)curl_easy_getinfo(j->easy, CURLINFO_APPCONNECT_TIME_T, &agreed_us);
 		(void)curl_easy_getinfo(j->easy, CURLINFO_OS_ERRNO, &os_errno);
-		e->errnum = manner_is_refusal(&j->child->manner, &j->asking, status) ? NET_UNWELCOME
-			    : code == CURLE_PEER_FAILED_VERIFICATION ? NET_BAD_CERTIFICATE
-			    : agreed_us > 0			     ? NET_SILENT_SERVER
-			    : os_errno == ECONNREFUSED		     ? NET_REFUSED
-								     : 0;
+		if (manner_is_refusal(&j->child->manner, &j->asking, status))
+			e->errnum = NET_UNWELCOME;
+		else if (code == CURLE_PEER_FAILED_VERIFICATION)
+			e->errnum = NET_BAD_CERTIFICATE;
+		else if (job_agreed(j))
+			e->errnum = NET_SILENT_SERVER;
+		else if (os_errno == ECONNREFUSED || (j->met && code == CURLE_OPERATION_TIMEDOUT))
+			e->errnum = NET_REFUSED;
 		return -1;
 	}
 	if (!j->answered) /* libcurl ends well on lines that only begin like HTTP */
@@ -417,10 +422,7 @@ job_judge(struct job *j, CURLcode code, struct err *e)
 static bool
 job_was_cut(const struct job *j, CURLcode code)
 {
-	curl_off_t agreed_us = 0;
-
-	(void)curl_easy_getinfo(j->easy, CURLINFO_APPCONNECT_TIME_T, &agreed_us);
-	return agreed_us > 0 && job_status(j) == 0 &&
+	return job_agreed(j) && job_status(j) == 0 &&
 	       (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING);
 }
 
@@ -433,8 +435,7 @@ job_repeat(struct job *j)
 	if (!job_may_repeat(j))
 		return false;
 	manner_repeat(&c->manner, &j->asking, job_status(j));
-	j->reply.ignored = 0;
-	j->body_sent = 0;
+	j->reply.ignored = j->body_sent = 0;
 	j->curl_text[0] = 0;
 	return curl_multi_remove_handle(c->multi, j->easy) == CURLM_OK && job_set_guise(j) &&
 	       job_set_deadline(j) &&

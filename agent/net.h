@@ -36,8 +36,8 @@ enum {
 	NET_BAD_CERTIFICATE = 1,
 	NET_SILENT_SERVER, /* TLS was agreed on; the answer did not come or was cut */
 	NET_TOO_LATE,	   /* keep_going says that the time for an answer is over (trial.h) */
-	NET_REFUSED,	   /* nobody listens there, or a firewall says so */
-	NET_UNWELCOME,	   /* the server does not take the certificate, misses one, or hangs up */
+	NET_REFUSED,   /* nobody listens there, or a firewall says so, or who listens is silent */
+	NET_UNWELCOME, /* the server does not take the certificate, misses one, or hangs up */
 };
 
 /* Whether a server says that it does not take the box's certificate: by what it answered (400, as
@@ -127,7 +127,8 @@ pid_t net_pid(const struct net *n);
  * that a server was reached meanwhile. */
 uint64_t net_answers(const struct net *n);
 
-/* How many connections were refused: a network is there, and maybe no server. */
+/* How many connections were refused, or taken without another word: a network is there, and maybe
+ * no server. */
 uint64_t net_refusals(const struct net *n);
 
 /* All bytes that the child took and sent, TLS and headers not counted. */

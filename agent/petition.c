@@ -376,7 +376,7 @@ petition_hear(struct petition *p, struct net *n, enum courier_end end)
 	const char *to;
 	struct err e;
 
-	if (end == COURIER_IDLE)
+	if (end == COURIER_IDLE || end == COURIER_STOPPED)
 		return false;
 	if (!on_trial && !has(p->conf, IDENTITY_SHELVED))
 		return turn(p, n, end);

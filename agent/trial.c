@@ -23,16 +23,31 @@ ask_deadline(void *arg, struct err *e)
 	return -1;
 }
 
+/* What waits for another server than the site's hides no stop, either. */
+static int
+ask_deadline_and_stop(void *arg, struct err *e)
+{
+	struct trial *t = arg;
+	const struct pending *p = &t->box->state->pending;
+	struct keep_going stops = lookout_keep_going(t->lookout);
+
+	if (ask_deadline(arg, e) < 0)
+		return -1;
+	if (t->rounds == 0 || !t->poller || p->phase != PHASE_ACTIVATED || p->local)
+		return 0;
+	return stops.ask(stops.arg, e);
+}
+
 struct keep_going
 trial_keep_going(struct trial *t)
 {
-	return (struct keep_going){ask_deadline, t};
+	return (struct keep_going){ask_deadline_and_stop, t};
 }
 
 static int
 ask_world(struct trial *t, struct err *e)
 {
-	struct keep_going keep_going = trial_keep_going(t);
+	struct keep_going keep_going = {ask_deadline, t};
 
 	if (t->box->state->pending.local)
 		return 0;

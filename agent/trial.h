@@ -28,8 +28,8 @@ struct trial {
 /* One round. *e says why it goes on or was given up. -1: neither could be done (or SIGTERM). */
 int trial_round(struct trial *t, enum trial_end *end, struct err *e);
 
-/* Fails past the deadline of the trial that runs, if one does, and for SIGTERM: for whatever waits
- * for a server meanwhile. */
+/* Fails past the deadline of the trial that runs, if one does, for a stop of it, and for SIGTERM:
+ * for whatever waits for another server than the site's meanwhile. */
 struct keep_going trial_keep_going(struct trial *t);
 
 /* Whether a new system runs that has to be confirmed or left, with a network or without. */

@@ -87,6 +87,24 @@ a_system_that_was_never_in_order_is_condemned_by_the_bootloader(void **state)
 		state_failed(x->rig.s, &x->rig.s->ended.update.release.manifest)->inconclusive);
 }
 
+/* Whoever waits for a server of reports. */
+static void
+a_stop_is_heard_while_a_report_waits(void **state)
+{
+	struct scene *x = *state;
+	struct keep_going keep_going = trial_keep_going(&x->trial);
+	struct err e = ERR_INIT;
+
+	serve(x, false, ERR_NETWORK, "connection refused");
+	server.stop_poll_s = 0;
+	assert_int_equal(keep_going_ask(&keep_going, &e), 0);
+	assert_round(x, TRIAL_GOES_ON, "connection refused");
+	assert_int_equal(keep_going_ask(&keep_going, &e), 0);
+	answers[1] = SHUT_WORLD;
+	assert_int_equal(keep_going_ask(&keep_going, &e), -1);
+	assert_int_equal(e.class, ERR_STOPPED);
+}
+
 static void
 who_was_refused_by_the_server_has_a_network(void **state)
 {
@@ -232,6 +250,7 @@ main(void)
 		IN_SCENE(power_that_goes_while_the_server_is_down_condemns_nothing),
 		IN_SCENE(a_system_that_was_never_in_order_is_condemned_by_the_bootloader),
 		IN_SCENE(who_was_refused_by_the_server_has_a_network),
+		IN_SCENE(a_stop_is_heard_while_a_report_waits),
 		IN_SCENE(a_refused_connection_speaks_for_the_release_once),
 		IN_SCENE(a_server_that_is_out_of_order_ends_the_doubt),
 		IN_SCENE(an_answer_is_remembered_across_restarts),
