@@ -190,9 +190,10 @@ strands_targets(struct incoming *in, struct document *root, int64_t now_s, struc
 }
 
 /* Whether root would leave this publisher without the keys that it signs with: it waits, so that
- * stops go out meanwhile. */
+ * stops go out meanwhile. To be asked last: who is told to take other keys can publish nothing with
+ * them until all else is in order. */
 static bool
-strands_online(const struct incoming *in, struct document *root, const char *role, struct err *why)
+strands_online(struct incoming *in, struct document *root, const char *role, struct err *why)
 {
 	const char *mine =
 		strcmp(role, "snapshot") == 0 ? in->online_snapshot : in->online_timestamp;
@@ -204,6 +205,7 @@ strands_online(const struct incoming *in, struct document *root, const char *rol
 		return true;
 	if (json_has_text(keys.keyids, mine))
 		return false;
+	in->rekeys = true;
 	(void)err_set(why, ERR_REFUSED,
 		"its %s key is not the one that workspace.yaml names under `online`; put the path "
 		"of the new secret key there and run `sluice publish`",
@@ -304,9 +306,9 @@ judge_root(struct incoming *in, struct incoming_role *r, int64_t now_s)
 		return;
 	if (document_root_role(r->document, "root", &own, &r->why) < 0 ||
 		document_check(r->document, &own, &r->why) < 0 ||
+		strands_targets(in, r->document, now_s, &r->why) ||
 		strands_online(in, r->document, "snapshot", &r->why) ||
-		strands_online(in, r->document, "timestamp", &r->why) ||
-		strands_targets(in, r->document, now_s, &r->why)) {
+		strands_online(in, r->document, "timestamp", &r->why)) {
 		r->state = INCOMING_WAITING;
 		return;
 	}

@@ -44,6 +44,7 @@ struct incoming {
 	struct document *published_targets; /* or NULL */
 	/* The ids of the keys that this publisher signs with; borrowed, or NULL: any will do. */
 	const char *online_snapshot, *online_timestamp;
+	bool rekeys; /* the next root waits for nothing but that this publisher gets its keys */
 	const struct document *root, *targets; /* in force after publication; borrowed, or NULL */
 	bool only_looks;		       /* nothing is copied into the site */
 	/* What the bulk lane has done: site name → true, or a text saying why not. Borrowed. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/base/file.h"
+#include "common/base/num.h"
 #include "common/limits.h"
 #include "signer/draft.h"
 #include "signer/site.h"
@@ -408,6 +409,30 @@ has_threshold(const struct metadata *m, const struct role_keys *keys)
 	       json_array_size(good) >= keys->threshold;
 }
 
+/* Whether all who may publish may still do so. A root that takes online keys away waits until its
+ * publisher has others, and others' work is judged by the root before it for as long: a stop, too,
+ * which its own targets.json might give to other keys. */
+static bool
+keeps_online(const struct metadata *root)
+{
+	static const char *const online[] = {"snapshot", "timestamp"};
+	json_t *now = json_object_get(json_object_get(root->in_force, "signed"), "roles");
+	json_t *next = json_object_get(root->body, "roles");
+
+	for (size_t n = 0; n < ARRAY_LEN(online); n++) {
+		json_t *keyids = json_object_get(json_object_get(next, online[n]), "keyids");
+		const json_t *id;
+		size_t i;
+
+		json_array_foreach (
+			json_object_get(json_object_get(now, online[n]), "keyids"), i, id) {
+			if (!json_has_text(keyids, json_string_value(id)))
+				return false;
+		}
+	}
+	return true;
+}
+
 /* Whether the root that a publisher would take now is the one that is loaded. */
 static bool
 root_has_signatures(const struct workspace *w)
@@ -415,7 +440,7 @@ root_has_signatures(const struct workspace *w)
 	AUTO_METADATA struct metadata root = {0};
 	struct role_keys keys;
 
-	if (load(w, "root", IN_INCOMING, &root, NULL) < 0)
+	if (load(w, "root", IN_INCOMING, &root, NULL) < 0 || !keeps_online(&root))
 		return false;
 	if (metadata_former_keys(&root, &keys) && !has_threshold(&root, &keys))
 		return false;

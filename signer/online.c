@@ -15,6 +15,34 @@ online_free(struct online *p)
 	json_decref(p->snapshot_body);
 }
 
+static bool
+root_names(const struct document *root, const char *role, const char *id)
+{
+	struct role_keys keys;
+
+	return root && document_root_role(root, role, &keys, NULL) == 0 &&
+	       json_has_text(keys.keyids, id);
+}
+
+int
+online_fits(const struct workspace *w, const char *snapshot_id, const char *timestamp_id, bool *out,
+	struct err *e)
+{
+	AUTO_SITE struct site s = {0};
+	AUTO_INCOMING struct incoming in = {0};
+
+	if (site_open(w, &s, e) < 0 || incoming_read(w, &s, &in, e) < 0)
+		return -1;
+	in.only_looks = true;
+	in.online_snapshot = snapshot_id;
+	in.online_timestamp = timestamp_id;
+	if (incoming_judge(&in, clock_wall_s(), e) < 0)
+		return -1;
+	*out = root_names(in.root, "snapshot", snapshot_id) &&
+	       root_names(in.root, "timestamp", timestamp_id);
+	return 0;
+}
+
 /* What timestamp or snapshot says of a file. */
 static json_t *
 metafile(uint64_t version, struct span bytes)

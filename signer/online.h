@@ -27,6 +27,11 @@ struct online {
 
 void online_free(struct online *p);
 
+/* Whether who publishes with keys of these ids could do so now: root, or the next one that would be
+ * published with it, names them. Nothing is changed. */
+int online_fits(const struct workspace *w, const char *snapshot_id, const char *timestamp_id,
+	bool *out, struct err *e);
+
 /* A new snapshot where there are new roles or new keys, and in good time before the old one
  * expires; one that was signed for that already, and never published, is taken as it is.
  * ERR_UNTRUSTED for a key that root does not name, which the fleet would find else. */

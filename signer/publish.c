@@ -390,6 +390,17 @@ edition_follow_up(struct edition *p, bool *again, struct err *e)
 	return 0;
 }
 
+static void
+rekey_note(const struct incoming *in, struct err *out)
+{
+	*out = ERR_INIT;
+	for (size_t i = 0; in->rekeys && i < in->count; i++) {
+		if (strcmp(in->roles[i].role, "root") == 0)
+			(void)err_set(out, ERR_REFUSED, "root waits in incoming/: %s",
+				in->roles[i].why.text);
+	}
+}
+
 static int
 publish_once(const struct publisher *by, bool *stale, bool *again, struct err *e)
 {
@@ -398,6 +409,8 @@ publish_once(const struct publisher *by, bool *stale, bool *again, struct err *e
 	struct err why = ERR_INIT;
 	int rc = edition_run(&p, &why);
 
+	if (by->news)
+		rekey_note(&p.incoming, &by->news->rekey);
 	*stale = rc == 0 && p.stale;
 	if (*stale)
 		return 0;
@@ -523,6 +536,33 @@ publisher_publish(struct publisher *p, bool renew, struct published *out, struct
 	p->news = out;
 	p->news_only = !renew;
 	return publish_current(p, &again, e);
+}
+
+int
+publisher_rekey(struct publisher *p, const struct workspace *now, struct passphrase_source *pass,
+	bool *changed, struct err *e)
+{
+	CLEANUP(publisher_end) struct publisher next = {.workspace = now};
+	const char *snapshot = next.snapshot_key.signer.keyid,
+		   *timestamp = next.timestamp_key.signer.keyid;
+	bool fits = false;
+
+	if (keys_open(&next, pass, e) < 0)
+		return -1;
+	if (strcmp(snapshot, p->snapshot_key.signer.keyid) != 0 ||
+		strcmp(timestamp, p->timestamp_key.signer.keyid) != 0) {
+		if (online_fits(p->workspace, snapshot, timestamp, &fits, e) < 0)
+			return -1;
+	}
+	*changed = fits;
+	if (!fits)
+		return 0;
+	opened_key_close(&p->snapshot_key);
+	opened_key_close(&p->timestamp_key);
+	p->snapshot_key = next.snapshot_key;
+	p->timestamp_key = next.timestamp_key;
+	next.snapshot_key = next.timestamp_key = (struct opened_key){0};
+	return 0;
 }
 
 void

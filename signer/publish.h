@@ -36,7 +36,8 @@ struct published {
 	char roles[256];
 	char deferred[256]; /* their large content goes first, which is the caller's to see to */
 	struct err
-		refused; /* what stays in incoming/ for good: class ERR_NONE where nothing does */
+		refused;  /* what stays in incoming/ for good: class ERR_NONE where nothing does */
+	struct err rekey; /* why the next root waits for other online keys, likewise */
 };
 
 /* The same as publish(), without a word, and without waiting for large content to be copied. With
@@ -44,6 +45,13 @@ struct published {
  * was published and perhaps not pushed. What
  * is refused makes it not fail. *out is filled in even where it fails. */
 int publisher_publish(struct publisher *p, bool renew, struct published *out, struct err *e);
+
+/* Takes the online keys that `now` names, workspace.yaml as it is now, where root names them, or
+ * the next one that they would publish does; else, and on failure, its own stay. *changed says
+ * which.
+ */
+int publisher_rekey(struct publisher *p, const struct workspace *now,
+	struct passphrase_source *pass, bool *changed, struct err *e);
 
 /* What the bulk lane has done meanwhile (bulk_run): content that is deferred no more. */
 void publisher_carried(struct publisher *p, json_t *carried);

@@ -127,6 +127,16 @@ publish_failed(struct watch *w, const struct err *e)
 		(void)watch_problem(w, JOB_PUBLISH, e);
 }
 
+/* Signatures that root does not want, or will not: with other keys it goes on at the next look. */
+static void
+keys_change(struct watch *w, const struct err *why)
+{
+	if (!watch_rekey(w, why))
+		return;
+	w->waiting = 0;
+	w->publish.at_ms = 0;
+}
+
 /* A publication that failed is begun anew, timestamp and all: how far it got is not known. */
 static void
 publish_now(struct watch *w, bool renew)
@@ -151,6 +161,12 @@ publish_now(struct watch *w, bool renew)
 		publish_done(w, &p);
 	else
 		publish_failed(w, &e);
+	if (p.rekey.class != ERR_NONE)
+		keys_change(w, &p.rekey);
+	else if (rc < 0 && e.class == ERR_UNTRUSTED)
+		keys_change(w, NULL);
+	else if (rc == 0)
+		watch_well(w, JOB_KEYS);
 }
 
 void

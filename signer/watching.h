@@ -24,6 +24,7 @@ enum watch_job {
 	JOB_GATE,
 	JOB_PUBLISH,
 	JOB_REFUSED,
+	JOB_KEYS,
 	JOB_BULK,
 	JOB_TIMESTAMP,
 	JOB_RENEW,
@@ -133,6 +134,10 @@ void watch_carry(struct watch *w);
 
 /* The site: what waits, and what would expire. */
 bool watch_timestamp_is_due(const struct watch *w);
+
+/* Takes the online keys that workspace.yaml names now, if root wants them; else tells why it
+ * should. True where it did. */
+bool watch_rekey(struct watch *w, const struct err *why);
 void watch_publish(struct watch *w);
 void watch_renew(struct watch *w);
 void watch_offline(struct watch *w);
