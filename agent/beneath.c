@@ -68,6 +68,7 @@ beneath_look(int root, const char *path, struct stat *st, bool *there, struct er
 struct walk {
 	int (*each)(
 		struct walk *w, int dir, const char *name, const struct stat *st, struct err *e);
+	const struct keep_going *keep_going; /* asked before each; or NULL */
 	dev_t device;
 	uint64_t count;
 };
@@ -89,6 +90,8 @@ walk_dir(struct walk *w, int dir, const char *path, struct err *e)
 
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 			continue;
+		if (keep_going_ask(w->keep_going, e) < 0)
+			return -1;
 		if (fstatat(dirfd(d), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			return err_sys(e, errno, "looking at %s", entry->d_name);
 		if (st.st_dev != w->device)
@@ -125,9 +128,10 @@ remove_each(struct walk *w, int dir, const char *name, const struct stat *st, st
 }
 
 static int
-remove_named(int dir, const char *name, const char *path, struct err *e)
+remove_named(int dir, const char *name, const char *path, const struct keep_going *keep_going,
+	struct err *e)
 {
-	struct walk w = {.each = remove_each};
+	struct walk w = {.each = remove_each, .keep_going = keep_going};
 	struct stat st;
 
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
@@ -143,13 +147,13 @@ beneath_remove(int root, const char *path, struct err *e)
 
 	if (beneath_parent(root, path, &at, e) < 0)
 		return -1;
-	return remove_named(at.dir, at.name, path, e);
+	return remove_named(at.dir, at.name, path, NULL, e);
 }
 
 int
-beneath_remove_at(const char *path, struct err *e)
+beneath_remove_at(const char *path, const struct keep_going *keep_going, struct err *e)
 {
-	return remove_named(AT_FDCWD, path, path, e);
+	return remove_named(AT_FDCWD, path, path, keep_going, e);
 }
 
 static int
@@ -160,9 +164,9 @@ count_each(struct walk *w, int dir, const char *name, const struct stat *st, str
 }
 
 int
-beneath_count(int root, uint64_t *out, struct err *e)
+beneath_count(int root, const struct keep_going *keep_going, uint64_t *out, struct err *e)
 {
-	struct walk w = {.each = count_each};
+	struct walk w = {.each = count_each, .keep_going = keep_going};
 	struct stat st;
 	int dir = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "common/base/err.h"
+#include "common/base/keep_going.h"
 #include "common/limits.h"
 
 /* Opens path below root; no component of it is followed if it is a link. O_CLOEXEC is added. */
@@ -30,11 +31,12 @@ void beneath_close(struct beneath *b);
 int beneath_look(int root, const char *path, struct stat *st, bool *there, struct err *e);
 
 /* Removes path and everything in it, never following links nor leaving the file system. Nothing
- * there is no error. The second is for a path of our own, below no root. */
+ * there is no error. The second is for a path of our own, below no root; a million files take
+ * minutes, so it asks keep_going (or NULL) before each. */
 int beneath_remove(int root, const char *path, struct err *e);
-int beneath_remove_at(const char *path, struct err *e);
+int beneath_remove_at(const char *path, const struct keep_going *keep_going, struct err *e);
 
-/* How many entries there are below the folder root, at any depth. */
-int beneath_count(int root, uint64_t *out, struct err *e);
+/* How many entries there are below the folder root, at any depth. keep_going likewise. */
+int beneath_count(int root, const struct keep_going *keep_going, uint64_t *out, struct err *e);
 
 #endif

@@ -309,7 +309,7 @@ tree_install(const struct job *j, const struct slot_class *class, size_t payload
 		(void)tree_blame(path, &list, g, &why, e);
 		return err_context(e, "slot %s %s", class->name, side_name(j->target));
 	}
-	return tree_swap_in(path, e);
+	return tree_swap_in(path, j->keep_going, e);
 }
 
 static int

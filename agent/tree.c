@@ -306,14 +306,15 @@ fill(const char *path, const struct tree_list *list, const struct engine *g, int
 /* Whether there is nothing but what the list wants: all of that has been made, but for the hard
  * links, so a surplus is what an attempt at another tree has left. */
 static int
-is_clean(int root, const struct tree_list *list, bool *clean, struct err *e)
+is_clean(int root, const struct tree_list *list, const struct keep_going *keep_going, bool *clean,
+	struct err *e)
 {
 	AUTO_FILES struct files_reader *files = NULL;
 	const struct tree_entry *t;
 	uint64_t found, wanted = 0;
 	bool more;
 
-	if (beneath_count(root, &found, e) < 0 ||
+	if (beneath_count(root, keep_going, &found, e) < 0 ||
 		files_open(list->fd, list->name, list->offset, list->payload, &files, e) < 0)
 		return -1;
 	for (;;) {
@@ -334,13 +335,13 @@ prepare_clean(const char *path, const struct tree_list *list, const struct engin
 	bool clean;
 
 	if (new_root(path, root, e) < 0 || prepare(path, list, g, *root, e) < 0 ||
-		is_clean(*root, list, &clean, e) < 0)
+		is_clean(*root, list, g->keep_going, &clean, e) < 0)
 		return -1;
 	if (clean)
 		return 0;
 	log_info("%s holds what another attempt has left; it is made anew", path);
 	(void)close(take_fd(root));
-	if (beneath_remove_at(path, e) < 0 || new_root(path, root, e) < 0)
+	if (beneath_remove_at(path, g->keep_going, e) < 0 || new_root(path, root, e) < 0)
 		return -1;
 	return prepare(path, list, g, *root, e);
 }
@@ -375,11 +376,11 @@ tree_check_chunks(
 }
 
 int
-tree_swap_in(const char *path, struct err *e)
+tree_swap_in(const char *path, const struct keep_going *keep_going, struct err *e)
 {
 	char new_path[PATH_MAX];
 
-	if (tree_new_path(path, new_path, e) < 0 || beneath_remove_at(path, e) < 0)
+	if (tree_new_path(path, new_path, e) < 0 || beneath_remove_at(path, keep_going, e) < 0)
 		return -1;
 	return file_rename(new_path, path, e);
 }

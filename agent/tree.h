@@ -42,8 +42,9 @@ int tree_check_chunks(
 	const char *path, const struct tree_list *list, const struct engine *g, struct err *e);
 
 /* Puts PATH.new where path is; what was at path is removed first, for nothing boots from it now. A
- * power cut in between leaves PATH.new whole, and building it again costs nothing. */
-int tree_swap_in(const char *path, struct err *e);
+ * power cut or a stop (keep_going, or NULL) in between leaves PATH.new whole, and building it again
+ * costs nothing. */
+int tree_swap_in(const char *path, const struct keep_going *keep_going, struct err *e);
 
 /* "PATH.new" into out (PATH_MAX bytes). */
 int tree_new_path(const char *path, char *out, struct err *e);

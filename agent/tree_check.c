@@ -231,7 +231,7 @@ tree_check(const char *path, const struct tree_list *list, const struct keep_goi
 	if (tree_folder_open(path, &root, e) < 0)
 		return -1;
 	c.root = root;
-	if (list_check(&c, e) < 0 || beneath_count(root, &found, e) < 0)
+	if (list_check(&c, e) < 0 || beneath_count(root, keep_going, &found, e) < 0)
 		return -1;
 	/* All that is listed is there; with as many entries in all there is nothing else. */
 	if (c.same && found != c.entries) {

@@ -98,7 +98,7 @@ tree_is_built_checked_and_put_in_place(void **state)
 		fail_msg("%s", e.text);
 	assert_same(&b, "app.new", true);
 	assert_int_equal(access("app", F_OK), -1);
-	assert_int_equal(tree_swap_in("app", &e), 0);
+	assert_int_equal(tree_swap_in("app", NULL, &e), 0);
 	assert_same(&b, "app", true);
 	assert_int_equal(access("app.new", F_OK), -1);
 	assert_int_equal(stat("app/bin/app", &st), 0);
@@ -107,6 +107,33 @@ tree_is_built_checked_and_put_in_place(void **state)
 	assert_int_equal(stat("app/bin/b", &other), 0);
 	assert_int_equal(st.st_ino, other.st_ino);
 	assert_int_equal(b.stats.bytes_fetched, b.made.data.len);
+}
+
+/* A large old tree takes minutes to remove, in which a stop comes and a watchdog waits. */
+static void
+a_stop_between_two_trees_leaves_the_new_one_whole(void **state)
+{
+	CLEANUP(bench_free) struct bench b;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(mkdir("app", 0755), 0);
+	for (int i = 0; i < 5; i++) {
+		char path[16];
+
+		(void)snprintf(path, sizeof(path), "app/%d", i);
+		rig_file(path, "x");
+	}
+	bench_make(&b, ENTRIES, ARRAY_LEN(ENTRIES));
+	assert_int_equal(tree_build("app", &b.list, &b.g, &e), 0);
+	b.asks_left = 3;
+	assert_int_equal(tree_swap_in("app", &b.keep_going, &e), -1);
+	assert_int_equal(e.class, ERR_STOPPED);
+	b.asks_left = UINT32_MAX;
+	assert_same(&b, "app.new", true);
+	assert_same(&b, "app", false);
+	assert_int_equal(tree_swap_in("app", &b.keep_going, &e), 0);
+	assert_same(&b, "app", true);
 }
 
 /* What is at the place already is replaced as a whole. */
@@ -124,7 +151,7 @@ older_tree_gives_way(void **state)
 	bench_make(&b, ENTRIES, ARRAY_LEN(ENTRIES));
 	assert_same(&b, "app", false);
 	assert_int_equal(tree_build("app", &b.list, &b.g, &e), 0);
-	assert_int_equal(tree_swap_in("app", &e), 0);
+	assert_int_equal(tree_swap_in("app", NULL, &e), 0);
 	assert_same(&b, "app", true);
 	assert_int_equal(access("/etc/passwd", F_OK), 0);
 }
@@ -174,7 +201,7 @@ stopped_anywhere_it_resumes(void **state)
 	for (unsigned asks = 0; asks < 60; asks++) {
 		CLEANUP(bench_free) struct bench b;
 
-		assert_int_equal(beneath_remove_at("app.new", &e), 0);
+		assert_int_equal(beneath_remove_at("app.new", NULL, &e), 0);
 		bench_make(&b, ENTRIES, ARRAY_LEN(ENTRIES));
 		b.asks_left = asks;
 		if (tree_build("app", &b.list, &b.g, &e) < 0)
@@ -203,7 +230,7 @@ what_another_attempt_left_is_cleared(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(leftovers); i++) {
 		CLEANUP(bench_free) struct bench b;
 
-		assert_int_equal(beneath_remove_at("app.new", &e), 0);
+		assert_int_equal(beneath_remove_at("app.new", NULL, &e), 0);
 		assert_int_equal(system(leftovers[i]), 0);
 		bench_make(&b, ENTRIES, ARRAY_LEN(ENTRIES));
 		if (tree_build("app", &b.list, &b.g, &e) < 0)
@@ -334,6 +361,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, folder_enter, folder_leave)
 		IN_FOLDER(tree_is_built_checked_and_put_in_place),
+		IN_FOLDER(a_stop_between_two_trees_leaves_the_new_one_whole),
 		IN_FOLDER(older_tree_gives_way),
 		IN_FOLDER(every_difference_is_seen),
 		IN_FOLDER(stopped_anywhere_it_resumes),
