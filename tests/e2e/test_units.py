@@ -49,10 +49,16 @@ class Units(unittest.TestCase):
     def command(self, unit):
         return shlex.split(dict(settings(read(self.paths[unit]), "Service"))["ExecStart"])
 
+    def assert_no_complaint(self, path):
+        """What is wrong with this machine's own units is not looked at."""
+        done = self.analyse("verify", "--man=no", "--recursive-errors=no", path)
+        ours = [line for line in (done.stdout + done.stderr).splitlines()
+                if os.path.basename(path) in line]
+        self.assertEqual((done.returncode, ours), (0, []))
+
     def test_systemd_has_no_complaint(self):
         for path in self.paths.values():
-            done = self.analyse("verify", "--man=no", "--recursive-errors=no", path)
-            self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+            self.assert_no_complaint(path)
 
     def test_systemd_has_no_complaint_about_drop_ins(self):
         for name in DROP_INS:
@@ -62,8 +68,7 @@ class Units(unittest.TestCase):
             whole = f"{self.prefix}/with-{name}.service"
             with open(whole, "w", encoding="utf-8") as f:
                 f.write(read(self.paths["sluice-agent"]) + read(part))
-            done = self.analyse("verify", "--man=no", "--recursive-errors=no", whole)
-            self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+            self.assert_no_complaint(whole)
 
     def test_the_sandbox_is_tight(self):
         for path in self.paths.values():
