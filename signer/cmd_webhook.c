@@ -33,7 +33,7 @@ static const char help[] =
 	"  list      how each webhook does, and the dead letters\n"
 	"  test      sends one event of its own (\"test\") and says what was answered\n"
 	"  retry     puts dead letters back, all or those of an event\n"
-	"  deliver   sends what is due, and ends: the watch runs it; waits for another one\n"
+	"  deliver   sends what is due, and ends: the watch runs it; waits for others\n"
 	"\n"
 	"example: openssl rand -hex 32 | install -m 600 /dev/stdin keys/chat.secret\n"
 	"         sluice webhook test\n";
