@@ -5,11 +5,12 @@ import resource
 import shutil
 import signal
 import struct
+import subprocess
 import tempfile
 import unittest
 import zlib
 
-from fleet import Box, Programs, Workspace, make_image
+from fleet import Box, Programs, Workspace, make_image, wait_until
 from fleet.process import ROOT, run
 
 SAMPLES = os.path.join(ROOT, "agent", "boot")
@@ -329,6 +330,22 @@ class Installing(unittest.TestCase):
             f.write("default sluice-a.conf\n")
         self.assertIn("write `default sluice-*`", self.install(1))
         self.assertEqual((self.box.slot_digests(), sorted(os.listdir(self.entries))), before)
+
+    def test_the_daemon_says_so_at_its_start_and_runs_all_the_same(self):
+        with open(self.box.path("loader", "loader.conf"), "a", encoding="utf-8") as f:
+            f.write("default sluice-a.conf\n")
+        self.box.set({"site": {key: None for key in self.box.conf["site"]}})
+        with open(self.box.path("log"), "w+", encoding="utf-8") as log:
+            daemon = subprocess.Popen(self.box.agent_argv("run"), stderr=log)
+            self.addCleanup(daemon.kill)
+            wait_until(lambda: "follows" in self.log(), 30, self.log)
+            daemon.terminate()
+            self.assertEqual(daemon.wait(30), 0, self.log())
+        self.assertIn("nothing will be installed: the boot entries: ", self.log())
+
+    def log(self):
+        with open(self.box.path("log"), encoding="utf-8") as f:
+            return f.read()
 
     def test_nothing_is_installed_where_the_entries_take_no_change(self):
         before = self.box.slot_digests(), sorted(os.listdir(self.entries))
