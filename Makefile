@@ -12,6 +12,7 @@
 #   make conformance SUITE=DIR
 #                         the official TUF conformance suite, from where you have it
 #   make mutants          breaks each check in turn, and looks whether its test fails
+#   make deb              Debian packages of both, under build/deb; MAINTAINER="Name <address>"
 #   make install          DESTDIR and PREFIX are honoured; UNITDIR, SYSUSERSDIR, TMPFILESDIR
 #
 # Variables: VARIANT=release|asan|fuzz|cov  CC=gcc|clang-14  WERROR=1  DEPS=skip  V=1
@@ -34,9 +35,11 @@ DEPS_BUILD := gcc make pkg-config libc6-dev libsodium-dev libssl-dev libcurl4-op
 	libubootenv-dev libefivar-dev
 DEPS_TEST := libcmocka-dev python3 nginx-light openssl minisign e2fsprogs util-linux procps curl \
 	sqlite3 tzdata python3-securesystemslib python3-cryptography zstd xz-utils bzip2 strace \
-	ca-certificates iproute2 mandoc systemd clang-14 clang-format-14 clang-tidy-14 \
+	ca-certificates iproute2 mandoc systemd dpkg-dev clang-14 clang-format-14 clang-tidy-14 \
 	libclang-rt-14-dev cppcheck
 
+# `make deb` alone.
+DEPS_DEB := lintian
 # A machine that boots with GRUB under SeaBIOS: one is part of the suite wherever there is qemu, and
 # in CI in any case; then all that `make vm` boots.
 DEPS_SHORT := qemu-system-x86 grub-pc-bin grub-common fdisk busybox-static
@@ -110,7 +113,7 @@ TOOL_BIN := $(patsubst tests/tools/%.c,$(B)/tests/tools/%,$(TOOL_SRC))
 CONFORMANCE_SRC := $(sort $(wildcard tests/conformance/*.c))
 
 .DELETE_ON_ERROR:
-.PHONY: all deps demo vm test asan unit tools fuzz fuzzers lint bench install install-host \
+.PHONY: all deps deb demo vm test asan unit tools fuzz fuzzers lint bench install install-host \
 	install-agent clean format \
 	conformance conformance-client mutants
 
@@ -207,6 +210,12 @@ vm:
 	@$(MAKE) --no-print-directory deps DEPS_MORE="$(DEPS_VM)"
 	@$(MAKE) --no-print-directory all
 	$(PYTHON) tests/run --build $(B) --jobs 2 vm/
+
+deb:
+	@$(MAKE) --no-print-directory deps DEPS_MORE="$(DEPS_DEB)"
+	@$(MAKE) --no-print-directory all
+	common/debian/build $(B) build/deb
+	lintian --allow-root --fail-on error,warning build/deb/*.deb
 
 demo: deps
 	@$(MAKE) --no-print-directory all tools
