@@ -144,6 +144,32 @@ class Man(unittest.TestCase):
         described = re.findall(r"^\.It Li ([a-z-]+)$", page("agent.conf.5"), re.M)
         self.assertEqual(set(described), names)
 
+    def test_the_environment_is_described(self):
+        for name, room in (("sluice.1", "signer"), ("sluice-agent.8", "agent")):
+            read = {found for folder in (room, "common/*")
+                    for path in glob.glob(os.path.join(ROOT, folder, "*.c"))
+                    for found in re.findall(r'getenv\("(\w+)"\)', source(path))}
+            said = set(re.findall(r"\bEv (\w+)", page(name)))
+            self.assertEqual(said, read, PAGES[name])
+
+    def test_examples_are_taken(self):
+        """By the programs, which name the line of what they do not take."""
+        sluice, agent = Programs().sluice, Programs().agent
+        for name, file, argv in (
+                ("agent.conf.5", "agent.conf", [agent, "-c", "agent.conf", "status"]),
+                ("sluice-recipe.5", "gateway.yaml", [sluice, "pack", "gateway.yaml", "-o", "x"]),
+                ("sluice-rollout.5", "stable.yaml", [sluice, "rollout", "check", "stable.yaml"]),
+                ("sluice-workspace.5", "workspace.yaml", [sluice, "boxes", "-w", "."])):
+            example = re.search(r"^\.Sh EXAMPLES\n\.Bd .*\n((?:[^.].*\n|\n)+)\.Ed", page(name),
+                                re.M)
+            with self.subTest(page=name), tempfile.TemporaryDirectory() as folder:
+                for text, wanted in ((example[1], False), (example[1] + "no such word", True)):
+                    with open(os.path.join(folder, file), "w", encoding="utf-8") as f:
+                        f.write(text)
+                    said = run(argv, check=None, cwd=folder).stderr
+                    refused = re.search(rf"{file}:\d+:(?:\d+:)? (?!warning)", said)
+                    self.assertEqual(bool(refused), wanted, said)
+
     def test_words_of_formats_are_described(self):
         for name, paths in READ_BY.items():
             with self.subTest(page=name):
