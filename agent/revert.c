@@ -43,6 +43,8 @@ revert_begin(const struct conf *c, const struct boot_backend *boot, struct state
 	s->pending.unreached = how == REVERT_UNREACHED;
 	s->pending.in_doubt = how == REVERT_UNREACHED && !p->answered;
 	s->pending.stale = how == REVERT_STALE;
+	if (own->boot_id(own, c, s->pending.boot_id, e) < 0)
+		return -1;
 	/* First what is remembered: with only the switch done, nobody would know why. */
 	if (state_save(c->state_dir, s, e) < 0)
 		return -1;

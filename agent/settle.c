@@ -110,11 +110,37 @@ activated(struct scene *x, struct err *e)
 	return fell_back(x, e);
 }
 
+/* The bootloader was told to go back, the box was rebooted, and what was given up runs again: the
+ * old side does not start. Rebooting once more ends here, too. A later update writes it anew. */
+static int
+stranded(struct scene *x, struct err *e)
+{
+	const struct pending was = x->s->pending;
+	char why[REPORT_DETAIL_MAX + 1];
+
+	(void)snprintf(why, sizeof(why), "side %s does not start, so it stays here: %.768s",
+		side_name(side_other(was.target)), x->s->last_result);
+	state_end(x->s, &was, OUTCOME_FAILED, ERR_SYSTEM, why);
+	memcpy(x->s->last_result, why, sizeof(why));
+	if (state_save(x->c->state_dir, x->s, e) < 0)
+		return -1;
+	return ends(x, SETTLED_STRANDED, why);
+}
+
 static int
 reverting(struct scene *x, struct err *e)
 {
-	const struct pending *p = &x->s->pending;
+	struct pending *p = &x->s->pending;
 	const struct failed *f = p->cancelled ? NULL : state_failed(x->s, &p->release.manifest);
+
+	if (x->current == p->target && strcmp(p->boot_id, x->boot_id) != 0) {
+		if (!x->target.bootable)
+			return stranded(x, e);
+		/* The power went before the bootloader was told. */
+		memcpy(p->boot_id, x->boot_id, sizeof(p->boot_id));
+		if (state_save(x->c->state_dir, x->s, e) < 0)
+			return -1;
+	}
 
 	/* Of what was cancelled only the last result says why. */
 	(void)ends(x, SETTLED_REVERTED, f ? f->reason : x->s->last_result);

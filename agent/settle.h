@@ -15,6 +15,7 @@ enum settled {
 	SETTLED_UNCONFIRMED, /* the new system runs and is to be confirmed */
 	SETTLED_CONFIRMED,   /* it was confirmed when the power went; that has been completed */
 	SETTLED_GOING_BACK,  /* given up, and still running: reboot */
+	SETTLED_STRANDED,    /* given up, and running again: the old side does not start */
 	SETTLED_REVERTED, /* the old system runs again; the release is remembered as failed unless
 			   * it was only cancelled */
 };

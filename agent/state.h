@@ -46,8 +46,8 @@ struct pending {
 	char rollout[NAME_BYTES_MAX + 1], wave[NAME_BYTES_MAX + 1];
 	uint64_t plan_version, attempt;
 	uint64_t deadline_s; /* from the first boot to confirmed */
-	/* Of the boot that activated it; PHASE_NONE: in which a person rolled back, and left what
-	 * runs. */
+	/* Of the boot that activated it; PHASE_REVERTING: that gave it up; PHASE_NONE: in which a
+	 * person rolled back, and left what runs. */
 	char boot_id[BOOT_ID_MAX + 1];
 	int64_t first_seen_boot_ms; /* boot clock when this boot of it was first seen; 0: not yet */
 	char seen_boot_id[BOOT_ID_MAX + 1]; /* which boot that was */

@@ -1,6 +1,8 @@
 /* Installing where the boot environment has the running side otherwise than running. */
 #include "tests/unit/rig.h"
 
+#include "agent/settle.h"
+
 static const char ROOTFS[] = "[slot rootfs]\ntype = file\na = @/a.img\nb = @/b.img\n";
 enum { IMAGE_BYTES = 2 * CHUNK_BYTES };
 static uint8_t image[IMAGE_BYTES];
@@ -94,6 +96,73 @@ a_side_with_tries_left_is_no_reason_to_write_off_what_runs(void **state)
 	assert_repaired(&r);
 }
 
+/* A new system that was given up in an earlier boot, and runs again: the old one does not start. */
+static void
+rig_given_up(struct rig *r, void **state, struct boot_side b, const char *boot_id)
+{
+	struct boot_env env;
+	struct err e = ERR_INIT;
+
+	rig_lost(r, state, GOOD, b, SIDE_A);
+	env = rig_env(r);
+	env.booted = SIDE_B;
+	assert_int_equal(boot_env_save(r->c->boot_file, &env, &e), 0);
+	r->s->pending = (struct pending){.phase = PHASE_REVERTING,
+		.target = SIDE_B,
+		.release = {true, "gateway", "1.9", 0, {{5}}, 1}};
+	(void)snprintf(r->s->pending.boot_id, sizeof(r->s->pending.boot_id), "%s", boot_id);
+	assert_int_equal(state_save(r->c->state_dir, r->s, &e), 0);
+}
+
+static void
+a_box_that_cannot_go_back_does_not_reboot_for_ever(void **state)
+{
+	CLEANUP(rig_free) struct rig r;
+	struct settlement now;
+	struct err e = ERR_INIT;
+
+	rig_given_up(&r, state, OFF, "earlier");
+	assert_int_equal(settle(r.c, r.boot, r.s, &now, &e), 0);
+	assert_int_equal(now.what, SETTLED_STRANDED);
+	assert_int_equal(r.s->ended.outcome, OUTCOME_FAILED);
+	assert_non_null(strstr(r.s->ended.detail, "side A does not start"));
+	assert_int_equal(r.s->pending.phase, PHASE_NONE);
+	/* The next update writes side A anew. */
+	if (rig_install(&r, "x.ota", NULL, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(r.s->pending.target, SIDE_A);
+	assert_true(rig_env(&r).vars.side[SIDE_B].confirmed);
+}
+
+/* In the boot that gave it up, and where the power went before the bootloader was told. */
+static void
+a_box_that_has_not_tried_to_go_back_reboots(void **state)
+{
+	struct settlement now;
+	struct err e = ERR_INIT;
+
+	for (unsigned told = 0; told < 2; told++) {
+		CLEANUP(rig_free) struct rig r;
+		struct boot_env env;
+
+		rig_given_up(&r, state, told ? OFF : SPENT, told ? "now" : "earlier");
+		env = rig_env(&r);
+		(void)snprintf(env.boot_id, sizeof(env.boot_id), "now");
+		assert_int_equal(boot_env_save(r.c->boot_file, &env, &e), 0);
+		for (unsigned starts = 0; starts < 2; starts++) {
+			assert_int_equal(settle(r.c, r.boot, r.s, &now, &e), 0);
+			assert_int_equal(now.what, SETTLED_GOING_BACK);
+			assert_false(rig_env(&r).vars.side[SIDE_B].bootable);
+		}
+		(void)snprintf(env.boot_id, sizeof(env.boot_id), "next");
+		env.vars = rig_env(&r).vars;
+		assert_int_equal(boot_env_save(r.c->boot_file, &env, &e), 0);
+		assert_int_equal(settle(r.c, r.boot, r.s, &now, &e), 0);
+		assert_int_equal(now.what, SETTLED_STRANDED);
+		(void)unlink("x.ota");
+	}
+}
+
 static int
 make_image(void **state)
 {
@@ -111,6 +180,8 @@ main(void)
 		IN_FOLDER(what_nothing_would_boot_is_adopted_and_the_other_written),
 		IN_FOLDER(the_only_side_that_boots_is_not_written_over),
 		IN_FOLDER(a_side_with_tries_left_is_no_reason_to_write_off_what_runs),
+		IN_FOLDER(a_box_that_cannot_go_back_does_not_reboot_for_ever),
+		IN_FOLDER(a_box_that_has_not_tried_to_go_back_reboots),
 	};
 
 	return cmocka_run_group_tests(tests, make_image, NULL);
