@@ -176,6 +176,7 @@ gate_pause(int argc, char **argv, struct err *e)
 struct show {
 	const struct workspace *w;
 	size_t count;
+	struct err odd; /* the first gate that could not be shown as a whole; ERR_NONE: all were */
 };
 
 static void
@@ -209,14 +210,25 @@ waves_print(const struct gate *g, const struct scope_plan *p)
 	}
 }
 
+/* Who would lift its stops cannot be read: to be on the safe side they all stand. */
+static void
+unjudged_print(const char *name, const struct gate *g)
+{
+	(void)printf("%s: what it speaks of cannot be read here\n", name);
+	stops_print(g, NULL);
+}
+
 static int
 plan_gate_print(const struct workspace *w, const char *name, bool listed, const struct gate *g,
 	struct err *e)
 {
 	AUTO_SCOPE_PLAN struct scope_plan p = {0};
 
-	if (scope_plan_load(w, name, NULL, &p, e) < 0)
+	if (scope_plan_load(w, name, NULL, &p, e) < 0) {
+		if (listed)
+			unjudged_print(name, g);
 		return -1;
+	}
 	if (!p.listed && !listed)
 		return err_set(e, ERR_USAGE, "there is no plan %s; see `sluice gate show`", name);
 	if (p.listed)
@@ -235,28 +247,56 @@ all_gate_print(const struct workspace *w, const struct gate *g, struct err *e)
 {
 	AUTO_METADATA struct metadata rollouts = {0};
 
-	if (scope_role(w, PLAN_ALL_PATH, NULL, &rollouts, e) < 0)
+	if (scope_role(w, PLAN_ALL_PATH, NULL, &rollouts, e) < 0) {
+		unjudged_print("all", g);
 		return -1;
+	}
 	(void)printf("all: the gate of every box\n");
 	stops_print(g, scope_resumes(metadata_find(&rollouts, PLAN_ALL_PATH)));
 	return 0;
 }
 
 static int
-gate_print(void *arg, const struct metadata *m, const char *path, struct err *e)
+listed_print(const struct workspace *w, const struct metadata *m, const char *path, struct err *e)
 {
-	struct show *show = arg;
 	char name[NAME_BYTES_MAX + 1];
 	struct gate g = {0};
 
-	if (scope_gate_read(show->w, m, path, &g, e) < 0)
+	if (scope_gate_read(w, m, path, &g, e) < 0)
 		return -1;
-	show->count++;
 	if (strcmp(path, GATE_ALL_PATH) == 0)
-		return all_gate_print(show->w, &g, e);
+		return all_gate_print(w, &g, e);
 	(void)snprintf(name, sizeof(name), "%.*s",
 		(int)(strlen(path) - strlen("gates/") - strlen(".json")), path + strlen("gates/"));
-	return plan_gate_print(show->w, name, true, &g, e);
+	return plan_gate_print(w, name, true, &g, e);
+}
+
+/* One that is damaged hides none behind it. */
+static int
+gate_print(void *arg, const struct metadata *m, const char *path, struct err *e)
+{
+	struct show *show = arg;
+	struct err why = ERR_INIT;
+
+	(void)e;
+	show->count++;
+	if (listed_print(show->w, m, path, &why) < 0 && show->odd.class == ERR_NONE)
+		show->odd = why;
+	return 0;
+}
+
+static int
+every_gate_show(const struct workspace *w, struct err *e)
+{
+	struct show show = {.w = w, .odd = ERR_INIT};
+
+	if (scope_every(w, "gates", gate_print, &show, e) < 0)
+		return -1;
+	if (show.odd.class != ERR_NONE)
+		return err_set(e, show.odd.class, "%s", show.odd.text);
+	if (show.count == 0)
+		(void)printf("no gate is open: sluice gate open PLAN WAVE\n");
+	return 0;
 }
 
 static int
@@ -279,7 +319,6 @@ gate_show(int argc, char **argv, struct err *e)
 {
 	AUTO_WORKSPACE struct workspace w = {0};
 	struct signing o = SIGNING_INIT;
-	struct show show = {.w = &w};
 
 	if (options_read(argc, argv, &o, e) < 0)
 		return -1;
@@ -291,13 +330,7 @@ gate_show(int argc, char **argv, struct err *e)
 	w.sets_aside = true;
 	if (leftover_say_all(&w, e) < 0)
 		return -1;
-	if (argc - optind == 1)
-		return one_gate_show(&w, argv[optind], e);
-	if (scope_each(&w, "gates", gate_print, &show, e) < 0)
-		return -1;
-	if (show.count == 0)
-		(void)printf("no gate is open: sluice gate open PLAN WAVE\n");
-	return 0;
+	return argc - optind == 1 ? one_gate_show(&w, argv[optind], e) : every_gate_show(&w, e);
 }
 
 static int

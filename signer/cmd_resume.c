@@ -39,6 +39,7 @@ struct search {
 	bool found;
 	char path[TUF_PATH_MAX + 1]; /* of the plan: "rollouts/stable.json" */
 	struct stop stop;
+	struct err odd; /* the first gate that could not be read; ERR_NONE: all could */
 };
 
 struct resume_options {
@@ -83,10 +84,12 @@ static int
 gate_search(void *arg, const struct metadata *m, const char *path, struct err *e)
 {
 	struct search *search = arg;
+	struct err why = ERR_INIT;
 	struct gate g = {0};
 
-	if (scope_gate_read(search->w, m, path, &g, e) < 0)
-		return -1;
+	(void)e;
+	if (scope_gate_read(search->w, m, path, &g, &why) < 0 && search->odd.class == ERR_NONE)
+		search->odd = why;
 	for (size_t i = 0; i < g.stop_count; i++) {
 		if (strcmp(g.stops[i].id, search->id) != 0)
 			continue;
@@ -99,22 +102,34 @@ gate_search(void *arg, const struct metadata *m, const char *path, struct err *e
 }
 
 static int
+nowhere_say(const struct search *s, struct err *e)
+{
+	if (s->odd.class != ERR_NONE)
+		return err_set(e, s->odd.class,
+			"no gate that can be read here has stop %s; say whose it is: `sluice "
+			"resume ID PLAN`, or --all (%s)",
+			s->id, s->odd.text);
+	return err_set(e, ERR_USAGE,
+		"no gate has a stop %s; see `sluice gate show`. Where boxes report it all the "
+		"same, say whose it is: `sluice resume ID PLAN`, or --all",
+		s->id);
+}
+
+static int
 stop_search(const struct workspace *w, const struct resume_options *o, struct search *out,
 	struct err *e)
 {
 	char named[TUF_PATH_MAX + 1];
+	struct err odd = ERR_INIT;
 
-	*out = (struct search){.w = w, .id = o->id};
+	*out = (struct search){.w = w, .id = o->id, .odd = ERR_INIT};
 	if (o->name && scope_path("rollouts", o->name, named, e) < 0)
 		return -1;
-	/* Where it is said whose stop it is, gates that cannot be read stand in nobody's way. */
-	if (scope_each(w, "gates", gate_search, out, o->name ? NULL : e) < 0 && !o->name)
-		return -1;
+	/* Gates that cannot be read stand in the way of no stop that is found elsewhere. */
+	if (scope_every(w, "gates", gate_search, out, &odd) < 0 && out->odd.class == ERR_NONE)
+		out->odd = odd;
 	if (!out->found && !o->name)
-		return err_set(e, ERR_USAGE,
-			"no gate has a stop %s; see `sluice gate show`. Where boxes report it all "
-			"the same, say whose it is: `sluice resume ID PLAN`, or --all",
-			o->id);
+		return nowhere_say(out, e);
 	if (out->found && o->name && strcmp(named, out->path) != 0)
 		return err_set(e, ERR_USAGE, "stop %s is of %s", o->id, out->path);
 	if (!out->found) {

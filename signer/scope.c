@@ -112,26 +112,6 @@ role_each(const struct workspace *w, const struct metadata *targets, const char 
 }
 
 int
-scope_each(const struct workspace *w, const char *folder,
-	int (*each)(void *arg, const struct metadata *m, const char *path, struct err *e),
-	void *arg, struct err *e)
-{
-	AUTO_METADATA struct metadata targets = {0};
-	const json_t *delegation;
-	size_t i;
-
-	if (metadata_load_in_force(w, &targets, e) < 0)
-		return -1;
-	json_array_foreach (delegations(&targets), i, delegation) {
-		int rc = role_each(w, &targets, role_name(delegation), folder, each, arg, e);
-
-		if (rc != 0)
-			return rc;
-	}
-	return 0;
-}
-
-int
 scope_every(const struct workspace *w, const char *folder,
 	int (*each)(void *arg, const struct metadata *m, const char *path, struct err *e),
 	void *arg, struct err *e)

@@ -21,13 +21,9 @@ int scope_role(const struct workspace *w, const char *path, const char *wanted,
 	struct metadata *out, struct err *e);
 
 /* Calls each() for every target under a folder ("gates") that some role lists and speaks for. m and
- * path live until each() returns. Stops at the first that returns other than 0, returning it. */
-int scope_each(const struct workspace *w, const char *folder,
-	int (*each)(void *arg, const struct metadata *m, const char *path, struct err *e),
-	void *arg, struct err *e);
-
-/* The same for who holds nobody up: a role that cannot be loaded, or for which each() fails, is
- * passed over, and is the error once all others had their turn. */
+ * path live until each() returns. Who reads what others signed holds nobody up: a role that cannot
+ * be loaded is passed over, and of one for which each() fails the rest; that is the error once all
+ * others had their turn. */
 int scope_every(const struct workspace *w, const char *folder,
 	int (*each)(void *arg, const struct metadata *m, const char *path, struct err *e),
 	void *arg, struct err *e);

@@ -319,6 +319,24 @@ class Damaged(Watched):
         self.assertIn("lyon: STOPS", self.watch())
         self.assertNotIn("problem", self.ws.sluice("status").stdout)
 
+    def test_it_hides_no_other_gate_and_keeps_no_stop(self):
+        stops = {name: self.ws.stop(name, reason="smoke") for name in ("lyon", "stable")}
+        os.rename(self.damaged, self.damaged + ".away")
+        shown = self.ws.sluice("gate", "show", check=1)
+        self.assertIn("the role lyon: ", shown.stderr)
+        # Behind it, and what is known of its own.
+        for says in ("all: the gate of every box\n",
+                     f"lyon: what it speaks of cannot be read here\n  STOPPED {stops['lyon']}",
+                     "stable: gateway-2.0.0, version 1", f"STOPPED {stops['stable']}"):
+            self.assertIn(says, shown.stdout)
+        self.assertIn(f"STOPPED {stops['lyon']}", self.ws.sluice("gate", "show", "lyon",
+                                                                 check=1).stdout)
+        said = self.ws.resume("0" * 32, check=1).stderr
+        self.assertIn("no gate that can be read here has stop", said)
+        self.ws.resume(stops["stable"])
+        self.assertIn(f"stopped, and resumed, {stops['stable']}",
+                      self.ws.sluice("gate", "show", "stable").stdout)
+
     def test_who_has_seen_it_before_still_stops_it(self):
         with Watch(self.ws) as watch:
             watch.wait_for("lyon: wait:")

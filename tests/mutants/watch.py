@@ -6,6 +6,7 @@ JUDGEMENT = "common/format/judgement.c"
 GATE = "signer/cmd_gate.c"
 STANDING = "common/format/gate.c"
 STOP = "signer/cmd_stop.c"
+SCOPE = "signer/scope.c"
 VERDICT = "signer/verdict.c"
 KEEPER = "signer/gatekeeper.c"
 COURSE = "signer/course.c"
@@ -34,12 +35,25 @@ MUTANTS = [
     Mutant("whatever stays in the spool makes deaf", "signer/watch.c",
            "w->deaf = unread > 0;", "w->deaf = left > 0;\n\t(void)unread;",
            "test_watch", "only_a_report_that_cannot_be_read_makes_deaf"),
-    Mutant("one role that is damaged holds up the renewal of others", KEEPER,
-           "return scope_every(k->w", "return scope_each(k->w",
+    Mutant("one role that is damaged holds up the renewal of others", SCOPE,
+           "first.class == ERR_NONE)\n\t\t\tfirst = why;",
+           "first.class == ERR_NONE) {\n\t\t\tfirst = why;\n\t\t\tbreak;\n\t\t}",
            "e2e/test_watch", "test_a_role_that_cannot_be_loaded_holds_up_no_renewal_of_gates"),
-    Mutant("one role that is damaged costs all plans", COURSE,
-           "if (scope_every(&seen, \"rollouts\"", "if (scope_each(&seen, \"rollouts\"",
+    Mutant("one role that is damaged costs all plans", SCOPE,
+           "first.class == ERR_NONE)\n\t\t\tfirst = why;",
+           "first.class == ERR_NONE) {\n\t\t\tfirst = why;\n\t\t\tbreak;\n\t\t}",
            "e2e/test_watch", "test_it_costs_its_own_plan_alone_and_is_told"),
+    Mutant("a gate that cannot be shown hides those behind it", GATE,
+           "if (listed_print(show->w, m, path, &why) < 0 && show->odd.class == ERR_NONE)\n"
+           "\t\tshow->odd = why;\n\treturn 0;",
+           "if (listed_print(show->w, m, path, &why) < 0)\n\t\tshow->odd = why;\n"
+           "\treturn show->odd.class == ERR_NONE ? 0 : -1;",
+           "e2e/test_watch", "test_it_hides_no_other_gate_and_keeps_no_stop"),
+    Mutant("a stop stands for as long as some role cannot be read", "signer/cmd_resume.c",
+           "if (!out->found && !o->name)\n\t\treturn nowhere_say(out, e);",
+           "if ((!out->found || out->odd.class != ERR_NONE) && !o->name)\n"
+           "\t\treturn nowhere_say(out, e);",
+           "e2e/test_watch", "test_it_hides_no_other_gate_and_keeps_no_stop"),
     Mutant("a plan that cannot be read is withdrawn", ROLLOUTS,
            "if (!w->courses.published || w->courses.damage.class != ERR_NONE)",
            "if (!w->courses.published)",
