@@ -38,14 +38,14 @@ DEPS_TEST := libcmocka-dev python3 nginx-light openssl minisign e2fsprogs util-l
 	ca-certificates iproute2 mandoc systemd dpkg-dev clang-14 clang-format-14 clang-tidy-14 \
 	libclang-rt-14-dev cppcheck
 
-# `make deb` alone.
+# Looks at what `make deb` makes; in CI, at what the suite makes, too.
 DEPS_DEB := lintian
 # A machine that boots with GRUB under SeaBIOS: one is part of the suite wherever there is qemu, and
 # in CI in any case; then all that `make vm` boots.
 DEPS_SHORT := qemu-system-x86 grub-pc-bin grub-common fdisk busybox-static
 DEPS_VM := $(DEPS_SHORT) ovmf grub-efi-amd64-bin systemd-boot-efi mtools dosfstools
 ifneq ($(CI),)
-DEPS_TEST += $(DEPS_SHORT)
+DEPS_TEST += $(DEPS_SHORT) $(DEPS_DEB)
 endif
 
 CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
@@ -214,7 +214,7 @@ vm:
 deb:
 	@$(MAKE) --no-print-directory deps DEPS_MORE="$(DEPS_DEB)"
 	@$(MAKE) --no-print-directory all
-	common/debian/build $(B) build/deb
+	+common/debian/build $(B) build/deb
 	lintian --allow-root --fail-on error,warning build/deb/*.deb
 
 demo: deps
