@@ -1,10 +1,13 @@
 /* U-Boot's environment, as libubootenv keeps it in two places. */
+#include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include <cmocka.h>
 
@@ -30,6 +33,28 @@ fsync(int fd)
 		synced[i] = synced[i] || (fstat(fd, &is) == 0 && stat(HALVES[i], &half) == 0 &&
 						 is.st_ino == half.st_ino);
 	return 0;
+}
+
+uid_t
+geteuid(void)
+{
+	return 0;
+}
+
+/* The lock that libubootenv takes is one in the test's folder, or one that cannot be had. */
+static bool lock_fails;
+int lock_open(const char *path, int flags, ...) __asm__("open64");
+
+int
+lock_open(const char *path, int flags, ...)
+{
+	bool is_lock = strcmp(path, "/var/lock/fw_printenv.lock") == 0;
+
+	if (is_lock && lock_fails) {
+		errno = EROFS;
+		return -1;
+	}
+	return (int)syscall(SYS_openat, AT_FDCWD, is_lock ? "lock" : path, flags, 0600);
 }
 
 static void
@@ -193,6 +218,20 @@ an_environment_in_one_place_is_refused(void **state)
 	check_refuses(file);
 }
 
+/* libubootenv goes on without it. */
+static void
+a_lock_that_cannot_be_had_is_refused(void **state)
+{
+	struct err e = ERR_INIT;
+
+	(void)state;
+	uboot_begin(&conf);
+	done(boot_check(boot, &conf, &e), &e);
+	lock_fails = true;
+	check_refuses("/var/lock");
+	lock_fails = false;
+}
+
 /* libubootenv takes such a line, so what it writes there has to be synced, too. */
 static void
 places_after_blanks_are_synced(void **state)
@@ -266,6 +305,7 @@ main(void)
 		IN_FOLDER(unknown_and_missing_uboot_variables_are_refused),
 		IN_FOLDER(uboot_variables_of_others_stay),
 		IN_FOLDER(an_environment_in_one_place_is_refused),
+		IN_FOLDER(a_lock_that_cannot_be_had_is_refused),
 		IN_FOLDER(places_after_blanks_are_synced),
 		IN_FOLDER(every_prefix_of_a_write_leaves_the_old_or_the_new),
 	};
