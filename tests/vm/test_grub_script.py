@@ -9,6 +9,7 @@ import unittest
 from fleet.process import Programs, run
 from vm.script import COPIES, GROUP, MIB, Script, block, functions
 
+TAKES_S = 60
 A, B = ("hd0,gpt4", "A"), ("hd0,gpt5", "B")
 TRIED = block(seq=100000007, primary="B", b=("try", 3))
 

@@ -12,6 +12,7 @@ import zlib
 from fleet.process import ROOT, Programs, run
 from vm.guest import cached
 
+TAKES_S = 5
 CACHE = os.path.join(ROOT, "build", "vm")
 SAMPLE = os.path.join(ROOT, "agent", "boot", "u-boot.cmd")
 ROM = "usr/lib/u-boot/qemu-x86/u-boot.rom"
