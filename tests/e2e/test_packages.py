@@ -37,7 +37,7 @@ class Packages(unittest.TestCase):
         cls.folder = tempfile.mkdtemp(prefix="sluice-packages-")
         cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
         cls.out = os.path.join(cls.folder, "out")
-        run([BUILD, Programs().build, cls.out])
+        run([BUILD, Programs().build, cls.out], timeout=600)
         cls.host, = glob.glob(os.path.join(cls.out, "sluice_*.deb"))
         cls.agent, = glob.glob(os.path.join(cls.out, "sluice-agent_*.deb"))
 
@@ -104,7 +104,7 @@ class Packages(unittest.TestCase):
     if HAS_LINTIAN:
         def test_lintian_has_nothing_to_say(self):
             done = run(["lintian", "--allow-root", "--fail-on", "error,warning", self.host,
-                        self.agent], check=None)
+                        self.agent], check=None, timeout=600)
             self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
 
     def test_a_box_needs_no_archive_library(self):
@@ -136,7 +136,10 @@ class Packages(unittest.TestCase):
 
     def test_the_same_source_makes_the_same_packages(self):
         again = os.path.join(self.folder, "again")
-        run([BUILD, Programs().build, again])
+        with open(self.host, "rb") as f:
+            made_at_s = f.read(60)[24:36].decode().strip()  # of the first member of an ar(5)
+        run([BUILD, Programs().build, again], timeout=600,
+            env=dict(os.environ, SOURCE_DATE_EPOCH=made_at_s))
         for package in (self.host, self.agent):
             with open(package, "rb") as one, \
                     open(os.path.join(again, os.path.basename(package)), "rb") as other:
