@@ -100,6 +100,16 @@ class Rollouts(unittest.TestCase):
         self.refused(2, "rollout", "publish", self.plan(), "--key", self.key("rollouts"),
                      says="--yes")
 
+    def test_a_terminal_is_shown_what_would_change_and_asked(self):
+        for answer, status in ((b"n\n", 1), (b"y\n", 0)):
+            before = self.site()
+            got, said = self.on_a_terminal("rollout", "publish", self.plan(), "--key",
+                                           self.key("rollouts"), asks=b"[y/n]", answer=answer)
+            self.assertEqual(got, status, said)
+            self.assertIn(b"wave canary  1 box by name", said.split(b"Sign and publish")[0])
+            self.assertEqual(self.site() == before, status == 1)
+        self.assertEqual(self.ws.target("rollouts/stable.json")["version"], 1)
+
     def test_a_bad_plan_is_told_with_its_line(self):
         path = self.ws.write("rollouts/bad.yaml", "rollout: x\nbundel: y-1.ota\n")
         self.refused(1, "rollout", "check", path, says="bad.yaml:2:1: ")
@@ -246,8 +256,8 @@ class Rollouts(unittest.TestCase):
             self.assertEqual((status, said.lower().count(b"passphrase")), (0, 1), said)
         self.assertEqual((self.gate()["open"], len(self.gate()["stops"])), (["canary"], 1))
 
-    def on_a_terminal(self, *argv):
-        """Runs `sluice`, giving the passphrase whenever it is asked for."""
+    def on_a_terminal(self, *argv, asks=b"passphrase", answer=b"correct horse\n"):
+        """Runs `sluice`, giving the answer whenever it asks."""
         pid, fd = pty.fork()
         if pid == 0:
             os.execv(self.ws.programs.sluice,
@@ -256,10 +266,12 @@ class Rollouts(unittest.TestCase):
         try:
             while piece := os.read(fd, 4096):
                 said += piece
-                while answered < said.lower().count(b"passphrase"):
-                    wait_until(lambda: not termios.tcgetattr(fd)[3] & termios.ECHO, 20, "no echo")
+                while answered < said.lower().count(asks):
+                    if asks == b"passphrase":
+                        wait_until(lambda: not termios.tcgetattr(fd)[3] & termios.ECHO, 20,
+                                   "no echo")
                     answered += 1
-                    os.write(fd, b"correct horse\n")
+                    os.write(fd, answer)
         except OSError:
             pass  # it has ended
         os.close(fd)

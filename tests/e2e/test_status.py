@@ -5,10 +5,12 @@ import io
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import stat
 import subprocess
 import tempfile
+import threading
 import unittest
 
 from fleet import Workspace, wait_until
@@ -52,6 +54,20 @@ class Status(Watched):
         self.alter("ALTER TABLE away RENAME TO stop_taken")
         self.ws.resume(stop)
         self.assertNotIn("STOPPED", self.ws.sluice("status").stdout)
+
+    def test_it_is_looked_at_again_until_it_is_interrupted(self):
+        with subprocess.Popen([self.ws.programs.sluice, "status", "--watch", "-w", self.ws.dir],
+                              stdout=subprocess.PIPE, text=True) as looking:
+            end = threading.Timer(60, looking.kill)
+            end.start()
+            reports = (line for line in looking.stdout if line.startswith("reports: "))
+            self.assertEqual(next(reports), "reports: 0\n")
+            self.succeed(1)
+            self.watch()
+            self.assertIn("reports: 2\n", reports)
+            looking.send_signal(signal.SIGINT)
+            self.assertEqual(looking.wait(), -signal.SIGINT)
+            end.cancel()
 
     def test_a_plan_whose_gate_speaks_of_another_is_shown_with_what_went_before(self):
         self.succeed(1, 2)
