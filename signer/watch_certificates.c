@@ -70,6 +70,8 @@ watch_certify(struct watch *w)
 	}
 	if (!is_time(w))
 		return;
+	/* A stop waits neither for a thousand certificates nor for who changes the CA. */
+	watch_publish_news(w);
 	if (registrar_run(&by, w->now_s, &done, &e) == 0) {
 		backoff_reset(&w->certify);
 		watch_well(w, JOB_CERTIFICATES);

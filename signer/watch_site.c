@@ -169,19 +169,31 @@ publish_now(struct watch *w, bool renew)
 		watch_well(w, JOB_KEYS);
 }
 
+/* Where nobody can tell, whoever tries to publish is told why. */
+static bool
+has_news(const struct watch *w)
+{
+	uint64_t waiting;
+	bool known = incoming_sum(w, &waiting);
+
+	return !known || (waiting != 0 && (waiting != w->waiting || w->full));
+}
+
+void
+watch_publish_news(struct watch *w)
+{
+	if (w->publisher && has_news(w) && backoff_is_due(&w->publish, w->now_ms))
+		publish_now(w, false);
+}
+
 void
 watch_publish(struct watch *w)
 {
-	uint64_t waiting;
-	/* Where nobody can tell, whoever tries to publish is told why. */
-	bool known = incoming_sum(w, &waiting),
-	     news = !known || (waiting != 0 && (waiting != w->waiting || w->full));
-
 	if (!w->publisher) {
 		publisher_miss(w);
 		return;
 	}
-	if ((news || watch_timestamp_is_due(w) || w->publish.wait_ms > 0) &&
+	if ((has_news(w) || watch_timestamp_is_due(w) || w->publish.wait_ms > 0) &&
 		backoff_is_due(&w->publish, w->now_ms))
 		publish_now(w, watch_timestamp_is_due(w));
 }

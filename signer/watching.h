@@ -139,6 +139,9 @@ bool watch_timestamp_is_due(const struct watch *w);
  * should. True where it did. */
 bool watch_rekey(struct watch *w, const struct err *why);
 void watch_publish(struct watch *w);
+
+/* The same for what waits alone: before something that takes its time. */
+void watch_publish_news(struct watch *w);
 void watch_renew(struct watch *w);
 void watch_offline(struct watch *w);
 

@@ -49,7 +49,7 @@ class Certify(unittest.TestCase):
         with contextlib.closing(sqlite3.connect(self.ws.path("fleet.db"))) as db:
             return [row[0] for row in db.execute(statement)]
 
-    def hear(self, box, request=None):
+    def ask(self, box, request=None):
         """The box says that it shows its first certificate, and asks for another."""
         if request is None:
             key = os.path.join(self.folder, "asked.key")
@@ -57,6 +57,9 @@ class Certify(unittest.TestCase):
                            "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-subj",
                            f"/CN={box.name}"]).stdout
         box.ask(request, self.rows("SELECT serial FROM certificate ORDER BY from_s")[0])
+
+    def hear(self, box, request=None):
+        self.ask(box, request)
         self.ws.sluice("watch", "--once", check=None)
 
     def certify(self):
@@ -190,6 +193,18 @@ class Certify(unittest.TestCase):
             said = self.ws.sluice("box", "add", "gw-000001", check=1).stderr
             self.assertIn("tls.lock", said)
         self.ws.add_box("gw-000001")
+
+    def test_a_stop_does_not_wait_for_who_issues(self):
+        self.ws.set(watch="{certificates: keys/certificates.key}")
+        self.ask(self.box(days_ago=728))
+        self.ws.sluice("stop", "--all", "--reason", "smoke", "--yes", "--no-publish", "--key",
+                       self.ws.key("gates"))
+        with open(self.ws.path("tls.lock"), "w", encoding="ascii") as f:
+            fcntl.flock(f, fcntl.LOCK_EX)
+            said = self.ws.sluice("watch", "--once", check=1).stdout
+        self.assertLess(said.index("published gates"),
+                        said.index("problem: giving boxes certificates: "), said)
+        self.assertIn("gave 1 boxes", self.ws.sluice("watch", "--once", check=None).stdout)
 
     def test_who_brings_a_server_certificate_is_told_at_once(self):
         made = Workspace(os.path.join(self.folder, "own"), 8443)
