@@ -72,15 +72,15 @@ def kernel_unpack(path):
     os.unlink(os.path.join(path, deb))
 
 
-def cached(folder):
-    """The unpacked kernel, fetched once for this build folder, by whoever is first."""
-    path = os.path.join(folder, "kernel")
+def cached(folder, name="kernel", unpack=kernel_unpack):
+    """What a package has, unpacked; fetched once for this build folder, by whoever is first."""
+    path = os.path.join(folder, name)
     os.makedirs(folder, exist_ok=True)
     with open(path + ".lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not os.path.exists(path):
             shutil.rmtree(path + ".new", ignore_errors=True)
-            kernel_unpack(path + ".new")
+            unpack(path + ".new")
             os.rename(path + ".new", path)
     return path
 
