@@ -21,6 +21,7 @@
 #include "agent/petition.h"
 #include "agent/poll.h"
 #include "agent/reporter.h"
+#include "agent/rescue.h"
 #include "agent/revert.h"
 #include "agent/settle.h"
 #include "agent/signals.h"
@@ -41,11 +42,13 @@ struct cycle {
 	struct reporter reporter;
 	struct trial trial;
 	struct watchdog watchdog;
+	struct rescue rescue;
 	struct courier courier;
 	struct kept_head kept;
 	struct petition petition;
 	struct pace pace;
 	char reason[REPORT_DETAIL_MAX + 1]; /* of the last decision not to update */
+	bool stuck;			    /* the step that is due could not be taken */
 	bool started;			    /* the wait before the first poll is over */
 	bool quiet; /* what is left to report waits, too: so do all boxes that started now */
 };
@@ -360,7 +363,8 @@ try_new_system(struct cycle *cy)
 	enum trial_end end;
 
 	say(cy, BOX_UNCONFIRMED, OUTCOME_NONE, &was, NULL, cy->watchdog.problem);
-	if (trial_round(&cy->trial, &end, &e) < 0 || end == TRIAL_GOES_ON) {
+	cy->stuck = trial_round(&cy->trial, &end, &e) < 0;
+	if (cy->stuck || end == TRIAL_GOES_ON) {
 		log_warning("not confirmed yet: %s", e.text);
 		return trial_wait_ms(&cy->trial);
 	}
@@ -480,6 +484,7 @@ cycle_once(struct cycle *cy)
 		log_warning("%s", e.text);
 	if (settle(&b->conf, b->boot, b->state, &s, &e) < 0) {
 		log_error("%s", e.text);
+		cy->stuck = true;
 		say(cy, BOX_IDLE, OUTCOME_NONE, NULL, &e, NULL);
 		return pace_retry_ms(&cy->pace, &b->conf, -1);
 	}
@@ -544,8 +549,10 @@ cycle_run(const char *conf_path, struct err *e)
 	while (!signals_ending) {
 		int64_t wait_ms = LOCK_WAIT_MS;
 
+		cy.stuck = false;
 		if (box_lock(&cy.box, &busy) < 0) {
 			log_warning("%s", busy.text);
+			cy.stuck = busy.class != ERR_REFUSED;
 		} else {
 			watchdog_guard(&cy.watchdog, trial_is_on(&cy.box));
 			wait_ms = cycle_once(&cy);
@@ -556,6 +563,10 @@ cycle_run(const char *conf_path, struct err *e)
 				wait_ms = 0;
 			box_unlock(&cy.box);
 		}
+		if (!cy.stuck || signals_ending)
+			rescue_rest(&cy.rescue);
+		else
+			wait_ms = rescue_step(&cy.rescue, &cy.box, &cy.watchdog, wait_ms);
 		footprint_trim();
 		watchdog_nap(&cy.watchdog, wait_ms);
 	}

@@ -51,6 +51,17 @@ class Trial(FleetCase):
         self.wait_for_outcome(box, "reverted", timeout_s=60)
         self.assert_runs(box, OLD)
 
+    def test_a_new_system_that_cannot_write_its_state_falls_back_by_itself(self):
+        box = self.box(start=False)
+        copy = box.path("state", "state.copy.json")
+        self.roll_out(deadline="2s")
+        box.script("can-boot", f'rm -rf "{copy}"\n[ "$1" != {box.other_side()} ] || '
+                   f'mkdir "{copy}"\n')
+        box.start()
+        report = self.wait_for_outcome(box, "reverted", timeout_s=90)
+        self.assertIn("the bootloader went back", report["detail"])
+        self.assert_runs(box, OLD)
+
     def test_without_any_network_it_is_inconclusive_and_not_condemned(self):
         box = self.box(start=False)
         box.set({"health": {"prompt": "3s"}})

@@ -3,6 +3,7 @@ from mutant import Mutant
 
 WATCHDOG = "agent/watchdog.c"
 NOTIFY = "common/base/notify.c"
+RESCUE = "agent/rescue.c"
 
 MUTANTS = [
     Mutant("a watchdog runs on after the trial", WATCHDOG,
@@ -23,6 +24,19 @@ MUTANTS = [
     Mutant("whatever is named is a watchdog", WATCHDOG,
            "if (ioctl(fd, WDIOC_GETSUPPORT, &info) < 0)", "if (0)",
            "test_watchdog", "without_one_the_trial_goes_on_and_says_so"),
+    Mutant("a confirmed system is started again and again", RESCUE,
+           "return !p->tree_only && trial_is_on(b) &&\n\t       (b->boot->look(b->boot, &b->conf, "
+           "p->target, &there, &e) < 0 || !there.confirmed);",
+           "return !p->tree_only && trial_is_on(b) && (b->boot->look(b->boot, &b->conf, "
+           "p->target, &there, &e) <= 0);",
+           "test_rescue", "a_system_that_no_bootloader_would_leave_is_left_alone"),
+    Mutant("a new system that is stuck is started anew at once", RESCUE,
+           "if (now_ms - r->since_ms >= patience_ms(b))", "if (1)",
+           "test_rescue", "it_has_as_long_as_a_trial"),
+    Mutant("a new system that cannot write its state stays", "agent/cycle.c",
+           "\t\tcy->stuck = true;\n", "",
+           "e2e/test_trial",
+           "test_a_new_system_that_cannot_write_its_state_falls_back_by_itself"),
     Mutant("a watchdog that is let go is petted on", WATCHDOG,
            "if (now_ms < w->next_ms || w->let_go)", "if (now_ms < w->next_ms)",
            "test_watchdog", "it_is_let_go_where_nothing_else_resets_the_box"),

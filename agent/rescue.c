@@ -1,0 +1,59 @@
+#include "agent/rescue.h"
+
+#include "agent/trial.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/num.h"
+
+/* What is confirmed would only start again and again, as would trees, which no bootloader counts.
+ * An environment that cannot be read is the likeliest of the new system's faults. */
+static bool
+may_fall_back(const struct box *b)
+{
+	const struct pending *p = &b->state->pending;
+	struct boot_side there;
+	struct err e;
+
+	return !p->tree_only && trial_is_on(b) &&
+	       (b->boot->look(b->boot, &b->conf, p->target, &there, &e) < 0 || !there.confirmed);
+}
+
+static int64_t
+patience_ms(const struct box *b)
+{
+	const struct pending *p = &b->state->pending;
+
+	return (int64_t)num_min(p->deadline_s ? p->deadline_s : b->conf.confirm_deadline_s,
+		       CONF_SPAN_MAX_S) *
+	       1000;
+}
+
+void
+rescue_rest(struct rescue *r)
+{
+	r->since_ms = 0;
+}
+
+int64_t
+rescue_step(struct rescue *r, const struct box *b, struct watchdog *w, int64_t wait_ms)
+{
+	int64_t now_ms = clock_boot_ms();
+	struct err e;
+
+	if (!may_fall_back(b)) {
+		rescue_rest(r);
+		return wait_ms;
+	}
+	if (r->since_ms == 0)
+		r->since_ms = now_ms;
+	if (now_ms - r->since_ms >= patience_ms(b)) {
+		r->since_ms = now_ms;
+		log_error("nothing can be done on this new system: it is started anew, so that the "
+			  "bootloader leaves it");
+		if (box_reboot(b, &e) < 0) {
+			log_error("%s", e.text);
+			watchdog_let_go(w);
+		}
+	}
+	return (int64_t)num_min((uint64_t)wait_ms, TRIAL_WAIT_MAX_MS);
+}

@@ -1,0 +1,112 @@
+#include "tests/unit/trial_scene.h"
+
+#include "agent/rescue.h"
+
+static char reboot_line[] = "/usr/bin/touch rebooted", no_program[] = "/no/such/program";
+
+static bool
+was_rebooted(void)
+{
+	bool was = file_exists("rebooted");
+
+	(void)unlink("rebooted");
+	return was;
+}
+
+/* Out of patience at once. */
+static void
+hurry(struct scene *x, char *reboot)
+{
+	x->rig.s->pending.deadline_s = x->rig.box.conf.confirm_deadline_s = 0;
+	free(x->rig.box.conf.reboot);
+	x->rig.box.conf.reboot = strdup(reboot);
+	assert_non_null(x->rig.box.conf.reboot);
+}
+
+static void
+a_new_system_on_which_nothing_can_be_done_is_started_anew(void **state)
+{
+	struct scene *x = *state;
+	struct watchdog w = WATCHDOG_INIT;
+	struct rescue r = {0};
+
+	hurry(x, reboot_line);
+	assert_int_equal(rescue_step(&r, &x->rig.box, &w, INT64_MAX), TRIAL_WAIT_MAX_MS);
+	assert_true(was_rebooted());
+	/* Also where it is going back already. */
+	x->rig.s->pending.phase = PHASE_REVERTING;
+	assert_int_equal(rescue_step(&r, &x->rig.box, &w, 7), 7);
+	assert_true(was_rebooted());
+}
+
+static void
+it_has_as_long_as_a_trial(void **state)
+{
+	struct scene *x = *state;
+	struct watchdog w = WATCHDOG_INIT;
+	struct rescue r = {0};
+
+	hurry(x, reboot_line);
+	x->rig.s->pending.deadline_s = 100;
+	(void)rescue_step(&r, &x->rig.box, &w, 0);
+	r.since_ms -= 90 * 1000;
+	(void)rescue_step(&r, &x->rig.box, &w, 0);
+	assert_false(was_rebooted());
+	/* One step that could be taken, and it counts anew. */
+	rescue_rest(&r);
+	(void)rescue_step(&r, &x->rig.box, &w, 0);
+	r.since_ms -= 90 * 1000;
+	(void)rescue_step(&r, &x->rig.box, &w, 0);
+	assert_false(was_rebooted());
+	r.since_ms -= 10 * 1000;
+	(void)rescue_step(&r, &x->rig.box, &w, 0);
+	assert_true(was_rebooted());
+	(void)rescue_step(&r, &x->rig.box, &w, 0);
+	assert_false(was_rebooted());
+}
+
+static void
+a_system_that_no_bootloader_would_leave_is_left_alone(void **state)
+{
+	struct scene *x = *state;
+	struct watchdog w = WATCHDOG_INIT;
+	struct rescue r = {.since_ms = 1};
+	struct err e;
+
+	hurry(x, reboot_line);
+	x->rig.s->pending.tree_only = true;
+	assert_int_equal(rescue_step(&r, &x->rig.box, &w, INT64_MAX), INT64_MAX);
+	x->rig.s->pending.tree_only = false;
+	x->rig.s->pending.target = SIDE_A;
+	assert_int_equal(rescue_step(&r, &x->rig.box, &w, INT64_MAX), INT64_MAX);
+	x->rig.s->pending.target = SIDE_B;
+	assert_int_equal(x->rig.boot->confirm(x->rig.boot, x->rig.c, SIDE_B, &e), 0);
+	assert_int_equal(rescue_step(&r, &x->rig.box, &w, INT64_MAX), INT64_MAX);
+	assert_false(was_rebooted());
+	assert_int_equal(r.since_ms, 0);
+}
+
+static void
+where_it_cannot_be_started_anew_the_watchdog_does_it(void **state)
+{
+	struct scene *x = *state;
+	struct watchdog w = {.fd = 0, .device = "watchdog0", .on_trial = true};
+	struct rescue r = {0};
+
+	hurry(x, no_program);
+	(void)rescue_step(&r, &x->rig.box, &w, 0);
+	assert_true(w.let_go);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		IN_SCENE(a_new_system_on_which_nothing_can_be_done_is_started_anew),
+		IN_SCENE(it_has_as_long_as_a_trial),
+		IN_SCENE(a_system_that_no_bootloader_would_leave_is_left_alone),
+		IN_SCENE(where_it_cannot_be_started_anew_the_watchdog_does_it),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
