@@ -29,7 +29,7 @@ enum { PAIRS = 4 };
 
 struct pair {
 	char cert[PATH_MAX], key[PATH_MAX];
-	bool known, is_refused;
+	bool known, is_refused, has_ended;
 	struct x509_info info;
 	struct digest digest;
 };
@@ -162,36 +162,67 @@ refusals_write(const struct conf *c, const struct pairs *pairs, struct err *e)
 {
 	AUTO_BUF struct buf text = BUF_INIT((size_t)PAIRS * DIGEST_HEX_SIZE);
 	char path[PATH_MAX], hex[DIGEST_HEX_SIZE];
-	size_t refused = 0;
 
 	for (size_t i = 0; i < pairs->count; i++) {
-		if (!pairs->all[i].is_refused)
-			continue;
-		refused++;
-		if (buf_printf(&text, e, "%s\n", digest_hex(&pairs->all[i].digest, hex)) < 0)
+		if (pairs->all[i].is_refused &&
+			buf_printf(&text, e, "%s\n", digest_hex(&pairs->all[i].digest, hex)) < 0)
 			return -1;
 	}
 	if (path_join(path, sizeof(path), c->state_dir, "tls", e) < 0 ||
 		dir_make(path, 0700, e) < 0 || identity_path(c, IDENTITY_REFUSED, path, e) < 0)
 		return -1;
-	return refused < pairs->count ? file_replace(path, 0600, buf_span(&text), e)
-				      : file_remove(path, e);
+	return file_replace(path, 0600, buf_span(&text), e);
+}
+
+/* What has ended has no turn, unless all have: then it is the clock. */
+static void
+pairs_drop_ended(struct pairs *pairs, int64_t now_s)
+{
+	size_t good = 0;
+
+	for (size_t i = 0; i < pairs->count; i++)
+		good += now_s < pairs->all[i].info.until_s;
+	for (size_t i = 0; good > 0 && i < pairs->count; i++)
+		pairs->all[i].has_ended = now_s >= pairs->all[i].info.until_s;
+}
+
+static size_t
+pairs_mark(struct pairs *pairs, size_t refused, bool anew)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < pairs->count; i++) {
+		struct pair *p = &pairs->all[i];
+
+		p->is_refused = p->has_ended || i == refused || (p->is_refused && !anew);
+		left += !p->is_refused;
+	}
+	return left;
+}
+
+/* Where none is left, all others have their turn again. False where there is no other. */
+static bool
+pairs_turn(struct pairs *pairs, int64_t now_s)
+{
+	size_t was = pairs_first(pairs);
+
+	pairs_drop_ended(pairs, now_s);
+	return pairs_mark(pairs, was, false) > 0 || pairs_mark(pairs, was, true) > 0;
 }
 
 int
-identity_refuse(const struct conf *c, bool *turned, struct err *e)
+identity_refuse(const struct conf *c, int64_t now_s, bool *turned, struct err *e)
 {
 	AUTO_FREE struct pairs *pairs = calloc(1, sizeof(*pairs));
+	bool turns;
 
 	if (!pairs)
 		return err_sys(e, ENOMEM, "choosing a certificate");
 	pairs_read(c, pairs);
-	if (pairs->count > 1) {
-		pairs->all[pairs_first(pairs)].is_refused = true;
-		if (refusals_write(c, pairs, e) < 0)
-			return -1;
-	}
-	*turned = pairs->count > 1;
+	turns = pairs_turn(pairs, now_s);
+	if (turns && refusals_write(c, pairs, e) < 0)
+		return -1;
+	*turned = turns;
 	return 0;
 }
 

@@ -49,8 +49,10 @@ struct identity {
 void identity_choose(const struct conf *c, struct identity *out);
 
 /* Remembers that servers refuse the pair that counts now, so that another counts: each in its turn,
- * and the first again behind the last. *turned: whether there is another. */
-int identity_refuse(const struct conf *c, bool *turned, struct err *e);
+ * and the first again behind the last. One that has ended at now_s, effective time, has no turn
+ * while another is good: whoever refuses them all for a while (his CRL has ended, say) would have
+ * the box try those long after. *turned: whether there is another. */
+int identity_refuse(const struct conf *c, int64_t now_s, bool *turned, struct err *e);
 
 /* What a file of tls/ says, if this box can use it: ERR_MALFORMED, ERR_UNTRUSTED, or that there is
  * none. */

@@ -348,7 +348,7 @@ turn(struct petition *p, struct net *n, enum courier_end end)
 	if (end != COURIER_REFUSED || ++p->turns < REFUSALS)
 		return false;
 	p->turns = 0;
-	if (identity_refuse(p->conf, &turned, &e) < 0)
+	if (identity_refuse(p->conf, p->now_s, &turned, &e) < 0)
 		log_error("%s", e.text);
 	if (!turned)
 		return false;

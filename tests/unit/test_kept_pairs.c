@@ -91,6 +91,39 @@ what_got_through_before_is_shown_where_the_newest_is_refused(void **state)
 }
 
 static void
+one_that_has_ended_has_no_turn_while_another_is_good(void **state)
+{
+	struct scene *x = *state;
+	struct petition p = {.conf = &x->conf, .state = x->state, .now_s = wall_s};
+	char old[SERIAL_SIZE], good[SERIAL_SIZE], newest[SERIAL_SIZE];
+	struct identity made;
+
+	manufacture(80);
+	identity_choose(&x->conf, &made);
+	keep(x, 70, old);
+	keep(x, 10, good);
+	keep(x, 1, newest);
+	p.now_s += 30 * DAY_S;
+	refuse(x, &p, good);
+	refuse(x, &p, newest);
+	refuse(x, &p, good);
+	/* The last that is good stays. */
+	p.now_s += 55 * DAY_S;
+	assert_false(petition_hear(&p, NULL, COURIER_REFUSED));
+	assert_true(petition_hear(&p, NULL, COURIER_REFUSED));
+	assert_shown(x, newest);
+	for (int i = 0; i < 6; i++)
+		assert_false(petition_hear(&p, NULL, COURIER_REFUSED));
+	assert_shown(x, newest);
+	/* By a clock to which all have ended, any may be good. */
+	p.now_s += 999 * DAY_S;
+	refuse(x, &p, good);
+	refuse(x, &p, old);
+	refuse(x, &p, made.certificate.serial);
+	refuse(x, &p, newest);
+}
+
+static void
 who_has_his_kept_again_and_again_does_not_drive_out_what_was_good(void **state)
 {
 	struct scene *x = *state;
@@ -168,6 +201,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_PETITION(what_got_through_before_is_shown_where_the_newest_is_refused),
+		IN_PETITION(one_that_has_ended_has_no_turn_while_another_is_good),
 		IN_PETITION(who_has_his_kept_again_and_again_does_not_drive_out_what_was_good),
 		IN_PETITION(one_of_a_ca_that_is_gone_is_not_kept_for_ever),
 		IN_PETITION(a_power_cut_at_any_step_loses_no_pair),
