@@ -403,7 +403,7 @@ job_judge(struct job *j, CURLcode code, struct err *e)
 			j->curl_text[0] ? j->curl_text : curl_easy_strerror(code));
 		(void)curl_easy_getinfo(j->easy, CURLINFO_OS_ERRNO, &os_errno);
 		if (manner_is_refusal(&j->child->manner, &j->asking, status))
-			e->errnum = NET_UNWELCOME;
+			e->errnum = job_agreed(j) ? NET_UNWELCOME : NET_SHUT_OUT;
 		else if (code == CURLE_PEER_FAILED_VERIFICATION)
 			e->errnum = NET_BAD_CERTIFICATE;
 		else if (job_agreed(j))

@@ -2,7 +2,7 @@
 
 /* What nginx says of a certificate that it does not take, or no longer by a resumed session, and
  * where it misses one. */
-enum { HTTP_BAD_REQUEST = 400 };
+enum { HTTP_BAD_REQUEST = 400, HTTP_UNAUTHORISED = 401, HTTP_FORBIDDEN = 403 };
 
 /* How long it is asked without, and how long nothing is tried where neither way gets through. */
 enum { BARE_MS = 30 * 60 * 1000, FUTILE_MS = 5 * 60 * 1000 };
@@ -63,6 +63,14 @@ manner_helps(const struct manner *m, const struct asking *a, long status)
 	return m->has_cert && a->is_bare && !manner_is_refusal(m, a, status);
 }
 
+/* Some answer so for what is not there, and some to whoever shows no certificate, though they take
+ * it again. */
+static bool
+is_denied(long status)
+{
+	return status == HTTP_UNAUTHORISED || status == HTTP_FORBIDDEN;
+}
+
 void
 manner_learn(struct manner *m, const struct asking *a, long status, int64_t now_ms)
 {
@@ -70,7 +78,7 @@ manner_learn(struct manner *m, const struct asking *a, long status, int64_t now_
 
 	if (!a->has_turned || (status == 0 && !refused))
 		return;
-	m->bare_until_ms = manner_helps(m, a, status) ? now_ms + BARE_MS : 0;
+	m->bare_until_ms = manner_helps(m, a, status) && !is_denied(status) ? now_ms + BARE_MS : 0;
 	if (refused)
 		m->turns_from_ms = now_ms + FUTILE_MS;
 }

@@ -204,7 +204,7 @@ transfer_end(struct net_transfer *t, const struct wire_message *m, struct err *e
 	end_error(m, &t->err);
 	if (m->errnum == NET_SILENT_SERVER || m->errnum == NET_UNWELCOME)
 		t->net->answers++;
-	if (m->errnum == NET_REFUSED)
+	if (m->errnum == NET_REFUSED || m->errnum == NET_SHUT_OUT)
 		t->net->refusals++;
 	/* Where no range is asked for, the server may have more than is taken. Nothing else that a
 	 * child says is wrong is held against what it was to fetch. */

@@ -38,6 +38,8 @@ enum {
 	NET_TOO_LATE,	   /* keep_going says that the time for an answer is over (trial.h) */
 	NET_REFUSED,   /* nobody listens there, or a firewall says so, or who listens is silent */
 	NET_UNWELCOME, /* the server does not take the certificate, misses one, or hangs up */
+	NET_SHUT_OUT,  /* likewise, in place of agreeing on TLS: it may also be all that this
+			* system offers that it does not take */
 };
 
 /* Whether a server says that it does not take the box's certificate: by what it answered (400, as
@@ -45,7 +47,8 @@ enum {
 static inline bool
 net_is_unwelcome(const struct err *e)
 {
-	return e->class == ERR_NETWORK && (e->errnum == NET_UNWELCOME || e->errnum == 400);
+	return e->class == ERR_NETWORK &&
+	       (e->errnum == NET_UNWELCOME || e->errnum == NET_SHUT_OUT || e->errnum == 400);
 }
 
 /* Asks the next of the site's servers from now on, [site] url and mirrors in turn; every open
@@ -127,8 +130,8 @@ pid_t net_pid(const struct net *n);
  * that a server was reached meanwhile. */
 uint64_t net_answers(const struct net *n);
 
-/* How many connections were refused, or taken without another word: a network is there, and maybe
- * no server. */
+/* How many connections were refused, or taken without another word, or ended before TLS was agreed
+ * on: a network is there, and maybe no server, or none that understands this system. */
 uint64_t net_refusals(const struct net *n);
 
 /* All bytes that the child took and sent, TLS and headers not counted. */

@@ -19,6 +19,7 @@ DAY_S = 86400
 ANY_TIME = 2**63 - 1
 SILENT_SERVER = 2  # agent/net.h: TLS was agreed on, and the answer did not come or was cut
 UNWELCOME = 5  # the server does not take the certificate, misses one, or hangs up
+SHUT_OUT = 6  # likewise, in place of agreeing on TLS
 
 
 def sha(data):
@@ -569,6 +570,11 @@ class NetTest(unittest.TestCase):
         self.assert_err(self.probe(old).get("plain"), "network")
         new = self.server(versions=(ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_2))
         self.assert_ok(self.probe(new).get("plain"), b"hello")
+
+    def test_a_server_that_takes_nothing_of_what_is_offered_has_answered_nothing(self):
+        server = self.server(versions=(ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_2))
+        server.context.set_ciphers("PSK-AES128-GCM-SHA256")
+        self.assert_err(self.probe(server).get("plain"), "network", SHUT_OUT)
 
     def test_the_client_certificate_is_shown_where_it_is_asked_for(self):
         server = self.server(client_ca=os.path.join(self.folder, "ca.pem"))

@@ -113,6 +113,21 @@ a_server_that_demands_it_now_is_shown_it_at_once(void **state)
 }
 
 static void
+a_server_that_has_nothing_for_strangers_is_shown_it_again(void **state)
+{
+	struct manner m = {.has_cert = true};
+
+	(void)state;
+	assert_int_equal(ask(&m, false, REFUSED, REFUSED, 403, NOW_MS), 3);
+	assert_int_equal(ask(&m, false, REFUSED, REFUSED, 401, NOW_MS), 2);
+	assert_int_equal(ask(&m, false, OK, OK, 403, NOW_MS), 1);
+	/* Where it has something, one that it has not changes nothing. */
+	assert_int_equal(ask(&m, false, REFUSED, REFUSED, OK, NOW_MS), 2);
+	assert_int_equal(ask(&m, false, REFUSED, REFUSED, 403, NOW_MS), 1);
+	assert_int_equal(ask(&m, false, REFUSED, REFUSED, OK, NOW_MS), 1);
+}
+
+static void
 who_has_none_is_asked_once(void **state)
 {
 	struct manner m = {0};
@@ -180,6 +195,7 @@ main(void)
 		cmocka_unit_test(reports_always_show_it),
 		cmocka_unit_test(where_neither_way_gets_through_one_is_tried),
 		cmocka_unit_test(a_server_that_demands_it_now_is_shown_it_at_once),
+		cmocka_unit_test(a_server_that_has_nothing_for_strangers_is_shown_it_again),
 		cmocka_unit_test(who_has_none_is_asked_once),
 		cmocka_unit_test(an_alert_is_a_refusal_and_a_line_that_is_cut_is_none),
 		cmocka_unit_test(

@@ -79,6 +79,11 @@ act(int socket, const char *name, const struct wire_message *m)
 				     .id = id,
 				     .class = ERR_NETWORK,
 				     .errnum = NET_SILENT_SERVER});
+	if (strcmp(name, "does not agree on TLS") == 0)
+		tell(socket, (struct wire_message){.type = WIRE_END,
+				     .id = id,
+				     .class = ERR_NETWORK,
+				     .errnum = NET_SHUT_OUT});
 	if (strcmp(name, "is not there") == 0)
 		tell(socket, (struct wire_message){.type = WIRE_END,
 				     .id = id,
@@ -341,7 +346,8 @@ whatever_a_server_says_is_an_answer(void **state)
 		const char *name;
 		uint64_t answers, refusals;
 	} all[] = {{"is honest", 1, 0}, {"is refused", 1, 0}, {"only agrees on TLS", 1, 0},
-		{"is not there", 0, 1}, {"fails in strange words", 0, 0}, {"dies", 0, 0}};
+		{"does not agree on TLS", 0, 1}, {"is not there", 0, 1},
+		{"fails in strange words", 0, 0}, {"dies", 0, 0}};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
