@@ -49,22 +49,27 @@ done
 """
 
 
+def download(package, folder):
+    """What went wrong, or nothing."""
+    done = run(["apt-get", "download", "-q", package], cwd=folder, check=None, timeout=600)
+    return done.stderr if done.returncode else ""
+
+
 def kernel_download(folder):
     depends = run(["apt-cache", "depends", KERNEL], check=None).stdout
     package = re.search(r"Depends: (linux-image-\S+)", depends)
     if not package:
         return f"apt-cache knows no package {KERNEL}"
-    done = run(["apt-get", "download", "-q", package[1]], cwd=folder, check=None, timeout=600)
-    return done.stderr if done.returncode else ""
+    return download(package[1], folder)
 
 
-def kernel_unpack(path):
-    """Fetches and unpacks the kernel that Debian's package stands for, without installing it."""
+def unpack(path, fetch=kernel_download):
+    """Fetches and unpacks a package of Debian's, without installing it: the kernel, if not said."""
     os.makedirs(path)
-    if kernel_download(path):  # the lists may be old, or not there
+    if fetch(path):  # the lists may be old, or not there
         root = [] if os.geteuid() == 0 else ["sudo", "-n"]
         run([*root, "apt-get", "update", "-q"], timeout=600)
-        wrong = kernel_download(path)
+        wrong = fetch(path)
         if wrong:
             raise RuntimeError(wrong)
     deb, = (f for f in os.listdir(path) if f.endswith(".deb"))
@@ -72,7 +77,7 @@ def kernel_unpack(path):
     os.unlink(os.path.join(path, deb))
 
 
-def cached(folder, name="kernel", unpack=kernel_unpack):
+def cached(folder, name="kernel", fetch=kernel_download):
     """What a package has, unpacked; fetched once for this build folder, by whoever is first."""
     path = os.path.join(folder, name)
     os.makedirs(folder, exist_ok=True)
@@ -80,7 +85,7 @@ def cached(folder, name="kernel", unpack=kernel_unpack):
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not os.path.exists(path):
             shutil.rmtree(path + ".new", ignore_errors=True)
-            unpack(path + ".new")
+            unpack(path + ".new", fetch)
             os.rename(path + ".new", path)
     return path
 

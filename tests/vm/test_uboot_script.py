@@ -10,7 +10,7 @@ import unittest
 import zlib
 
 from fleet.process import ROOT, Programs, run
-from vm.guest import cached
+from vm.guest import cached, download
 
 TAKES_S = 5
 CACHE = os.path.join(ROOT, "build", "vm")
@@ -22,14 +22,6 @@ NAMES = ("primary", "a", "a_tries", "b", "b_tries", "lost")
 # This U-Boot has no place for its environment: what it would store is said.
 SAVE = ("setenv test_save 'echo SAVES ${sluice_primary} ${sluice_a} ${sluice_a_tries} ${sluice_b} "
         "${sluice_b_tries} ${sluice_lost}.; ${test_saves}'")
-
-
-def unpack(path):
-    os.makedirs(path)
-    run(["apt-get", "download", "-q", "u-boot-qemu"], cwd=path, timeout=600)
-    deb, = os.listdir(path)
-    run(["dpkg", "-x", deb, "."], cwd=path)
-    os.unlink(os.path.join(path, deb))
 
 
 def script_text():
@@ -94,6 +86,7 @@ class UbootScript(unittest.TestCase):
     def start(self, cases):
         """Each case: (environment, whether it can be stored). Returns for each what it would start
         and store: ["SAVES ...", "STARTS ..."]."""
+        rom = cached(CACHE, "u-boot", lambda folder: download("u-boot-qemu", folder))
         lines = [SAVE]
         for i, (_, saves) in enumerate(cases):
             lines += [f"setenv sluice_{name}" for name in NAMES]
@@ -108,7 +101,7 @@ class UbootScript(unittest.TestCase):
         done = subprocess.run(
             ["qemu-system-i386", "-machine", "pc", "-accel", "tcg", "-m", "256", "-display", "none",
              "-monitor", "none", "-net", "none", "-no-reboot", "-serial", "stdio", "-bios",
-             os.path.join(cached(CACHE, "u-boot", unpack), ROM), "-device",
+             os.path.join(rom, ROM), "-device",
              f"loader,file={self.path('script')},addr={SCRIPT_AT:#x},force-raw=on", "-device",
              f"loader,file={self.path('driver')},addr={DRIVER_AT:#x},force-raw=on", "-device",
              f"loader,file={self.path('envs')},addr={ENVS_AT:#x},force-raw=on"],
