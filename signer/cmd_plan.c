@@ -7,6 +7,7 @@
 #include "common/base/num.h"
 #include "signer/audience.h"
 #include "signer/command.h"
+#include "signer/ledger.h"
 #include "signer/plan_box.h"
 #include "signer/publication.h"
 #include "signer/rollout.h"
@@ -146,17 +147,35 @@ view_fill(struct view *v, const struct plan_options *o, struct err *e)
 	return boxes_find(v, o, e);
 }
 
+/* Of a box of fleet.db, with the release that is published. */
+static int
+past_read(
+	const struct view *v, const struct fleet_member *m, struct ledger_past *out, struct err *e)
+{
+	char manifest[DIGEST_HEX_SIZE];
+
+	*out = (struct ledger_past){0};
+	if (!v->fleet || !v->publication.bound)
+		return 0;
+	(void)digest_hex(&v->publication.binding.listing.manifest_sha256, manifest);
+	return ledger_past(v->fleet, m->row, manifest, out, e);
+}
+
 static int
 box_show(void *arg, const struct fleet_member *m, struct err *e)
 {
 	AUTO_JSON json_t *j = NULL;
 	struct view *v = arg;
+	struct ledger_past past;
 	struct plan_box b;
 
 	if (strcmp(m->facts.id, v->box) != 0)
 		return 0;
 	v->found = true;
-	plan_box_find(&v->plan, v->has_workspace ? &v->publication : NULL, m, clock_wall_s(), &b);
+	if (past_read(v, m, &past, e) < 0)
+		return -1;
+	plan_box_find(
+		&v->plan, v->has_workspace ? &v->publication : NULL, m, &past, clock_wall_s(), &b);
 	if (!v->json) {
 		plan_box_print(&v->plan, m, &b);
 		return 1;

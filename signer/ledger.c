@@ -142,6 +142,37 @@ ledger_report(struct fleet *f, const char *box, uint64_t seq, bool *found, struc
 }
 
 int
+ledger_past(struct fleet *f, int64_t box, const char *manifest_sha256, struct ledger_past *out,
+	struct err *e)
+{
+	AUTO_QUERY struct query *q = NULL;
+	struct ledger_past past = {0};
+	struct sql *s = NULL;
+	int64_t floor = 0;
+	bool heard;
+
+	/* Wrong bytes, or a slot too small, are mended, and the box tries again. */
+	if (fleet_sql(f, &s, e) < 0 ||
+		sql_get(s, &heard, &floor, e, "SELECT rollback_floor FROM known WHERE box = ?1",
+			"i", box) < 0 ||
+		query_begin(s, &q, e,
+			"SELECT attempt, detail FROM report WHERE box = ?1 AND bundle_sha256 = ?2 "
+			"AND (outcome = 'reverted' OR (outcome = 'failed' AND class IN (?3, ?4))) "
+			"ORDER BY attempt DESC, seq DESC LIMIT 1",
+			"isss", box, manifest_sha256, err_class_name(ERR_MALFORMED),
+			err_class_name(ERR_LIMIT)) < 0 ||
+		query_next(q, &past.failed, e) < 0)
+		return -1;
+	past.rollback_floor = (uint64_t)floor;
+	if (past.failed) {
+		past.attempt = (uint64_t)query_int(q, 0);
+		text_take(q, 1, past.why, sizeof(past.why));
+	}
+	*out = past;
+	return 0;
+}
+
+int
 ledger_census(struct fleet *f, int64_t silent_since_s, struct ledger_census *out, struct err *e)
 {
 	AUTO_QUERY struct query *q = NULL;

@@ -58,6 +58,18 @@ int ledger_each_report(struct fleet *f, const char *box,
 int ledger_report(struct fleet *f, const char *box, uint64_t seq, bool *found, struct report *out,
 	struct err *e);
 
+/* What has a box refuse a release, by its manifest's SHA-256 in hexadecimal: that it failed there
+ * in an attempt, in a way that it remembers, and the least rollback index that it takes. box: its
+ * row. Zero where it has said nothing of it. */
+struct ledger_past {
+	uint64_t attempt; /* the highest that failed */
+	bool failed;
+	char why[REPORT_DETAIL_MAX + 1];
+	uint64_t rollback_floor;
+};
+int ledger_past(struct fleet *f, int64_t box, const char *manifest_sha256, struct ledger_past *out,
+	struct err *e);
+
 /* Boxes, revoked ones left out: all, never heard of, and last heard of before silent_since_s. */
 struct ledger_census {
 	uint64_t boxes, never, silent;

@@ -143,10 +143,29 @@ runs_already(const struct publication *pub, const struct box_facts *box)
 	return false;
 }
 
+/* What the box itself remembers, by what it has said. */
+static bool
+is_refused(const struct plan *p, const struct listing *l, const struct ledger_past *past,
+	struct plan_box *b)
+{
+	if (past->failed && p->attempt <= past->attempt)
+		why_say(b->verdict,
+			"%s %s failed there before (%.240s); attempt %llu of the plan would try it "
+			"again",
+			l->name, l->version, past->why, (unsigned long long)past->attempt + 1);
+	else if (l->rollback_index < past->rollback_floor)
+		why_say(b->verdict, "%s %s has rollback index %llu, and it takes none below %llu",
+			l->name, l->version, (unsigned long long)l->rollback_index,
+			(unsigned long long)past->rollback_floor);
+	else
+		return false;
+	return true;
+}
+
 /* What else than the clock has the box wait. */
 static bool
 is_held(const struct plan *p, const struct publication *pub, const struct fleet_member *m,
-	struct plan_box *b)
+	const struct ledger_past *past, struct plan_box *b)
 {
 	const char *wave = p->waves[b->wave].name;
 	const struct stop *stop = pub ? publication_stop(pub) : NULL;
@@ -171,7 +190,7 @@ is_held(const struct plan *p, const struct publication *pub, const struct fleet_
 	else if (pub->gate.gate.paused)
 		why_say(b->verdict, "its gate is paused");
 	else
-		return false;
+		return past && is_refused(p, &pub->binding.listing, past, b);
 	return true;
 }
 
@@ -190,7 +209,7 @@ turn_find(const struct plan *p, const struct fleet_member *m, int64_t now_s, str
 
 void
 plan_box_find(const struct plan *p, const struct publication *pub, const struct fleet_member *m,
-	int64_t now_s, struct plan_box *out)
+	const struct ledger_past *past, int64_t now_s, struct plan_box *out)
 {
 	struct plan_box b = {.turn_s = now_s};
 	char when[CLOCK_TEXT_SIZE];
@@ -201,7 +220,7 @@ plan_box_find(const struct plan *p, const struct publication *pub, const struct 
 		return;
 	}
 	turn_find(p, m, now_s, &b);
-	if (!is_held(p, pub, m, &b)) {
+	if (!is_held(p, pub, m, past, &b)) {
 		b.may_start = b.turn_s <= now_s && p->start_s <= now_s;
 		if (p->start_s > now_s)
 			why_say(b.verdict, "it waits for the plan's start, %s",

@@ -7,6 +7,7 @@
 
 #include "common/format/plan.h"
 #include "signer/fleet.h"
+#include "signer/ledger.h"
 #include "signer/publication.h"
 
 enum { PLAN_BOX_TEXT_SIZE = 512 };
@@ -21,9 +22,10 @@ struct plan_box {
 	char verdict[PLAN_BOX_TEXT_SIZE]; /* why it may start, or why not */
 };
 
-/* pub NULL: there is no workspace to ask. */
+/* pub NULL: there is no workspace to ask. past NULL: what the box has been through is not known. */
 void plan_box_find(const struct plan *p, const struct publication *pub,
-	const struct fleet_member *m, int64_t now_s, struct plan_box *out);
+	const struct fleet_member *m, const struct ledger_past *past, int64_t now_s,
+	struct plan_box *out);
 
 void plan_box_print(const struct plan *p, const struct fleet_member *m, const struct plan_box *b);
 

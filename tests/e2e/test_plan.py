@@ -1,4 +1,5 @@
 """`sluice plan`: who gets what by a plan, when, and why one box does or does not."""
+import contextlib
 import hashlib
 import json
 import os
@@ -144,11 +145,14 @@ class Fleet(PlanCase):
 
     def said(self, box, **row):
         """What a box, by its number in fleet.db, has reported last."""
+        self.put("known", box=box, compatible="acme-gw3", tags="{}", heard_s=1, **row)
+
+    def put(self, table, **row):
         db = sqlite3.connect(self.ws.path("fleet.db"))
         columns = {r[1]: 0 if r[2] == "INTEGER" else "" for r in
-                   db.execute("PRAGMA table_info(known)")}
-        row = {**columns, "box": box, "compatible": "acme-gw3", "tags": "{}", "heard_s": 1, **row}
-        db.execute(f"INSERT INTO known ({','.join(row)}) VALUES ({','.join('?' * len(row))})",
+                   db.execute(f"PRAGMA table_info({table})") if r[1] != "id"}
+        row = {**columns, **row}
+        db.execute(f"INSERT INTO {table} ({','.join(row)}) VALUES ({','.join('?' * len(row))})",
                    list(row.values()))
         db.commit()
         db.close()
@@ -190,6 +194,36 @@ class Fleet(PlanCase):
         got = self.one(later)
         self.assertIn("waits for the plan's start, 2099", got["verdict"])
         self.assertEqual((got["may_start"], got["turn"]), (False, "2099-01-01T00:00:00Z"))
+
+    def test_a_box_that_refuses_the_release_is_told_why(self):
+        waves = [("everyone", "100%")]
+        self.ws.add_box("gw-000001")
+        self.ws.release(self.bundles[1])
+        path = self.ws.plan(self.bundles[1], waves)
+        self.ws.publish_plan(path)
+        self.ws.open_gate("everyone")
+        self.said(1, version="2.3.9", rollback_floor=1)
+        listed = self.ws.metadata("releases")["signed"]["targets"]["bundles/gateway-2.4.0.ota"]
+        failed = {"box": 1, "attempt": 1, "outcome": "failed",
+                  "bundle_sha256": listed["custom"]["manifest"]["sha256"]}
+        # What may be mended it tries again; and nothing that befell another release.
+        self.put("report", seq=1, **{**failed, "class": "untrusted"})
+        self.put("report", seq=2, **{**failed, "outcome": "reverted", "bundle_sha256": "5" * 64})
+        self.assertTrue(self.one(path)["may_start"])
+        for seq, how in ((3, {"class": "limit"}), (4, {"outcome": "reverted"})):
+            self.put("report", seq=seq, detail=f"smoke {seq}", **{**failed, **how})
+            got = self.one(path)
+            self.assertFalse(got["may_start"])
+            self.assertEqual(got["verdict"], f"gateway 2.4.0 failed there before (smoke {seq}); "
+                                             "attempt 2 of the plan would try it again")
+        again = self.ws.plan(self.bundles[1], waves, attempt=2)
+        self.ws.publish_plan(again)
+        self.ws.open_gate("everyone")
+        self.assertTrue(self.one(again)["may_start"])
+        with contextlib.closing(sqlite3.connect(self.ws.path("fleet.db"))) as db, db:
+            db.execute("UPDATE known SET rollback_floor = 2")
+        self.assertEqual(self.one(again)["verdict"], "gateway 2.4.0 has rollback index 1, and it "
+                                                     "takes none below 2")
 
     def test_a_recall_is_for_boxes_that_run_what_is_recalled(self):
         path = self.ws.plan(self.bundles[0], [("everyone", "100%")],

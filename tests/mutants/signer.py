@@ -24,6 +24,12 @@ AUTHORITY = "signer/authority.c"
 SWEEP = "signer/sweep.c"
 
 MUTANTS = [
+    Mutant("plan says that a box may start what has failed on it", "signer/plan_box.c",
+           "if (past->failed && p->attempt <= past->attempt)", "if (0)",
+           "e2e/test_plan", "test_a_box_that_refuses_the_release_is_told_why"),
+    Mutant("plan says that a box takes what is below its rollback index", "signer/plan_box.c",
+           "else if (l->rollback_index < past->rollback_floor)", "else if (0)",
+           "e2e/test_plan", "test_a_box_that_refuses_the_release_is_told_why"),
     # What is published.
     Mutant("any next version is published", INCOMING,
            "return version > published && version <= last;", "return version > published;",
