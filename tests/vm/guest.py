@@ -94,7 +94,7 @@ class Kernel:
     def __init__(self, folder):
         self.dir = folder
         boot = os.path.join(self.dir, "boot")
-        name, = (f for f in os.listdir(boot) if f.startswith("vmlinuz-"))
+        name, = (f for f in os.listdir(boot) if re.fullmatch(r"vmlinuz-[^-]*-[^-]*-cloud-\w+", f))
         self.image = os.path.join(boot, name)
         self.modules = {}
         for folder, _, files in os.walk(os.path.join(self.dir, "lib", "modules")):

@@ -2,6 +2,7 @@
 import functools
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 import time
@@ -11,30 +12,48 @@ from vm import firmware
 
 QEMU = "qemu-system-x86_64"
 MEMORY_MIB = 256
+CPU = "qemu64,+rdrand,+rdseed"  # wide registers are slow to emulate
 PROBE_S = 8
 WAIT_S = 600  # for anything: whatever runs beside it, it comes to that, or never will
 
 
+def kvm_works(kernel, folder):
+    """Whether a kernel gets as far as missing its root with it, in a time that makes it worth
+    while."""
+    log = os.path.join(folder, "log")
+    with subprocess.Popen(
+            [QEMU, "-nodefaults", "-machine", "q35", "-accel", "kvm", "-m", str(MEMORY_MIB),
+             "-display", "none", "-no-reboot", "-serial", f"file:{log}", "-kernel", kernel,
+             "-append", "console=ttyS0 panic=-1"], stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as probe:
+        def ended():
+            return "Unable to mount root" in text_of(log) or probe.poll() is not None
+        try:
+            wait_until(ended, PROBE_S)
+        except TimeoutError:
+            pass
+        finally:
+            probe.kill()
+    return "Unable to mount root" in text_of(log)
+
+
 @functools.cache
 def accelerator(kernel):
-    """kvm where a kernel gets as far as missing its root with it, in a time that makes it worth
-    while; else tcg."""
+    """kvm where it works; else tcg. Found out once for all the modules of a run, as long as this
+    host is not booted again."""
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return "tcg"
-    with tempfile.TemporaryDirectory() as folder:
-        log = os.path.join(folder, "log")
-        with subprocess.Popen(
-                [QEMU, "-machine", "q35", "-accel", "kvm", "-m", str(MEMORY_MIB), "-display",
-                 "none", "-monitor", "none", "-no-reboot", "-serial", f"file:{log}", "-kernel",
-                 kernel, "-append", "console=ttyS0 panic=-1"], stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as probe:
-            try:
-                wait_until(lambda: "Unable to mount root" in text_of(log), PROBE_S)
-                return "kvm"
-            except TimeoutError:
-                return "tcg"
-            finally:
-                probe.kill()
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as f:
+        note = f"{kernel}.{f.read().strip()}"
+    if not os.path.exists(note):
+        with tempfile.TemporaryDirectory() as folder:
+            found = os.path.join(folder, "found")
+            with open(found, "w", encoding="ascii") as f:
+                f.write("kvm" if kvm_works(kernel, folder) else "tcg")
+            shutil.copy(found, f"{note}.{os.getpid()}")
+        os.rename(f"{note}.{os.getpid()}", note)
+    with open(note, encoding="ascii") as f:
+        return f.read()
 
 
 def text_of(path, at=0):
@@ -78,7 +97,7 @@ class Machine:
 
     def argv(self):
         return [QEMU, "-nodefaults", "-machine", "q35", "-accel", accelerator(self.kernel),
-                "-cpu", "max", "-m", str(MEMORY_MIB), "-smp", "1", "-display", "none",
+                "-cpu", CPU, "-m", str(MEMORY_MIB), "-smp", "1", "-display", "none",
                 "-no-reboot", "-chardev", f"file,id=console,path={self.log},append=on", "-serial",
                 "chardev:console", *self.drives(), "-device", "nvme,drive=disk,serial=sluice",
                 "-netdev", "user,id=net,restrict=off", "-device",
