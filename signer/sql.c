@@ -54,8 +54,11 @@ sql_open_as(const char *path, const char *name, int flags, struct sql **out, str
 
 	if (!s)
 		return err_sys(e, ENOMEM, "%s", path);
+	/* "unable to open database file" does not say whether it is there, or whose it is. */
 	if (sqlite3_open_v2(name, &s->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
-		return err_set(e, ERR_SYSTEM, "%s: %s", path, sqlite3_errmsg(s->db));
+		return sqlite3_system_errno(s->db) != 0
+			       ? err_sys(e, sqlite3_system_errno(s->db), "%s", path)
+			       : err_set(e, ERR_SYSTEM, "%s: %s", path, sqlite3_errmsg(s->db));
 	(void)sqlite3_busy_timeout(s->db, BUSY_TIMEOUT_MS);
 	*out = TAKE_PTR(s);
 	return 0;

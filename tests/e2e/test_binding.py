@@ -85,17 +85,33 @@ class Binding(FleetCase):
         self.wait_for_outcome(box, "ok")
         self.assert_runs(box, NEW)
 
-    def test_a_plan_withdrawn_during_an_install_ends_it(self):
+    def interrupted(self, change):
+        """What the plan becomes while a box installs by it ends that, like a stop that does not
+        stay."""
         self.nginx.set("limit_rate 60k;")
         self.nginx.reload()
         box = self.box()
         self.roll_out()
         box.wait_for_phase("installing")
-        self.workspace.publish_plan(self.workspace.plan(
-            self.bundles[OLD], [("all", "100%")]))
-        self.wait_for_outcome(box, "stopped")
+        change()
+        report = self.wait_for_outcome(box, "stopped")
         self.assert_runs(box, OLD, other_side_boots=False)
         self.assertEqual(box.status()["stops"], [])
+        return report
+
+    def test_a_plan_replaced_during_an_install_ends_it(self):
+        self.assertIn("was replaced", self.interrupted(lambda: self.workspace.publish_plan(
+            self.workspace.plan(self.bundles[OLD], [("all", "100%")])))["detail"])
+
+    def test_a_plan_withdrawn_during_an_install_ends_it(self):
+        def withdraw():
+            signed = self.workspace.metadata("rollouts")["signed"]
+            del signed["targets"]["rollouts/stable.json"]
+            signed["version"] += 1
+            self.workspace.sign_by_hand("rollouts", signed)
+            self.workspace.publish()
+
+        self.assertIn("withdrawn", self.interrupted(withdraw)["detail"])
 
 
 if __name__ == "__main__":

@@ -78,16 +78,23 @@ class Timing(FleetCase):
         self.roll_out(budget="8MB")
         self.wait_for_outcome(box, "ok", timeout_s=60)
 
-    def test_a_recall_sends_back_the_boxes_that_run_what_it_recalls(self):
-        ahead, behind = self.box("gw-000001"), self.box("gw-000002")
-        self.workspace.roll_out(self.bundles[NEW], [("canary", ["gw-000001"]), ("all", "100%")],
+    def test_a_recall_sends_back_the_boxes_that_run_what_it_recalls_in_waves(self):
+        boxes = ahead, next_one, behind = [self.box(f"gw-00000{n}") for n in (1, 2, 3)]
+        names = [box.name for box in boxes]
+        self.workspace.roll_out(self.bundles[NEW], [("canary", names[:2]), ("all", "100%")],
                                 open_waves=["canary"])
-        self.wait_for_outcome(ahead, "ok", timeout_s=60)
+        for box in boxes[:2]:
+            self.wait_for_outcome(box, "ok", timeout_s=60)
         self.pack("1.5.0")
-        self.roll_out("1.5.0", recall=f"gateway-{NEW}.ota")
+        self.workspace.roll_out(self.bundles["1.5.0"], [("first", names[:1]), ("all", "100%")],
+                                open_waves=["first"], recall=f"gateway-{NEW}.ota")
         self.wait_for_outcome(ahead, "ok", version="1.5.0", timeout_s=60)
         self.assert_runs(ahead, "1.5.0")
         self.settle()
+        self.assert_runs(next_one, NEW)
+        self.workspace.open_gate("all")
+        self.wait_for_outcome(next_one, "ok", version="1.5.0", timeout_s=60)
+        self.assert_runs(next_one, "1.5.0")
         self.assert_runs(behind, OLD)
         self.assertTrue(re.search("is not for this box", behind.agent("check").stdout))
 

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -182,6 +183,26 @@ others_read_it_and_leave_nothing_beside_it(void **state)
 	assert_int_equal(unlink(db), 0);
 }
 
+static void
+who_may_not_read_it_is_told_so(void **state)
+{
+	const bool was_root = geteuid() == 0;
+	AUTO_SQL struct sql *s = NULL;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	write_to("CREATE TABLE box (name TEXT)");
+	assert_int_equal(chmod(db, 0), 0);
+	if (was_root)
+		assert_int_equal(seteuid(NOBODY), 0);
+	assert_int_equal(sql_open_read(db, &s, &e), -1);
+	if (was_root)
+		assert_int_equal(seteuid(0), 0);
+	assert_int_equal(e.errnum, EACCES);
+	assert_non_null(strstr(e.text, "Permission denied"));
+	assert_int_equal(unlink(db), 0);
+}
+
 int
 main(void)
 {
@@ -191,6 +212,7 @@ main(void)
 		cmocka_unit_test(a_copy_has_what_still_lies_in_the_log),
 		cmocka_unit_test(a_copy_that_is_damaged_is_refused),
 		cmocka_unit_test(others_read_it_and_leave_nothing_beside_it),
+		cmocka_unit_test(who_may_not_read_it_is_told_so),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
