@@ -15,7 +15,7 @@ import unittest
 from fleet import Box, Crier, Nginx, Workspace, free_port, make_image, run, wait_until
 
 DAY_S = 86400
-WAIT_S = 40
+WAIT_S = 90
 
 
 def new_request(case, subject, *more):
