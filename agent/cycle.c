@@ -500,6 +500,7 @@ cycle_once(struct cycle *cy)
 	case SETTLED_GOING_BACK:
 		return reboot(cy);
 	case SETTLED_NOTHING:
+		cy->stuck = trial_is_forgotten(b);
 		break;
 	default:
 		log_notice("%s %s: %s", s.was.release.name, s.was.release.version, s.detail);

@@ -152,9 +152,9 @@ confirmed_check(const struct state *s, bool tree_only, enum side current, struct
 	return 0;
 }
 
-/* Where the running side will not boot again: in this boot a person rolled back, or it is the last
- * try of an update that the state knows nothing of. Then the other side is all there is to boot,
- * and stays as it is. *lost: or the bootloader came to a side that is off, for the other did not
+/* Where the running side will not boot again: in this boot a person rolled back, or it is a try of
+ * an update that the state knows nothing of. Then the other side is all there is to boot, and stays
+ * as it is. *lost: or the bootloader came to a side that is off, for the other did not
  * start. The next boot ends here, too, and writing the other side anew is what helps. */
 static int
 current_check(const struct conf *c, const struct boot_backend *own, const struct state *s,
@@ -168,14 +168,15 @@ current_check(const struct conf *c, const struct boot_backend *own, const struct
 		own->boot_id(own, c, boot_id, e) < 0)
 		return -1;
 	*lost = false;
-	if (boot_side_may_boot(&here))
+	if (boot_side_may_boot(&here) &&
+		(here.confirmed || s->running[current].known || !boot_side_may_boot(&there)))
 		return 0;
 	*lost = !boot_side_may_boot(&there) ||
 		(!here.bootable && strcmp(s->pending.boot_id, boot_id) != 0);
 	if (!*lost)
 		return err_set(e, ERR_REFUSED,
-			"side %s runs and will not boot again, and the other side is all that "
-			"would; reboot first",
+			"side %s runs and will not boot again, or not for long, and the other side "
+			"is all that would; reboot first",
 			side_name(current));
 	return 0;
 }

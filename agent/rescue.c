@@ -14,6 +14,8 @@ may_fall_back(const struct box *b)
 	struct boot_side there;
 	struct err e;
 
+	if (trial_is_forgotten(b))
+		return true;
 	return !p->tree_only && trial_is_on(b) &&
 	       (b->boot->look(b->boot, &b->conf, p->target, &there, &e) < 0 || !there.confirmed);
 }

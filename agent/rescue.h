@@ -1,7 +1,7 @@
 /* The way back of last resort: a new system on which the agent cannot even take its steps, for its
- * state cannot be written, say, or the boot environment not be read. It hears of no stop, and no
- * deadline of its own runs out, as it gets no further. Another start goes on the bootloader's count
- * of tries, which brings the old system back. */
+ * state cannot be written, say, or is not there, or the boot environment not be read. It hears of
+ * no stop, and no deadline of its own runs out, as it gets no further. Another start goes on the
+ * bootloader's count of tries, which brings the old system back. */
 #ifndef SLUICE_AGENT_RESCUE_H
 #define SLUICE_AGENT_RESCUE_H
 

@@ -230,6 +230,22 @@ trial_round(struct trial *t, enum trial_end *end, struct err *e)
 }
 
 bool
+trial_is_forgotten(const struct box *b)
+{
+	const struct state *s = b->state;
+	struct boot_side here, there;
+	enum side current;
+	struct err e;
+
+	if (s->pending.phase != PHASE_NONE || s->running[SIDE_A].known || s->running[SIDE_B].known)
+		return false;
+	return b->boot->current(b->boot, &b->conf, &current, &e) == 0 &&
+	       b->boot->look(b->boot, &b->conf, current, &here, &e) == 0 &&
+	       b->boot->look(b->boot, &b->conf, side_other(current), &there, &e) == 0 &&
+	       here.bootable && !here.confirmed && there.bootable && there.confirmed;
+}
+
+bool
 trial_is_on(const struct box *b)
 {
 	const struct pending *p = &b->state->pending;
@@ -237,6 +253,8 @@ trial_is_on(const struct box *b)
 	enum side current;
 	struct err e;
 
+	if (trial_is_forgotten(b))
+		return true;
 	return (p->phase == PHASE_ACTIVATED || p->phase == PHASE_REVERTING) &&
 	       own->current(own, &b->conf, &current, &e) == 0 && current == p->target;
 }

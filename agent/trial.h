@@ -32,7 +32,12 @@ int trial_round(struct trial *t, enum trial_end *end, struct err *e);
  * for whatever waits for another server than the site's meanwhile. */
 struct keep_going trial_keep_going(struct trial *t);
 
-/* Whether a new system runs that has to be confirmed or left, with a network or without. */
+/* Whether the bootloader tries this system, and may go back to the other side, though the state is
+ * a new box's: what holds it is not there on the new system, say. Nothing confirms that. */
+bool trial_is_forgotten(const struct box *b);
+
+/* Whether a new system runs that has to be confirmed or left, with a network or without; one that
+ * is forgotten, too. */
 bool trial_is_on(const struct box *b);
 
 /* How long to wait before the next. */

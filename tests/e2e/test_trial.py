@@ -62,6 +62,19 @@ class Trial(FleetCase):
         self.assertIn("the bootloader went back", report["detail"])
         self.assert_runs(box, OLD)
 
+    def test_a_new_system_that_does_not_have_its_state_falls_back_by_itself(self):
+        """A data partition that it does not mount: it does not even know whom to trust."""
+        box = self.box(start=False)
+        state, away = box.path("state"), box.path("state.away")
+        box.set({"health": {"deadline": "2s"}})
+        self.roll_out()
+        box.script("can-boot", f'if [ -e "{away}" ]; then rm -rf "{state}"; mv "{away}" "{state}"; '
+                   f'fi\n[ "$1" != {box.other_side()} ] || mv "{state}" "{away}"\n')
+        box.start()
+        report = self.wait_for_outcome(box, "reverted", timeout_s=90)
+        self.assertIn("the bootloader went back", report["detail"])
+        self.assert_runs(box, OLD)
+
     def test_without_any_network_it_is_inconclusive_and_not_condemned(self):
         box = self.box(start=False)
         box.set({"health": {"prompt": "3s"}})

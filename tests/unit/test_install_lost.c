@@ -86,6 +86,25 @@ the_only_side_that_boots_is_not_written_over(void **state)
 	assert_true(rig_env(&r).vars.side[SIDE_B].confirmed);
 }
 
+/* The state of a new box, and a bootloader that tries what runs: whoever wrote it down did so
+ * elsewhere. */
+static void
+a_trial_that_the_state_does_not_know_costs_nobody_the_old_side(void **state)
+{
+	CLEANUP(rig_free) struct rig r;
+	struct err e = ERR_INIT;
+
+	rig_lost(&r, state, TRYING, GOOD, SIDE_A);
+	assert_int_equal(rig_install(&r, "x.ota", NULL, &e), -1);
+	assert_int_equal(e.class, ERR_REFUSED);
+	assert_non_null(strstr(e.text, "reboot first"));
+	assert_true(rig_env(&r).vars.side[SIDE_B].confirmed);
+	/* It is in order, and only the bootloader's memory is not. */
+	r.s->running[SIDE_A] = (struct release){true, "gateway", "1.9", 0, {{5}}, 1};
+	if (rig_install(&r, "x.ota", NULL, &e) < 0)
+		fail_msg("%s", e.text);
+}
+
 /* A trial that nobody remembers does not end the box's updates. */
 static void
 a_side_with_tries_left_is_no_reason_to_write_off_what_runs(void **state)
@@ -179,6 +198,7 @@ main(void)
 		IN_FOLDER(a_side_that_does_not_start_is_written_anew),
 		IN_FOLDER(what_nothing_would_boot_is_adopted_and_the_other_written),
 		IN_FOLDER(the_only_side_that_boots_is_not_written_over),
+		IN_FOLDER(a_trial_that_the_state_does_not_know_costs_nobody_the_old_side),
 		IN_FOLDER(a_side_with_tries_left_is_no_reason_to_write_off_what_runs),
 		IN_FOLDER(a_box_that_cannot_go_back_does_not_reboot_for_ever),
 		IN_FOLDER(a_box_that_has_not_tried_to_go_back_reboots),

@@ -86,6 +86,47 @@ a_system_that_no_bootloader_would_leave_is_left_alone(void **state)
 	assert_int_equal(r.since_ms, 0);
 }
 
+/* What holds the state is not there on the new system. */
+static void
+a_trial_that_the_state_does_not_know_is_left(void **state)
+{
+	struct scene *x = *state;
+	struct box *b = &x->rig.box;
+	struct watchdog w = WATCHDOG_INIT;
+	struct rescue r = {0};
+	struct err e;
+
+	hurry(x, reboot_line);
+	*x->rig.s = (struct state){.next_seq = 1};
+	assert_true(trial_is_on(b));
+	(void)rescue_step(&r, b, &w, 0);
+	assert_true(was_rebooted());
+	/* A state that has seen a release is the right one. */
+	x->rig.s->running[SIDE_A].known = true;
+	assert_false(trial_is_on(b));
+	(void)rescue_step(&r, b, &w, 0);
+	x->rig.s->running[SIDE_A].known = false;
+	/* As a box leaves the factory. */
+	assert_int_equal(b->boot->confirm(b->boot, &b->conf, SIDE_B, &e), 0);
+	assert_false(trial_is_on(b));
+	(void)rescue_step(&r, b, &w, 0);
+	assert_false(was_rebooted());
+}
+
+static void
+where_there_is_nothing_to_go_back_to_it_stays(void **state)
+{
+	struct scene *x = *state;
+	struct box *b = &x->rig.box;
+	struct boot_env env = rig_env(&x->rig);
+	struct err e;
+
+	*x->rig.s = (struct state){.next_seq = 1};
+	env.vars.side[SIDE_A] = (struct boot_side){0};
+	assert_int_equal(boot_env_save(b->conf.boot_file, &env, &e), 0);
+	assert_false(trial_is_forgotten(b));
+}
+
 static void
 where_it_cannot_be_started_anew_the_watchdog_does_it(void **state)
 {
@@ -105,6 +146,8 @@ main(void)
 		IN_SCENE(a_new_system_on_which_nothing_can_be_done_is_started_anew),
 		IN_SCENE(it_has_as_long_as_a_trial),
 		IN_SCENE(a_system_that_no_bootloader_would_leave_is_left_alone),
+		IN_SCENE(a_trial_that_the_state_does_not_know_is_left),
+		IN_SCENE(where_there_is_nothing_to_go_back_to_it_stays),
 		IN_SCENE(where_it_cannot_be_started_anew_the_watchdog_does_it),
 	};
 
