@@ -1,4 +1,5 @@
 """The units of agent/systemd/: what systemd makes of them, and whether programs live with them."""
+import fnmatch
 import os
 import re
 import shlex
@@ -75,6 +76,17 @@ class Units(unittest.TestCase):
             done = self.analyse("security", "--offline=yes", f"--threshold={EXPOSURE_MAX}", path)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             self.assertIn("Overall exposure level", done.stdout)
+
+    def test_devices_that_agent_conf_may_name_are_open_to_the_agent(self):
+        """By the names that the kernel gives drivers in /proc/devices, or by their own."""
+        allowed = [value.split()[0] for key, value in settings(
+            read(self.paths["sluice-agent"]), "Service") if key == "DeviceAllow"]
+        for device in ("block-blkext", "block-mmc", "block-sd", "block-device-mapper", "char-mtd",
+                       "char-ubi0", "char-watchdog", "/dev/watchdog"):
+            self.assertTrue(any(fnmatch.fnmatchcase(device, pattern) for pattern in allowed),
+                            device)
+        for device in ("char-mem", "char-tty", "/dev/kmsg"):
+            self.assertFalse(any(fnmatch.fnmatchcase(device, pattern) for pattern in allowed))
 
     def test_programs_take_the_words_of_their_units(self):
         for unit in UNITS:
