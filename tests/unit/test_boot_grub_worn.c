@@ -23,8 +23,9 @@ static char path[] = "env";
 static struct conf conf = {.boot_file = path};
 static const struct boot_backend *const boot = &boot_grub;
 
-/* Bits: groups of the area that cannot be read any more, and not be written. */
-static unsigned read_faults, write_faults;
+/* Bits: groups of the area that cannot be read any more, not be written, and that forget what is
+ * written without a word, as cards do that are worn out. */
+static unsigned read_faults, write_faults, drops;
 
 /* In place of the C library's. */
 ssize_t faulty_pread(int fd, void *data, size_t len, off_t offset) __asm__("pread64");
@@ -48,6 +49,8 @@ faulty_pread(int fd, void *data, size_t len, off_t offset)
 ssize_t
 faulty_pwrite(int fd, const void *data, size_t len, off_t offset)
 {
+	if (is_faulty(drops, offset))
+		return (ssize_t)len;
 	return is_faulty(write_faults, offset) ? -1 : syscall(SYS_pwrite64, fd, data, len, offset);
 }
 
@@ -64,7 +67,7 @@ begin(void)
 	static const uint8_t blank[GRUB_AREA_BYTES];
 	struct err e = ERR_INIT;
 
-	read_faults = write_faults = 0;
+	read_faults = write_faults = drops = 0;
 	assert_int_equal(folder_put(path, blank, sizeof(blank)), 0);
 	done(boot->make(&conf, SIDE_A, &e), &e);
 }
@@ -140,6 +143,31 @@ one_group_that_cannot_be_read_or_written_stops_nothing(void **state)
 				assert_int_equal(folder_put(path, whole, sizeof(whole)), 0);
 			}
 		}
+	}
+}
+
+static void
+one_group_that_takes_writes_and_forgets_them_stops_nothing(void **state)
+{
+	static const size_t groups[] = {GROUP_A, GROUP_B, GROUP_GOOD};
+	struct err e = ERR_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+		begin();
+		drops = 1U << groups[i];
+		done(walk(&e), &e);
+		assert_int_equal(vars_now().primary, SIDE_B);
+		assert_true(vars_now().side[SIDE_B].confirmed);
+	}
+	/* Where the last one has an old story to tell, the first two have the same new one. */
+	for (size_t lost = GROUP_A; lost <= GROUP_B; lost += 2) {
+		uint8_t whole[GRUB_AREA_BYTES];
+
+		area_read(whole);
+		group_blank(lost);
+		assert_int_equal(vars_now().primary, SIDE_B);
+		assert_int_equal(folder_put(path, whole, sizeof(whole)), 0);
 	}
 }
 
@@ -363,6 +391,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_FOLDER(one_group_that_cannot_be_read_or_written_stops_nothing),
+		IN_FOLDER(one_group_that_takes_writes_and_forgets_them_stops_nothing),
 		IN_FOLDER(what_leaves_no_second_copy_is_refused_and_changes_nothing),
 		IN_FOLDER(three_copies_that_cannot_be_read_are_an_error),
 		IN_FOLDER(every_prefix_of_a_write_in_place_leaves_what_worked_or_the_new),
