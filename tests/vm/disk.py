@@ -123,9 +123,9 @@ class Disk:
             copy_sparse(f, AT[number][0], to, 0, AT[number][1])
         return path
 
-    def digest(self, side):
-        """Of what a slot holds."""
-        return digest_of_file(self.part(SLOTS[side]))
+    def digest(self, side, length):
+        """Of what a slot begins with."""
+        return digest_of_file(self.part(SLOTS[side]), length)
 
     # Bootloaders.
 

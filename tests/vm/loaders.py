@@ -4,7 +4,7 @@ import os
 
 from fleet.process import run
 from vm import firmware
-from vm.disk import ENVIRONMENT, ESP, MACHINE_ARGUMENTS, MIB, Offline, sample
+from vm.disk import ENVIRONMENT, ESP, MACHINE_ARGUMENTS, MIB, SLOT_BYTES, Offline, sample
 
 KERNEL_BYTES = 16 * MIB  # of the file that is a kernel's slot
 KERNEL_SLOT = """[slot kernel]
@@ -13,7 +13,7 @@ a = /efi/sluice/a/vmlinuz
 b = /efi/sluice/b/vmlinuz
 """
 # The kernel is on the ESP, where firmware finds it, and not in the root file system.
-NO_KERNEL = [("/boot/vmlinuz", None)]
+NO_KERNEL, NO_KERNEL_BYTES = [("/boot/vmlinuz", None)], 6 * MIB
 
 
 def kernel_slots(folder, kernel):
@@ -32,6 +32,7 @@ def kernel_slots(folder, kernel):
 class GrubBios:
     """GRUB under SeaBIOS, with the kernel that is in the slot."""
     BOOT, SLOTS, TRIES, CHANGES = "backend = grub\nfile = /dev/nvme0n1p3\ntries = 2", "", 2, []
+    IMAGE_BYTES = SLOT_BYTES
 
     def __init__(self, disk, agent, kernel):
         self.disk, self.kernel = disk, kernel
@@ -77,7 +78,7 @@ class GrubEfi(GrubBios):
 class SystemdBoot(GrubBios):
     """systemd-boot, with the samples that ship."""
     BOOT = "backend = systemd-boot\nfile = /efi/loader/entries\ntries = 2"
-    SLOTS, CHANGES = KERNEL_SLOT, NO_KERNEL
+    SLOTS, CHANGES, IMAGE_BYTES = KERNEL_SLOT, NO_KERNEL, NO_KERNEL_BYTES
     PROGRAM = "/usr/lib/systemd/boot/efi/systemd-bootx64.efi"
 
     def install(self):
@@ -102,7 +103,7 @@ class SystemdBoot(GrubBios):
 class BootNext(GrubBios):
     """The firmware boots kernels by itself: an entry a side, BootNext for the one on trial."""
     BOOT = "backend = efi\nentry_a = 0010\nentry_b = 0011\ntries = 1"
-    SLOTS, TRIES, CHANGES = KERNEL_SLOT, 1, NO_KERNEL
+    SLOTS, TRIES, CHANGES, IMAGE_BYTES = KERNEL_SLOT, 1, NO_KERNEL, NO_KERNEL_BYTES
     ENTRIES = {0x10: "A", 0x11: "B"}
 
     def install(self):

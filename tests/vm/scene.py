@@ -9,7 +9,7 @@ from fleet.box import digest_of_file
 from fleet.nginx import Nginx, free_port
 from fleet.process import ROOT, Programs
 from fleet.workspace import Workspace
-from vm.disk import LIBRARIES_BYTES, SLOT_BYTES, Disk
+from vm.disk import LIBRARIES_BYTES, Disk
 from vm.guest import Kernel, cached, image_make, libraries_make, root_make
 from vm.loaders import GrubBios
 from vm.machine import Machine
@@ -80,7 +80,8 @@ class Scene(unittest.TestCase):
         """An image of that version, made once a class."""
         if version not in cls.images:
             cls.images[version] = image_make(os.path.join(cls.base, version + ".img"), cls.root,
-                                             version, SLOT_BYTES, [*cls.LOADER.CHANGES, *changes])
+                                             version, cls.LOADER.IMAGE_BYTES,
+                                             [*cls.LOADER.CHANGES, *changes])
         return cls.images[version]
 
     def setUp(self):
@@ -146,6 +147,10 @@ class Scene(unittest.TestCase):
             self.digests[version] = digest_of_file(self.images[version])
         return self.digests[version]
 
+    def held(self, disk, side):
+        """The digest of what a slot holds, as far as an image goes."""
+        return disk.digest(side, self.LOADER.IMAGE_BYTES)
+
     def wait_version(self, version, count=1):
         self.machine.wait(rf"GUEST version {version} ", count)
 
@@ -164,14 +169,14 @@ class Scene(unittest.TestCase):
         self.assertTrue(sides, shown)
         whole = [self.digest(version) for version in versions]
         for side in sides:
-            self.assertIn(disk.digest(side), whole, f"side {side}, and {shown}")
+            self.assertIn(self.held(disk, side), whole, f"side {side}, and {shown}")
 
     def assert_settled(self, side, version):
         """Off and on again it boots that side, which is confirmed, and holds that version; and the
         agent knows of nothing that is under way."""
         self.machine.kill()
         self.assertEqual(self.loader.boots_next()[:2], (side, True))
-        self.assertEqual(self.disk.digest(side), self.digest(version))
+        self.assertEqual(self.held(self.disk, side), self.digest(version))
         with open(os.path.join(self.disk.state(), "state.json"), encoding="utf-8") as f:
             self.assertEqual(json.load(f)["pending"]["phase"], "none")
 

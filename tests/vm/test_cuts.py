@@ -75,7 +75,7 @@ class Cuts(Scene):
                         os.path.join(self.folder, f"{found[-1]}.img"))
         self.assertGreaterEqual(len(found), PREFIXES_MIN)
         for side in SLOTS:
-            self.assertEqual(self.again.digest(side), self.disk.digest(side))
+            self.assertEqual(self.held(self.again, side), self.held(self.disk, side))
         print(f"    {len(found)} of {count} prefixes consistent: "
               f"{', '.join(f'{found.count(p)} {p}' for p in sorted(set(found)))}")
         self.assertEqual(set(found), {"none", "installing", "activated"})
@@ -90,4 +90,4 @@ class Cuts(Scene):
                 machine.kill()
                 self.assertEqual(
                     self.LOADER(disk, self.programs.agent, None).boots_next()[:2], ("B", True))
-                self.assertEqual(disk.digest("B"), self.digest(NEW))
+                self.assertEqual(self.held(disk, "B"), self.digest(NEW))

@@ -25,7 +25,7 @@ class Grub(Scene):
             self.wait_version(version)
             self.wait_outcome("ok", 2 if side == "A" else 1)
         self.assert_settled("A", "3.0.0")
-        self.assertEqual(self.disk.digest("B"), self.digest(NEW))
+        self.assertEqual(self.held(self.disk, "B"), self.digest(NEW))
 
     def test_zeroed_environment_boots_what_worked_last_and_is_written_anew(self):
         self.machine.start()
