@@ -291,8 +291,9 @@ take_plan(
 	return take_bundle(p, w, now_s, e);
 }
 
-/* Finds a plan, and what is lifted with it. Where that cannot be read, what was last known counts:
- * so it hides no new stop, and brings back none that was lifted. */
+/* Finds a plan, and what is lifted with it, also where the plan is withdrawn. Where that cannot be
+ * read, what was last known counts: so it hides no new stop, and brings back none that was lifted.
+ */
 static int
 find_plan(struct poller *p, const char *path, int64_t now_s, struct lifts *lifts, bool *found,
 	struct tuf_target *t, struct err *e)
@@ -302,6 +303,7 @@ find_plan(struct poller *p, const char *path, int64_t now_s, struct lifts *lifts
 	json_decref(lifts->resumes);
 	lifts->resumes = *found ? resumes_of(t) : NULL;
 	lifts->known = true;
+	*found = *found && !plan_is_withdrawn(t->custom);
 	return 0;
 }
 

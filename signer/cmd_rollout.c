@@ -22,13 +22,14 @@ static const char help[] =
 	"       sluice rollout diff FILE [--role ROLE] [-w DIR]\n"
 	"       sluice rollout publish FILE {--key K | --draft} [--role ROLE] [--yes]\n"
 	"           [--sign-with CMD] [--no-publish] [-w DIR]\n"
+	"       sluice rollout withdraw PLAN {--key K | --draft} ...\n"
 	"\n"
 	"check reads a plan (YAML) and prints what boxes would read. Complaints and\n"
 	"warnings name the line and column; --json has them as \"findings\" (severity,\n"
 	"line, column, text), for editors and CI. diff says what publishing would change,\n"
 	"in words and boxes. publish shows that, binds the plan to its released bundle\n"
 	"bit for bit, signs and publishes it. Its gate is shut then: open the first wave\n"
-	"with `sluice gate open`.\n"
+	"with `sluice gate open`. withdraw takes a plan back from all boxes.\n"
 	"\n"
 	"  --key K            a key of the rollouts role\n"
 	"  --sign-with CMD    K is a .pub and CMD signs (`sluice metadata sign --help`)\n"
@@ -202,6 +203,7 @@ plan_put(const struct workspace *w, struct scope_plan *plan, const char *path, s
 	if (metadata_stage(w, path, bytes, &target, e) < 0)
 		return -1;
 	/* Resumes stay: a box that was away still has to learn that its stop is lifted. */
+	(void)json_object_del(custom, "withdrawn");
 	target.custom = custom;
 	if (metadata_put(&plan->role, &target, e) < 0)
 		return -1;
@@ -297,23 +299,17 @@ rollout_publish(int argc, char **argv, struct err *e)
 	return publish_here(&w, plan.role.role, &o, e);
 }
 
-static int
-run(int argc, char **argv, struct err *e)
-{
-	const char *verb = argc > 1 ? argv[1] : "";
-
-	if (strcmp(verb, "check") == 0)
-		return rollout_check(argc - 1, argv + 1, e);
-	if (strcmp(verb, "diff") == 0)
-		return rollout_diff(argc - 1, argv + 1, e);
-	if (strcmp(verb, "publish") == 0)
-		return rollout_publish(argc - 1, argv + 1, e);
-	return err_set(e, ERR_USAGE, "say what: check, diff, publish; see `sluice rollout --help`");
-}
+static const struct verb verbs[] = {
+	{"check", NULL, rollout_check},
+	{"diff", NULL, rollout_diff},
+	{"publish", NULL, rollout_publish},
+	{"withdraw", rollout_withdraw_help, rollout_withdraw},
+	{NULL, NULL, NULL},
+};
 
 const struct command cmd_rollout = {
 	.name = "rollout",
 	.summary = "check and publish a plan",
 	.help = help,
-	.run = run,
+	.verbs = verbs,
 };

@@ -164,6 +164,8 @@ rollouts_print(const json_t *doc)
 	}
 	if (json_array_size(json_object_get(doc, "rollouts")) == 0)
 		(void)printf("nothing is rolled out\n");
+	json_array_foreach (json_object_get(doc, "withdrawn"), i, r)
+		(void)printf("%s: withdrawn; no box goes by it\n", json_string_value(r));
 }
 
 static void

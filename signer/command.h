@@ -28,6 +28,10 @@ struct verb {
 extern const char key_revoke_help[];
 int key_revoke(int argc, char **argv, struct err *e);
 
+/* `rollout withdraw`, likewise. */
+extern const char rollout_withdraw_help[];
+int rollout_withdraw(int argc, char **argv, struct err *e);
+
 /* `box show`, too. */
 int box_history(int argc, char **argv, struct err *e);
 

@@ -16,6 +16,7 @@ courses_free(struct courses *c)
 		scope_plan_free(&c->list[i].plan);
 	free(c->list);
 	json_decref(c->all_resumes);
+	json_decref(c->withdrawn);
 	*c = (struct courses){0};
 }
 
@@ -78,15 +79,26 @@ name_read(const char *path, char out[NAME_BYTES_MAX + 1])
 }
 
 static int
+withdrawn_note(struct courses *c, const char *name, struct err *e)
+{
+	if (!c->withdrawn)
+		c->withdrawn = json_array();
+	return json_array_append_new(c->withdrawn, json_string(name)) < 0
+		       ? err_sys(e, ENOMEM, "reading plans")
+		       : 0;
+}
+
+static int
 plan_take(void *arg, const struct metadata *m, const char *path, struct err *e)
 {
 	struct reading *r = arg;
 	struct course *list, *c;
 	char name[NAME_BYTES_MAX + 1];
 
-	(void)m;
 	if (strcmp(path, PLAN_ALL_PATH) == 0 || !name_read(path, name))
 		return 0;
+	if (plan_is_withdrawn(json_object_get(metadata_find(m, path), "custom")))
+		return withdrawn_note(r->out, name, e);
 	list = reallocarray(r->out->list, r->out->count + 1, sizeof(*list));
 	if (!list)
 		return err_sys(e, ENOMEM, "reading plans");
@@ -161,7 +173,7 @@ courses_have(const struct courses *c, const char *name)
 		if (strcmp(c->list[i].name, name) == 0)
 			return true;
 	}
-	return false;
+	return json_has_text(c->withdrawn, name);
 }
 
 int

@@ -35,6 +35,7 @@ struct courses {
 	bool has_all; /* false, too, where it cannot be read */
 	struct gate all;
 	json_t *all_resumes; /* owned, or NULL */
+	json_t *withdrawn;   /* names of plans, which are not in list; owned, or NULL */
 };
 
 void courses_free(struct courses *c);

@@ -177,9 +177,11 @@ rollout_build(struct sight *s, const struct course *c, json_t *list, struct err 
 static int
 rollouts_build(struct sight *s, struct err *e)
 {
-	json_t *list = json_array(), *all;
+	json_t *list = json_array(), *all, *withdrawn = s->courses.withdrawn;
 
 	if (put(s->doc, "rollouts", list, e) < 0 ||
+		put(s->doc, "withdrawn", withdrawn ? json_incref(withdrawn) : json_array(), e) <
+			0 ||
 		put(s->doc, "problem", json_string(s->courses.damage.text), e) < 0)
 		return -1;
 	for (size_t i = 0; i < s->courses.count; i++) {

@@ -12,6 +12,7 @@
  *        "stops":[{"id","reason","at","taken","boxes"}], "problem",
  *        "waves":[{"name","open","opened","boxes","seen","started","ok","failed","reverted",
  *                  "overdue","inconclusive"}]}],
+ *    "withdrawn":[NAME],
  *    "all":{"paused","stops":[...]}, "boxes":{"count","never","offline","offline_after_s"},
  *    "states":[{"what","boxes"}], "versions":[...], "failures":[...],
  *    "expiries":[as doctor has them], "spool":{"reports","duplicates","clashes","aside"}}

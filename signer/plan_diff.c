@@ -392,7 +392,12 @@ plan_diff_print(const struct plan_diff *d, struct err *e)
 		plan_compare(d, was);
 		open_words(d, open);
 	} else {
-		(void)printf("%s: new\n", d->after->path);
+		if (d->before->withdrawn)
+			(void)printf("%s: new, as version %llu; version %llu was withdrawn\n",
+				d->after->path, (unsigned long long)was->version + 1,
+				(unsigned long long)was->version);
+		else
+			(void)printf("%s: new\n", d->after->path);
 		plan_describe(d);
 	}
 	if (boxes_count(d, e) < 0)

@@ -204,7 +204,8 @@ scope_plan_load(const struct workspace *w, const char *name, const char *wanted,
 		target_read(w, &out->role, path, PLAN_BYTES_MAX, &v, e) < 0 ||
 		plan_parse(&v, &out->plan, e) < 0)
 		return err_context(e, "%s", path);
-	out->listed = true;
+	out->withdrawn = plan_is_withdrawn(json_object_get(out->entry, "custom"));
+	out->listed = !out->withdrawn;
 	return 0;
 }
 

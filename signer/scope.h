@@ -38,11 +38,11 @@ const json_t *scope_resumes(const json_t *entry);
  */
 int scope_path(const char *folder, const char *name, char out[TUF_PATH_MAX + 1], struct err *e);
 
-/* The plan of that name and the role that lists it. listed false: it has never been published, and
- * only the role is filled in. */
+/* The plan of that name and the role that lists it. listed false: boxes find none. It has never
+ * been published, and only the role is filled in; or it is withdrawn, and all is there that was. */
 struct scope_plan {
 	struct metadata role;
-	bool listed;
+	bool listed, withdrawn;
 	struct plan plan;
 	struct digest sha256;
 	const json_t *entry; /* borrowed from role, until that is changed */

@@ -358,6 +358,15 @@ whole_parse(const json_t *body, struct plan *p, struct err *e)
 	return boxes_index(p, e) < 0 ? -1 : values_index(p, e);
 }
 
+bool
+plan_is_withdrawn(const json_t *custom)
+{
+	const json_t *word = json_object_get(custom, "withdrawn");
+
+	/* Whatever else it says was not meant to bring boxes anything. */
+	return word && !json_is_false(word);
+}
+
 int
 plan_parse(const struct verified *v, struct plan *out, struct err *e)
 {

@@ -46,6 +46,11 @@ enum { PLAN_EXCLUDED, PLAN_NAMED };
 /* Not a plan: the target whose custom.resumes lifts the stops of gates/all.json. */
 #define PLAN_ALL_PATH "rollouts/all.json"
 
+/* Whether the custom words (or NULL) of a plan's target entry withdraw it: for boxes there is no
+ * such plan then. The entry stays, because custom.resumes goes on lifting what stops the gate has,
+ * and because the plan that comes after it takes a higher version, which no old gate opens. */
+bool plan_is_withdrawn(const json_t *custom);
+
 /* Owns doc, which the borrowed parts point into. */
 struct plan {
 	json_t *doc;

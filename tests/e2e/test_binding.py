@@ -104,14 +104,28 @@ class Binding(FleetCase):
             self.workspace.plan(self.bundles[OLD], [("all", "100%")])))["detail"])
 
     def test_a_plan_withdrawn_during_an_install_ends_it(self):
-        def withdraw():
-            signed = self.workspace.metadata("rollouts")["signed"]
-            del signed["targets"]["rollouts/stable.json"]
-            signed["version"] += 1
-            self.workspace.sign_by_hand("rollouts", signed)
-            self.workspace.publish()
+        report = self.interrupted(self.workspace.withdraw_plan)
+        self.assertEqual(report["detail"].split(": ")[-1], f"gateway-{NEW} was withdrawn")
 
-        self.assertIn("withdrawn", self.interrupted(withdraw)["detail"])
+    def test_stops_outlive_a_plan_that_is_withdrawn_as_they_were(self):
+        """One that was lifted does not come back to life, one that stands can be lifted. And a plan
+        that says the same again waits for a person to open it."""
+        box = self.box(start=False)
+        self.roll_out()
+        lifted, stands = self.workspace.stop("stable"), self.workspace.stop("stable")
+        self.workspace.resume(lifted)
+        self.assertIn(f"held: stopped by gates/stable.json (stop {stands})",
+                      box.agent("check").stdout)
+        self.workspace.withdraw_plan()
+        self.assertIn(f"(stop {stands})", box.agent("check").stdout)
+        self.assertEqual([stop["id"] for stop in box.status()["stops"]], [stands])
+        self.workspace.resume(stands)
+        self.assertIn("idle: there is no plan for this box", box.agent("check").stdout)
+        self.assertEqual(box.status()["stops"], [])
+        self.workspace.publish_plan(self.workspace.plan(self.bundles[NEW], [("all", "100%")]))
+        self.assertIn("held: gates/stable.json is shut", box.agent("check").stdout)
+        self.workspace.open_gate("all")
+        self.assertIn("update: ", box.agent("check").stdout)
 
 
 if __name__ == "__main__":

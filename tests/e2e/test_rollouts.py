@@ -201,6 +201,87 @@ class Rollouts(unittest.TestCase):
         self.publish(attempt=2)
         self.assertEqual(self.entry("rollouts/stable.json")["custom"]["resumes"], [stop])
 
+    def test_a_withdrawn_plan_comes_back_as_the_next_version_with_its_gate_shut(self):
+        self.publish()
+        self.ws.open_gate("canary")
+        first = self.ws.stop("stable")
+        self.ws.resume(first)
+        said = self.ws.withdraw_plan().stdout
+        self.assertIn("version 1, gateway-1.0, is withdrawn", said)
+        self.assertIn("canary; without the plan that opens nothing", said)
+        self.assertNotIn("stopped  ", said)
+        self.assertEqual(self.entry("rollouts/stable.json")["custom"],
+                         {"resumes": [first], "withdrawn": True})
+        self.assertIn("its plan is not published", self.ws.sluice("gate", "show").stdout)
+        said = self.ws.sluice("status").stdout
+        self.assertIn("nothing is rolled out\nstable: withdrawn", said)
+        self.refused(2, "gate", "open", "stable", "canary", "--key", self.key("gates"))
+        self.assertIn("new, as version 2; version 1 was withdrawn",
+                      self.ws.sluice("rollout", "diff", self.plan()).stdout)
+        self.assertEqual(self.publish()["version"], 2)
+        self.assertEqual(self.entry("rollouts/stable.json")["custom"], {"resumes": [first]})
+        self.assertIn("SHUT", self.ws.sluice("gate", "show").stdout)
+
+    def test_what_stops_a_withdrawn_plan_is_said_and_can_be_lifted(self):
+        self.publish()
+        self.ws.open_gate("canary")
+        stop = self.ws.stop("stable", reason="smoke")
+        said = self.ws.withdraw_plan().stdout
+        self.assertRegex(said, rf"stopped +smoke\n +by {stop}, which stays until `sluice resume`")
+        self.assertIn("STOPPED", self.ws.sluice("gate", "show").stdout)
+        self.ws.resume(stop)
+        self.assertEqual(self.entry("rollouts/stable.json")["custom"],
+                         {"resumes": [stop], "withdrawn": True})
+        self.assertNotIn("STOPPED", self.ws.sluice("gate", "show").stdout)
+
+    def test_what_cannot_be_withdrawn_is_refused(self):
+        key = ("--key", self.key("rollouts"), "--yes")
+        self.refused(2, "rollout", "withdraw", "stable", *key, says="no plan stable")
+        self.publish()
+        self.refused(2, "rollout", "withdraw", *key, says="one plan's name")
+        self.refused(2, "rollout", "withdraw", "stable", says="a key of the rollouts role")
+        self.refused(2, "rollout", "withdraw", "all", *key, says="stop --all")
+        self.refused(2, "rollout", "withdraw", "nothing", *key, says="no plan nothing")
+        self.refused(2, "rollout", "withdraw", "rollouts/stable.json", *key, says="say stable")
+        self.refused(1, "rollout", "withdraw", "stable", "--role", "gates", *key,
+                     says="boxes ask role rollouts")
+        for other in ("releases", "gates", "targets"):
+            self.refused(1, "rollout", "withdraw", "stable", "--key", self.key(other), "--yes",
+                         says="is not one of the role rollouts")
+        self.assertFalse(os.path.exists(self.ws.path("incoming", "rollouts.json")))
+        self.ws.withdraw_plan()
+        self.refused(1, "rollout", "withdraw", "stable", *key, says="withdrawn already")
+
+    def test_a_withdrawal_is_not_signed_unasked(self):
+        self.publish()
+        self.refused(2, "rollout", "withdraw", "stable", "--key", self.key("rollouts"),
+                     says="--yes")
+        for answer, status in ((b"n\n", 1), (b"y\n", 0)):
+            got, said = self.on_a_terminal("rollout", "withdraw", "stable", "--key",
+                                           self.key("rollouts"), asks=b"[y/n]", answer=answer)
+            self.assertEqual(got, status, said)
+            self.assertIn(b"boxes that have it keep it", said.split(b"Sign and publish")[0])
+            self.assertEqual("custom" in self.entry("rollouts/stable.json"), status == 0)
+
+    def test_a_plan_of_one_scope_is_withdrawn_by_as_many_as_own_it(self):
+        members = []
+        for name in ("ann", "ben"):
+            self.ws.new_key(name)
+            members += ["--member", self.ws.path("keys", name + ".pub")]
+        self.ws.sluice("role", "add", "site-a", *members, "--threshold", 2, "--paths",
+                       "rollouts/site-a.json", "--before", "rollouts", "--key",
+                       self.key("targets"))
+        plan = self.plan("site-a")
+        withdraw = ("rollout", "withdraw", "site-a", "--yes", "--key")
+        for name in ("ann", "ben"):
+            self.ws.sluice("rollout", "publish", plan, "--yes", "--key", self.key(name))
+        self.refused(1, *withdraw, self.key("rollouts"), says="is not one of the role site-a")
+        for name, found in (("ann", None), ("ben", {"withdrawn": True})):
+            self.ws.sluice(*withdraw, self.key(name))
+            listed = self.ws.metadata("site-a")["signed"]["targets"]["rollouts/site-a.json"]
+            self.assertEqual(listed.get("custom"), found)
+        self.refused(1, *withdraw, self.key("ann"), says="withdrawn already")
+
     def test_a_plan_may_be_stopped_before_any_wave_is_open(self):
         self.publish()
         self.ws.sluice("stop", "stable", "--reason", "wait", "--key", self.key("gates"), "--yes")

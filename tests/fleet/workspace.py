@@ -167,6 +167,10 @@ class Workspace:
         return self.sluice("rollout", "publish", path, "--key", self.key("rollouts"), "--yes",
                            **kwargs)
 
+    def withdraw_plan(self, *args, plan="stable", **kwargs):
+        return self.sluice("rollout", "withdraw", plan, "--key", self.key("rollouts"), "--yes",
+                           *args, **kwargs)
+
     def open_gate(self, wave, plan="stable", **kwargs):
         return self.sluice("gate", "open", plan, wave, "--key", self.key("gates"), **kwargs)
 

@@ -80,6 +80,15 @@ MUTANTS = [
     Mutant("metadata need not be fresh", DECIDE,
            "return !f->fresh &&", "return 0 &&",
            "test_decide", "metadata_that_may_be_a_replay_starts_nothing"),
+    Mutant("a plan that is listed as withdrawn is followed", POLL,
+           "*found = *found && !plan_is_withdrawn(t->custom);", "(void)found;",
+           "test_poll_world", "a_withdrawn_plan_is_none_and_lifts_what_it_lifted"),
+    Mutant("a withdrawn plan lifts nothing any more", POLL,
+           "lifts->resumes = *found ? resumes_of(t) : NULL;\n\tlifts->known = true;\n"
+           "\t*found = *found && !plan_is_withdrawn(t->custom);",
+           "*found = *found && !plan_is_withdrawn(t->custom);\n"
+           "\tlifts->resumes = *found ? resumes_of(t) : NULL;\n\tlifts->known = true;",
+           "test_poll_world", "a_withdrawn_plan_is_none_and_lifts_what_it_lifted"),
     Mutant("a plan that was withdrawn ends nothing", DECIDE,
            'if (!w->has_plan)\n\t\treturn err_set(e, ERR_STOPPED, "%s was withdrawn", p->rollout);',
            "if (!w->has_plan)\n\t\treturn 0;",

@@ -154,6 +154,25 @@ a_new_snapshot_is_a_new_world(void **state)
 	assert_false(world_of(x)->has_plan);
 }
 
+/* What it lifted stays lifted, though its gate has the stop for good. */
+static void
+a_withdrawn_plan_is_none_and_lifts_what_it_lifted(void **state)
+{
+	struct scene *x = *state;
+
+	serve_world(x);
+	serve_plan_gate(x->repo, gate_stop);
+	json_object_set_new(listed(x->repo, "rollouts", "rollouts/stable.json"), "custom",
+		json_pack("{s:[s], s:b}", "resumes", STOP_ID, "withdrawn", 1));
+	release_all(x->repo);
+	assert_false(world_of(x)->has_plan);
+	assert_int_equal(x->state->stop_count, 0);
+	json_object_set_new(listed(x->repo, "rollouts", "rollouts/stable.json"), "custom",
+		json_pack("{s:[s], s:b}", "resumes", STOP_ID, "withdrawn", 0));
+	release_all(x->repo);
+	assert_true(world_of(x)->has_plan);
+}
+
 /* The new keys of targets delegate nothing, under a version that is listed already. */
 static void
 a_new_root_is_a_new_world(void **state)
@@ -286,6 +305,7 @@ main(void)
 		IN_SCENE(a_plan_that_is_listed_without_a_sha256_is_refused),
 		IN_SCENE(an_unchanged_timestamp_is_not_sent_again),
 		IN_SCENE(a_new_snapshot_is_a_new_world),
+		IN_SCENE(a_withdrawn_plan_is_none_and_lifts_what_it_lifted),
 		IN_SCENE(a_new_root_is_a_new_world),
 		IN_SCENE(a_world_ends_in_the_second_in_which_a_delegated_role_expires),
 		IN_SCENE(a_stop_counts_without_a_plan_and_is_kept_at_once),
