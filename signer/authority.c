@@ -18,6 +18,10 @@
 /* A clock that is a day behind still takes what was made now. */
 #define BACKDATE_S ((int64_t)86400)
 
+#define SESSIONS_CONF "nginx/sessions.conf"
+#define SESSIONS_REMAIN                                                                            \
+	"tls/crl.pem is new, but TLS sessions of before it go on until they end by themselves"
+
 enum { RELOAD_TIMEOUT_MS = 60000, LOCK_WAIT_MS = 5000, SESSIONS_SIZE = 256 };
 
 struct pair {
@@ -314,7 +318,7 @@ sessions_renew(const struct workspace *w, uint64_t crl_number, struct err *e)
 	AUTO_BUF struct buf conf = BUF_INIT(SESSIONS_SIZE);
 	char path[PATH_MAX];
 
-	if (workspace_path(w, "nginx/sessions.conf", path, e) < 0 ||
+	if (workspace_path(w, SESSIONS_CONF, path, e) < 0 ||
 		nginx_sessions_conf(crl_number, &conf, e) < 0)
 		return -1;
 	return file_replace(path, 0644, buf_span(&conf), e);
@@ -343,12 +347,41 @@ authority_renew_crl(const struct workspace *w, struct fleet *f, int64_t now_s, s
 		reload(w, "the web server believes revoked boxes until it reads tls/crl.pem", e) <
 			0)
 		return -1;
-	return sessions_end
-		       ? 0
-		       : err_set(e, why.class,
-				 "tls/crl.pem is new, but TLS sessions of before it go on until "
-				 "they end by themselves: %s",
-				 why.text);
+	return sessions_end ? 0 : err_set(e, why.class, "%s: %s", SESSIONS_REMAIN, why.text);
+}
+
+static bool
+has_ca_key(const struct workspace *w)
+{
+	char key[PATH_MAX];
+
+	return workspace_path(w, "tls/ca.key", key, NULL) == 0 && access(key, R_OK) == 0;
+}
+
+bool
+authority_sessions_are_due(const struct workspace *w, struct fleet *f)
+{
+	AUTO_BUF struct buf wanted = BUF_INIT(SESSIONS_SIZE), is = BUF_INIT(SESSIONS_SIZE);
+	uint64_t number;
+
+	if (!has_ca_key(w) || fleet_crl_last(f, &number, NULL) < 0 || number == 0 ||
+		nginx_sessions_conf(number, &wanted, NULL) < 0)
+		return false;
+	return tls_read(w, SESSIONS_CONF, &is, NULL) < 0 ||
+	       !span_equal(buf_span(&is), buf_span(&wanted));
+}
+
+int
+authority_end_sessions(const struct workspace *w, struct fleet *f, int64_t now_s, struct err *e)
+{
+	uint64_t number;
+
+	if (fleet_crl_last(f, &number, e) < 0)
+		return -1;
+	/* Where it still cannot be written, no CRL is made in vain. */
+	if (sessions_renew(w, number, e) < 0)
+		return err_context(e, SESSIONS_REMAIN);
+	return authority_renew_crl(w, f, now_s, e);
 }
 
 bool
@@ -357,9 +390,8 @@ authority_crl_is_due(const struct workspace *w, int64_t now_s)
 	AUTO_BUF struct buf crl = BUF_INIT(CRL_BYTES_MAX);
 	AUTO_CAS struct x509_bundle cas = {0};
 	struct x509_dates dates;
-	char key[PATH_MAX];
 
-	if (workspace_path(w, "tls/ca.key", key, NULL) < 0 || access(key, R_OK) < 0)
+	if (!has_ca_key(w))
 		return false;
 	/* One that is damaged, or lacks a CA, is made anew; who cannot make it says why. What the
 	 * file's own times are says nothing: it may have been copied, or touched. */

@@ -70,4 +70,11 @@ int authority_renew_crl(const struct workspace *w, struct fleet *f, int64_t now_
  * not begun. */
 bool authority_crl_is_due(const struct workspace *w, int64_t now_s);
 
+/* Whether nginx/sessions.conf is not that of the last CRL, where the CA's key is here: it could not
+ * be written then. Or somebody is about to: so what ends those sessions is a CRL of its own, of a
+ * number that no session was made under. */
+bool authority_sessions_are_due(const struct workspace *w, struct fleet *f);
+int authority_end_sessions(
+	const struct workspace *w, struct fleet *f, int64_t now_s, struct err *e);
+
 #endif

@@ -75,18 +75,44 @@ plan_load(const struct workspace *w, const char *name, struct scope_plan *out, s
 	return 0;
 }
 
+/* What keeps boxes from starting though their wave is open. whose: "it", or "every box". */
 static void
-opened_print(
-	const char *name, const char *wave, const struct scope_gate *g, const struct scope_plan *p)
+closed_print(const struct gate *g, const json_t *resumes, const char *whose, const char *name)
+{
+	for (size_t i = 0; i < g->stop_count; i++) {
+		if (!stop_is_lifted(g->stops[i].id, resumes))
+			(void)printf("but %s is stopped (%s): no box starts before `sluice resume "
+				     "%s`\n",
+				whose, g->stops[i].reason, g->stops[i].id);
+	}
+	if (g->paused)
+		(void)printf("but %s is paused: no box starts before `sluice gate unpause %s`\n",
+			whose, name);
+}
+
+/* Where nobody can tell what lifts its stops, they all stand. */
+static void
+all_closed_print(const struct workspace *w)
+{
+	AUTO_SCOPE_GATE struct scope_gate all = {0};
+	AUTO_METADATA struct metadata rollouts = {0};
+	const json_t *resumes = NULL;
+
+	if (scope_gate_load(w, "all", NULL, &all, NULL) < 0 || !all.listed)
+		return;
+	if (scope_role(w, PLAN_ALL_PATH, NULL, &rollouts, NULL) == 0)
+		resumes = scope_resumes(metadata_find(&rollouts, PLAN_ALL_PATH));
+	closed_print(&all.gate, resumes, "every box", "all");
+}
+
+static void
+opened_print(const struct workspace *w, const char *name, const char *wave,
+	const struct scope_gate *g, const struct scope_plan *p)
 {
 	(void)printf("%s: opens wave %s of version %llu\n", name, wave,
 		(unsigned long long)p->plan.version);
-	for (size_t i = 0; i < g->gate.stop_count; i++) {
-		if (!stop_is_lifted(g->gate.stops[i].id, scope_resumes(p->entry)))
-			(void)printf("but it is stopped (%s): no box starts before `sluice resume "
-				     "%s`\n",
-				g->gate.stops[i].reason, g->gate.stops[i].id);
-	}
+	closed_print(&g->gate, scope_resumes(p->entry), "it", name);
+	all_closed_print(w);
 }
 
 static int
@@ -117,7 +143,7 @@ gate_open(int argc, char **argv, struct err *e)
 		scope_gate_put(&w, &gate, e) < 0 ||
 		metadata_sign(&w, &gate.role, &key.signer, e) < 0)
 		return -1;
-	opened_print(name, wave, &gate, &plan);
+	opened_print(&w, name, wave, &gate, &plan);
 	return publish_here(&w, gate.role.role, &o, e);
 }
 

@@ -163,6 +163,16 @@ resume_put(struct metadata *m, const struct search *s, struct err *e)
 	return scope_custom_put(m, s->path, custom, e);
 }
 
+/* By what is published: one that only waits for its signatures lifts nothing yet. */
+static bool
+is_in_force(const struct metadata *m, const struct search *s)
+{
+	const json_t *targets = json_object_get(json_object_get(m->in_force, "signed"), "targets");
+
+	return stop_is_lifted(s->id, scope_resumes(json_object_get(targets, s->path))) &&
+	       stop_is_lifted(s->id, scope_resumes(metadata_find(m, s->path)));
+}
+
 static int
 resume_agree(const struct signing *o, const struct search *s, struct err *e)
 {
@@ -177,29 +187,42 @@ resume_agree(const struct signing *o, const struct search *s, struct err *e)
 }
 
 static int
+resume_sign(const struct workspace *w, struct resume_options *o, const struct search *s,
+	struct metadata *rollouts, struct err *e)
+{
+	AUTO_OPENED_KEY struct opened_key key = {0};
+
+	if (resume_agree(&o->signing, s, e) < 0 || signing_open(&o->signing, &key, e) < 0 ||
+		metadata_check_signer(rollouts, &key.signer, e) < 0 ||
+		scope_all_put(w, rollouts, e) < 0 || resume_put(rollouts, s, e) < 0 ||
+		metadata_sign(w, rollouts, &key.signer, e) < 0)
+		return -1;
+	leftover_say(rollouts);
+	(void)printf("lifts stop %s: %s\n", s->id, s->stop.reason);
+	return publish_here(w, rollouts->role, &o->signing, e);
+}
+
+static int
 run(int argc, char **argv, struct err *e)
 {
 	AUTO_WORKSPACE struct workspace w = {0};
 	AUTO_METADATA struct metadata rollouts = {0};
-	AUTO_OPENED_KEY struct opened_key key = {0};
 	struct resume_options o = {.signing = SIGNING_INIT};
 	struct search s;
+	bool lifted;
 
 	if (options_read(argc, argv, &o, e) < 0 || workspace_open(o.signing.workspace, &w, e) < 0)
 		return -1;
 	w.sets_aside = true;
 	if (stop_search(&w, &o, &s, e) < 0 ||
-		scope_role(&w, s.path, o.signing.role, &rollouts, e) < 0 ||
-		resume_agree(&o.signing, &s, e) < 0 || signing_open(&o.signing, &key, e) < 0 ||
-		metadata_check_signer(&rollouts, &key.signer, e) < 0 ||
-		scope_all_put(&w, &rollouts, e) < 0 || resume_put(&rollouts, &s, e) < 0 ||
-		metadata_sign(&w, &rollouts, &key.signer, e) < 0)
+		scope_role(&w, s.path, o.signing.role, &rollouts, e) < 0)
 		return -1;
-	leftover_say(&rollouts);
-	(void)printf("lifts stop %s: %s\n", o.id, s.stop.reason);
-	if (publish_here(&w, rollouts.role, &o.signing, e) < 0)
+	lifted = is_in_force(&rollouts, &s);
+	if (lifted)
+		(void)printf("stop %s of %s is lifted already\n", o.id, s.path);
+	else if (resume_sign(&w, &o, &s, &rollouts, e) < 0)
 		return -1;
-	if (!o.signing.no_publish && !o.signing.draft)
+	if (lifted || (!o.signing.no_publish && !o.signing.draft))
 		acknowledgement_show(
 			&w, &(struct acknowledgement){.stop = o.id,
 				    .plan = strcmp(s.path, PLAN_ALL_PATH) == 0 ? NULL : s.path,

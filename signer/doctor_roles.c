@@ -13,31 +13,7 @@
 #include "common/limits.h"
 #include "common/tuf/path.h"
 #include "signer/doctor.h"
-
-/* The key id of a secret key file: from its public half beside it, else from itself where that
- * takes no passphrase. */
-static int
-secret_id(const char *path, bool encrypted, char id[DIGEST_HEX_SIZE], struct err *e)
-{
-	AUTO_SECKEY struct seckey *k = NULL;
-	AUTO_JSON json_t *public = NULL;
-	char pub[PATH_MAX];
-	uint8_t raw[32];
-
-	(void)snprintf(pub, sizeof(pub), "%.*s.pub", (int)(strlen(path) - strlen(".key")), path);
-	if (text_ends_with(path, ".key") && file_exists(pub)) {
-		if (pubkey_file_load(pub, &public, e) < 0)
-			return -1;
-		return pubkey_id(public, id, e);
-	}
-	if (encrypted)
-		return err_set(
-			e, ERR_USAGE, "%s has a passphrase and its .pub is not beside it", path);
-	if (seckey_load(path, NULL, NULL, &k, e) < 0)
-		return -1;
-	seckey_public(k, raw);
-	return pubkey_json_ed25519(raw, &public, e) < 0 ? -1 : pubkey_id(public, id, e);
-}
+#include "signer/online_key.h"
 
 /* Adds a key or, where it is known, what is new of it. */
 static struct doctor_key *
@@ -64,8 +40,7 @@ secret_add(struct doctor *d, const char *path, bool online, struct err *e)
 	struct doctor_key *k;
 	bool encrypted;
 
-	if (seckey_is_encrypted(path, &encrypted, &why) < 0 ||
-		secret_id(path, encrypted, id, &why) < 0)
+	if (seckey_is_encrypted(path, &encrypted, &why) < 0 || online_key_id(path, id, &why) < 0)
 		return doctor_problem(
 			d, DOCTOR_WARNING, "put it in order or take it away", e, "%s", why.text);
 	(void)snprintf(name, sizeof(name), "%.*s",

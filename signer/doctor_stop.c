@@ -389,12 +389,10 @@ look(struct rehearsal *r, const char *key, struct err *e)
 static int
 check_age(struct doctor *d, struct err *e)
 {
-	const char *text =
-		json_string_value(json_object_get(d->site.timestamp->verified.body, "signed_at"));
+	const int64_t signed_at_s = site_signed_at(&d->site);
 	char span[DOCTOR_SPAN_SIZE];
-	int64_t signed_at_s;
 
-	if (!text || clock_parse(text, &signed_at_s, NULL) < 0 || d->now_s - signed_at_s < OLD_S)
+	if (signed_at_s == 0 || d->now_s - signed_at_s < OLD_S)
 		return 0;
 	return doctor_problem(d, DOCTOR_WARNING,
 		"sluice publish every hour; on a second publisher, fetch site/ before a stop", e,

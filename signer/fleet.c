@@ -355,6 +355,18 @@ fleet_crl_number(struct fleet *f, uint64_t *out, struct err *e)
 	return 0;
 }
 
+int
+fleet_crl_last(struct fleet *f, uint64_t *out, struct err *e)
+{
+	int64_t number = 0;
+
+	if (sql_get(f->sql, NULL, &number, e, "SELECT value FROM counter WHERE name = 'crl'", "") <
+		0)
+		return -1;
+	*out = (uint64_t)number;
+	return 0;
+}
+
 /* Tags that were read, each under its text: most fleets have few kinds. */
 enum { MEMO_SLOTS = 1024, MEMO_TEXT_BYTES = 4096 };
 

@@ -83,6 +83,9 @@ int fleet_census(
 /* The number of the next CRL: higher than all before it. */
 int fleet_crl_number(struct fleet *f, uint64_t *out, struct err *e);
 
+/* The number of the last one; 0: there was none. */
+int fleet_crl_last(struct fleet *f, uint64_t *out, struct err *e);
+
 /* A box with what it says of itself; before its first report, with what it was added with. All
  * borrowed, until the next box. */
 struct fleet_member {

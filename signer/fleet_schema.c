@@ -238,8 +238,15 @@ static const char events[] =
 	"ALTER TABLE known ADD COLUMN audit_told_s INTEGER NOT NULL DEFAULT 0;"
 	"PRAGMA user_version = 4;";
 
+/* Who asks for a certificate, in the order in which they have their turn. */
+static const char turns[] =
+	"CREATE INDEX renewal_turn ON renewal(answered_s, until_s) WHERE request != '' AND "
+	"certificate = '';"
+	"PRAGMA user_version = 5;";
+
 /* From each version to the next. */
-static const char *const steps[] = {boxes_and_certificates, reports_and_rollouts, renewals, events};
+static const char *const steps[] = {
+	boxes_and_certificates, reports_and_rollouts, renewals, events, turns};
 _Static_assert(ARRAY_LEN(steps) == FLEET_SCHEMA_VERSION, "a version has no step that leads to it");
 
 int

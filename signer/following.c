@@ -473,7 +473,7 @@ listen(struct sql *s, int64_t now_s, bool can_hear, struct err *e)
 		sql_do(s, e, "UPDATE counter SET value = ?1 WHERE name = 'listened_at_s'", "i",
 			now_s) < 0)
 		return -1;
-	if (at_s > now_s && outage_cut(s, now_s, e) < 0)
+	if (at_s > now_s && (outage_cut(s, now_s, e) < 0 || epoch_move(s, e) < 0))
 		return -1;
 	if (at_s != 0 && at_s < now_s && (!can_hear || now_s - at_s > OUTAGE_GAP_MAX_S) &&
 		outage_note(s, at_s, now_s, e) < 0)

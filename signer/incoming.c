@@ -11,6 +11,7 @@
 #include "common/limits.h"
 #include "signer/copy.h"
 #include "signer/draft.h"
+#include "signer/online_key.h"
 #include "signer/place.h"
 #include "signer/standing.h"
 
@@ -189,21 +190,17 @@ strands_targets(struct incoming *in, struct document *root, int64_t now_s, struc
 	return true;
 }
 
-/* Whether root would leave this publisher without the keys that it signs with: it waits, so that
- * stops go out meanwhile. To be asked last: who is told to take other keys can publish nothing with
- * them until all else is in order. */
+/* Whether root would leave this publisher without the keys that it signs with. To be asked last:
+ * who is told to take other keys can publish nothing with them until all else is in order. */
 static bool
-strands_online(struct incoming *in, struct document *root, const char *role, struct err *why)
+strands_online(struct incoming *in, const struct document *root, struct err *why)
 {
-	const char *mine =
-		strcmp(role, "snapshot") == 0 ? in->online_snapshot : in->online_timestamp;
-	struct role_keys keys;
+	const char *role;
 
-	if (!in->root || !mine)
+	if (!in->root)
 		return false;
-	if (document_root_role(root, role, &keys, why) < 0)
-		return true;
-	if (json_has_text(keys.keyids, mine))
+	role = online_key_dropped(root->verified.body, in->online_snapshot, in->online_timestamp);
+	if (!role)
 		return false;
 	in->rekeys = true;
 	(void)err_set(why, ERR_REFUSED,
@@ -307,8 +304,7 @@ judge_root(struct incoming *in, struct incoming_role *r, int64_t now_s)
 	if (document_root_role(r->document, "root", &own, &r->why) < 0 ||
 		document_check(r->document, &own, &r->why) < 0 ||
 		strands_targets(in, r->document, now_s, &r->why) ||
-		strands_online(in, r->document, "snapshot", &r->why) ||
-		strands_online(in, r->document, "timestamp", &r->why)) {
+		strands_online(in, r->document, &r->why)) {
 		r->state = INCOMING_WAITING;
 		return;
 	}

@@ -65,8 +65,8 @@ int metadata_take_over(const struct workspace *w, struct metadata *m, bool *foun
 bool metadata_has_leftover(const struct metadata *m);
 
 /* The targets.json that decides who may sign: the one in incoming/ if it and its root have all
- * their signatures and root takes no online key away, else the published one, whatever lies in
- * incoming/. Only where none is published yet, one that still waits for signatures. Not to be
+ * their signatures and root leaves this publisher its keys, else the published one, whatever lies
+ * in incoming/. Only where none is published yet, one that still waits for signatures. Not to be
  * edited. */
 int metadata_load_in_force(const struct workspace *w, struct metadata *out, struct err *e);
 

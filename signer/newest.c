@@ -10,6 +10,7 @@
 #include "common/base/num.h"
 #include "common/limits.h"
 #include "signer/draft.h"
+#include "signer/online_key.h"
 #include "signer/site.h"
 
 /* Where to look for what is newer than the published version. */
@@ -409,28 +410,42 @@ has_threshold(const struct metadata *m, const struct role_keys *keys)
 	       json_array_size(good) >= keys->threshold;
 }
 
-/* Whether all who may publish may still do so. A root that takes online keys away waits until its
- * publisher has others, and others' work is judged by the root before it for as long: a stop, too,
- * which its own targets.json might give to other keys. */
+/* Whether all who may publish now may still do so. */
 static bool
-keeps_online(const struct metadata *root)
+keeps_every_key(const struct metadata *root)
 {
 	static const char *const online[] = {"snapshot", "timestamp"};
 	json_t *now = json_object_get(json_object_get(root->in_force, "signed"), "roles");
-	json_t *next = json_object_get(root->body, "roles");
 
 	for (size_t n = 0; n < ARRAY_LEN(online); n++) {
-		json_t *keyids = json_object_get(json_object_get(next, online[n]), "keyids");
 		const json_t *id;
 		size_t i;
 
 		json_array_foreach (
 			json_object_get(json_object_get(now, online[n]), "keyids"), i, id) {
-			if (!json_has_text(keyids, json_string_value(id)))
+			if (online_key_dropped(root->body, n == 0 ? json_string_value(id) : NULL,
+				    n == 1 ? json_string_value(id) : NULL))
 				return false;
 		}
 	}
 	return true;
+}
+
+/* Whether who publishes from here may still do so. A root that takes its keys away waits until it
+ * has others, and others' work is judged by the root before that for as long: a stop, too, which
+ * its own targets.json might give to other keys. Where nothing tells which keys those are, any may
+ * be. */
+static bool
+keeps_online(const struct workspace *w, const struct metadata *root)
+{
+	char snapshot[DIGEST_HEX_SIZE], timestamp[DIGEST_HEX_SIZE];
+
+	if (!root->in_force || !root->waiting)
+		return true;
+	if (online_key_id(w->online_snapshot, snapshot, NULL) < 0 ||
+		online_key_id(w->online_timestamp, timestamp, NULL) < 0)
+		return keeps_every_key(root);
+	return !online_key_dropped(root->body, snapshot, timestamp);
 }
 
 /* Whether the root that a publisher would take now is the one that is loaded. */
@@ -440,7 +455,7 @@ root_has_signatures(const struct workspace *w)
 	AUTO_METADATA struct metadata root = {0};
 	struct role_keys keys;
 
-	if (load(w, "root", IN_INCOMING, &root, NULL) < 0 || !keeps_online(&root))
+	if (load(w, "root", IN_INCOMING, &root, NULL) < 0 || !keeps_online(w, &root))
 		return false;
 	if (metadata_former_keys(&root, &keys) && !has_threshold(&root, &keys))
 		return false;

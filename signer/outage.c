@@ -20,7 +20,8 @@ int
 outage_cut(struct sql *s, int64_t now_s, struct err *e)
 {
 	if (sql_do(s, e, "DELETE FROM outage WHERE from_s >= ?1", "i", now_s) < 0 ||
-		sql_do(s, e, "UPDATE outage SET until_s = ?1 WHERE until_s > ?1", "i", now_s) < 0)
+		sql_do(s, e, "UPDATE outage SET until_s = ?1 WHERE until_s > ?1", "i", now_s) < 0 ||
+		sql_do(s, e, "UPDATE wave SET opened_s = ?1 WHERE opened_s > ?1", "i", now_s) < 0)
 		return -1;
 	return sql_do(s, e,
 		"UPDATE known SET heard_s = min(heard_s, ?1), audit_told_s = min(audit_told_s, ?1) "

@@ -33,7 +33,8 @@ struct renewal_request {
  * answered, then those whose last answer is longest ago, so that boxes that cannot take theirs
  * starve no other; of these, those whose certificate ends first. Boxes that are revoked are not
  * among them. What was answered after now_s was so by a clock that was wrong, and counts as not
- * answered. *out is owned. */
+ * answered; of more than max of these, those come first that were answered first. What this costs
+ * grows with max, not with those who wait. *out is owned. */
 struct renewal_list {
 	struct renewal_request *list;
 	size_t count;

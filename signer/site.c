@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/limits.h"
 
@@ -120,6 +121,16 @@ site_is_headless(const struct site *s)
 	char path[PATH_MAX];
 
 	return !s->root && site_metadata_path(s, "root", 1, path, NULL) == 0 && file_exists(path);
+}
+
+int64_t
+site_signed_at(const struct site *s)
+{
+	const json_t *body = s->timestamp ? s->timestamp->verified.body : NULL;
+	const char *text = json_string_value(json_object_get(body, "signed_at"));
+	int64_t at_s = 0;
+
+	return text && clock_parse(text, &at_s, NULL) == 0 ? at_s : 0;
 }
 
 static enum document_type

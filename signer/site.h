@@ -26,6 +26,9 @@ void site_close(struct site *s);
  * signatures and digests, not expiry. ERR_UNTRUSTED when the folder is not what was published. */
 int site_open(const struct workspace *w, struct site *out, struct err *e);
 
+/* When the published timestamp says that it was signed; 0: it does not say. */
+int64_t site_signed_at(const struct site *s);
+
 /* Whether files of a first publication lie here although no timestamp.json leads to them: it was
  * interrupted, or what is served has lost its timestamp.json. Not a place to begin a fleet in. */
 bool site_is_headless(const struct site *s);

@@ -27,6 +27,7 @@ struct sql {
 	sqlite3 *db;
 	struct query kept[STATEMENTS_KEPT];
 	size_t kept_count;
+	uint64_t steps;
 };
 
 static int
@@ -261,11 +262,19 @@ sql_row(const struct sql *s)
 	return sqlite3_last_insert_rowid(s->db);
 }
 
+uint64_t
+sql_steps(const struct sql *s)
+{
+	return s->steps;
+}
+
 void
 query_end(struct query **q)
 {
 	if (!*q)
 		return;
+	(*q)->sql->steps +=
+		(uint64_t)sqlite3_stmt_status((*q)->statement, SQLITE_STMTSTATUS_VM_STEP, 1);
 	if ((*q)->kept) {
 		/* What it answers was heard when the statement was stepped. */
 		(void)sqlite3_reset((*q)->statement);

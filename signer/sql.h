@@ -46,6 +46,10 @@ int sql_bulk(struct sql *s, struct err *e);
 uint64_t sql_changes(const struct sql *s);
 int64_t sql_row(const struct sql *s);
 
+/* What all statements that have ended have cost, in steps of SQLite's machine: the same on every
+ * computer. */
+uint64_t sql_steps(const struct sql *s);
+
 /* A statement at work. */
 struct query;
 

@@ -210,6 +210,7 @@ site_read(struct watch *w, struct err *e)
 		return -1;
 	/* It is renewed whatever is wrong with what it leads to. */
 	w->timestamp_expires_s = s.timestamp ? s.timestamp->expires_s : 0;
+	w->timestamp_signed_s = s.timestamp ? site_signed_at(&s) : 0;
 	if (news_published(w, &s, e) < 0 || courses_read(w->workspace, &c, e) < 0 ||
 		courses_keep(&c, &w->courses, e) < 0)
 		return -1;

@@ -17,7 +17,7 @@
 #include "signer/ledger.h"
 #include "signer/watching.h"
 
-#define HOUR_S ((uint64_t)3600)
+#define HOUR_S ((int64_t)3600)
 #define EXPIRES_SOON_S (7 * 24 * HOUR_S)
 
 enum { ROLES_TEXT_SIZE = 256 };
@@ -62,17 +62,21 @@ incoming_sum(const struct watch *w, uint64_t *sum)
 	return true;
 }
 
-/* Hourly; a timestamp of a short life in the second half of it. One that lives longer than any that
- * is signed now was signed by a clock that was ahead, and would hide a stop for as long. */
+/* Hourly; a timestamp of a short life in the second half of it, be that its own or what is signed
+ * here. Another publisher may give it another life: as long as each goes by how old it is, none
+ * signs because the other has. One that is from a time to come was signed by a clock that was
+ * ahead, and would hide a stop until then. */
 bool
 watch_timestamp_is_due(const struct watch *w)
 {
-	uint64_t life_s = w->workspace->timestamp_life_s;
-	uint64_t least_s = num_max(life_s > HOUR_S ? life_s - HOUR_S : 0, life_s / 2);
-	int64_t left_s = w->timestamp_expires_s - w->now_s;
+	int64_t life_s = (int64_t)w->workspace->timestamp_life_s;
+	int64_t signed_s =
+		w->timestamp_signed_s ? w->timestamp_signed_s : w->timestamp_expires_s - life_s;
+	int64_t age_s = w->now_s - signed_s, its_life_s = w->timestamp_expires_s - signed_s;
+	int64_t half_s = (its_life_s < life_s ? its_life_s : life_s) / 2;
 
 	return w->timestamp_expires_s != 0 &&
-	       (left_s < (int64_t)least_s || left_s > (int64_t)life_s + CLOCKS_DIFFER_S);
+	       (age_s > (half_s < HOUR_S ? half_s : HOUR_S) || age_s < -CLOCKS_DIFFER_S);
 }
 
 /* Nobody here can: said once, for the timestamp is what boxes wait for first. */
@@ -150,8 +154,10 @@ publish_now(struct watch *w, bool renew)
 
 	if (rc == 0 && known)
 		w->waiting = waiting;
-	if (p.any)
+	if (p.any) {
 		w->timestamp_expires_s = w->now_s + (int64_t)w->workspace->timestamp_life_s;
+		w->timestamp_signed_s = w->now_s;
+	}
 	published_say(w, &p);
 	if (p.refused.class != ERR_NONE)
 		(void)watch_problem(w, JOB_REFUSED, &p.refused);
@@ -215,13 +221,32 @@ gates_renew(struct watch *w)
 			renewed);
 }
 
+/* What could not be done with the last CRL. */
+static void
+sessions_end(struct watch *w)
+{
+	struct err e = ERR_INIT;
+
+	if (!authority_sessions_are_due(w->workspace, w->fleet))
+		return;
+	if (authority_end_sessions(w->workspace, w->fleet, w->now_s, &e) < 0) {
+		(void)watch_problem(w, JOB_CRL, &e);
+		return;
+	}
+	watch_well(w, JOB_CRL);
+	watch_tell(w, (struct watch_event){.what = "note"},
+		"ended the TLS sessions of before the last CRL");
+}
+
 static void
 crl_renew(struct watch *w)
 {
 	struct err e = ERR_INIT;
 
-	if (!authority_crl_is_due(w->workspace, w->now_s))
+	if (!authority_crl_is_due(w->workspace, w->now_s)) {
+		sessions_end(w);
 		return;
+	}
 	if (authority_renew_crl(w->workspace, w->fleet, w->now_s, &e) < 0) {
 		(void)err_context(&e, "renewing the CRL, whose expiry locks every box out");
 		(void)watch_problem(w, JOB_CRL, &e);
@@ -278,7 +303,7 @@ watch_renew(struct watch *w)
 	gates_renew(w);
 	/* What was renewed is out before it is looked at. */
 	watch_publish(w);
-	if (w->hourly_ms != 0 && w->now_ms - w->hourly_ms < (int64_t)HOUR_S * 1000)
+	if (w->hourly_ms != 0 && w->now_ms - w->hourly_ms < HOUR_S * 1000)
 		return;
 	w->hourly_ms = w->now_ms;
 	expiry_say(w);

@@ -71,7 +71,7 @@ struct watch {
 	uint64_t taken; /* reports since the server was last asked whether it answers */
 	struct courses courses;
 	struct stat seen; /* timestamp.json, when courses were read */
-	int64_t timestamp_expires_s;
+	int64_t timestamp_expires_s, timestamp_signed_s; /* signed: 0 where it does not say */
 	bool judge_again;
 	uint64_t waiting; /* what incoming/ looked like at the last attempt to publish */
 	int64_t busy_ms;  /* since when another publisher is at work; 0: none is */

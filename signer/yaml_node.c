@@ -194,12 +194,34 @@ yaml_only(
 	return 0;
 }
 
+/* The nearest key that n, somewhere below `in`, is a value of; key is that of `in`. NULL: none. */
+static const char *
+key_above(const struct yaml_node *in, const char *key, const struct yaml_node *n)
+{
+	const char *found = in == n ? key : NULL;
+
+	for (size_t i = 0; !found && i < in->count; i++)
+		found = key_above(in->members[i], in->keys ? in->keys[i]->text : key, n);
+	return found;
+}
+
+static int
+value_expected(const struct yaml *y, const struct yaml_node *n, struct err *e)
+{
+	const char *key = key_above(y->root, NULL, n);
+
+	if (!key)
+		return yaml_error(y, n, e, "expected one value here, not a list or mapping");
+	return yaml_error(y, n, e, "expected one value for '%.*s' here, not a list or mapping",
+		YAML_KEY_SHOWN, key);
+}
+
 int
 yaml_text(const struct yaml *y, const struct yaml_node *n, size_t max, const char **out,
 	struct err *e)
 {
 	if (!yaml_is_scalar(n))
-		return yaml_error(y, n, e, "expected one value here, not a list or mapping");
+		return value_expected(y, n, e);
 	if (n->plain && n->text[0] == '\0')
 		return yaml_error(y, n, e, "a value is missing here");
 	if (strlen(n->text) > max)

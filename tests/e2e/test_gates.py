@@ -61,6 +61,34 @@ class Gates(unittest.TestCase):
         self.pause("unpause", "all")
         self.assertFalse(self.gate("all")["paused"])
 
+    def test_a_wave_that_opens_under_a_halt_of_every_box_says_so(self):
+        self.pause("pause", "all")
+        self.pause("pause", "stable")
+        stop = self.ws.stop()
+        said = self.ws.open_gate("early").stdout
+        self.assertIn("but every box is stopped (", said)
+        self.assertIn(f"`sluice resume {stop}`", said)
+        self.assertIn("but every box is paused: no box starts before `sluice gate unpause all`",
+                      said)
+        self.assertIn("but it is paused: no box starts before `sluice gate unpause stable`", said)
+        self.ws.resume(stop)
+        self.pause("unpause", "all")
+        self.pause("unpause", "stable")
+        self.assertNotIn("but ", self.ws.open_gate("everyone").stdout)
+
+    def test_a_stop_that_is_lifted_already_is_not_lifted_again(self):
+        stop = self.ws.stop("stable")
+        args = ("resume", stop, "--key", self.ws.key("rollouts"), "--yes")
+        self.ws.sluice(*args, "--no-publish")
+        # Only what is published lifts it.
+        self.assertIn("lifts stop", self.ws.sluice(*args).stdout)
+        before = [self.ws.metadata(r)["signed"]["version"] for r in ("rollouts", "timestamp")]
+        self.assertIn(f"stop {stop} of rollouts/stable.json is lifted already",
+                      self.ws.sluice(*args).stdout)
+        self.assertEqual([self.ws.metadata(r)["signed"]["version"]
+                          for r in ("rollouts", "timestamp")], before)
+        self.assertEqual(os.listdir(self.ws.path("incoming")).count("rollouts.json"), 0)
+
     def test_a_plan_is_paused_before_any_wave_is_open(self):
         self.ws.publish_plan(self.ws.plan("gateway-1.0.ota", WAVES, name="other"))
         self.pause("pause", "other")

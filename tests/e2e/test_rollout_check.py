@@ -156,6 +156,7 @@ class Check(FolderCase):
                 ("name: early", "name: canary", "canary, percent: 5", "rename one"),
                 ("spread: 1h", "spread: 5h", "5h}", "does not fit into a window"),
                 ("deadline: 1h", "deadline: 1h\nbudget: 5 MB", "5 MB", "write bytes"),
+                ("deadline: 1h", "deadline: [1h]", "[1h]", "one value for 'deadline' here"),
                 ("deadline: 1h", "deadline: 1h\nrecal: x", "recal: x", "recall")):
             with self.subTest(becomes=becomes):
                 text = PLAN.replace(was, becomes)

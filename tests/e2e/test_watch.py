@@ -410,6 +410,19 @@ class Publishing(Watched):
         with open(self.ws.path("tls", "crl.pem"), encoding="ascii") as f:
             self.assertNotEqual(f.read(), crl)
 
+    def test_sessions_that_could_not_be_ended_are_ended_later(self):
+        conf = self.ws.path("nginx", "sessions.conf")
+        with open(conf, encoding="utf-8") as f:
+            before = f.read()
+        os.rename(self.ws.path("nginx"), self.ws.path("elsewhere"))
+        self.ws.sluice("box", "revoke", "gw-08", check=1)
+        self.assertIn("TLS sessions of before it go on", self.watch(check=1))
+        os.rename(self.ws.path("elsewhere"), self.ws.path("nginx"))
+        self.assertIn("ended the TLS sessions of before the last CRL", self.watch())
+        with open(conf, encoding="utf-8") as f:
+            self.assertNotEqual(f.read(), before)
+        self.assertNotIn("TLS sessions", self.watch())
+
     def test_a_role_that_cannot_be_loaded_holds_up_no_renewal_of_gates(self):
         before = self.version()
         lost = f"{self.version('releases')}.releases.json"

@@ -28,12 +28,12 @@ class Rekeyed(Watched):
                        self.ws.key("targets-2"), "--key", self.ws.key("root"), "--yes",
                        "--no-publish")
 
-    def give_away(self, role, paths):
+    def give_away(self, role, paths, by="targets-2"):
         """The next targets.json gives a role to another key."""
         for args in (("remove", role), ("add", role, "--member",
                                         self.ws.path("keys", "other-2.pub"), "--threshold", 1,
                                         "--paths", paths)):
-            self.ws.sluice("role", *args, "--key", self.ws.key("targets-2"), "--no-publish")
+            self.ws.sluice("role", *args, "--key", self.ws.key(by), "--no-publish")
 
     def name_new_keys(self):
         with open(self.ws.path("workspace.yaml"), encoding="utf-8") as f:
@@ -100,6 +100,22 @@ class Rekeyed(Watched):
         self.assertIn("stable: STOPS", said)
         self.assertIn("published gates", said)
         self.assertEqual(len(self.stops()), 1)
+
+    def test_a_root_that_drops_somebody_elses_key_decides_who_may_stop(self):
+        """It comes with whatever is published here next, and its targets.json with it."""
+        rotate = ("root", "rotate", "--key", self.ws.key("root"), "--yes", "--timestamp",
+                  self.ws.path("keys", "timestamp.pub"))
+        self.ws.sluice(*rotate, "--timestamp", self.ws.path("keys", "timestamp-2.pub"))
+        self.assertTrue(os.path.exists(self.ws.path("site/metadata/2.root.json")))
+        self.ws.sluice(*rotate, "--no-publish")
+        self.give_away("gates", "gates/*", by="targets")
+        stop = ("stop", "stable", "--reason", "smoke", "--yes", "--key")
+        done = self.ws.sluice(*stop, self.ws.key("gates"), check=1)
+        self.assertNotIn("in force", done.stderr)
+        self.assertFalse(os.path.exists(self.ws.path("site/metadata/3.root.json")))
+        self.ws.sluice(*stop, self.ws.key("other-2"))
+        self.assertTrue(os.path.exists(self.ws.path("site/metadata/3.root.json")))
+        self.assertEqual([s["reason"] for s in self.stops()], ["smoke"])
 
     def test_until_then_large_content_goes_by_the_keys_in_force(self):
         self.rotate()

@@ -5,6 +5,7 @@ INCOMING = "signer/incoming.c"
 PUBLISH = "signer/publish.c"
 PUSH = "signer/push.c"
 ONLINE = "signer/online.c"
+ONLINE_KEY = "signer/online_key.c"
 SITE = "signer/site.c"
 PLACE = "signer/place.c"
 STAGE = "signer/stage.c"
@@ -64,11 +65,11 @@ MUTANTS = [
     Mutant("a root leaves targets.json behind", INCOMING,
            "strands_targets(in, r->document, now_s, &r->why) ||", "",
            "e2e/test_publish", "test_new_targets_keys_wait_for_a_targets_json_of_theirs"),
-    Mutant("a root leaves this publisher without its snapshot key", INCOMING,
-           "strands_online(in, r->document, \"snapshot\", &r->why) ||", "",
+    Mutant("a root leaves this publisher without its snapshot key", ONLINE_KEY,
+           "if (!names(root, \"snapshot\", snapshot_id))", "if (0)",
            "e2e/test_publish", "test_new_online_keys_sign_a_new_snapshot_at_once"),
-    Mutant("a root leaves this publisher without its timestamp key", INCOMING,
-           "strands_online(in, r->document, \"timestamp\", &r->why)) {", "0) {",
+    Mutant("a root leaves this publisher without its timestamp key", ONLINE_KEY,
+           "return names(root, \"timestamp\", timestamp_id) ? NULL :", "return 1 ? NULL :",
            "e2e/test_rotation", "test_new_online_keys_wait_for_workspace_yaml_and_stop_nobody"),
     Mutant("any targets.json is the next one for a new root", INCOMING,
            "is_next(in, \"targets\", d->version, in->targets_version) &&", "",

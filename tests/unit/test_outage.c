@@ -144,6 +144,39 @@ a_clock_that_was_wrong_once_hides_no_silence(void **state)
 	assert_int_equal(heard_since(100120), 100000 - (7200 - 60));
 }
 
+static int64_t
+number(const char *query)
+{
+	struct err e = ERR_INIT;
+	int64_t n = -1;
+
+	assert_int_equal(sql_get(s, NULL, &n, &e, query, ""), 0);
+	return n;
+}
+
+/* Reports that come until then would count for nothing in it. */
+static void
+a_wave_that_a_wrong_clock_opened_is_open_now(void **state)
+{
+	struct err e = ERR_INIT;
+	int64_t epoch;
+
+	(void)state;
+	assert_int_equal(sql_run(s,
+				 "INSERT INTO wave (rollout, wave, name, opened_s) VALUES (1, 0, "
+				 "'canary', 99000), (1, 1, 'early', 31722400), (1, 2, 'all', 0)",
+				 &e),
+		0);
+	listen_at(31722400, true);
+	epoch = number("SELECT value FROM counter WHERE name = 'followings'");
+	listen_at(100060, true);
+	assert_int_equal(number("SELECT opened_s FROM wave WHERE wave = 0"), 99000);
+	assert_int_equal(number("SELECT opened_s FROM wave WHERE wave = 1"), 100060);
+	assert_int_equal(number("SELECT opened_s FROM wave WHERE wave = 2"), 0);
+	/* Whoever reads reports knows. */
+	assert_true(number("SELECT value FROM counter WHERE name = 'followings'") > epoch);
+}
+
 int
 main(void)
 {
@@ -156,6 +189,8 @@ main(void)
 			who_cannot_hear_or_does_not_look_for_long_notes_an_outage, begin, end),
 		cmocka_unit_test_setup_teardown(
 			a_clock_that_was_wrong_once_hides_no_silence, begin, end),
+		cmocka_unit_test_setup_teardown(
+			a_wave_that_a_wrong_clock_opened_is_open_now, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

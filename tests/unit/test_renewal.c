@@ -214,6 +214,33 @@ who_was_answered_longest_ago_is_first(void **state)
 	assert_string_equal(late.list[0].name, "gw-1");
 }
 
+/* A fleet whose certificates all end in one week, of boxes that were answered before. */
+static void
+a_look_costs_the_same_however_many_wait(void **state)
+{
+	struct ledger_scene *x = *state;
+	AUTO_RENEWAL_LIST struct renewal_list l = {0};
+	struct sql *s = NULL;
+	struct err e = ERR_INIT;
+	uint64_t before;
+
+	ledger_scene_run(x,
+		"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) "
+		"INSERT INTO box (name, compatible, tags, report_key, added_s) SELECT 'gw-' || i, "
+		"'acme-gw3', '{}', '', 1000 FROM n;"
+		"INSERT INTO renewal (box, request, until_s, answered_s) SELECT id, 'PEM', 9000 - "
+		"id, CASE WHEN id % 2 THEN id ELSE 8000 + id END FROM box");
+	assert_int_equal(fleet_sql(x->f, &s, &e), 0);
+	before = sql_steps(s);
+	assert_int_equal(renewal_waiting(x->f, 7000, 8000, 8, &l, &e), 0);
+	assert_int_equal(l.count, 8);
+	assert_true(sql_steps(s) > before);
+	assert_in_range(sql_steps(s) - before, 1, 2500);
+	/* Those of a clock that was ahead count as never answered. */
+	assert_string_equal(l.list[0].name, "gw-16");
+	assert_string_equal(l.list[7].name, "gw-2");
+}
+
 static void
 the_oldest_answers_make_room(void **state)
 {
@@ -458,6 +485,7 @@ main(void)
 		test(a_report_that_comes_late_changes_nothing),
 		test(who_has_least_time_left_is_first_and_the_revoked_get_nothing),
 		test(who_was_answered_longest_ago_is_first),
+		test(a_look_costs_the_same_however_many_wait),
 		test(the_oldest_answers_make_room),
 		test(what_is_refused_or_not_fetched_goes),
 		test(what_a_wrong_clock_answered_is_answered_again),

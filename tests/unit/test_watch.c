@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 
 #include "common/base/clock.h"
+#include "common/base/num.h"
 #include "common/base/process.h"
 #include "common/limits.h"
 #include "signer/authority.h"
@@ -250,6 +251,34 @@ a_timestamp_is_signed_hourly_whatever_clock_signed_the_last(void **state)
 	assert_true(watch_timestamp_is_due(&w));
 }
 
+/* One host gives it a day, the other an hour or two days. */
+static void
+two_publishers_of_different_lives_do_not_sign_against_each_other(void **state)
+{
+	const uint64_t lives_s[] = {86400, 3600, 2 * 86400, 600};
+
+	(void)state;
+	for (size_t mine = 0; mine < ARRAY_LEN(lives_s); mine++) {
+		for (size_t other = 0; other < ARRAY_LEN(lives_s); other++) {
+			struct workspace host = {.timestamp_life_s = lives_s[mine]};
+			uint64_t least_s = num_min(lives_s[mine], lives_s[other]);
+			int64_t patience_s = (int64_t)num_min(least_s / 2, 3600);
+
+			w = (struct watch){.workspace = &host,
+				.now_s = 1000000,
+				.timestamp_signed_s = 1000000,
+				.timestamp_expires_s = 1000000 + (int64_t)lives_s[other]};
+			assert_false(watch_timestamp_is_due(&w));
+			w.now_s += patience_s;
+			assert_false(watch_timestamp_is_due(&w));
+			w.now_s += 1;
+			assert_true(watch_timestamp_is_due(&w));
+			w.now_s = 1000000 - 301;
+			assert_true(watch_timestamp_is_due(&w));
+		}
+	}
+}
+
 static void
 listen_at(int64_t now_s, uint64_t taken)
 {
@@ -360,6 +389,7 @@ main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(only_a_report_that_cannot_be_read_makes_deaf,
 			ledger_scene_set, ledger_scene_clear),
 		cmocka_unit_test(a_timestamp_is_signed_hourly_whatever_clock_signed_the_last),
+		cmocka_unit_test(two_publishers_of_different_lives_do_not_sign_against_each_other),
 		cmocka_unit_test_setup_teardown(
 			a_clock_that_was_ahead_hides_no_box_that_falls_silent, ledger_scene_set,
 			ledger_scene_clear),

@@ -178,7 +178,7 @@ a_wrong_value_is_named_by_its_place(void **state)
 	assert_non_null(strstr(e.text, "t.yaml:18:1: "));
 	assert_non_null(strstr(e.text, "missing"));
 	assert_int_equal(yaml_text(y, yaml_get(root, "payloads"), 64, &text, &e), -1);
-	assert_non_null(strstr(e.text, "t.yaml:10:3: expected one value"));
+	assert_non_null(strstr(e.text, "t.yaml:10:3: expected one value for 'payloads' here"));
 	assert_int_equal(yaml_bool(y, yaml_get(root, "index"), &yes, &e), -1);
 	assert_int_equal(yaml_duration(y, yaml_get(root, "index"), 86400, &n, &e), -1);
 	assert_int_equal(yaml_percent(y, yaml_get(root, "index"), &bp, &e), -1);
