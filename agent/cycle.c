@@ -459,11 +459,12 @@ look_for_update(struct cycle *cy)
 static int
 cycle_connect(struct cycle *cy, struct err *e)
 {
+	struct keep_going until_term = lookout_until_term(&cy->lookout);
 	struct box *b = &cy->box;
 
 	if (cy->poller || !b->conf.site_url)
 		return 0;
-	if (!cy->net && net_start(&b->conf, clock_wall_s(), &cy->net, e) < 0)
+	if (!cy->net && net_start(&b->conf, clock_wall_s(), &until_term, &cy->net, e) < 0)
 		return -1;
 	if (poller_new(&b->conf, cy->net, b->state, &cy->poller, e) < 0)
 		return -1;
@@ -486,6 +487,8 @@ cycle_once(struct cycle *cy)
 		log_error("%s", e.text);
 		cy->stuck = true;
 		say(cy, BOX_IDLE, OUTCOME_NONE, NULL, &e, NULL);
+		if (trial_is_stopped(&cy->trial, &e))
+			return reboot(cy);
 		return pace_retry_ms(&cy->pace, &b->conf, -1);
 	}
 	tell_end(cy);
@@ -540,7 +543,8 @@ cycle_run(const char *conf_path, struct err *e)
 	/* The network child comes before the lock, the state's descriptors and the report key. A
 	 * new system that cannot even start it must not keep the box by that, and one that died is
 	 * started again. */
-	if (cycle_connect(&cy, e) < 0 && e->class != ERR_NETWORK && !trial_is_on(&cy.box))
+	if (cycle_connect(&cy, e) < 0 && e->class != ERR_NETWORK && !signals_ending &&
+		!trial_is_on(&cy.box))
 		return -1;
 	if (notify_say(&cy.watchdog.notify, "READY=1", &deaf) < 0)
 		log_warning("%s", deaf.text);

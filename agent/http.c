@@ -24,9 +24,7 @@
 #include "common/limits.h"
 
 enum { WAIT_MS = 1000, REST_MS = 24 * 3600 * 1000 };
-
-/* Servers close connections that were idle for long (nginx: 75 s). One that is gone is found out
- * by a request lost on it. */
+/* Servers close what was idle for long (nginx: 75 s): that is found out by a lost request. */
 enum { KEPT_IDLE_S = 70 };
 
 struct child {
@@ -402,8 +400,8 @@ job_judge(struct job *j, CURLcode code, struct err *e)
 		(void)err_set(e, ERR_NETWORK, "%s: %s", j->reply.path,
 			j->curl_text[0] ? j->curl_text : curl_easy_strerror(code));
 		(void)curl_easy_getinfo(j->easy, CURLINFO_OS_ERRNO, &os_errno);
-		if (manner_is_refusal(&j->child->manner, &j->asking, status))
-			e->errnum = job_agreed(j) ? NET_UNWELCOME : NET_SHUT_OUT;
+		if (!job_agreed(j) && manner_is_refusal(&j->child->manner, &j->asking, status))
+			e->errnum = NET_SHUT_OUT;
 		else if (code == CURLE_PEER_FAILED_VERIFICATION)
 			e->errnum = NET_BAD_CERTIFICATE;
 		else if (job_agreed(j))
@@ -452,6 +450,8 @@ job_end(struct job *j, CURLcode code)
 
 	job_say_answer(j);
 	rc = job_judge(j, code, &e);
+	if (rc < 0 && manner_blames(&c->manner, &j->asking, job_status(j)))
+		e.errnum = job_agreed(j) ? NET_UNWELCOME : NET_TURNED_AWAY;
 	manner_learn(&c->manner, &j->asking, job_status(j), clock_boot_ms());
 	outbox_must_end(&c->outbox, j->id, rc < 0 ? &e : NULL);
 	*child_slot(c, j->id) = NULL;

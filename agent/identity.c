@@ -226,6 +226,26 @@ identity_refuse(const struct conf *c, int64_t now_s, bool *turned, struct err *e
 	return 0;
 }
 
+int
+identity_forgive(const struct conf *c, int64_t now_s, bool *turned, struct err *e)
+{
+	AUTO_FREE struct pairs *pairs = calloc(1, sizeof(*pairs));
+	size_t was;
+	bool turns;
+
+	if (!pairs)
+		return err_sys(e, ENOMEM, "choosing a certificate");
+	pairs_read(c, pairs);
+	was = pairs_first(pairs);
+	pairs_drop_ended(pairs, now_s);
+	(void)pairs_mark(pairs, PAIRS, true);
+	turns = pairs_first(pairs) < was;
+	if (turns && refusals_write(c, pairs, e) < 0)
+		return -1;
+	*turned = turns;
+	return 0;
+}
+
 static void
 authorities_take(const struct conf *c, struct identity *id)
 {
@@ -250,8 +270,10 @@ identity_choose(const struct conf *c, struct identity *out)
 	*out = (struct identity){0};
 	if (pairs)
 		pairs_read(c, pairs);
-	if (pairs && pairs->count > 0)
+	if (pairs && pairs->count > 0) {
 		identity_take(&pairs->all[pairs_first(pairs)], out);
+		out->is_astray = pairs_first(pairs) > 0;
+	}
 	out->on_trial = pair_try(c, IDENTITY_TRIAL, &trial);
 	if (out->on_trial)
 		identity_take(&trial, out);

@@ -9,7 +9,8 @@
  *     older.pem        those that got through before
  *     oldest.pem       and before, as long as they are good: whoever can have a box believe his
  *                      server can have it keep what he issued, for a server knows its own
- *     refused          digests of those that a server refused: the next of them counts
+ *     refused          digests of those that a server refused: the next of them counts, until
+ *                      the first is tried again
  *     authorities.pem  the fleet's CAs as they were delivered; believed beside those of agent.conf
  *
  * Who gives a box new files for agent.conf has the last word: of those that got through last and
@@ -41,6 +42,7 @@ struct identity {
 	char cert[PATH_MAX], key[PATH_MAX]; /* may be the same file; "" where there is none */
 	char authorities[PATH_MAX];	    /* or "" */
 	bool known, on_trial;		    /* known: certificate says what is in cert */
+	bool is_astray;			    /* the first of the pairs was refused */
 	struct x509_info certificate;
 };
 
@@ -53,6 +55,10 @@ void identity_choose(const struct conf *c, struct identity *out);
  * while another is good: whoever refuses them all for a while (his CRL has ended, say) would have
  * the box try those long after. *turned: whether there is another. */
 int identity_refuse(const struct conf *c, int64_t now_s, bool *turned, struct err *e);
+
+/* Those before the one that counts have their turn again: what they were refused for may be over.
+ * What has ended has none. *turned: whether another counts now. */
+int identity_forgive(const struct conf *c, int64_t now_s, bool *turned, struct err *e);
 
 /* What a file of tls/ says, if this box can use it: ERR_MALFORMED, ERR_UNTRUSTED, or that there is
  * none. */

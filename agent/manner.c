@@ -18,19 +18,33 @@ manner_ask(const struct manner *m, bool is_report, int64_t now_ms)
 		.refusals = m->refusals};
 }
 
+/* By an alert of its own. */
+static bool
+is_alerted(const struct manner *m, const struct asking *a)
+{
+	return m->refusals.all != a->refusals.all;
+}
+
+bool
+manner_blames(const struct manner *m, const struct asking *a, long status)
+{
+	bool certain = status == HTTP_BAD_REQUEST ||
+		       (status == 0 && m->refusals.certain != a->refusals.certain);
+
+	return m->has_cert && (a->was_blamed || (!a->is_bare && certain));
+}
+
 bool
 manner_is_refusal(const struct manner *m, const struct asking *a, long status)
 {
-	return status == HTTP_BAD_REQUEST ||
-	       (status == 0 && (a->was_cut || m->refusals != a->refusals));
+	return status == HTTP_BAD_REQUEST || (status == 0 && (a->was_cut || is_alerted(m, a)));
 }
 
 /* An alert is about the certificate itself; all else may be about this connection. */
 static bool
 may_be_of_session(const struct manner *m, const struct asking *a, long status)
 {
-	return !a->is_bare && a->resumes &&
-	       (status == HTTP_BAD_REQUEST || m->refusals == a->refusals);
+	return !a->is_bare && a->resumes && (status == HTTP_BAD_REQUEST || !is_alerted(m, a));
 }
 
 bool
@@ -49,6 +63,7 @@ manner_repeat(struct manner *m, struct asking *a, long status)
 		m->unresumed |= status == HTTP_BAD_REQUEST;
 		a->resumes = false;
 	} else {
+		a->was_blamed = manner_blames(m, a, status);
 		a->has_turned = true;
 		a->is_bare = !a->is_bare;
 		a->resumes = a->is_bare || !m->unresumed;

@@ -12,13 +12,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/crypto/tls.h"
+
 /* All zero at first, but for has_cert. Times are by the boot clock. */
 struct manner {
 	bool has_cert;
-	bool unresumed;	       /* a resumed session was refused: it is shown on each connection */
-	uint64_t refusals;     /* alerts on a certificate that was shown, or missed (tls.h) */
-	int64_t bare_until_ms; /* the site is asked without */
-	int64_t turns_from_ms; /* neither way got through: the other is not tried before */
+	bool unresumed; /* a resumed session was refused: it is shown on each connection */
+	struct tls_refusals refusals; /* on whatever connection */
+	int64_t bare_until_ms;	      /* the site is asked without */
+	int64_t turns_from_ms;	      /* neither way got through: the other is not tried before */
 };
 
 /* One request. */
@@ -27,13 +29,18 @@ struct asking {
 	bool has_turned; /* refused one way, it is asked the other */
 	bool was_cut;	 /* TLS was agreed on, and the server hung up: in TLS 1.3 its alert may be
 			  * lost by that */
-	uint64_t refusals;
+	bool was_blamed; /* the certificate was shown, and refused for certain */
+	struct tls_refusals refusals;
 };
 
 struct asking manner_ask(const struct manner *m, bool is_report, int64_t now_ms);
 
-/* Whether an answer, or the end without one (status 0), looks as if the certificate were refused,
- * or missed. */
+/* Whether an answer, or the end without one (status 0), is for the certificate's sake: one that was
+ * shown was refused by a status or an alert about it. That a server hangs up (a load balancer has
+ * nobody behind it, say), or that the handshake fails, is not: nor what follows without it. */
+bool manner_blames(const struct manner *m, const struct asking *a, long status);
+
+/* Whether it looks as if a certificate were refused, or missed. */
 bool manner_is_refusal(const struct manner *m, const struct asking *a, long status);
 
 /* Whether a request that ended so is to be asked once more: first on another connection, which

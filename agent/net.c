@@ -30,6 +30,7 @@ struct net {
 	pid_t pid;
 	size_t site; /* which is asked: 0 for url, then the mirrors */
 	int64_t now_s;
+	struct keep_going keep_going; /* while a child starts */
 	uint32_t last_id;
 	bool ready;
 	bool worked;	/* one child or another was ready once */
@@ -204,7 +205,7 @@ transfer_end(struct net_transfer *t, const struct wire_message *m, struct err *e
 	end_error(m, &t->err);
 	if (m->errnum == NET_SILENT_SERVER || m->errnum == NET_UNWELCOME)
 		t->net->answers++;
-	if (m->errnum == NET_REFUSED || m->errnum == NET_SHUT_OUT)
+	if (m->errnum == NET_REFUSED || m->errnum == NET_SHUT_OUT || m->errnum == NET_TURNED_AWAY)
 		t->net->refusals++;
 	/* Where no range is asked for, the server may have more than is taken. Nothing else that a
 	 * child says is wrong is held against what it was to fetch. */
@@ -271,6 +272,7 @@ static int
 net_revive(struct net *n, struct err *e)
 {
 	int64_t until_ms = clock_boot_ms() + START_MS;
+	struct err why;
 
 	if (n->socket >= 0)
 		net_pump(n, 0);
@@ -278,22 +280,22 @@ net_revive(struct net *n, struct err *e)
 		return 0;
 	if (net_child_start(n->conf, n->site, n->now_s, &n->pid, &n->socket, e) < 0)
 		return -1;
-	while (n->socket >= 0 && !n->ready && clock_boot_ms() < until_ms)
+	while (n->socket >= 0 && !n->ready && clock_boot_ms() < until_ms) {
+		if (keep_going_ask(&n->keep_going, &why) < 0)
+			net_kill(n, &why);
 		net_pump(n, ASK_MS);
+	}
 	if (n->ready)
 		return 0;
-	if (n->socket >= 0) {
-		struct err late;
-
-		(void)err_set(&late, ERR_NETWORK, "the network process does not start");
-		net_kill(n, &late);
-	}
+	(void)err_set(&why, ERR_NETWORK, "the network process does not start");
+	net_kill(n, &why);
 	*e = n->why;
 	return -1;
 }
 
 int
-net_start(const struct conf *c, int64_t now_s, struct net **out, struct err *e)
+net_start(const struct conf *c, int64_t now_s, const struct keep_going *keep_going,
+	struct net **out, struct err *e)
 {
 	AUTO_NET struct net *n = NULL;
 
@@ -308,6 +310,7 @@ net_start(const struct conf *c, int64_t now_s, struct net **out, struct err *e)
 	n->socket = -1;
 	n->range_retry_after_s = -1;
 	n->now_s = now_s;
+	n->keep_going = keep_going ? *keep_going : (struct keep_going){0};
 	if (net_revive(n, e) < 0)
 		return -1;
 	*out = TAKE_PTR(n);

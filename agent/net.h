@@ -21,9 +21,12 @@ struct net;
 /* Starts the child (fork, socketpair). now_s is the effective time that certificates are judged
  * at; net_set_time changes it (NET_ANY_TIME, NET_SINCE: tls.h). Should be called before any
  * descriptor or secret is opened that the child has no business with: it closes the descriptors,
- * but the memory was forked. c is borrowed. ERR_USAGE when agent.conf names no server, the child's
+ * but the memory was forked. c is borrowed. keep_going (or NULL) is copied, and asked at least once
+ * a second while a child is waited for, here or later, for a watchdog may be running; ERR_STOPPED
+ * where it says no. ERR_USAGE when agent.conf names no server, the child's
  * error when it cannot read the certificates. */
-int net_start(const struct conf *c, int64_t now_s, struct net **out, struct err *e);
+int net_start(const struct conf *c, int64_t now_s, const struct keep_going *keep_going,
+	struct net **out, struct err *e);
 void net_stop(struct net **n);
 #define AUTO_NET CLEANUP(net_stop)
 int net_set_time(struct net *n, int64_t now_s, struct err *e);
@@ -36,19 +39,20 @@ enum {
 	NET_BAD_CERTIFICATE = 1,
 	NET_SILENT_SERVER, /* TLS was agreed on; the answer did not come or was cut */
 	NET_TOO_LATE,	   /* keep_going says that the time for an answer is over (trial.h) */
-	NET_REFUSED,   /* nobody listens there, or a firewall says so, or who listens is silent */
-	NET_UNWELCOME, /* the server does not take the certificate, misses one, or hangs up */
-	NET_SHUT_OUT,  /* likewise, in place of agreeing on TLS: it may also be all that this
-			* system offers that it does not take */
+	NET_REFUSED,	 /* nobody listens there, or a firewall says so, or who listens is silent */
+	NET_UNWELCOME,	 /* the server does not take the certificate, and says so */
+	NET_SHUT_OUT,	 /* no TLS is agreed on: it may be the certificate that it does not take or
+			  * misses, or all that this system offers */
+	NET_TURNED_AWAY, /* likewise, and it is the certificate */
 };
 
-/* Whether a server says that it does not take the box's certificate: by what it answered (400, as
- * nginx does), or in the handshake. */
+/* Whether a server says that it does not take the box's certificate, which was shown: by what it
+ * answered (400, as nginx does), or in the handshake. */
 static inline bool
 net_is_unwelcome(const struct err *e)
 {
 	return e->class == ERR_NETWORK &&
-	       (e->errnum == NET_UNWELCOME || e->errnum == NET_SHUT_OUT || e->errnum == 400);
+	       (e->errnum == NET_UNWELCOME || e->errnum == NET_TURNED_AWAY);
 }
 
 /* Asks the next of the site's servers from now on, [site] url and mirrors in turn; every open
@@ -108,7 +112,8 @@ void net_close(struct net_transfer **t);
 #define AUTO_TRANSFER CLEANUP(net_close)
 
 /* The whole answer appended to out. 304 gives 0 with nothing appended. Statuses of 400 and more are
- * ERR_NETWORK with e->errnum = status. keep_going (or NULL) as in source.h. */
+ * ERR_NETWORK with e->errnum = status, but for NET_UNWELCOME. keep_going (or NULL) as in source.h.
+ */
 int net_fetch(struct net *n, const struct net_request *r, struct buf *out, struct net_reply *reply,
 	const struct keep_going *keep_going, struct err *e);
 

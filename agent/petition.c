@@ -16,6 +16,8 @@ enum { PART_LEFT = 3 };
 /* One may be by chance. */
 enum { REFUSALS = 2 };
 
+enum { BACK_MS = 24 * 3600 * 1000 };
+
 static bool
 has(const struct conf *c, const char *name)
 {
@@ -238,6 +240,9 @@ certificate_step(struct petition *p, struct poller *poller, int64_t now_s,
 	if (has(c, IDENTITY_NEXT))
 		return news ? answer_fetch(c, poller, now_s, keep_going, changed, e) : 0;
 	identity_choose(c, &id);
+	/* The newest may soon count again. */
+	if (id.is_astray && !p->heard)
+		return 0;
 	return is_due(c, &id, now_s) ? ask(c, e) : 0;
 }
 
@@ -336,6 +341,27 @@ trial_keep(struct petition *p, struct err *e)
 	return rename_pem(c, IDENTITY_TRIAL, IDENTITY_PROVEN, e);
 }
 
+/* What works may be the server, and not the older pair. While something else is tried it is left
+ * alone. */
+static bool
+come_back(struct petition *p, struct net *n)
+{
+	bool turned = false;
+	struct err e;
+
+	p->heard = true;
+	if (clock_boot_ms() < p->back_from_ms || is_trying(p->state) || doubt_is_open(p->state))
+		return false;
+	if (identity_forgive(p->conf, p->now_s, &turned, &e) < 0)
+		log_error("%s", e.text);
+	if (!turned)
+		return false;
+	p->back_from_ms = clock_boot_ms() + BACK_MS;
+	log_notice("reports get through: the newest certificate is tried again");
+	net_restart(n);
+	return true;
+}
+
 /* Nothing is on trial. */
 static bool
 turn(struct petition *p, struct net *n, enum courier_end end)
@@ -343,11 +369,14 @@ turn(struct petition *p, struct net *n, enum courier_end end)
 	bool turned = false;
 	struct err e;
 
-	if (end == COURIER_THROUGH)
+	if (end == COURIER_THROUGH) {
 		p->turns = 0;
+		return come_back(p, n);
+	}
 	if (end != COURIER_REFUSED || ++p->turns < REFUSALS)
 		return false;
 	p->turns = 0;
+	p->heard = false;
 	if (identity_refuse(p->conf, p->now_s, &turned, &e) < 0)
 		log_error("%s", e.text);
 	if (!turned)

@@ -18,10 +18,12 @@
 struct petition {
 	const struct conf *conf;
 	const struct state *state;
-	int64_t looked;	  /* at what the site of this snapshot has */
-	int64_t now_s;	  /* effective time, when it was last asked */
-	unsigned refused; /* times that a report got through only with the older pair */
-	unsigned turns;	  /* refusals in a row, of a pair that got through once */
+	int64_t looked;	      /* at what the site of this snapshot has */
+	int64_t now_s;	      /* effective time, when it was last asked */
+	unsigned refused;     /* times that a report got through only with the older pair */
+	unsigned turns;	      /* refusals in a row, of a pair that got through once */
+	bool heard;	      /* a report got through since another pair counts */
+	int64_t back_from_ms; /* by the boot clock: the newest is not tried again before */
 };
 
 /* After a poll: takes the CAs and the certificate that the site has for this box, asks for one
@@ -37,7 +39,8 @@ bool petition_step(struct petition *p, struct net *n, struct poller *poller, int
  * which a report got is kept, beside those of before; one through which nothing gets is shelved,
  * and the older is tried: if that gets through, twice, the new one is given up. Without a trial,
  * where the pair that counts is refused, twice, the next of those that are kept counts: what had it
- * kept may not have been the fleet's server. True as above. */
+ * kept may not have been the fleet's server. Once a report gets through, the newest is tried again,
+ * at most once a day: what it was refused for may be over. True as above. */
 bool petition_hear(struct petition *p, struct net *n, enum courier_end end);
 
 #endif

@@ -81,6 +81,24 @@ poller_fetcher(struct poller *p)
 	return (struct tuf_fetcher){on_metadata, on_target, p};
 }
 
+/* A disk that takes nothing (ENOSPC, EROFS) is not to hide a stop: what is verified is trusted in
+ * memory. Not so a new root, by which keys are taken away for good. */
+static int
+save_metadata(void *arg, const char *role, struct span bytes, struct err *e)
+{
+	struct tuf_store disk = tuf_store_dir(arg);
+	struct err why;
+
+	if (disk.save(disk.arg, role, bytes, &why) == 0)
+		return 0;
+	if (strcmp(role, "root") == 0) {
+		*e = why;
+		return -1;
+	}
+	log_warning("going on without: %s", why.text);
+	return 0;
+}
+
 int
 poller_new(const struct conf *c, struct net *n, struct state *s, struct poller **out, struct err *e)
 {
@@ -98,6 +116,7 @@ poller_new(const struct conf *c, struct net *n, struct state *s, struct poller *
 		return -1;
 	gate_path_of(c->plan, p->gate_path);
 	p->store = tuf_store_dir(p->metadata_dir);
+	p->store.save = save_metadata;
 	if (local_trust_open(&p->store, &p->tuf, e) < 0)
 		return -1;
 	*out = TAKE_PTR(p);

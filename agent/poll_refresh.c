@@ -1,6 +1,8 @@
 /* The refresh: at which time, and what the state keeps of it. */
 #include "agent/poller.h"
 
+#include "common/base/log.h"
+
 static int
 refresh_at(struct poller *p, int64_t tls_s, int64_t now_s, struct err *e)
 {
@@ -64,6 +66,20 @@ seen_take(struct poller *p)
 	return true;
 }
 
+/* Kept in memory where the disk takes nothing: a stop is to be heard all the same. Whatever starts,
+ * activates or confirms an update saves the state itself, and fails there. */
+static void
+floors_save(struct poller *p)
+{
+	struct err e;
+	int rc = state_save(p->conf->state_dir, p->state, &e);
+
+	if (rc < 0 && !p->unsaved)
+		log_error("what is known is not kept, and nothing can be started or confirmed: %s",
+			e.text);
+	p->unsaved = rc < 0;
+}
+
 /* Once more where the time floor has gone with its keys meanwhile. */
 int
 poller_refresh(struct poller *p, struct err *e)
@@ -88,7 +104,7 @@ poller_refresh(struct poller *p, struct err *e)
 	known = judge_by_now(p, rc == 0, &now, rc == 0 ? e : NULL);
 	if (rc == 0)
 		rc = known;
-	if (changed && state_save(p->conf->state_dir, p->state, rc == 0 ? e : NULL) < 0)
-		return -1;
+	if (changed || p->unsaved)
+		floors_save(p);
 	return rc;
 }

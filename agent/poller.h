@@ -24,6 +24,7 @@ struct poller {
 	struct tuf_client *tuf;
 	const struct keep_going *keep_going; /* of the poll that runs */
 	enum polled polled;
+	bool unsaved; /* the state could not be saved, and that is logged */
 	bool lenient; /* the last refresh needed NET_ANY_TIME or NET_SINCE */
 	int64_t retry_after_s;
 

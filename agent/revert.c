@@ -4,6 +4,7 @@
 
 #include "agent/pace.h"
 #include "common/base/clock.h"
+#include "common/base/log.h"
 #include "common/base/num.h"
 
 static void
@@ -31,6 +32,7 @@ revert_begin(const struct conf *c, const struct boot_backend *boot, struct state
 {
 	const struct pending *p = &s->pending;
 	const struct boot_backend *own = boot_for(boot, p->tree_only);
+	struct err unsaved;
 
 	if (p->phase != PHASE_ACTIVATED && p->phase != PHASE_REVERTING)
 		return err_set(e, ERR_REFUSED, "no update is under way");
@@ -45,9 +47,15 @@ revert_begin(const struct conf *c, const struct boot_backend *boot, struct state
 	s->pending.stale = how == REVERT_STALE;
 	if (own->boot_id(own, c, s->pending.boot_id, e) < 0)
 		return -1;
-	/* First what is remembered: with only the switch done, nobody would know why. */
-	if (state_save(c->state_dir, s, e) < 0)
-		return -1;
+	/* First what is remembered: with only the switch done, nobody would know why. Of a stop the
+	 * fleet knows. */
+	if (state_save(c->state_dir, s, &unsaved) < 0) {
+		if (how != REVERT_CANCEL) {
+			*e = unsaved;
+			return -1;
+		}
+		log_error("going back all the same: %s", unsaved.text);
+	}
 	return own->go_back(own, c, side_other(p->target), e);
 }
 

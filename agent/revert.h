@@ -21,8 +21,9 @@ enum revert {
 };
 
 /* Gives the update under way up, installed or already running: remembers why and PHASE_REVERTING,
- * then makes the old side the next to boot and the new one not bootable. Reboot afterwards if the
- * new system runs (revert_needs_reboot). Network and freshness are never asked. */
+ * then makes the old side the next to boot and the new one not bootable. What is cancelled goes
+ * back though nothing can be saved: settle() finds it cut off. Reboot afterwards if the new system
+ * runs (revert_needs_reboot). Network and freshness are never asked. */
 int revert_begin(const struct conf *c, const struct boot_backend *boot, struct state *s,
 	enum revert how, const char *why, struct err *e);
 

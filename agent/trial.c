@@ -259,6 +259,22 @@ trial_is_on(const struct box *b)
 	       own->current(own, &b->conf, &current, &e) == 0 && current == p->target;
 }
 
+bool
+trial_is_stopped(struct trial *t, struct err *e)
+{
+	struct keep_going until_term = lookout_until_term(t->lookout);
+	const struct box *b = t->box;
+	const struct pending *p = &b->state->pending;
+	enum trial_end end;
+
+	if (p->phase != PHASE_ACTIVATED || p->local || !t->poller || !trial_is_on(b) ||
+		lookout_ask(t->lookout, p, &until_term, e) == 0)
+		return false;
+	log_warning("%s", e->text);
+	return e->class == ERR_STOPPED && !*t->lookout->ending &&
+	       give_up(t, REVERT_CANCEL, &end, e) == 0 && !p->tree_only;
+}
+
 int64_t
 trial_wait_ms(const struct trial *t)
 {

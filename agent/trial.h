@@ -40,6 +40,10 @@ bool trial_is_forgotten(const struct box *b);
  * is forgotten, too. */
 bool trial_is_on(const struct box *b);
 
+/* Where no round can be had, for the state cannot be written: asks for a stop, and goes back by it
+ * (revert.h). True: reboot. */
+bool trial_is_stopped(struct trial *t, struct err *e);
+
 /* How long to wait before the next. */
 int64_t trial_wait_ms(const struct trial *t);
 

@@ -488,6 +488,8 @@ file_lock(const char *path, const char *what, int *fd, struct err *e)
 {
 	AUTO_CLOSE int opened = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
+	if (opened < 0 && errno == EROFS)
+		opened = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (opened < 0)
 		return err_sys(e, errno, "opening the lock %s", path);
 	if (flock(opened, LOCK_EX | LOCK_NB) < 0) {

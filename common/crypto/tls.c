@@ -26,15 +26,13 @@ tls_set_time(void *ssl_ctx, int64_t now_s)
 	return true;
 }
 
-/* Of a handshake that failed, a server may say no more than that. */
 static bool
 is_refusal(int alert)
 {
-	return alert == SSL_AD_HANDSHAKE_FAILURE || alert == SSL_AD_BAD_CERTIFICATE ||
-	       alert == SSL_AD_UNSUPPORTED_CERTIFICATE || alert == SSL_AD_CERTIFICATE_REVOKED ||
-	       alert == SSL_AD_CERTIFICATE_EXPIRED || alert == SSL_AD_CERTIFICATE_UNKNOWN ||
-	       alert == SSL_AD_UNKNOWN_CA || alert == SSL_AD_ACCESS_DENIED ||
-	       alert == SSL_AD_CERTIFICATE_REQUIRED;
+	return alert == SSL_AD_BAD_CERTIFICATE || alert == SSL_AD_UNSUPPORTED_CERTIFICATE ||
+	       alert == SSL_AD_CERTIFICATE_REVOKED || alert == SSL_AD_CERTIFICATE_EXPIRED ||
+	       alert == SSL_AD_CERTIFICATE_UNKNOWN || alert == SSL_AD_UNKNOWN_CA ||
+	       alert == SSL_AD_ACCESS_DENIED || alert == SSL_AD_CERTIFICATE_REQUIRED;
 }
 
 static int
@@ -50,14 +48,17 @@ counter_index(void)
 static void
 on_event(const SSL *ssl, int where, int value)
 {
-	uint64_t *refusals = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), counter_index());
+	struct tls_refusals *refusals = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), counter_index());
 
-	if (where == SSL_CB_READ_ALERT && is_refusal(value & 0xff))
-		++*refusals;
+	if (where != SSL_CB_READ_ALERT)
+		return;
+	refusals->certain += is_refusal(value & 0xff);
+	/* Of a handshake that failed, a server may say no more than that. */
+	refusals->all += is_refusal(value & 0xff) || (value & 0xff) == SSL_AD_HANDSHAKE_FAILURE;
 }
 
 bool
-tls_count_refusals(void *ssl_ctx, uint64_t *refusals)
+tls_count_refusals(void *ssl_ctx, struct tls_refusals *refusals)
 {
 	if (counter_index() < 0 || !SSL_CTX_set_ex_data(ssl_ctx, counter_index(), refusals))
 		return false;

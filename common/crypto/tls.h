@@ -24,8 +24,13 @@ tls_is_lenient(int64_t now_s)
  * a battery. ssl_ctx is the SSL_CTX that CURLOPT_SSL_CTX_FUNCTION hands over. */
 bool tls_set_time(void *ssl_ctx, int64_t now_s);
 
-/* Counts in *refusals the alerts by which a server says that it does not take the certificate it
- * was shown, or misses one. The counter is to outlive all connections of ssl_ctx. */
-bool tls_count_refusals(void *ssl_ctx, uint64_t *refusals);
+/* Alerts. certain: those by which a server says that it does not take the certificate it was shown,
+ * or misses one; all: also those of a handshake that failed, which may mean that, too. */
+struct tls_refusals {
+	uint64_t all, certain;
+};
+
+/* Counts them. The counter is to outlive all connections of ssl_ctx. */
+bool tls_count_refusals(void *ssl_ctx, struct tls_refusals *refusals);
 
 #endif

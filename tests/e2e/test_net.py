@@ -18,8 +18,9 @@ DATA = bytes(range(256)) * 4096  # 1 MiB
 DAY_S = 86400
 ANY_TIME = 2**63 - 1
 SILENT_SERVER = 2  # agent/net.h: TLS was agreed on, and the answer did not come or was cut
-UNWELCOME = 5  # the server does not take the certificate, misses one, or hangs up
-SHUT_OUT = 6  # likewise, in place of agreeing on TLS
+UNWELCOME = 5  # the server does not take the certificate, and says so
+SHUT_OUT = 6  # no TLS is agreed on, maybe for the certificate
+TURNED_AWAY = 7  # likewise, and for certain
 
 
 def sha(data):
@@ -579,7 +580,7 @@ class NetTest(unittest.TestCase):
     def test_the_client_certificate_is_shown_where_it_is_asked_for(self):
         server = self.server(client_ca=os.path.join(self.folder, "ca.pem"))
         self.assert_ok(self.probe(server, client="client").get("plain"), b"hello")
-        self.assert_err(self.probe(server).get("plain"), "network", UNWELCOME)
+        self.assert_err(self.probe(server).get("plain"), "network", SILENT_SERVER)
 
     def test_a_new_connection_resumes_the_session(self):
         server, probe = self.pair()

@@ -112,9 +112,25 @@ class Alerts(unittest.TestCase):
         return (2,) if version == ssl.TLSVersion.TLSv1_2 else (2, 3)
 
     def assert_unwelcome(self, said, version):
-        """In TLS 1.3 the client has agreed before it shows its certificate."""
-        number = test_net.SHUT_OUT if version == ssl.TLSVersion.TLSv1_2 else test_net.UNWELCOME
-        self.assertEqual(said.split()[:3], ["err", "network", str(number)], said)
+        """In TLS 1.3 the client has agreed before it shows its certificate, and an alert that is
+        lost is none."""
+        numbers = (test_net.TURNED_AWAY,) if version == ssl.TLSVersion.TLSv1_2 else \
+            (test_net.UNWELCOME, test_net.SILENT_SERVER)
+        self.assertEqual(said.split()[:2], ["err", "network"], said)
+        self.assertIn(int(said.split()[2]), numbers, said)
+
+    def test_a_server_that_hangs_up_refuses_no_certificate(self):
+        """A load balancer with nobody behind it, say. The site is asked once more without."""
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            server = test_net.Server(self.folder, versions=(version, version), demands=False,
+                                     client_ca=os.path.join(self.folder, "ca.pem"))
+            self.addCleanup(server.close)
+            server.answer = lambda _tls, stream: stream.readline() and False
+            probe = test_net.Probe(server.url, self.folder, client="client")
+            for said in (probe.get("plain"), probe.ask("put", "reports/box/report.json", "{}")):
+                self.assertEqual(said.split()[:3],
+                                 ["err", "network", str(test_net.SILENT_SERVER)], said)
+            self.assertEqual(probe.close(), 0)
 
     def test_what_works_is_remembered(self):
         for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):

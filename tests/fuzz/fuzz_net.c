@@ -311,7 +311,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	stage.script = span_of(data, size);
 	stage.child_end = -1;
 	stage.launches = 0;
-	if (net_start(&conf, 1800000000, &stage.net, &e) == 0) {
+	if (net_start(&conf, 1800000000, NULL, &stage.net, &e) == 0) {
 		while (stage.script.len > 0)
 			act();
 		for (size_t i = 0; i < SLOTS; i++)

@@ -56,10 +56,9 @@ MUTANTS = [
            "if (p->phase != PHASE_ACTIVATED && p->phase != PHASE_REVERTING)", "if (0)",
            "test_revert", "what_is_not_activated_is_not_given_up"),
     Mutant("what is given up is not remembered before the switch", REVERT,
-           "if (state_save(c->state_dir, s, e) < 0)\n\t\treturn -1;\n"
-           "\treturn own->go_back(own, c, side_other(p->target), e);",
-           "if (own->go_back(own, c, side_other(p->target), e) < 0)\n"
-           "\t\treturn -1;\n\treturn state_save(c->state_dir, s, e);",
+           "if (state_save(c->state_dir, s, &unsaved) < 0) {",
+           "if (own->go_back(own, c, side_other(p->target), &unsaved) < 0 ||\n"
+           "\t\tstate_save(c->state_dir, s, &unsaved) < 0) {",
            "test_revert", "what_is_given_up_is_remembered_before_the_switch"),
     Mutant("what is rolled back by hand is not remembered before the switch", REVERT,
            "if (state_save(c->state_dir, s, e) < 0)\n\t\treturn -1;\n"

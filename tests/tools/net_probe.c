@@ -209,7 +209,7 @@ main(int argc, char **argv)
 	c.tls_key = strcmp(argv[4], "-") ? argv[4] : NULL;
 	c.stall_s = strtoull(argv[6], NULL, 10);
 	(void)setvbuf(stdout, NULL, _IOLBF, 0);
-	if (net_start(&c, strtoll(argv[5], NULL, 10), &p.net, &e) < 0) {
+	if (net_start(&c, strtoll(argv[5], NULL, 10), NULL, &p.net, &e) < 0) {
 		printf("err %s %d -1 %s\n", err_class_name(e.class), e.errnum, e.text);
 		return 1;
 	}

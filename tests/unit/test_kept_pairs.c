@@ -77,6 +77,7 @@ what_got_through_before_is_shown_where_the_newest_is_refused(void **state)
 	assert_false(petition_hear(&p, NULL, COURIER_REFUSED));
 	assert_false(petition_hear(&p, NULL, COURIER_THROUGH));
 	refuse(x, &p, good);
+	p.back_from_ms = INT64_MAX;
 	assert_false(petition_hear(&p, NULL, COURIER_THROUGH));
 	assert_shown(x, good);
 	refuse(x, &p, made.certificate.serial);
@@ -88,6 +89,46 @@ what_got_through_before_is_shown_where_the_newest_is_refused(void **state)
 	assert_string_equal(made.cert, "box.crt");
 	keep(x, 0, his);
 	assert_shown(x, his);
+}
+
+/* What it was refused for is over, or is not: that is seen once a day. */
+static void
+the_newest_is_tried_again_once_reports_get_through(void **state)
+{
+	struct scene *x = *state;
+	struct petition p = {.conf = &x->conf, .state = x->state, .now_s = wall_s};
+	char good[SERIAL_SIZE], newest[SERIAL_SIZE];
+
+	manufacture(80);
+	keep(x, 70, good);
+	keep(x, 1, newest);
+	refuse(x, &p, good);
+	/* It asks for none while the newest may count again, and not in the trial of a system. */
+	assert_int_equal(poll_once(x), ERR_NONE);
+	assert_false(petition_step(&p, NULL, x->poller, wall_s, NULL));
+	assert_false(there_is(IDENTITY_NEXT));
+	x->state->pending = (struct pending){.phase = PHASE_ACTIVATED, .tree_only = true};
+	assert_false(petition_hear(&p, NULL, COURIER_THROUGH));
+	x->state->pending = (struct pending){0};
+	assert_true(petition_hear(&p, NULL, COURIER_THROUGH));
+	assert_shown(x, newest);
+	refuse(x, &p, good);
+	for (int i = 0; i < 3; i++)
+		assert_false(petition_hear(&p, NULL, COURIER_THROUGH));
+	assert_shown(x, good);
+	assert_false(petition_step(&p, NULL, x->poller, wall_s, NULL));
+	assert_true(there_is(IDENTITY_NEXT));
+	p.back_from_ms = 0;
+	assert_true(petition_hear(&p, NULL, COURIER_THROUGH));
+	assert_shown(x, newest);
+	assert_false(petition_hear(&p, NULL, COURIER_THROUGH));
+	/* Once it has ended it has no turn. */
+	refuse(x, &p, good);
+	p.back_from_ms = 0;
+	p.now_s += (LIFE_DAYS + 1) * DAY_S;
+	keep(x, -LIFE_DAYS, good);
+	assert_false(petition_hear(&p, NULL, COURIER_THROUGH));
+	assert_shown(x, good);
 }
 
 static void
@@ -201,6 +242,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_PETITION(what_got_through_before_is_shown_where_the_newest_is_refused),
+		IN_PETITION(the_newest_is_tried_again_once_reports_get_through),
 		IN_PETITION(one_that_has_ended_has_no_turn_while_another_is_good),
 		IN_PETITION(who_has_his_kept_again_and_again_does_not_drive_out_what_was_good),
 		IN_PETITION(one_of_a_ca_that_is_gone_is_not_kept_for_ever),

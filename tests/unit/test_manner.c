@@ -146,7 +146,7 @@ an_alert_is_a_refusal_and_a_line_that_is_cut_is_none(void **state)
 
 	(void)state;
 	assert_false(manner_may_repeat(&m, &a, NONE, NOW_MS));
-	m.refusals++;
+	m.refusals.all++;
 	assert_false(manner_may_repeat(&m, &a, OK, NOW_MS));
 	assert_true(manner_may_repeat(&m, &a, NONE, NOW_MS));
 	manner_repeat(&m, &a, NONE);
@@ -156,7 +156,7 @@ an_alert_is_a_refusal_and_a_line_that_is_cut_is_none(void **state)
 	manner_learn(&m, &a, NONE, NOW_MS);
 	assert_false(manner_ask(&m, false, NOW_MS).is_bare);
 	a = manner_ask(&m, false, NOW_MS);
-	m.refusals++;
+	m.refusals.all++;
 	assert_true(manner_may_repeat(&m, &a, NONE, NOW_MS));
 }
 
@@ -185,6 +185,38 @@ a_line_that_is_cut_after_the_handshake_may_be_an_alert_that_was_lost(void **stat
 	assert_false(manner_may_repeat(&m, &a, NONE, NOW_MS + HOUR_MS));
 }
 
+static void
+only_what_is_certain_is_held_against_the_certificate(void **state)
+{
+	struct manner m = {.has_cert = true};
+	struct asking a = manner_ask(&m, false, NOW_MS), report = manner_ask(&m, true, NOW_MS);
+
+	(void)state;
+	assert_true(manner_blames(&m, &a, REFUSED));
+	assert_false(manner_blames(&m, &a, OK) || manner_blames(&m, &a, 403));
+	/* A server hangs up, or a handshake fails: it is asked without, and that is all. */
+	report.was_cut = true;
+	assert_false(manner_blames(&m, &report, NONE));
+	m.refusals.all++;
+	assert_false(manner_blames(&m, &report, NONE));
+	assert_true(manner_is_refusal(&m, &a, NONE));
+	manner_repeat(&m, &a, NONE);
+	assert_true(a.is_bare);
+	m.refusals.all++;
+	m.refusals.certain++;
+	assert_false(manner_blames(&m, &a, NONE) || manner_blames(&m, &a, REFUSED));
+	assert_true(manner_blames(&m, &report, NONE));
+	/* What was certain stays so when it is asked without. */
+	a = manner_ask(&m, false, NOW_MS);
+	m.refusals.all++;
+	m.refusals.certain++;
+	assert_true(manner_blames(&m, &a, NONE));
+	manner_repeat(&m, &a, NONE);
+	assert_true(a.is_bare && manner_blames(&m, &a, NONE));
+	m.has_cert = false;
+	assert_false(manner_blames(&m, &report, NONE));
+}
+
 int
 main(void)
 {
@@ -200,6 +232,7 @@ main(void)
 		cmocka_unit_test(an_alert_is_a_refusal_and_a_line_that_is_cut_is_none),
 		cmocka_unit_test(
 			a_line_that_is_cut_after_the_handshake_may_be_an_alert_that_was_lost),
+		cmocka_unit_test(only_what_is_certain_is_held_against_the_certificate),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -137,6 +137,8 @@ http_run(int socket, const struct http_setup *setup)
 		end(socket, 0, ERR_USAGE, "no certificate");
 		_exit(1);
 	}
+	while (strcmp(setup->site_url, "never starts") == 0)
+		(void)pause();
 	tell(socket, (struct wire_message){.type = WIRE_READY});
 	for (;;) {
 		struct pollfd fd = {.fd = socket, .events = POLLIN};
@@ -158,7 +160,7 @@ start(struct conf *c, const char *name)
 	*c = (struct conf){.site_url = (char *)(uintptr_t)name,
 		.tls_ca = (char *)(uintptr_t) "ca",
 		.stall_s = 60};
-	if (net_start(c, 0, &n, &e) < 0)
+	if (net_start(c, 0, NULL, &n, &e) < 0)
 		fail_msg("%s", e.text);
 	return n;
 }
@@ -365,6 +367,14 @@ whatever_a_server_says_is_an_answer(void **state)
 	}
 }
 
+static int
+ask_thrice(void *arg, struct err *e)
+{
+	int *asked = arg;
+
+	return ++*asked < 3 ? 0 : err_set(e, ERR_STOPPED, "enough");
+}
+
 static void
 a_child_that_cannot_start_says_why(void **state)
 {
@@ -373,13 +383,18 @@ a_child_that_cannot_start_says_why(void **state)
 		.stall_s = 60};
 	struct net *n = NULL;
 	struct err e = ERR_INIT;
+	int asked = 0;
 
 	(void)state;
-	assert_int_equal(net_start(&c, 0, &n, &e), -1);
+	assert_int_equal(net_start(&c, 0, NULL, &n, &e), -1);
 	assert_int_equal(e.class, ERR_USAGE);
 	assert_non_null(strstr(e.text, "no certificate"));
+	c.site_url = (char *)(uintptr_t) "never starts";
+	assert_int_equal(net_start(&c, 0, &(struct keep_going){ask_thrice, &asked}, &n, &e), -1);
+	assert_int_equal(e.class, ERR_STOPPED);
+	assert_int_equal(asked, 3);
 	c.site_url = NULL;
-	assert_int_equal(net_start(&c, 0, &n, &e), -1);
+	assert_int_equal(net_start(&c, 0, NULL, &n, &e), -1);
 	assert_int_equal(e.class, ERR_USAGE);
 	assert_null(n);
 }
@@ -423,14 +438,6 @@ a_child_that_cannot_start_again_is_a_network_error(void **state)
 	assert_int_equal(net_fetch(n, &range, &out, NULL, NULL, &e), -1);
 	assert_int_equal(e.class, ERR_NETWORK);
 	assert_non_null(strstr(e.text, "no certificate"));
-}
-
-static int
-ask_thrice(void *arg, struct err *e)
-{
-	int *asked = arg;
-
-	return ++*asked < 3 ? 0 : err_set(e, ERR_STOPPED, "enough");
 }
 
 static void

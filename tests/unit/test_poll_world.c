@@ -1,5 +1,8 @@
 #include "tests/unit/poll_scene.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 /* The digest that a file in these tests has, where nothing is made of its bytes. */
 #define SHA "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define BUNDLE "the bundle"
@@ -219,6 +222,41 @@ a_stop_counts_without_a_plan_and_is_kept_at_once(void **state)
 	assert_string_equal(x->state->stops[0].id, STOP_ID);
 }
 
+static void
+disk_takes(bool any)
+{
+	struct rlimit most;
+
+	assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &most), 0);
+	most.rlim_cur = any ? most.rlim_max : 0;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &most), 0);
+}
+
+static void
+a_disk_that_is_full_hides_no_stop(void **state)
+{
+	struct scene *x = *state;
+	enum err_class quiet, stopped;
+
+	serve_world(x);
+	assert_int_equal(poll_once(x), ERR_NONE);
+	repo_bump(x->repo, "timestamp");
+	disk_takes(false);
+	quiet = poll_once(x);
+	serve_gate(x->repo, gate_stop);
+	release_all(x->repo);
+	stopped = poll_once(x);
+	disk_takes(true);
+	assert_int_equal(quiet, ERR_NONE);
+	assert_int_equal(stopped, ERR_SYSTEM); /* it is not kept */
+	assert_int_equal(x->state->stop_count, 1);
+	x->state->stop_count = 0;
+	assert_int_equal(poll_once(x), ERR_NONE);
+	start(x);
+	assert_int_equal(x->state->stop_count, 1);
+}
+
 /* A stop is in a gate, and what lifts it is listed with a plan that cannot be read at first. */
 static void
 assert_stays_lifted(struct scene *x, const char *plan)
@@ -309,6 +347,7 @@ main(void)
 		IN_SCENE(a_new_root_is_a_new_world),
 		IN_SCENE(a_world_ends_in_the_second_in_which_a_delegated_role_expires),
 		IN_SCENE(a_stop_counts_without_a_plan_and_is_kept_at_once),
+		IN_SCENE(a_disk_that_is_full_hides_no_stop),
 		IN_SCENE(a_stop_that_was_lifted_stays_so_where_plans_cannot_be_read),
 		IN_SCENE(a_plans_stop_that_was_lifted_stays_so_where_plans_cannot_be_read),
 		IN_SCENE(only_another_timestamp_is_a_change),

@@ -1,5 +1,7 @@
 #include "tests/unit/trial_scene.h"
 
+#include <sys/stat.h>
+
 /* An update over the network, and this is what polls come to. */
 static void
 serve(struct scene *x, bool answers_polls, enum err_class class, const char *text)
@@ -242,6 +244,26 @@ a_trial_knows_no_reason_of_the_one_before(void **state)
 	assert_round(x, TRIAL_GIVEN_UP, "no answer before the deadline");
 }
 
+static void
+a_stop_is_heard_where_the_state_cannot_be_written(void **state)
+{
+	struct scene *x = *state;
+	struct err e = ERR_INIT;
+
+	from_network(x, FAILING, SHUT_WORLD);
+	server.says = (struct err){.class = ERR_NETWORK};
+	assert_int_equal(unlink("state/state.copy.json"), 0);
+	assert_int_equal(mkdir("state/state.copy.json", 0700), 0);
+	assert_false(trial_is_stopped(&x->trial, &e));
+	assert_int_equal(rig_env(&x->rig).vars.primary, SIDE_B);
+	assert_true(trial_is_stopped(&x->trial, &e));
+	assert_int_equal(rig_env(&x->rig).vars.primary, SIDE_A);
+	assert_int_equal(rmdir("state/state.copy.json"), 0);
+	assert_int_equal(state_load(x->rig.c->state_dir, x->rig.s, &e), 0);
+	scene_boot(x, "boot-2", SETTLED_CLEANED);
+	assert_int_equal(x->rig.s->failed_count, 0);
+}
+
 int
 main(void)
 {
@@ -256,6 +278,7 @@ main(void)
 		IN_SCENE(an_answer_is_remembered_across_restarts),
 		IN_SCENE(stale_metadata_leaves_no_doubt),
 		IN_SCENE(the_deadline_hides_no_reason),
+		IN_SCENE(a_stop_is_heard_where_the_state_cannot_be_written),
 		IN_SCENE(a_trial_knows_no_reason_of_the_one_before),
 	};
 
