@@ -15,6 +15,7 @@
 #include "agent/install.h"
 #include "agent/settle.h"
 #include "common/base/file.h"
+#include "tests/unit/boot_scene.h"
 #include "tests/unit/folder.h"
 #include "tests/unit/uboot_fixture.h"
 
@@ -164,32 +165,15 @@ boot_other(const struct boot_backend *boot)
 }
 
 static void
-done(int rc, const struct err *e)
-{
-	if (rc < 0)
-		fail_msg("%s", e->text);
-}
-
-static struct boot_vars
-vars_now(const struct boot_backend *boot)
-{
-	struct boot_vars vars = {0};
-	struct err e = ERR_INIT;
-
-	done(boot->load(&conf, &vars, &e), &e);
-	return vars;
-}
-
-static void
 walk(const struct boot_backend *boot)
 {
 	struct err e = ERR_INIT;
 	enum side side;
 
 	begin(boot);
-	assert_int_equal(vars_now(boot).primary, SIDE_A);
-	assert_true(vars_now(boot).side[SIDE_A].confirmed);
-	assert_false(vars_now(boot).side[SIDE_B].bootable);
+	assert_int_equal(vars_now(boot, &conf).primary, SIDE_A);
+	assert_true(vars_now(boot, &conf).side[SIDE_A].confirmed);
+	assert_false(vars_now(boot, &conf).side[SIDE_B].bootable);
 	done(boot->current(boot, &conf, &side, &e), &e);
 	assert_int_equal(side, SIDE_A);
 	assert_int_equal(boot->disable(boot, &conf, SIDE_A, &e), -1);
@@ -198,25 +182,25 @@ walk(const struct boot_backend *boot)
 
 	done(boot->disable(boot, &conf, SIDE_B, &e), &e);
 	done(boot->activate(boot, &conf, SIDE_B, 1, &e), &e);
-	assert_int_equal(vars_now(boot).primary, SIDE_B);
-	assert_int_equal(vars_now(boot).side[SIDE_B].tries_left, 1);
-	assert_false(vars_now(boot).side[SIDE_B].confirmed);
-	assert_true(vars_now(boot).side[SIDE_A].confirmed);
+	assert_int_equal(vars_now(boot, &conf).primary, SIDE_B);
+	assert_int_equal(vars_now(boot, &conf).side[SIDE_B].tries_left, 1);
+	assert_false(vars_now(boot, &conf).side[SIDE_B].confirmed);
+	assert_true(vars_now(boot, &conf).side[SIDE_A].confirmed);
 	done(boot->go_back(boot, &conf, SIDE_A, &e), &e);
-	assert_int_equal(vars_now(boot).primary, SIDE_A);
-	assert_false(boot_side_may_boot(&vars_now(boot).side[SIDE_B]));
+	assert_int_equal(vars_now(boot, &conf).primary, SIDE_A);
+	assert_false(boot_side_may_boot(&vars_now(boot, &conf).side[SIDE_B]));
 
 	done(boot->activate(boot, &conf, SIDE_B, 1, &e), &e);
 	boot_other(boot);
 	done(boot->confirm(boot, &conf, SIDE_B, &e), &e);
-	assert_int_equal(vars_now(boot).primary, SIDE_B);
-	assert_true(vars_now(boot).side[SIDE_A].confirmed);
-	assert_true(vars_now(boot).side[SIDE_B].confirmed);
+	assert_int_equal(vars_now(boot, &conf).primary, SIDE_B);
+	assert_true(vars_now(boot, &conf).side[SIDE_A].confirmed);
+	assert_true(vars_now(boot, &conf).side[SIDE_B].confirmed);
 	done(boot->disable(boot, &conf, SIDE_A, &e), &e);
-	assert_false(vars_now(boot).side[SIDE_A].bootable);
-	assert_int_equal(vars_now(boot).primary, SIDE_B);
+	assert_false(vars_now(boot, &conf).side[SIDE_A].bootable);
+	assert_int_equal(vars_now(boot, &conf).primary, SIDE_B);
 	done(boot->activate(boot, &conf, SIDE_A, 1, &e), &e);
-	assert_int_equal(vars_now(boot).primary, SIDE_A);
+	assert_int_equal(vars_now(boot, &conf).primary, SIDE_A);
 }
 
 static void
@@ -267,20 +251,6 @@ custom_program_is_switched_tried_and_confirmed(void **state)
 }
 
 static void
-refused(const struct boot_backend *boot, const char *word)
-{
-	struct boot_vars vars;
-	struct err e = ERR_INIT;
-
-	assert_int_equal(boot->load(&conf, &vars, &e), -1);
-	assert_int_equal(e.class, ERR_SYSTEM);
-	if (!strstr(e.text, word))
-		fail_msg("%s: no \"%s\" in it", e.text, word);
-	assert_int_equal(boot->activate(boot, &conf, SIDE_B, 1, &e), -1);
-	assert_int_equal(boot->confirm(boot, &conf, SIDE_A, &e), -1);
-}
-
-static void
 a_try_that_systemd_boot_counted_is_read(void **state)
 {
 	struct err e = ERR_INIT;
@@ -289,11 +259,11 @@ a_try_that_systemd_boot_counted_is_read(void **state)
 	begin(&boot_entries);
 	done(boot_entries.activate(&boot_entries, &conf, SIDE_B, 3, &e), &e);
 	assert_int_equal(rename("env/sluice-b+3.conf", "env/sluice-b+2-1.conf"), 0);
-	assert_int_equal(vars_now(&boot_entries).side[SIDE_B].tries_left, 2);
-	assert_int_equal(vars_now(&boot_entries).primary, SIDE_B);
+	assert_int_equal(vars_now(&boot_entries, &conf).side[SIDE_B].tries_left, 2);
+	assert_int_equal(vars_now(&boot_entries, &conf).primary, SIDE_B);
 	assert_int_equal(rename("env/sluice-b+2-1.conf", "env/sluice-b+0-3.conf"), 0);
-	assert_int_equal(vars_now(&boot_entries).primary, SIDE_A);
-	assert_true(vars_now(&boot_entries).side[SIDE_B].bootable);
+	assert_int_equal(vars_now(&boot_entries, &conf).primary, SIDE_A);
+	assert_true(vars_now(&boot_entries, &conf).side[SIDE_B].bootable);
 }
 
 /* What a cut between the new entry and the removal of the old one leaves. */
@@ -305,13 +275,13 @@ two_entries_of_one_side_are_its_trial_and_become_one(void **state)
 	(void)state;
 	begin(&boot_entries);
 	entry_put("sluice-b+3.conf", "8");
-	assert_int_equal(vars_now(&boot_entries).primary, SIDE_B);
-	assert_false(vars_now(&boot_entries).side[SIDE_B].confirmed);
+	assert_int_equal(vars_now(&boot_entries, &conf).primary, SIDE_B);
+	assert_false(vars_now(&boot_entries, &conf).side[SIDE_B].confirmed);
 	done(boot_entries.disable(&boot_entries, &conf, SIDE_B, &e), &e);
 	assert_true(file_exists("env/sluice-b+0.conf"));
 	assert_false(file_exists("env/sluice-b+3.conf"));
 	entry_put("sluice-a+1.conf", "8");
-	assert_false(vars_now(&boot_entries).side[SIDE_A].confirmed);
+	assert_false(vars_now(&boot_entries, &conf).side[SIDE_A].confirmed);
 }
 
 static void
@@ -320,15 +290,15 @@ entries_that_are_missing_or_make_no_sense_are_refused(void **state)
 	(void)state;
 	begin(&boot_entries);
 	assert_int_equal(unlink("env/sluice-b+0.conf"), 0);
-	refused(&boot_entries, "side B");
+	refused(&boot_entries, &conf, "side B");
 	assert_int_equal(folder_put("env/sluice-b+0.conf", "linux /x\n", 9), 0);
-	refused(&boot_entries, "version");
+	refused(&boot_entries, &conf, "version");
 	entry_put("sluice-b+0.conf", "12a");
-	refused(&boot_entries, "version");
+	refused(&boot_entries, &conf, "version");
 	entry_put("sluice-b+0.conf", "1");
-	assert_int_equal(vars_now(&boot_entries).primary, SIDE_A);
+	assert_int_equal(vars_now(&boot_entries, &conf).primary, SIDE_A);
 	assert_int_equal(rename("env", "gone"), 0);
-	refused(&boot_entries, file);
+	refused(&boot_entries, &conf, file);
 }
 
 /* An update on its way to side B, whose boot is another one by now. */
@@ -383,9 +353,9 @@ efi_variables_that_make_no_sense_are_refused(void **state)
 	(void)state;
 	begin(&boot_efi);
 	efi_put("BootOrder", (const uint8_t[]){9, 0, 8, 0}, 4);
-	refused(&boot_efi, "BootOrder");
+	refused(&boot_efi, &conf, "BootOrder");
 	efi_put("BootOrder", (const uint8_t[]){1, 0, 8}, 3);
-	refused(&boot_efi, "BootOrder");
+	refused(&boot_efi, &conf, "BootOrder");
 	efi_begin();
 	efi_put("BootCurrent", (const uint8_t[]){9, 0}, 2);
 	assert_int_equal(boot_efi.current(&boot_efi, &conf, &side, &e), -1);
@@ -428,15 +398,15 @@ an_efi_order_that_lost_both_sides_is_made_anew(void **state)
 	assert_int_equal(boot_efi.make(&conf, SIDE_A, &e), -1);
 	assert_int_equal(e.class, ERR_REFUSED);
 	efi_put("BootOrder", (const uint8_t[]){9, 0, 8, 0}, 4);
-	refused(&boot_efi, "boot init");
+	refused(&boot_efi, &conf, "boot init");
 	done(boot_check(&boot_efi, &conf, &e), &e);
 	done(boot_efi.make(&conf, SIDE_A, &e), &e);
-	assert_int_equal(vars_now(&boot_efi).primary, SIDE_A);
+	assert_int_equal(vars_now(&boot_efi, &conf).primary, SIDE_A);
 	assert_true(efi_get("BootOrder", &got));
 	assert_memory_equal(got.data + 4, ((const uint8_t[]){1, 0, 9, 0, 8, 0}), 6);
 	efi_remove("BootOrder");
 	done(boot_efi.make(&conf, SIDE_A, &e), &e);
-	assert_true(vars_now(&boot_efi).side[SIDE_A].confirmed);
+	assert_true(vars_now(&boot_efi, &conf).side[SIDE_A].confirmed);
 }
 
 /* `bootctl set-default` writes it: a side's name in it is booted whatever its counter says. */
@@ -472,7 +442,7 @@ a_custom_program_that_fails_is_an_error(void **state)
 	begin(&boot_custom);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		assert_int_equal(folder_put(file, bad[i], strlen(bad[i])), 0);
-		refused(&boot_custom, "env");
+		refused(&boot_custom, &conf, "env");
 	}
 }
 

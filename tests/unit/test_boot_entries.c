@@ -11,6 +11,7 @@
 #include "agent/boot.h"
 #include "agent/entry_text.h"
 #include "common/base/file.h"
+#include "tests/unit/boot_scene.h"
 #include "tests/unit/folder.h"
 
 static char folder[] = "env";
@@ -36,23 +37,6 @@ begin(void)
 }
 
 static void
-done(int rc, const struct err *e)
-{
-	if (rc < 0)
-		fail_msg("%s", e->text);
-}
-
-static struct boot_vars
-vars_now(void)
-{
-	struct boot_vars vars = {0};
-	struct err e = ERR_INIT;
-
-	done(boot->load(&conf, &vars, &e), &e);
-	return vars;
-}
-
-static void
 the_entry_of_the_side_that_works_is_not_touched_to_go_back_to_it(void **state)
 {
 	AUTO_BUF struct buf before = BUF_INIT(1024), after = BUF_INIT(1024);
@@ -65,7 +49,7 @@ the_entry_of_the_side_that_works_is_not_touched_to_go_back_to_it(void **state)
 	assert_int_equal(rename("env/sluice-b+3.conf", "env/sluice-b+0-3.conf"), 0);
 	done(boot->go_back(boot, &conf, SIDE_A, &e), &e);
 	done(boot->disable(boot, &conf, SIDE_B, &e), &e);
-	assert_int_equal(vars_now().primary, SIDE_A);
+	assert_int_equal(vars_now(boot, &conf).primary, SIDE_A);
 	done(file_read("env/sluice-a.conf", &after, &e), &e);
 	assert_true(span_equal(buf_span(&before), buf_span(&after)));
 }
@@ -80,27 +64,16 @@ a_blank_entry_is_none(void **state)
 	begin();
 	assert_int_equal(folder_put("env/sluice-b+3.conf", "", 0), 0);
 	assert_int_equal(folder_put("env/sluice-b.conf", "", 0), 0);
-	assert_int_equal(vars_now().primary, SIDE_A);
-	assert_false(vars_now().side[SIDE_B].bootable);
+	assert_int_equal(vars_now(boot, &conf).primary, SIDE_A);
+	assert_false(vars_now(boot, &conf).side[SIDE_B].bootable);
 	done(boot->activate(boot, &conf, SIDE_B, 3, &e), &e);
-	assert_int_equal(vars_now().primary, SIDE_B);
+	assert_int_equal(vars_now(boot, &conf).primary, SIDE_B);
 }
 
 static void
 text_put(const char *path, const char *text)
 {
 	assert_int_equal(folder_put(path, text, strlen(text)), 0);
-}
-
-static void
-check_refuses(const char *word)
-{
-	struct err e = ERR_INIT;
-
-	assert_int_equal(boot_check(boot, &conf, &e), -1);
-	assert_int_equal(e.class, ERR_SYSTEM);
-	if (!strstr(e.text, word))
-		fail_msg("%s: no \"%s\" in it", e.text, word);
 }
 
 static void
@@ -120,15 +93,15 @@ sides_that_systemd_boot_would_not_order_by_version_are_refused(void **state)
 	begin();
 	check_agrees();
 	text_put("env/sluice-b+0.conf", "sort-key other\nversion 3\nlinux /x\n");
-	check_refuses("sort-key \"sluice\"");
+	check_refuses(boot, &conf, "sort-key \"sluice\"");
 	text_put("env/sluice-b+0.conf", "version 3\nlinux /x\n");
-	check_refuses("write `sort-key sluice`");
+	check_refuses(boot, &conf, "write `sort-key sluice`");
 	text_put("env/sluice-b+0.conf", "sort-key sluice\nmachine-id 1\nversion 3\n");
-	check_refuses("machine-id \"\"");
+	check_refuses(boot, &conf, "machine-id \"\"");
 	text_put("env/sluice-a.conf", " sort-key  sluice \r\nmachine-id\t\"1\"\nversion 7\n");
 	check_agrees();
 	text_put("env/sluice-a+1.conf", "sort-key a\nsort-key b\nversion 7\n");
-	check_refuses("sort-key \"b\"");
+	check_refuses(boot, &conf, "sort-key \"b\"");
 }
 
 /* One that names a side boots it whatever its counter says. */
@@ -144,7 +117,7 @@ a_default_that_is_not_for_both_sides_is_refused(void **state)
 	begin();
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		text_put("loader.conf", bad[i]);
-		check_refuses("write `default sluice-*`");
+		check_refuses(boot, &conf, "write `default sluice-*`");
 	}
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
 		text_put("loader.conf", good[i]);
@@ -160,13 +133,13 @@ entries_of_others_need_a_default_that_passes_them_over(void **state)
 	entry_put("env/sluice-b.conf.bak", "9");
 	check_agrees();
 	entry_put("env/arch.conf", "9");
-	check_refuses("arch.conf");
+	check_refuses(boot, &conf, "arch.conf");
 	text_put("loader.conf", "default *\n");
-	check_refuses("arch.conf");
+	check_refuses(boot, &conf, "arch.conf");
 	text_put("loader.conf", "default sluice-*\n");
 	check_agrees();
 	entry_put("env/sluice-a-old.conf", "9");
-	check_refuses("sluice-a-old.conf");
+	check_refuses(boot, &conf, "sluice-a-old.conf");
 }
 
 /* A box may always leave a system, and confirm one that runs. */
@@ -179,9 +152,9 @@ what_is_refused_to_new_updates_still_goes_back(void **state)
 	begin();
 	done(boot->activate(boot, &conf, SIDE_B, 3, &e), &e);
 	text_put("loader.conf", "default sluice-b.conf\n");
-	check_refuses("side A would not be booted");
+	check_refuses(boot, &conf, "side A would not be booted");
 	done(boot->go_back(boot, &conf, SIDE_A, &e), &e);
-	assert_int_equal(vars_now().primary, SIDE_A);
+	assert_int_equal(vars_now(boot, &conf).primary, SIDE_A);
 }
 
 /* The last of several is in force for systemd-boot. */
@@ -195,7 +168,7 @@ the_version_that_counts_is_the_one_that_changes(void **state)
 	(void)state;
 	begin();
 	text_put("env/sluice-b+0.conf", "sort-key sluice\nversion 99\n#version 8\nversion 2\n");
-	assert_int_equal(vars_now().primary, SIDE_A);
+	assert_int_equal(vars_now(boot, &conf).primary, SIDE_A);
 	done(boot->activate(boot, &conf, SIDE_B, 3, &e), &e);
 	done(file_read("env/sluice-b+3.conf", &text, &e), &e);
 	assert_string_equal(buf_str(&text), "sort-key sluice\nversion 99\n#version 8\nversion 8\n");

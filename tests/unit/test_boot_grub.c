@@ -12,6 +12,7 @@
 #include "agent/boot_vars.h"
 #include "agent/grub_block.h"
 #include "common/base/file.h"
+#include "tests/unit/boot_scene.h"
 #include "tests/unit/folder.h"
 
 static char path[] = "env", cmdline[] = "cmdline";
@@ -41,22 +42,11 @@ setup(void **state)
 }
 
 static void
-area_read(uint8_t out[GRUB_AREA_BYTES])
-{
-	AUTO_BUF struct buf all = BUF_INIT(GRUB_AREA_BYTES);
-	struct err e = ERR_INIT;
-
-	assert_int_equal(file_read(path, &all, &e), 0);
-	assert_int_equal(all.len, GRUB_AREA_BYTES);
-	memcpy(out, all.data, all.len);
-}
-
-static void
 copy_blank(enum grub_copy which)
 {
 	uint8_t area[GRUB_AREA_BYTES];
 
-	area_read(area);
+	area_read(path, area);
 	memset(area + grub_copy_offset(which), 0, GRUB_GROUP_BYTES);
 	assert_int_equal(folder_put(path, area, sizeof(area)), 0);
 }
@@ -67,20 +57,9 @@ copy_now(enum grub_copy which, struct grub_block *out)
 	uint8_t area[GRUB_AREA_BYTES];
 	struct err e = ERR_INIT;
 
-	area_read(area);
+	area_read(path, area);
 	return grub_block_parse(
 		       span_of(area + grub_copy_offset(which), GRUB_GROUP_BYTES), out, &e) == 0;
-}
-
-static struct boot_vars
-vars_now(void)
-{
-	struct err e = ERR_INIT;
-	struct boot_vars vars = {0};
-
-	if (boot->load(&conf, &vars, &e) < 0)
-		fail_msg("%s", e.text);
-	return vars;
 }
 
 static void
@@ -92,10 +71,10 @@ an_update_is_tried_confirmed_and_becomes_the_good_side(void **state)
 	(void)state;
 	assert_int_equal(boot->disable(boot, &conf, SIDE_B, &e), 0);
 	assert_int_equal(boot->activate(boot, &conf, SIDE_B, 3, &e), 0);
-	assert_int_equal(vars_now().primary, SIDE_B);
-	assert_int_equal(vars_now().side[SIDE_B].tries_left, 3);
-	assert_false(vars_now().side[SIDE_B].confirmed);
-	assert_true(vars_now().side[SIDE_A].confirmed);
+	assert_int_equal(vars_now(boot, &conf).primary, SIDE_B);
+	assert_int_equal(vars_now(boot, &conf).side[SIDE_B].tries_left, 3);
+	assert_false(vars_now(boot, &conf).side[SIDE_B].confirmed);
+	assert_true(vars_now(boot, &conf).side[SIDE_A].confirmed);
 	assert_true(copy_now(GRUB_COPY_GOOD, &good));
 	assert_int_equal(good.vars.primary, SIDE_A);
 	assert_int_equal(boot->confirm(boot, &conf, SIDE_B, &e), 0);
@@ -104,7 +83,7 @@ an_update_is_tried_confirmed_and_becomes_the_good_side(void **state)
 	assert_int_equal(boot->go_back(boot, &conf, SIDE_A, &e), 0);
 	assert_true(copy_now(GRUB_COPY_GOOD, &good));
 	assert_int_equal(good.vars.primary, SIDE_A);
-	assert_false(vars_now().side[SIDE_B].bootable);
+	assert_false(vars_now(boot, &conf).side[SIDE_B].bootable);
 }
 
 static void
@@ -138,15 +117,15 @@ either_copy_alone_is_enough_and_then_the_good_one(void **state)
 	(void)state;
 	assert_int_equal(boot->activate(boot, &conf, SIDE_B, 3, &e), 0);
 	copy_blank(GRUB_COPY_B);
-	assert_int_equal(vars_now().primary, SIDE_A);
+	assert_int_equal(vars_now(boot, &conf).primary, SIDE_A);
 	assert_int_equal(boot->activate(boot, &conf, SIDE_B, 3, &e), 0);
 	copy_blank(GRUB_COPY_A);
-	assert_int_equal(vars_now().primary, SIDE_B);
+	assert_int_equal(vars_now(boot, &conf).primary, SIDE_B);
 	copy_blank(GRUB_COPY_B);
-	assert_int_equal(vars_now().primary, SIDE_A);
-	assert_true(vars_now().side[SIDE_A].confirmed);
+	assert_int_equal(vars_now(boot, &conf).primary, SIDE_A);
+	assert_true(vars_now(boot, &conf).side[SIDE_A].confirmed);
 	assert_int_equal(boot->activate(boot, &conf, SIDE_B, 2, &e), 0);
-	assert_int_equal(vars_now().primary, SIDE_B);
+	assert_int_equal(vars_now(boot, &conf).primary, SIDE_B);
 }
 
 static void
@@ -165,7 +144,7 @@ an_environment_of_zeros_is_refused_and_not_changed(void **state)
 	assert_int_equal(boot->disable(boot, &conf, SIDE_B, &e), -1);
 	assert_int_equal(boot->confirm(boot, &conf, SIDE_A, &e), -1);
 	assert_int_equal(boot->go_back(boot, &conf, SIDE_A, &e), -1);
-	area_read(after);
+	area_read(path, after);
 	assert_memory_equal(area, after, sizeof(area));
 }
 
@@ -178,7 +157,7 @@ an_environment_that_is_there_is_not_made_again(void **state)
 	assert_int_equal(boot->activate(boot, &conf, SIDE_B, 3, &e), 0);
 	assert_int_equal(boot->make(&conf, SIDE_A, &e), -1);
 	assert_int_equal(e.class, ERR_REFUSED);
-	assert_int_equal(vars_now().primary, SIDE_B);
+	assert_int_equal(vars_now(boot, &conf).primary, SIDE_B);
 }
 
 static void
@@ -208,9 +187,9 @@ every_torn_write_leaves_the_old_or_the_new(void **state)
 	struct err e = ERR_INIT;
 
 	(void)state;
-	area_read(before);
+	area_read(path, before);
 	assert_int_equal(boot->activate(boot, &conf, SIDE_B, 3, &e), 0);
-	area_read(after);
+	area_read(path, after);
 	for (unsigned set = 0; set < 256; set++) {
 		struct boot_vars vars;
 
@@ -220,7 +199,7 @@ every_torn_write_leaves_the_old_or_the_new(void **state)
 				memcpy(torn + at + i * 512, after + at + i * 512, 512);
 		}
 		assert_int_equal(folder_put(path, torn, sizeof(torn)), 0);
-		vars = vars_now();
+		vars = vars_now(boot, &conf);
 		assert_true(vars.side[SIDE_A].confirmed);
 		/* All that GRUB looks at stands in the first. */
 		assert_int_equal(vars.primary, set & 1 ? SIDE_B : SIDE_A);
@@ -237,16 +216,16 @@ every_prefix_of_a_write_leaves_the_old_or_the_new(void **state)
 	(void)state;
 	assert_int_equal(boot->activate(boot, &conf, SIDE_B, 3, &e), 0);
 	assert_int_equal(boot->go_back(boot, &conf, SIDE_A, &e), 0);
-	area_read(before);
+	area_read(path, before);
 	assert_int_equal(boot->activate(boot, &conf, SIDE_B, 7, &e), 0);
-	area_read(after);
+	area_read(path, after);
 	for (size_t len = 0; len <= 512; len++) {
 		struct boot_vars vars;
 
 		memcpy(torn, before, sizeof(torn));
 		memcpy(torn + at, after + at, len);
 		assert_int_equal(folder_put(path, torn, sizeof(torn)), 0);
-		vars = vars_now();
+		vars = vars_now(boot, &conf);
 		if (memcmp(torn, after, sizeof(torn)) == 0)
 			assert_int_equal(vars.side[SIDE_B].tries_left, 7);
 		else
@@ -285,12 +264,12 @@ a_try_that_grub_counted_is_read(void **state)
 
 	(void)state;
 	assert_int_equal(boot->activate(boot, &conf, SIDE_B, 3, &e), 0);
-	area_read(area);
+	area_read(path, area);
 	digit = strstr((char *)area + grub_copy_offset(GRUB_COPY_B), "sluice_b_tries=3");
 	assert_non_null(digit);
 	digit[strlen("sluice_b_tries=")] = '2';
 	assert_int_equal(folder_put(path, area, sizeof(area)), 0);
-	assert_int_equal(vars_now().side[SIDE_B].tries_left, 2);
+	assert_int_equal(vars_now(boot, &conf).side[SIDE_B].tries_left, 2);
 }
 
 static void
@@ -314,11 +293,11 @@ a_damaged_tar_is_mended_with_the_next_change(void **state)
 	struct err e = ERR_INIT;
 
 	(void)state;
-	area_read(area);
+	area_read(path, area);
 	memset(area + 2 * GRUB_GROUP_BYTES, 0, GRUB_GROUP_BYTES);
 	assert_int_equal(folder_put(path, area, sizeof(area)), 0);
 	assert_int_equal(boot->activate(boot, &conf, SIDE_B, 3, &e), 0);
-	area_read(after);
+	area_read(path, after);
 	grub_area_format(frame);
 	assert_memory_equal(
 		after + 2 * GRUB_GROUP_BYTES, frame + 2 * GRUB_GROUP_BYTES, GRUB_GROUP_BYTES);

@@ -14,6 +14,7 @@
 #include "agent/boot_vars.h"
 #include "agent/grub_block.h"
 #include "common/base/file.h"
+#include "tests/unit/boot_scene.h"
 #include "tests/unit/folder.h"
 
 enum { GROUPS = GRUB_AREA_BYTES / GRUB_GROUP_BYTES };
@@ -55,13 +56,6 @@ faulty_pwrite(int fd, const void *data, size_t len, off_t offset)
 }
 
 static void
-done(int rc, const struct err *e)
-{
-	if (rc < 0)
-		fail_msg("%s", e->text);
-}
-
-static void
 begin(void)
 {
 	static const uint8_t blank[GRUB_AREA_BYTES];
@@ -73,34 +67,13 @@ begin(void)
 }
 
 static void
-area_read(uint8_t out[GRUB_AREA_BYTES])
-{
-	AUTO_BUF struct buf all = BUF_INIT(GRUB_AREA_BYTES);
-	struct err e = ERR_INIT;
-
-	assert_int_equal(file_read(path, &all, &e), 0);
-	assert_int_equal(all.len, GRUB_AREA_BYTES);
-	memcpy(out, all.data, all.len);
-}
-
-static void
 group_blank(size_t group)
 {
 	uint8_t area[GRUB_AREA_BYTES];
 
-	area_read(area);
+	area_read(path, area);
 	memset(area + group * GRUB_GROUP_BYTES, 0, GRUB_GROUP_BYTES);
 	assert_int_equal(folder_put(path, area, sizeof(area)), 0);
-}
-
-static struct boot_vars
-vars_now(void)
-{
-	struct err e = ERR_INIT;
-	struct boot_vars vars = {0};
-
-	done(boot->load(&conf, &vars, &e), &e);
-	return vars;
 }
 
 static int
@@ -109,7 +82,7 @@ walk(struct err *e)
 	if (boot->disable(boot, &conf, SIDE_B, e) < 0 ||
 		boot->activate(boot, &conf, SIDE_B, 3, e) < 0)
 		return -1;
-	assert_int_equal(vars_now().side[SIDE_B].tries_left, 3);
+	assert_int_equal(vars_now(boot, &conf).side[SIDE_B].tries_left, 3);
 	return boot->confirm(boot, &conf, SIDE_B, e);
 }
 
@@ -128,18 +101,18 @@ one_group_that_cannot_be_read_or_written_stops_nothing(void **state)
 			 */
 			if (round == 1)
 				write_faults = 0;
-			assert_int_equal(vars_now().primary, SIDE_A);
+			assert_int_equal(vars_now(boot, &conf).primary, SIDE_A);
 			done(walk(&e), &e);
-			assert_int_equal(vars_now().primary, SIDE_B);
-			assert_true(vars_now().side[SIDE_B].confirmed);
+			assert_int_equal(vars_now(boot, &conf).primary, SIDE_B);
+			assert_true(vars_now(boot, &conf).side[SIDE_B].confirmed);
 			/* A second one lost: what was settled stands in two copies. */
 			for (size_t lost = GROUP_A; lost <= GROUP_GOOD; lost += 2) {
 				uint8_t whole[GRUB_AREA_BYTES];
 
-				area_read(whole);
+				area_read(path, whole);
 				group_blank(lost);
 				if (lost != groups[i])
-					assert_int_equal(vars_now().primary, SIDE_B);
+					assert_int_equal(vars_now(boot, &conf).primary, SIDE_B);
 				assert_int_equal(folder_put(path, whole, sizeof(whole)), 0);
 			}
 		}
@@ -157,16 +130,16 @@ one_group_that_takes_writes_and_forgets_them_stops_nothing(void **state)
 		begin();
 		drops = 1U << groups[i];
 		done(walk(&e), &e);
-		assert_int_equal(vars_now().primary, SIDE_B);
-		assert_true(vars_now().side[SIDE_B].confirmed);
+		assert_int_equal(vars_now(boot, &conf).primary, SIDE_B);
+		assert_true(vars_now(boot, &conf).side[SIDE_B].confirmed);
 	}
 	/* Where the last one has an old story to tell, the first two have the same new one. */
 	for (size_t lost = GROUP_A; lost <= GROUP_B; lost += 2) {
 		uint8_t whole[GRUB_AREA_BYTES];
 
-		area_read(whole);
+		area_read(path, whole);
 		group_blank(lost);
-		assert_int_equal(vars_now().primary, SIDE_B);
+		assert_int_equal(vars_now(boot, &conf).primary, SIDE_B);
 		assert_int_equal(folder_put(path, whole, sizeof(whole)), 0);
 	}
 }
@@ -186,13 +159,13 @@ what_leaves_no_second_copy_is_refused_and_changes_nothing(void **state)
 
 		begin();
 		read_faults = write_faults = faults[i];
-		area_read(before);
+		area_read(path, before);
 		assert_int_equal(boot->activate(boot, &conf, SIDE_B, 3, &e), -1);
 		assert_int_equal(e.class, ERR_SYSTEM);
 		assert_non_null(strstr(e.text, path));
-		area_read(after);
+		area_read(path, after);
 		assert_memory_equal(before, after, sizeof(before));
-		assert_int_equal(vars_now().primary, SIDE_A);
+		assert_int_equal(vars_now(boot, &conf).primary, SIDE_A);
 	}
 }
 
@@ -222,16 +195,16 @@ every_prefix_of_a_write_in_place_leaves_what_worked_or_the_new(void **state)
 	(void)state;
 	begin();
 	write_faults = 1U << GROUP_B;
-	area_read(before);
+	area_read(path, before);
 	done(boot->activate(boot, &conf, SIDE_B, 3, &e), &e);
-	area_read(after);
+	area_read(path, after);
 	for (size_t len = 0; len <= 512; len++) {
 		struct boot_vars vars;
 
 		memcpy(torn, before, sizeof(torn));
 		memcpy(torn + at, after + at, len);
 		assert_int_equal(folder_put(path, torn, sizeof(torn)), 0);
-		vars = vars_now();
+		vars = vars_now(boot, &conf);
 		assert_true(vars.side[SIDE_A].confirmed);
 		if (memcmp(torn, after, sizeof(torn)) == 0)
 			assert_int_equal(vars.side[SIDE_B].tries_left, 3);
@@ -245,7 +218,7 @@ group_write(enum grub_copy which, const struct grub_block *block)
 {
 	uint8_t area[GRUB_AREA_BYTES];
 
-	area_read(area);
+	area_read(path, area);
 	grub_block_format(block, area + grub_copy_offset(which));
 	assert_int_equal(folder_put(path, area, sizeof(area)), 0);
 }
@@ -262,16 +235,16 @@ behind_the_last_number_comes_the_first(void **state)
 		begin();
 		group_write((enum grub_copy)copy, &last);
 		done(walk(&e), &e);
-		assert_int_equal(vars_now().primary, SIDE_B);
+		assert_int_equal(vars_now(boot, &conf).primary, SIDE_B);
 		done(boot->go_back(boot, &conf, SIDE_A, &e), &e);
-		assert_int_equal(vars_now().primary, SIDE_A);
+		assert_int_equal(vars_now(boot, &conf).primary, SIDE_A);
 	}
 	/* Cut between the two writes: the old. */
 	begin();
 	group_write(GRUB_COPY_A, &last);
 	write_faults = 1U << GROUP_A;
 	assert_int_equal(boot->activate(boot, &conf, SIDE_B, 3, &e), -1);
-	assert_int_equal(vars_now().primary, SIDE_A);
+	assert_int_equal(vars_now(boot, &conf).primary, SIDE_A);
 }
 
 static void
@@ -286,7 +259,7 @@ made(bool yes, const void *data, size_t len)
 	rc = boot->make(&conf, SIDE_A, &e);
 	if (yes) {
 		done(rc, &e);
-		assert_int_equal(vars_now().primary, SIDE_A);
+		assert_int_equal(vars_now(boot, &conf).primary, SIDE_A);
 		return;
 	}
 	assert_int_equal(rc, -1);
@@ -328,7 +301,7 @@ an_environment_of_ours_is_made_anew(void **state)
 	(void)state;
 	for (size_t lost = 0; lost < 3; lost++) {
 		begin();
-		area_read(area);
+		area_read(path, area);
 		for (size_t i = 1; i < GROUPS; i += 2)
 			memset(area + i * GRUB_GROUP_BYTES, 0x5a, GRUB_GROUP_BYTES);
 		memset(area + 2 * lost * GRUB_GROUP_BYTES, 0x5a, GRUB_GROUP_BYTES);

@@ -13,6 +13,7 @@
 
 #include "agent/boot.h"
 #include "common/base/file.h"
+#include "tests/unit/boot_scene.h"
 #include "tests/unit/folder.h"
 #include "tests/unit/uboot_fixture.h"
 
@@ -58,37 +59,6 @@ lock_open(const char *path, int flags, ...)
 }
 
 static void
-done(int rc, const struct err *e)
-{
-	if (rc < 0)
-		fail_msg("%s", e->text);
-}
-
-static struct boot_vars
-vars_now(void)
-{
-	struct boot_vars vars = {0};
-	struct err e = ERR_INIT;
-
-	done(boot->load(&conf, &vars, &e), &e);
-	return vars;
-}
-
-static void
-refused(const char *word)
-{
-	struct boot_vars vars;
-	struct err e = ERR_INIT;
-
-	assert_int_equal(boot->load(&conf, &vars, &e), -1);
-	assert_int_equal(e.class, ERR_SYSTEM);
-	if (!strstr(e.text, word))
-		fail_msg("%s: no \"%s\" in it", e.text, word);
-	assert_int_equal(boot->activate(boot, &conf, SIDE_B, 1, &e), -1);
-	assert_int_equal(boot->confirm(boot, &conf, SIDE_A, &e), -1);
-}
-
-static void
 a_uboot_environment_with_no_right_crc_is_refused_and_not_changed(void **state)
 {
 	AUTO_BUF struct buf after = BUF_INIT(UBOOT_ENV_BYTES);
@@ -100,7 +70,7 @@ a_uboot_environment_with_no_right_crc_is_refused_and_not_changed(void **state)
 	memset(garbage, 0xa5, sizeof(garbage));
 	assert_int_equal(folder_put("one", garbage, sizeof(garbage)), 0);
 	assert_int_equal(folder_put("two", garbage, sizeof(garbage)), 0);
-	refused("CRC");
+	refused(boot, &conf, "CRC");
 	assert_int_equal(file_read("one", &after, &e), 0);
 	assert_memory_equal(after.data, garbage, sizeof(garbage));
 }
@@ -123,9 +93,9 @@ either_half_of_a_uboot_environment_is_enough(void **state)
 			memset(torn, 0, sizeof(torn));
 			memcpy(torn, whole.data, cut);
 			assert_int_equal(folder_put(HALVES[i], torn, sizeof(torn)), 0);
-			assert_true(vars_now().side[SIDE_A].confirmed);
+			assert_true(vars_now(boot, &conf).side[SIDE_A].confirmed);
 			done(boot->activate(boot, &conf, SIDE_B, 2, &e), &e);
-			assert_int_equal(vars_now().side[SIDE_B].tries_left, 2);
+			assert_int_equal(vars_now(boot, &conf).side[SIDE_B].tries_left, 2);
 		}
 	}
 }
@@ -142,16 +112,16 @@ unknown_and_missing_uboot_variables_are_refused(void **state)
 	uboot_begin(&conf);
 	uboot_put("one", 5, "bootdelay=0\0", 13);
 	uboot_put("two", 4, "bootdelay=0\0", 13);
-	refused("boot init");
+	refused(boot, &conf, "boot init");
 	uboot_put("one", 7, unknown, sizeof(unknown));
-	refused("neither A nor B");
+	refused(boot, &conf, "neither A nor B");
 	uboot_put("one", 9, many, sizeof(many));
-	refused("10");
+	refused(boot, &conf, "10");
 	assert_int_equal(unlink("one"), 0);
 	assert_int_equal(unlink("two"), 0);
-	refused("");
+	refused(boot, &conf, "");
 	assert_int_equal(unlink(file), 0);
-	refused(file);
+	refused(boot, &conf, file);
 }
 
 static void
@@ -179,17 +149,6 @@ config_put(const char *text)
 	assert_int_equal(folder_put(file, text, strlen(text)), 0);
 }
 
-static void
-check_refuses(const char *word)
-{
-	struct err e = ERR_INIT;
-
-	assert_int_equal(boot_check(boot, &conf, &e), -1);
-	assert_int_equal(e.class, ERR_SYSTEM);
-	if (!strstr(e.text, word))
-		fail_msg("%s: no \"%s\" in it", e.text, word);
-}
-
 /* A power cut in a write to the only place loses the lot. */
 static void
 an_environment_in_one_place_is_refused(void **state)
@@ -207,15 +166,15 @@ an_environment_in_one_place_is_refused(void **state)
 		done(boot_check(boot, &conf, &e), &e);
 	}
 	config_put("/dev/a 0x1000 0x1000\n#/dev/b 0x1000 0x1000\n/dev/c 0\n");
-	check_refuses("CONFIG_SYS_REDUNDAND_ENVIRONMENT");
+	check_refuses(boot, &conf, "CONFIG_SYS_REDUNDAND_ENVIRONMENT");
 	config_put("");
-	check_refuses("no second place");
+	check_refuses(boot, &conf, "no second place");
 	config_put("/dev/a 0x1000 0x1000\n/dev/a 0x1000 0x1000\n");
-	check_refuses("overlap");
+	check_refuses(boot, &conf, "overlap");
 	config_put("/dev/a 0x1fff 0x1000\n/dev/a 0x1000 0x1000\n");
-	check_refuses("overlap");
+	check_refuses(boot, &conf, "overlap");
 	assert_int_equal(unlink(file), 0);
-	check_refuses(file);
+	check_refuses(boot, &conf, file);
 }
 
 /* libubootenv goes on without it. */
@@ -228,7 +187,7 @@ a_lock_that_cannot_be_had_is_refused(void **state)
 	uboot_begin(&conf);
 	done(boot_check(boot, &conf, &e), &e);
 	lock_fails = true;
-	check_refuses("/var/lock");
+	check_refuses(boot, &conf, "/var/lock");
 	lock_fails = false;
 }
 
@@ -249,7 +208,7 @@ places_after_blanks_are_synced(void **state)
 	synced[0] = synced[1] = false;
 	done(boot->activate(boot, &conf, SIDE_B, 3, &e), &e);
 	assert_true(synced[0] && synced[1]);
-	assert_int_equal(vars_now().side[SIDE_B].tries_left, 3);
+	assert_int_equal(vars_now(boot, &conf).side[SIDE_B].tries_left, 3);
 }
 
 /* A write that was cut: its beginning, and behind it what was there before. */
@@ -263,7 +222,7 @@ prefixes_try(const char *half, const struct buf *before, const struct buf *after
 		memcpy(torn, before->data, sizeof(torn));
 		memcpy(torn, after->data, cut);
 		assert_int_equal(folder_put(half, torn, sizeof(torn)), 0);
-		vars = vars_now();
+		vars = vars_now(boot, &conf);
 		assert_true(vars.side[SIDE_A].confirmed);
 		if (memcmp(torn, after->data, sizeof(torn)) == 0)
 			assert_int_equal(vars.side[SIDE_B].tries_left, 5);
