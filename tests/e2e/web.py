@@ -1,4 +1,5 @@
 """One web server with the configuration that `sluice init` makes, and clients of all kinds."""
+import contextlib
 import glob
 import http.client
 import os
@@ -28,6 +29,18 @@ def certificate(ws, folder, subject, ca=None, left_s=2 * DAY_S, extensions=""):
          "-CAcreateserial", "-CAserial", os.path.join(there, "serial"), "-extfile", ext,
          "-out", crt], env={**os.environ, **clock})
     return crt, key
+
+
+def send_slowly(s, data, pause_s):
+    """In pieces, with a pause between two, until something comes back, which is returned."""
+    for at in range(0, len(data), 4096):
+        if at:
+            s.settimeout(pause_s)
+            with contextlib.suppress(TimeoutError):
+                return s.recv(65536)
+        s.settimeout(20)
+        s.sendall(data[at:at + 4096])
+    return b""
 
 
 class Web:
@@ -87,15 +100,18 @@ class Web:
             connection.close()
 
     def ask_raw(self, data, box=None):
-        """Bytes to the server as they are; all bytes that come back."""
-        answer = b""
-        with self.connect(self.context(box)) as s:
-            try:
-                s.sendall(data)
-                while piece := s.recv(65536):
-                    answer += piece
-            except (ConnectionError, ssl.SSLError):
-                pass
+        """Bytes to the server as they are; all bytes that come back. A server that closes before
+        it has read everything resets the connection, and then its answer may be lost on the way:
+        so no more is sent once there is one, and where none came it is asked again, slower."""
+        answer, pause_s = b"", 0.01
+        while not answer and pause_s < 10:
+            with self.connect(self.context(box)) as s:
+                with contextlib.suppress(ConnectionError, ssl.SSLError):
+                    answer = send_slowly(s, data, pause_s)
+                    s.settimeout(20)
+                    while piece := s.recv(65536):
+                        answer += piece
+            pause_s *= 2
         return answer
 
     def status(self, method, path, box=None, cert=None, body=b"{}"):
