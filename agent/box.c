@@ -128,14 +128,15 @@ box_facts(const struct box *b, struct facts *out, struct err *e)
 				  .version = ""},
 		.inconclusive_max = b->conf.inconclusive_max,
 		.put_off_max_s = pace_spaced_max_s(&b->conf)};
+	const struct release *running[2] = {0};
 
-	if (box_running(b, &f.running[0], e) < 0 || box_linked(b, &f.running[1], e) < 0)
+	if (box_running(b, &running[0], e) < 0 || box_linked(b, &running[1], e) < 0)
 		return -1;
-	if (f.running[0]->known)
-		f.box.version = f.running[0]->version;
-	for (size_t i = 0; i < ARRAY_LEN(f.running); i++) {
-		if (f.running[i] && f.running[i]->known)
-			f.box.running[i] = &f.running[i]->manifest;
+	if (running[0]->known)
+		f.box.version = running[0]->version;
+	for (size_t i = 0; i < ARRAY_LEN(running); i++) {
+		if (running[i] && running[i]->known)
+			f.box.running[i] = &running[i]->manifest;
 	}
 	*out = f;
 	return 0;

@@ -7,6 +7,7 @@
 #include "agent/budget.h"
 #include "common/base/clock.h"
 #include "common/base/num.h"
+#include "common/format/offer.h"
 
 static const char *const verdict_names[] = {
 	[VERDICT_IDLE] = "idle",
@@ -138,251 +139,278 @@ decide_no_stop(const struct state *s, const char *gate_path, struct err *e)
 		    : 0;
 }
 
-/* One rule: true when it has decided. */
-typedef bool rule(
-	const struct world *w, const struct state *s, const struct facts *f, struct decision *d);
+/* What was asked, with its answer. */
+struct question {
+	const struct world *w;
+	const struct state *s;
+	const struct facts *f;
+	const struct failed *past; /* of the plan's release, or NULL */
+	struct offer offer;
+};
 
-static bool __attribute__((format(printf, 3, 4)))
-say(struct decision *d, enum verdict verdict, const char *format, ...)
+/* The answer in words, for people. */
+typedef void teller(const struct question *q, struct decision *d);
+
+static void __attribute__((format(printf, 2, 3))) say(struct decision *d, const char *format, ...)
 {
 	va_list args;
 
 	va_start(args, format);
 	(void)vsnprintf(d->reason, sizeof(d->reason), format, args);
 	va_end(args);
-	d->verdict = verdict;
-	return true;
 }
 
-/* Whether the release that the plan names runs already. */
-static bool
-runs_already(const struct world *w, const struct facts *f)
+static void
+tell_update(const struct question *q, struct decision *d)
 {
-	for (size_t i = 0; w->has_plan && w->has_bundle && i < ARRAY_LEN(f->running); i++) {
-		const struct release *r = f->running[i];
-
-		if (r && r->known && digest_equal(&r->manifest, &w->listing.manifest_sha256))
-			return true;
-	}
-	return false;
+	say(d, "%s %s by %s, wave %s", q->w->listing.name, q->w->listing.version,
+		q->w->plan.rollout, d->wave);
 }
 
-/* A box that was confirmed stays where it is, and says that the stop is about what it runs. */
-static bool
-rule_stops(const struct world *w, const struct state *s, const struct facts *f, struct decision *d)
+static void
+tell_affected(const struct question *q, struct decision *d)
 {
-	const struct sticky_stop *stop = decide_stop(s, w->gate_path);
+	const struct sticky_stop *stop = decide_stop(q->s, q->w->gate_path);
 
-	if (!stop)
-		return false;
-	d->stopped = true;
-	d->running = runs_already(w, f);
-	if (d->running)
-		return say(d, VERDICT_IDLE,
-			"affected: %s %s runs already, and was stopped by %s (stop %s): %s",
-			w->listing.name, w->listing.version, stop->gate, stop->id, stop->reason);
-	return say(
-		d, VERDICT_HELD, "stopped by %s (stop %s): %s", stop->gate, stop->id, stop->reason);
+	say(d, "affected: %s %s runs already, and was stopped by %s (stop %s): %s",
+		q->w->listing.name, q->w->listing.version, stop->gate, stop->id, stop->reason);
 }
 
-static bool
-rule_all_gate(
-	const struct world *w, const struct state *s, const struct facts *f, struct decision *d)
+static void
+tell_stopped(const struct question *q, struct decision *d)
 {
-	(void)s;
-	(void)f;
-	return !w->has_all &&
-	       say(d, VERDICT_HELD, GATE_ALL_PATH " is missing, and missing is shut");
+	const struct sticky_stop *stop = decide_stop(q->s, q->w->gate_path);
+
+	say(d, "stopped by %s (stop %s): %s", stop->gate, stop->id, stop->reason);
 }
 
-static bool
-rule_plan(const struct world *w, const struct state *s, const struct facts *f, struct decision *d)
+static void
+tell_no_all_gate(const struct question *q, struct decision *d)
 {
-	(void)s;
-	(void)f;
-	return !w->has_plan && say(d, VERDICT_IDLE, "there is no plan for this box");
+	(void)q;
+	say(d, GATE_ALL_PATH " is missing, and missing is shut");
 }
 
-static bool
-rule_bundle(const struct world *w, const struct state *s, const struct facts *f, struct decision *d)
+static void
+tell_no_plan(const struct question *q, struct decision *d)
 {
-	(void)s;
-	(void)f;
-	return !w->has_bundle &&
-	       say(d, VERDICT_HELD,
-		       "%s is not released with the length and digest that the plan names",
-		       w->plan.bundle_path);
+	(void)q;
+	say(d, "there is no plan for this box");
 }
 
-static bool
-rule_running(
-	const struct world *w, const struct state *s, const struct facts *f, struct decision *d)
+static void
+tell_not_released(const struct question *q, struct decision *d)
 {
-	(void)s;
-	d->running = runs_already(w, f);
-	return d->running &&
-	       say(d, VERDICT_IDLE, "%s %s runs already", w->listing.name, w->listing.version);
+	say(d, "%s is not released with the length and digest that the plan names",
+		q->w->plan.bundle_path);
 }
 
-static bool
-rule_gate(const struct world *w, const struct state *s, const struct facts *f, struct decision *d)
+static void
+tell_running(const struct question *q, struct decision *d)
 {
-	const char *why;
-
-	(void)s;
-	(void)f;
-	if (!w->has_gate)
-		return say(d, VERDICT_HELD, "%s is missing, and missing is shut", w->gate_path);
-	return !gate_binds(&w->gate, &w->plan, &w->plan_sha256, &why) &&
-	       say(d, VERDICT_HELD, "%s is shut: %s", w->gate_path, why);
+	say(d, "%s %s runs already", q->w->listing.name, q->w->listing.version);
 }
 
-static bool
-rule_membership(
-	const struct world *w, const struct state *s, const struct facts *f, struct decision *d)
+static void
+tell_no_gate(const struct question *q, struct decision *d)
 {
-	size_t wave = 0;
-	enum membership m = plan_membership(&w->plan, &f->box, &wave);
-
-	(void)s;
-	if (m != MEMBER_OF_WAVE)
-		return say(d, VERDICT_IDLE, "%s is not for this box: %s", w->plan.rollout,
-			membership_name(m));
-	d->wave = w->plan.waves[wave].name;
-	return false;
+	say(d, "%s is missing, and missing is shut", q->w->gate_path);
 }
 
-static bool
-rule_wave(const struct world *w, const struct state *s, const struct facts *f, struct decision *d)
+static void
+tell_unbound(const struct question *q, struct decision *d)
 {
-	(void)s;
-	(void)f;
-	if (!gate_is_open(&w->gate, d->wave))
-		return say(
-			d, VERDICT_HELD, "wave %s of %s is not open yet", d->wave, w->plan.rollout);
-	return w->gate.paused && say(d, VERDICT_HELD, "%s is paused", w->plan.rollout);
+	say(d, "%s is shut: %s", q->w->gate_path, q->offer.differs);
 }
 
-static bool
-rule_failed(const struct world *w, const struct state *s, const struct facts *f, struct decision *d)
+static void
+tell_no_member(const struct question *q, struct decision *d)
 {
-	const struct failed *past = state_failed(s, &w->listing.manifest_sha256);
-	char when[CLOCK_TEXT_SIZE];
-
-	if (!past || w->plan.attempt > past->attempt)
-		return false;
-	d->known = true;
-	if (!past->inconclusive)
-		return say(d, VERDICT_FAILED,
-			"%s %s failed here before (%.500s); attempt %llu of the plan would try it "
-			"again",
-			w->listing.name, w->listing.version, past->reason,
-			(unsigned long long)past->attempt + 1);
-	if (past->tries >= f->inconclusive_max)
-		return say(d, VERDICT_HELD,
-			"%s %s ended inconclusive %llu times (%.500s); a higher attempt of the "
-			"plan "
-			"would try it again",
-			w->listing.name, w->listing.version, (unsigned long long)past->tries,
-			past->reason);
-	/* What lies further off was reckoned by a clock that was wrong then, or is now. */
-	return f->now_s < past->not_before_s && past->not_before_s - f->now_s <= f->put_off_max_s &&
-	       say(d, VERDICT_HELD, "%s %s ended inconclusive (%.500s) and is tried again after %s",
-		       w->listing.name, w->listing.version, past->reason,
-		       clock_format(past->not_before_s, when));
+	say(d, "%s is not for this box: %s", q->w->plan.rollout,
+		membership_name(q->offer.membership));
 }
 
-static bool
-rule_floor(const struct world *w, const struct state *s, const struct facts *f, struct decision *d)
+static void
+tell_wave_shut(const struct question *q, struct decision *d)
 {
-	(void)f;
-	return w->listing.rollback_index < s->rollback_floor &&
-	       say(d, VERDICT_FAILED,
-		       "%s %s has rollback index %llu, and this box takes none below %llu",
-		       w->listing.name, w->listing.version,
-		       (unsigned long long)w->listing.rollback_index,
-		       (unsigned long long)s->rollback_floor);
+	say(d, "wave %s of %s is not open yet", d->wave, q->w->plan.rollout);
 }
 
-static bool
-rule_fresh(const struct world *w, const struct state *s, const struct facts *f, struct decision *d)
+static void
+tell_paused(const struct question *q, struct decision *d)
 {
-	(void)w;
-	(void)s;
-	return !f->fresh &&
-	       say(d, VERDICT_HELD,
-		       "the clock is not trusted, and no newer timestamp was seen since the start");
+	say(d, "%s is paused", q->w->plan.rollout);
 }
 
-static bool
-rule_start(const struct world *w, const struct state *s, const struct facts *f, struct decision *d)
+static void
+tell_all_paused(const struct question *q, struct decision *d)
+{
+	(void)q;
+	say(d, "every box is paused");
+}
+
+static void
+tell_failed(const struct question *q, struct decision *d)
+{
+	say(d, "%s %s failed here before (%.500s); attempt %llu of the plan would try it again",
+		q->w->listing.name, q->w->listing.version, q->past->reason,
+		(unsigned long long)q->past->attempt + 1);
+}
+
+static void
+tell_tried_out(const struct question *q, struct decision *d)
+{
+	say(d,
+		"%s %s ended inconclusive %llu times (%.500s); a higher attempt of the plan would "
+		"try it again",
+		q->w->listing.name, q->w->listing.version, (unsigned long long)q->past->tries,
+		q->past->reason);
+}
+
+static void
+tell_put_off(const struct question *q, struct decision *d)
 {
 	char when[CLOCK_TEXT_SIZE];
 
-	(void)s;
-	return f->now_s < w->plan.start_s &&
-	       say(d, VERDICT_HELD, "%s starts at %s", w->plan.rollout,
-		       clock_format(w->plan.start_s, when));
+	say(d, "%s %s ended inconclusive (%.500s) and is tried again after %s", q->w->listing.name,
+		q->w->listing.version, q->past->reason, clock_format(q->past->not_before_s, when));
 }
 
-/* An update that was cut off, or that waits to be switched to, has had its turn. */
-static bool
-rule_window(const struct world *w, const struct state *s, const struct facts *f, struct decision *d)
+static void
+tell_below_floor(const struct question *q, struct decision *d)
 {
-	const struct window *window = &w->plan.window;
+	say(d, "%s %s has rollback index %llu, and this box takes none below %llu",
+		q->w->listing.name, q->w->listing.version,
+		(unsigned long long)q->w->listing.rollback_index,
+		(unsigned long long)q->s->rollback_floor);
+}
+
+static void
+tell_not_fresh(const struct question *q, struct decision *d)
+{
+	(void)q;
+	say(d, "the clock is not trusted, and no newer timestamp was seen since the start");
+}
+
+static void
+tell_not_started(const struct question *q, struct decision *d)
+{
+	char when[CLOCK_TEXT_SIZE];
+
+	say(d, "%s starts at %s", q->w->plan.rollout, clock_format(q->w->plan.start_s, when));
+}
+
+static void
+tell_no_opening(const struct question *q, struct decision *d)
+{
+	char text[WINDOW_TEXT_SIZE];
+
+	say(d, "the window of %s (%s) does not open on this box", q->w->plan.rollout,
+		window_text(&q->w->plan.window, text));
+}
+
+static void
+tell_not_its_turn(const struct question *q, struct decision *d)
+{
 	char text[WINDOW_TEXT_SIZE], when[CLOCK_TEXT_SIZE];
-	int64_t turn;
 
-	(void)s;
-	if (!w->plan.has_window)
-		return false;
-	turn = window_turn(window, window_offset(window, w->plan.rollout, f->box.id), f->now_s);
-	if (turn <= f->now_s)
-		return false;
-	if (turn == INT64_MAX)
-		return say(d, VERDICT_HELD, "the window of %s (%s) does not open on this box",
-			w->plan.rollout, window_text(window, text));
-	return say(d, VERDICT_HELD, "%s waits for its window (%s); this box's turn is at %s",
-		w->plan.rollout, window_text(window, text), clock_format(turn, when));
+	say(d, "%s waits for its window (%s); this box's turn is at %s", q->w->plan.rollout,
+		window_text(&q->w->plan.window, text), clock_format(q->offer.turn_s, when));
 }
 
-/* What it takes was found out by trying, as was what the servers have of it. */
-static bool
-rule_budget(const struct world *w, const struct state *s, const struct facts *f, struct decision *d)
+static void
+tell_over_budget(const struct question *q, struct decision *d)
 {
+	const struct world *w = q->w;
 	char wants[NUM_HUMAN_SIZE], budget[NUM_HUMAN_SIZE];
 
-	(void)f;
-	if (!budget_is_spent(
-		    &s->spent, &w->listing.manifest_sha256, w->plan.attempt, w->plan.budget_bytes))
-		return false;
-	if (s->spent.wasted_bytes >= w->plan.budget_bytes)
-		return say(d, VERDICT_HELD,
+	(void)num_human_size(w->plan.budget_bytes, budget);
+	if (q->s->spent.wasted_bytes >= w->plan.budget_bytes)
+		say(d,
 			"%s went into heads of %s %s that did not come as they were signed, and "
 			"the plan allows a box %s",
-			num_human_size(s->spent.wasted_bytes, wants), w->listing.name,
-			w->listing.version, num_human_size(w->plan.budget_bytes, budget));
-	return say(d, VERDICT_HELD, "%s %s takes %s or more, and the plan allows a box %s",
-		w->listing.name, w->listing.version, num_human_size(s->spent.wants_bytes, wants),
-		num_human_size(w->plan.budget_bytes, budget));
+			num_human_size(q->s->spent.wasted_bytes, wants), w->listing.name,
+			w->listing.version, budget);
+	else
+		say(d, "%s %s takes %s or more, and the plan allows a box %s", w->listing.name,
+			w->listing.version, num_human_size(q->s->spent.wants_bytes, wants), budget);
+}
+
+static const struct {
+	enum verdict verdict;
+	teller *tell;
+} answers[] = {
+	[OFFER_UPDATE] = {VERDICT_UPDATE, tell_update},
+	[OFFER_AFFECTED] = {VERDICT_IDLE, tell_affected},
+	[OFFER_STOPPED] = {VERDICT_HELD, tell_stopped},
+	[OFFER_NO_ALL_GATE] = {VERDICT_HELD, tell_no_all_gate},
+	[OFFER_NO_PLAN] = {VERDICT_IDLE, tell_no_plan},
+	[OFFER_NOT_RELEASED] = {VERDICT_HELD, tell_not_released},
+	[OFFER_RUNNING] = {VERDICT_IDLE, tell_running},
+	[OFFER_NO_GATE] = {VERDICT_HELD, tell_no_gate},
+	[OFFER_UNBOUND] = {VERDICT_HELD, tell_unbound},
+	[OFFER_NO_MEMBER] = {VERDICT_IDLE, tell_no_member},
+	[OFFER_WAVE_SHUT] = {VERDICT_HELD, tell_wave_shut},
+	[OFFER_PAUSED] = {VERDICT_HELD, tell_paused},
+	[OFFER_ALL_PAUSED] = {VERDICT_HELD, tell_all_paused},
+	[OFFER_FAILED] = {VERDICT_FAILED, tell_failed},
+	[OFFER_TRIED_OUT] = {VERDICT_HELD, tell_tried_out},
+	[OFFER_PUT_OFF] = {VERDICT_HELD, tell_put_off},
+	[OFFER_BELOW_FLOOR] = {VERDICT_FAILED, tell_below_floor},
+	[OFFER_NOT_FRESH] = {VERDICT_HELD, tell_not_fresh},
+	[OFFER_NOT_STARTED] = {VERDICT_HELD, tell_not_started},
+	[OFFER_NO_OPENING] = {VERDICT_HELD, tell_no_opening},
+	[OFFER_NOT_ITS_TURN] = {VERDICT_HELD, tell_not_its_turn},
+	[OFFER_OVER_BUDGET] = {VERDICT_HELD, tell_over_budget},
+};
+_Static_assert(ARRAY_LEN(answers) == OFFER_ANSWERS, "an answer has no words");
+
+static void
+offer_ask(struct question *q)
+{
+	const struct world *w = q->w;
+	const struct state *s = q->s;
+	const struct failed *past = q->past;
+	const struct offer_past known =
+		past ? (struct offer_past){past->attempt, past->inconclusive, past->tries,
+			       past->not_before_s}
+		     : (struct offer_past){0};
+	const struct offer_facts facts = {
+		.stopped = decide_stop(s, w->gate_path) != NULL,
+		.plan = w->has_plan ? &w->plan : NULL,
+		.plan_sha256 = &w->plan_sha256,
+		.listing = w->has_bundle ? &w->listing : NULL,
+		.gate = w->has_gate ? &w->gate : NULL,
+		.all = w->has_all ? &w->all : NULL,
+		.box = q->f->box,
+		.past = past ? &known : NULL,
+		.inconclusive_max = q->f->inconclusive_max,
+		.put_off_max_s = q->f->put_off_max_s,
+		.rollback_floor = s->rollback_floor,
+		.over_budget = budget_is_spent(&s->spent, &w->listing.manifest_sha256,
+			w->plan.attempt, w->plan.budget_bytes),
+		.now_s = q->f->now_s,
+		.fresh = q->f->fresh,
+	};
+
+	offer_decide(&facts, &q->offer);
 }
 
 void
 decide(const struct world *w, const struct state *s, const struct facts *f, struct decision *out)
 {
-	static rule *const rules[] = {rule_stops, rule_all_gate, rule_plan, rule_bundle,
-		rule_running, rule_gate, rule_membership, rule_wave, rule_failed, rule_floor,
-		rule_fresh, rule_start, rule_window, rule_budget};
+	struct question q = {.w = w, .s = s, .f = f};
 	struct decision d = {0};
 
-	for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
-		if (rules[i](w, s, f, &d)) {
-			*out = d;
-			return;
-		}
-	}
-	(void)say(&d, VERDICT_UPDATE, "%s %s by %s, wave %s", w->listing.name, w->listing.version,
-		w->plan.rollout, d.wave);
+	if (w->has_bundle)
+		q.past = state_failed(s, &w->listing.manifest_sha256);
+	offer_ask(&q);
+	d.verdict = answers[q.offer.answer].verdict;
+	d.stopped = q.offer.answer == OFFER_STOPPED || q.offer.answer == OFFER_AFFECTED;
+	d.running = q.offer.running;
+	d.known = q.offer.tried;
+	d.wave = q.offer.wave ? q.offer.wave->name : NULL;
+	answers[q.offer.answer].tell(&q, &d);
 	*out = d;
 }
 

@@ -12,12 +12,10 @@
 
 /* What is true of this box now. */
 struct facts {
-	struct box_facts box;
-	/* What runs: from the slots that the bootloader switches, and from those that a link
-	 * switches. Either may be NULL or not known. */
-	const struct release *running[2];
-	int64_t now_s; /* effective time */
-	bool fresh;    /* effective_is_fresh() */
+	struct box_facts box; /* running: from the slots that the bootloader switches, and from
+				 those that a link switches */
+	int64_t now_s;	      /* effective time */
+	bool fresh;	      /* effective_is_fresh() */
 	uint64_t inconclusive_max;
 	int64_t put_off_max_s; /* pace_spaced_max_s(): no try was ever put off for longer */
 };
@@ -55,8 +53,7 @@ const struct sticky_stop *decide_stop(const struct state *s, const char *gate_pa
 /* Fails with ERR_STOPPED when there is one. */
 int decide_no_stop(const struct state *s, const char *gate_path, struct err *e);
 
-/* Whether to start (or take up again) an update. Stops first, then the plan and its bundle, the
- * gate, membership, the wave, what this box knows of the release, and the time. */
+/* Whether to start (or take up again) an update: offer_decide(), by what this box knows. */
 void decide(
 	const struct world *w, const struct state *s, const struct facts *f, struct decision *out);
 

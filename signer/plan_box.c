@@ -6,6 +6,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/num.h"
+#include "common/format/offer.h"
 #include "signer/audience.h"
 
 enum { LIST_SIZE = 160, DAY_S = 86400 };
@@ -132,79 +133,198 @@ member_say(const struct plan *p, const struct fleet_member *m, struct plan_box *
 		why_say(b->member, "%s names it", w->name);
 }
 
-static bool
-runs_already(const struct publication *pub, const struct box_facts *box)
+/* What a box is asked, as far as it is known here, and its answer. */
+struct question {
+	const struct plan *p;
+	const struct publication *pub;
+	const struct ledger_past *past; /* or NULL */
+	const char *wave;
+	struct offer offer;
+};
+
+/* The answer in words. */
+typedef void teller(const struct question *q, char *out);
+
+static void
+tell_update(const struct question *q, char *out)
 {
-	for (size_t i = 0; pub->bound && i < ARRAY_LEN(box->running); i++) {
-		if (box->running[i] &&
-			digest_equal(box->running[i], &pub->binding.listing.manifest_sha256))
-			return true;
-	}
-	return false;
+	why_say(out, q->p->has_window && !q->p->window.utc ? "it may start, in its window"
+							   : "it may start");
 }
 
-/* What the box itself remembers, by what it has said. */
-static bool
-is_refused(const struct plan *p, const struct listing *l, const struct ledger_past *past,
-	struct plan_box *b)
+/* Whether it is stopped or not. */
+static void
+tell_running(const struct question *q, char *out)
 {
-	if (past->failed && p->attempt <= past->attempt)
-		why_say(b->verdict,
-			"%s %s failed there before (%.240s); attempt %llu of the plan would try it "
-			"again",
-			l->name, l->version, past->why, (unsigned long long)past->attempt + 1);
-	else if (l->rollback_index < past->rollback_floor)
-		why_say(b->verdict, "%s %s has rollback index %llu, and it takes none below %llu",
-			l->name, l->version, (unsigned long long)l->rollback_index,
-			(unsigned long long)past->rollback_floor);
+	why_say(out, "it runs %s %s already", q->pub->binding.listing.name,
+		q->pub->binding.listing.version);
+}
+
+static void
+tell_stopped(const struct question *q, char *out)
+{
+	why_say(out, "%s is stopped: %s", q->p->path, publication_stop(q->pub)->reason);
+}
+
+/* No box has this file's plan yet. */
+static void
+tell_unpublished(const struct question *q, char *out)
+{
+	if (!q->pub->before.listed)
+		why_say(out, "the plan is not published");
+	else if (!q->pub->bound)
+		why_say(out, "%s", q->pub->why.text);
 	else
-		return false;
-	return true;
+		why_say(out, "what is published differs from this file: `sluice rollout diff`");
 }
 
-/* What else than the clock has the box wait. */
-static bool
-is_held(const struct plan *p, const struct publication *pub, const struct fleet_member *m,
-	const struct ledger_past *past, struct plan_box *b)
+static void
+tell_shut(const struct question *q, char *out)
 {
-	const char *wave = p->waves[b->wave].name;
-	const struct stop *stop = pub ? publication_stop(pub) : NULL;
+	if (!q->pub->same)
+		tell_unpublished(q, out);
+	else
+		why_say(out, "wave %s is not open", q->wave);
+}
 
-	if (!pub)
+/* The first gate that is opened makes it, so mostly that is what is missing. */
+static void
+tell_no_all_gate(const struct question *q, char *out)
+{
+	if (!q->pub->known)
+		why_say(out, "no gate is known: %s", q->pub->why.text);
+	else if (publication_opens(q->pub, q->wave))
+		why_say(out, GATE_ALL_PATH " is missing, and missing is shut");
+	else
+		tell_shut(q, out);
+}
+
+static void
+tell_paused(const struct question *q, char *out)
+{
+	(void)q;
+	why_say(out, "its gate is paused");
+}
+
+static void
+tell_all_paused(const struct question *q, char *out)
+{
+	(void)q;
+	why_say(out, "every box is paused");
+}
+
+static void
+tell_failed(const struct question *q, char *out)
+{
+	const struct listing *l = &q->pub->binding.listing;
+
+	why_say(out,
+		"%s %s failed there before (%.240s); attempt %llu of the plan would try it again",
+		l->name, l->version, q->past->why, (unsigned long long)q->past->attempt + 1);
+}
+
+static void
+tell_below_floor(const struct question *q, char *out)
+{
+	const struct listing *l = &q->pub->binding.listing;
+
+	why_say(out, "%s %s has rollback index %llu, and it takes none below %llu", l->name,
+		l->version, (unsigned long long)l->rollback_index,
+		(unsigned long long)q->past->rollback_floor);
+}
+
+static void
+tell_not_started(const struct question *q, char *out)
+{
+	char when[CLOCK_TEXT_SIZE];
+
+	why_say(out, "it waits for the plan's start, %s", clock_format(q->p->start_s, when));
+}
+
+static void
+tell_no_opening(const struct question *q, char *out)
+{
+	char text[WINDOW_TEXT_SIZE];
+
+	why_say(out, "its window (%s) does not open", window_text(&q->p->window, text));
+}
+
+static void
+tell_not_its_turn(const struct question *q, char *out)
+{
+	char when[CLOCK_TEXT_SIZE];
+
+	why_say(out, "it waits for its window: %s", clock_format(q->offer.turn_s, when));
+}
+
+/* What only the box knows keeps none back here. */
+static teller *const answers[OFFER_ANSWERS] = {
+	[OFFER_UPDATE] = tell_update,
+	[OFFER_AFFECTED] = tell_running,
+	[OFFER_STOPPED] = tell_stopped,
+	[OFFER_NO_ALL_GATE] = tell_no_all_gate,
+	[OFFER_NOT_RELEASED] = tell_unpublished,
+	[OFFER_RUNNING] = tell_running,
+	[OFFER_NO_GATE] = tell_shut,
+	[OFFER_UNBOUND] = tell_shut,
+	[OFFER_WAVE_SHUT] = tell_shut,
+	[OFFER_PAUSED] = tell_paused,
+	[OFFER_ALL_PAUSED] = tell_all_paused,
+	[OFFER_FAILED] = tell_failed,
+	[OFFER_BELOW_FLOOR] = tell_below_floor,
+	[OFFER_NOT_STARTED] = tell_not_started,
+	[OFFER_NO_OPENING] = tell_no_opening,
+	[OFFER_NOT_ITS_TURN] = tell_not_its_turn,
+};
+
+/* By what is published. A plan that is not, or not like this, is one that no gate is of. */
+static void
+offer_ask(struct question *q, const struct fleet_member *m, int64_t now_s)
+{
+	const struct publication *pub = q->pub;
+	const struct offer_past failed = {.attempt = q->past ? q->past->attempt : 0};
+	const struct offer_facts facts = {
+		.stopped = publication_stop(pub) != NULL,
+		.plan = pub->same ? &pub->before.plan : q->p,
+		.plan_sha256 = &pub->before.sha256,
+		.listing = pub->bound ? &pub->binding.listing : NULL,
+		.gate = pub->same && pub->gate.listed ? &pub->gate.gate : NULL,
+		.all = pub->known && pub->all.listed ? &pub->all.gate : NULL,
+		.box = m->facts,
+		.past = q->past && q->past->failed ? &failed : NULL,
+		.rollback_floor = q->past ? q->past->rollback_floor : 0,
+		.now_s = now_s,
+		.fresh = true,
+		.elsewhere = true,
+	};
+
+	offer_decide(&facts, &q->offer);
+}
+
+static void
+verdict_find(const struct plan *p, const struct publication *pub, const struct fleet_member *m,
+	const struct ledger_past *past, int64_t now_s, struct plan_box *b)
+{
+	struct question q = {.p = p, .pub = pub, .past = past, .wave = p->waves[b->wave].name};
+
+	if (!pub) {
 		why_say(b->verdict, "whether wave %s is open is not known without a workspace",
-			wave);
-	else if (runs_already(pub, &m->facts))
-		why_say(b->verdict, "it runs %s %s already", pub->binding.listing.name,
-			pub->binding.listing.version);
-	else if (stop)
-		why_say(b->verdict, "%s is stopped: %s", p->path, stop->reason);
-	else if (!pub->known)
-		why_say(b->verdict, "no gate is known: %s", pub->why.text);
-	else if (!pub->before.listed)
-		why_say(b->verdict, "the plan is not published");
-	else if (!pub->same)
-		why_say(b->verdict,
-			"what is published differs from this file: `sluice rollout diff`");
-	else if (!publication_opens(pub, wave))
-		why_say(b->verdict, "wave %s is not open", wave);
-	else if (pub->gate.gate.paused)
-		why_say(b->verdict, "its gate is paused");
-	else
-		return past && is_refused(p, &pub->binding.listing, past, b);
-	return true;
+			q.wave);
+		return;
+	}
+	offer_ask(&q, m, now_s);
+	b->may_start = q.offer.answer == OFFER_UPDATE;
+	if (answers[q.offer.answer])
+		answers[q.offer.answer](&q, b->verdict);
 }
 
 /* By the clock. One that is each box's own is not known here. */
 static void
 turn_find(const struct plan *p, const struct fleet_member *m, int64_t now_s, struct plan_box *b)
 {
-	int64_t from = p->start_s > now_s ? p->start_s : now_s;
-
-	b->turn_s = from;
-	if (!p->has_window)
-		return;
-	b->offset_s = window_offset(&p->window, p->rollout, m->facts.id);
-	b->turn_s = p->window.utc ? window_turn(&p->window, b->offset_s, from) : -1;
+	if (p->has_window)
+		b->offset_s = window_offset(&p->window, p->rollout, m->facts.id);
+	b->turn_s = p->has_window && !p->window.utc ? -1 : offer_turn_s(p, m->facts.id, now_s);
 }
 
 void
@@ -212,26 +332,11 @@ plan_box_find(const struct plan *p, const struct publication *pub, const struct 
 	const struct ledger_past *past, int64_t now_s, struct plan_box *out)
 {
 	struct plan_box b = {.turn_s = now_s};
-	char when[CLOCK_TEXT_SIZE];
 
 	member_say(p, m, &b);
-	if (!b.in_wave) {
-		*out = b;
-		return;
-	}
-	turn_find(p, m, now_s, &b);
-	if (!is_held(p, pub, m, past, &b)) {
-		b.may_start = b.turn_s <= now_s && p->start_s <= now_s;
-		if (p->start_s > now_s)
-			why_say(b.verdict, "it waits for the plan's start, %s",
-				clock_format(p->start_s, when));
-		else if (b.turn_s < 0)
-			why_say(b.verdict, "it may start, in its window");
-		else if (b.turn_s > now_s)
-			why_say(b.verdict, "it waits for its window: %s",
-				clock_format(b.turn_s, when));
-		else
-			why_say(b.verdict, "it may start");
+	if (b.in_wave) {
+		turn_find(p, m, now_s, &b);
+		verdict_find(p, pub, m, past, now_s, &b);
 	}
 	*out = b;
 }

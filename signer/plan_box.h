@@ -17,7 +17,7 @@ struct plan_box {
 	size_t wave;	   /* where it is in one */
 	uint32_t offset_s; /* behind the window's opening, where there is a window */
 	int64_t turn_s; /* from when on it may start by start and window; -1: its own clock says */
-	bool may_start; /* all is open, and only its own clock may have it wait */
+	bool may_start; /* nothing known here has it wait; its own clock, or memory, may */
 	char member[PLAN_BOX_TEXT_SIZE];  /* why in that wave, or in none */
 	char verdict[PLAN_BOX_TEXT_SIZE]; /* why it may start, or why not */
 };

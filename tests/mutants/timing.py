@@ -2,23 +2,24 @@
 from mutant import Mutant
 
 DECIDE = "agent/decide.c"
+OFFER = "common/format/offer.c"
 BUDGET = "agent/budget.c"
 CYCLE = "agent/cycle.c"
 WINDOW = "a_window_binds_starting_and_switching"
 COUNTS = "a_budget_counts_what_was_fetched_and_asks_for_no_more"
 
 MUTANTS = [
-    Mutant("a plan starts before its time", DECIDE,
-           "return f->now_s < w->plan.start_s &&", "return 0 &&",
+    Mutant("a plan starts before its time", OFFER,
+           "f->now_s < f->plan->start_s", "false",
            "test_decide_timing", "nobody_starts_before_the_plan_does"),
-    Mutant("a window is not waited for", DECIDE,
-           "if (!w->plan.has_window)\n\t\treturn false;", "if (1)\n\t\treturn false;",
+    Mutant("a window is not waited for", OFFER,
+           "o->turn_s > f->now_s", "false",
            "test_decide_timing", WINDOW),
-    Mutant("all boxes start when the window opens", DECIDE,
-           "window_offset(window, w->plan.rollout, f->box.id)", "0",
+    Mutant("all boxes start when the window opens", OFFER,
+           "window_offset(&p->window, p->rollout, box)", "0",
            "test_decide_timing", "each_box_has_a_turn_of_its_own_in_a_window"),
-    Mutant("a spent budget is tried again", DECIDE,
-           "if (!budget_is_spent(", "if (1 || !budget_is_spent(",
+    Mutant("a spent budget is tried again", OFFER,
+           "f->over_budget, OFFER_OVER_BUDGET", "false, OFFER_OVER_BUDGET",
            "test_decide_timing", "a_release_that_takes_more_than_its_budget_is_held"),
     Mutant("a box switches outside the window", DECIDE,
            "(window_opening(window, now_s, &o) && o.opens_s <= now_s)",

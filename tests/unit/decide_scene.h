@@ -28,7 +28,7 @@ struct scene {
 	struct world *w;
 	struct state *s;
 	struct facts f;
-	struct release running;
+	struct digest running;
 	struct decision d;
 };
 
@@ -76,10 +76,11 @@ scene_set(void **state)
 	(void)strcpy(c->s->pending.rollout, "gateway-2.4.0");
 	(void)strcpy(c->s->pending.wave, "canary");
 	c->s->pending.release.manifest = (struct digest){{7}};
-	c->running = (struct release){.known = true, .manifest = {{1}}};
-	c->f = (struct facts){
-		.box = {.id = "gw-000001", .compatible = "acme-gw3", .tags = NULL, .version = ""},
-		.running = {&c->running, NULL},
+	c->running = (struct digest){{1}};
+	c->f = (struct facts){.box = {.id = "gw-000001",
+				      .compatible = "acme-gw3",
+				      .version = "",
+				      .running = {&c->running, NULL}},
 		.now_s = 1000,
 		.fresh = true,
 		.inconclusive_max = 3,

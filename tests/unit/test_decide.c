@@ -31,7 +31,7 @@ a_box_in_an_open_wave_updates(void **state)
 	assert_verdict(c, VERDICT_UPDATE, "gateway 2.4.0");
 	assert_string_equal(c->d.wave, "canary");
 	assert_goes_on(c, NULL);
-	c->f.running[0] = NULL;
+	c->f.box.running[0] = NULL;
 	assert_verdict(c, VERDICT_UPDATE, "");
 }
 
@@ -63,7 +63,7 @@ a_box_that_runs_what_was_stopped_stays_and_is_affected(void **state)
 
 	add_stop(&c->w->gate, ID_1);
 	assert_true(decide_stops(c->w, c->s));
-	c->running.manifest = (struct digest){{7}};
+	c->running = (struct digest){{7}};
 	assert_verdict(c, VERDICT_IDLE, "affected: gateway 2.4.0 runs already");
 	assert_non_null(strstr(c->d.reason, "smoke in Lyon"));
 	assert_true(c->d.running && c->d.stopped);
@@ -298,6 +298,17 @@ a_pause_blocks_starts_and_ends_nothing(void **state)
 /* Installed from a file and rolled back by hand: no plan's attempt is known, so the one that offers
  * it first is not a higher one. */
 static void
+a_pause_of_everything_blocks_starts_and_ends_nothing(void **state)
+{
+	struct scene *c = *state;
+
+	c->w->all.paused = true;
+	assert_verdict(c, VERDICT_HELD, "every box is paused");
+	assert_string_equal(c->d.wave, "canary");
+	assert_goes_on(c, NULL);
+}
+
+static void
 what_failed_from_a_file_needs_a_higher_attempt_too(void **state)
 {
 	struct scene *c = *state;
@@ -384,14 +395,12 @@ a_box_that_runs_the_release_is_idle_but_reports_a_stop(void **state)
 {
 	struct scene *c = *state;
 
-	c->running.manifest = (struct digest){{7}};
+	c->running = (struct digest){{7}};
 	assert_verdict(c, VERDICT_IDLE, "runs already");
 	assert_true(c->d.running);
-	c->running.known = false;
+	c->f.box.running[0] = NULL;
 	assert_verdict(c, VERDICT_UPDATE, "");
-	c->running.known = true;
-	c->f.running[0] = NULL;
-	c->f.running[1] = &c->running;
+	c->f.box.running[1] = &c->running;
 	assert_verdict(c, VERDICT_IDLE, "runs already");
 	add_stop(&c->w->gate, ID_1);
 	(void)decide_stops(c->w, c->s);
@@ -430,6 +439,7 @@ main(void)
 		IN_SCENE(a_box_that_the_plan_leaves_out_is_idle),
 		IN_SCENE(a_wave_that_is_not_open_holds),
 		IN_SCENE(a_pause_blocks_starts_and_ends_nothing),
+		IN_SCENE(a_pause_of_everything_blocks_starts_and_ends_nothing),
 		IN_SCENE(what_failed_from_a_file_needs_a_higher_attempt_too),
 		IN_SCENE(a_failed_release_needs_a_higher_attempt),
 		IN_SCENE(an_inconclusive_release_is_tried_again_a_bounded_number_of_times),
