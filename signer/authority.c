@@ -8,6 +8,7 @@
 #include "common/crypto/x509.h"
 #include "common/limits.h"
 #include "signer/nginx.h"
+#include "signer/reload.h"
 
 #define YEAR_S ((int64_t)365 * 86400)
 
@@ -22,7 +23,7 @@
 #define SESSIONS_REMAIN                                                                            \
 	"tls/crl.pem is new, but TLS sessions of before it go on until they end by themselves"
 
-enum { RELOAD_TIMEOUT_MS = 60000, LOCK_WAIT_MS = 5000, SESSIONS_SIZE = 256 };
+enum { LOCK_WAIT_MS = 5000, SESSIONS_SIZE = 256 };
 
 struct pair {
 	struct buf cert, key;
@@ -205,15 +206,6 @@ authority_make(const struct workspace *w, int64_t now_s, struct err *e)
 	return server_make(w, now_s, e);
 }
 
-static int
-reload(const struct workspace *w, const char *consequence, struct err *e)
-{
-	if (!w->reload ||
-		workspace_run(w, w->reload, NULL, (struct span){0}, RELOAD_TIMEOUT_MS, e) == 0)
-		return 0;
-	return err_context(e, "%s", consequence);
-}
-
 int
 authority_made_server(const struct workspace *w, bool *out, struct err *e)
 {
@@ -256,7 +248,8 @@ authority_renew_server(const struct workspace *w, int64_t now_s, int64_t *until_
 		workspace_path(w, "tls/server.crt", path, e) < 0 ||
 		file_replace(path, 0644, buf_span(&server.cert), e) < 0)
 		return -1;
-	return reload(w, "the web server shows the old certificate until it reads the new one", e);
+	return reload_run(
+		w, "the web server shows the old certificate until it reads the new one", e);
 }
 
 int
@@ -343,9 +336,8 @@ authority_renew_crl(const struct workspace *w, struct fleet *f, int64_t now_s, s
 		return -1;
 	sessions_end = sessions_renew(w, number, &why) == 0;
 	/* Whatever became of those: a CRL that runs out locks every box out. */
-	if (file_replace(path, 0644, buf_span(&crl), e) < 0 ||
-		reload(w, "the web server believes revoked boxes until it reads tls/crl.pem", e) <
-			0)
+	if (reload_owe(w, f, number, e) < 0 || file_replace(path, 0644, buf_span(&crl), e) < 0 ||
+		reload_crl(w, f, e) < 0)
 		return -1;
 	return sessions_end ? 0 : err_set(e, why.class, "%s: %s", SESSIONS_REMAIN, why.text);
 }

@@ -166,6 +166,11 @@ rollouts_print(const json_t *doc)
 		(void)printf("nothing is rolled out\n");
 	json_array_foreach (json_object_get(doc, "withdrawn"), i, r)
 		(void)printf("%s: withdrawn; no box goes by it\n", json_string_value(r));
+	json_array_foreach (json_object_get(doc, "planless"), i, r) {
+		(void)printf("%s: no plan is known here, and stops of its gate stand\n",
+			text(r, "name"));
+		stops_print(r);
+	}
 }
 
 static void
@@ -210,6 +215,15 @@ boxes_print(const json_t *doc)
 }
 
 static void
+crl_print(const json_t *doc)
+{
+	if (number(doc, "crl_unread") > 0)
+		(void)printf("CRL %llu is not read by the web server yet: `reload` failed, and "
+			     "whom it revokes is believed; `sluice watch` tries again\n",
+			(unsigned long long)number(doc, "crl_unread"));
+}
+
+static void
 expiries_print(const json_t *doc)
 {
 	const json_t *row;
@@ -239,6 +253,7 @@ status_print(const struct workspace *w, bool json, bool clear, struct err *e)
 		(void)printf("\033[H\033[2J%s\n", text(doc, "at"));
 	rollouts_print(doc);
 	boxes_print(doc);
+	crl_print(doc);
 	expiries_print(doc);
 	return 0;
 }

@@ -1,6 +1,7 @@
 #include "signer/overview.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@
 #include "signer/following.h"
 #include "signer/headcount.h"
 #include "signer/ledger.h"
+#include "signer/reload.h"
 
 #define EXPIRES_SOON_S ((uint64_t)30 * 86400)
 
@@ -174,6 +176,71 @@ rollout_build(struct sight *s, const struct course *c, json_t *list, struct err 
 	return waves_build(c, m->exact ? &m->out : NULL, json_object_get(j, "waves"), e);
 }
 
+/* Gates that no course is of. */
+struct planless {
+	const struct sight *s;
+	struct workspace seen; /* borrows */
+	json_t *list;
+};
+
+static bool
+has_course(const struct courses *c, const char *name)
+{
+	for (size_t i = 0; i < c->count; i++) {
+		if (strcmp(c->list[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Where nobody can say what lifts its stops, they all stand. */
+static int
+planless_build(struct planless *x, const char *name, const struct gate *g, struct err *e)
+{
+	AUTO_SCOPE_PLAN struct scope_plan p = {0};
+	AUTO_JSON json_t *j = json_pack("{s:s}", "name", name);
+
+	if (scope_plan_load(&x->seen, name, NULL, &p, NULL) < 0)
+		p.entry = NULL;
+	if (stops_build(x->s, g, scope_resumes(p.entry), g->plan_path, j, e) < 0)
+		return -1;
+	if (json_array_size(json_object_get(j, "stops")) == 0)
+		return 0;
+	return json_array_append(x->list, j) < 0 ? err_sys(e, ENOMEM, "status") : 0;
+}
+
+static int
+gate_look(void *arg, const struct metadata *m, const char *path, struct err *e)
+{
+	struct planless *x = arg;
+	struct gate g = {0};
+	char name[NAME_BYTES_MAX + 1];
+
+	if (scope_gate_read(&x->seen, m, path, &g, e) < 0)
+		return -1;
+	(void)snprintf(name, sizeof(name), "%.*s", (int)(strlen(path) - strlen("gates/.json")),
+		path + strlen("gates/"));
+	if (strcmp(path, GATE_ALL_PATH) == 0 || has_course(&x->s->courses, name))
+		return 0;
+	return planless_build(x, name, &g, e);
+}
+
+/* One that is damaged hides none behind it. */
+static int
+gates_build(struct sight *s, struct err *e)
+{
+	struct planless x = {.s = s, .seen = *s->w, .list = json_array()};
+	struct err *odd = &s->courses.damage, why = ERR_INIT;
+
+	if (put(s->doc, "planless", x.list, e) < 0)
+		return -1;
+	x.seen.published_only = true;
+	if (s->courses.published && scope_every(&x.seen, "gates", gate_look, &x, &why) < 0 &&
+		odd->class == ERR_NONE)
+		*odd = why;
+	return 0;
+}
+
 static int
 rollouts_build(struct sight *s, struct err *e)
 {
@@ -213,6 +280,16 @@ heads_take(struct sight *s, int64_t now_s, struct err *e)
 	if (following_heard_since(s->fleet, now_s, after_s, &since_s, e) < 0)
 		return -1;
 	return headcount_take(s->fleet, since_s, &s->heads, e);
+}
+
+static int
+crl_build(struct sight *s, struct err *e)
+{
+	uint64_t number = 0;
+
+	if (s->fleet && reload_owed(s->w, s->fleet, &number, e) < 0)
+		return -1;
+	return put(s->doc, "crl_unread", json_integer((json_int_t)number), e);
 }
 
 static int
@@ -276,8 +353,9 @@ overview_read(const struct workspace *w, json_t **out, struct err *e)
 	if (!s.doc)
 		return err_sys(e, ENOMEM, "status");
 	if (fleet_find_file(&s, e) < 0 || courses_read(w, &s.courses, e) < 0 ||
-		heads_take(&s, now_s, e) < 0 || rollouts_build(&s, e) < 0 ||
-		boxes_build(&s, e) < 0 || expiries_build(&s, e) < 0)
+		heads_take(&s, now_s, e) < 0 || gates_build(&s, e) < 0 ||
+		rollouts_build(&s, e) < 0 || boxes_build(&s, e) < 0 || crl_build(&s, e) < 0 ||
+		expiries_build(&s, e) < 0)
 		return -1;
 	*out = TAKE_PTR(s.doc);
 	return 0;

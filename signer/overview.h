@@ -12,12 +12,16 @@
  *        "stops":[{"id","reason","at","taken","boxes"}], "problem",
  *        "waves":[{"name","open","opened","boxes","seen","started","ok","failed","reverted",
  *                  "overdue","inconclusive"}]}],
- *    "withdrawn":[NAME],
+ *    "withdrawn":[NAME], "planless":[{"name","stops":[...]}],
  *    "all":{"paused","stops":[...]}, "boxes":{"count","never","offline","offline_after_s"},
  *    "states":[{"what","boxes"}], "versions":[...], "failures":[...],
- *    "expiries":[as doctor has them], "spool":{"reports","duplicates","clashes","aside"}}
+ *    "expiries":[as doctor has them], "spool":{"reports","duplicates","clashes","aside"},
+ *    "crl_unread":N}  (the number of the CRL that the web server was not told of yet, see reload.h;
+ *    0: none)
  *
- * A plan that nobody follows yet has waves without counts. Without fleet.db there are no boxes. */
+ * planless are gates with stops that stand though no plan goes by them any more, or not yet: boxes
+ * keep those, and they hold the plan that comes next. A plan that nobody follows yet has waves
+ * without counts. Without fleet.db there are no boxes. */
 int overview_read(const struct workspace *w, json_t **out, struct err *e);
 
 #endif

@@ -255,6 +255,7 @@ look_after(struct watch *w)
 	watch_publish(w);
 	if (w->full)
 		watch_renew(w);
+	watch_reload(w);
 	if (w->full && !w->behind)
 		watch_offline(w);
 	watch_carry(w);

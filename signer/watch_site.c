@@ -15,6 +15,7 @@
 #include "signer/doctor.h"
 #include "signer/following.h"
 #include "signer/ledger.h"
+#include "signer/reload.h"
 #include "signer/watching.h"
 
 #define HOUR_S ((int64_t)3600)
@@ -250,10 +251,45 @@ crl_renew(struct watch *w)
 	if (authority_renew_crl(w->workspace, w->fleet, w->now_s, &e) < 0) {
 		(void)err_context(&e, "renewing the CRL, whose expiry locks every box out");
 		(void)watch_problem(w, JOB_CRL, &e);
+		/* A reload may be all that failed: that is for a later look. */
+		backoff_failed(&w->reload, w->now_ms);
 		return;
 	}
 	watch_well(w, JOB_CRL);
 	watch_tell(w, (struct watch_event){.what = "note"}, "renewed the CRL");
+}
+
+static int
+reload_again(struct watch *w, bool *done, struct err *e)
+{
+	uint64_t number;
+
+	if (reload_owed(w->workspace, w->fleet, &number, e) < 0)
+		return -1;
+	if (number == 0)
+		return 0;
+	*done = true;
+	return reload_crl(w->workspace, w->fleet, e);
+}
+
+void
+watch_reload(struct watch *w)
+{
+	struct err e = ERR_INIT;
+	bool done = false;
+
+	if (!backoff_is_due(&w->reload, w->now_ms))
+		return;
+	if (reload_again(w, &done, &e) < 0) {
+		backoff_failed(&w->reload, w->now_ms);
+		(void)watch_problem(w, JOB_RELOAD, &e);
+		return;
+	}
+	backoff_reset(&w->reload);
+	watch_well(w, JOB_RELOAD);
+	if (done)
+		watch_tell(w, (struct watch_event){.what = "note"},
+			"the web server has read the last CRL");
 }
 
 /* What expires soon, and is none of the watch's: as one text, told when it changes. */

@@ -29,6 +29,7 @@ enum watch_job {
 	JOB_TIMESTAMP,
 	JOB_RENEW,
 	JOB_CRL,
+	JOB_RELOAD,
 	JOB_CERTIFICATES,
 	JOB_ASKED,
 	JOB_OFFLINE,
@@ -75,7 +76,7 @@ struct watch {
 	bool judge_again;
 	uint64_t waiting; /* what incoming/ looked like at the last attempt to publish */
 	int64_t busy_ms;  /* since when another publisher is at work; 0: none is */
-	struct backoff publish, act, certify, deliver, carry;
+	struct backoff publish, act, certify, deliver, carry, reload;
 	pid_t carrier;	    /* `sluice publish --carry` at work, or 0 */
 	int carrier_said;   /* a file without a name, or -1 */
 	char deferred[256]; /* the roles that wait for it, or "" */
@@ -143,6 +144,9 @@ void watch_publish(struct watch *w);
 /* The same for what waits alone: before something that takes its time. */
 void watch_publish_news(struct watch *w);
 void watch_renew(struct watch *w);
+
+/* Has the web server read a CRL that it could not be told of. */
+void watch_reload(struct watch *w);
 void watch_offline(struct watch *w);
 
 #endif

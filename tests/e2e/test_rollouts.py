@@ -229,10 +229,15 @@ class Rollouts(unittest.TestCase):
         said = self.ws.withdraw_plan().stdout
         self.assertRegex(said, rf"stopped +smoke\n +by {stop}, which stays until `sluice resume`")
         self.assertIn("STOPPED", self.ws.sluice("gate", "show").stdout)
+        self.assertRegex(self.ws.sluice("status").stdout,
+                         "stable: withdrawn; no box goes by it\n"
+                         "stable: no plan is known here, and stops of its gate stand\n"
+                         f"  STOPPED {stop} at .*: smoke\n    0 of 0 boxes have acknowledged\n")
         self.ws.resume(stop)
         self.assertEqual(self.entry("rollouts/stable.json")["custom"],
                          {"resumes": [stop], "withdrawn": True})
         self.assertNotIn("STOPPED", self.ws.sluice("gate", "show").stdout)
+        self.assertNotIn("its gate stand", self.ws.sluice("status").stdout)
 
     def test_what_cannot_be_withdrawn_is_refused(self):
         key = ("--key", self.key("rollouts"), "--yes")

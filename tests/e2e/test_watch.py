@@ -423,6 +423,20 @@ class Publishing(Watched):
             self.assertNotEqual(f.read(), before)
         self.assertNotIn("TLS sessions", self.watch())
 
+    def test_a_reload_that_failed_is_tried_until_it_succeeds(self):
+        self.ws.set(reload="cp tls/crl.pem there/seen")
+        self.ws.sluice("box", "revoke", "gw-08", check=1)
+        self.assertRegex(self.ws.sluice("status").stdout, r"(?m)^CRL \d+ is not read by the web ")
+        with Watch(self.ws) as watch:
+            watch.wait_for("the web server believes revoked boxes")
+            os.mkdir(self.ws.path("there"))
+            watch.wait_for("the web server has read the last CRL")
+        with open(self.ws.path("there/seen"), "rb") as a, open(self.ws.path("tls/crl.pem"),
+                                                              "rb") as b:
+            self.assertEqual(a.read(), b.read())
+        self.assertNotIn("is not read", self.ws.sluice("status").stdout)
+        self.assertNotIn("has read", self.watch())
+
     def test_a_role_that_cannot_be_loaded_holds_up_no_renewal_of_gates(self):
         before = self.version()
         lost = f"{self.version('releases')}.releases.json"

@@ -26,11 +26,20 @@ SWEEP = "signer/sweep.c"
 
 MUTANTS = [
     Mutant("plan says that a box may start what has failed on it", "signer/plan_box.c",
-           "if (past->failed && p->attempt <= past->attempt)", "if (0)",
+           ".past = q->past && q->past->failed ? &failed : NULL,", "",
            "e2e/test_plan", "test_a_box_that_refuses_the_release_is_told_why"),
     Mutant("plan says that a box takes what is below its rollback index", "signer/plan_box.c",
-           "else if (l->rollback_index < past->rollback_floor)", "else if (0)",
+           ".rollback_floor = q->past ? q->past->rollback_floor : 0,", "",
            "e2e/test_plan", "test_a_box_that_refuses_the_release_is_told_why"),
+    Mutant("plan asks no stop", "signer/plan_box.c",
+           ".stopped = publication_stop(pub) != NULL,", "",
+           "test_offer", "a_box_and_its_fleet_decide_alike"),
+    Mutant("a plan's first complaint hides the others", "signer/reading.c",
+           "return c->count < in->complaints_max ? 0 : -1;", "return -1;",
+           "e2e/test_rollout_check", "test_all_that_is_wrong_is_told_at_once"),
+    Mutant("stops of a plan that was withdrawn are not shown", "signer/overview.c",
+           "return json_array_append(x->list, j) < 0 ?", "return 0 ?",
+           "e2e/test_rollouts", "test_what_stops_a_withdrawn_plan_is_said_and_can_be_lifted"),
     # What is published.
     Mutant("any next version is published", INCOMING,
            "return version > published && version <= last;", "return version > published;",

@@ -18,6 +18,9 @@ OVERVIEW = "signer/overview.c"
 PRUNE = "signer/prune.c"
 
 MUTANTS = [
+    Mutant("a web server that was not told of a CRL is never told", SITE,
+           "if (number == 0)\n\t\treturn 0;\n\t*done", "if (1)\n\t\treturn 0;\n\t*done",
+           "e2e/test_watch", "test_a_reload_that_failed_is_tried_until_it_succeeds"),
     Mutant("who is told to end judges by what has been read so far", "signer/watch.c",
            "w->behind = more;\n\tw->deaf", "w->behind = false;\n\tw->deaf",
            "test_watch", "who_ends_before_all_reports_are_read_opens_no_wave"),
