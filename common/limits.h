@@ -42,11 +42,12 @@
 #define ROLLOUT_BYTES_MAX (2 * PLAN_BYTES_MAX) /* in YAML, with comments */
 /* So many boxes do not fit into PLAN_BYTES_MAX; the limit is for the array's own sake. */
 #define PLAN_BOXES_MAX ((size_t)PLAN_BYTES_MAX / 4)
-#define WAVES_MAX 64	      /* a wave a day for two months */
-#define FROM_MAX 16	      /* ranges of old versions; people read them */
-#define MATCH_KEYS_MAX 32     /* tags asked for: half of what a box may have */
-#define MATCH_VALUES_MAX 1024 /* sites, customers: a fleet's lists of those are that long */
-#define FIELD_TAGS_MAX 64     /* of one box: more than anybody can choose boxes by */
+#define WAVES_MAX 64		  /* a wave a day for two months */
+#define FROM_MAX 16		  /* ranges of old versions; people read them */
+#define ROLLOUT_COMPLAINTS_MAX 20 /* of one try: more than fit a screen beside the file */
+#define MATCH_KEYS_MAX 32	  /* tags asked for: half of what a box may have */
+#define MATCH_VALUES_MAX 1024	  /* sites, customers: a fleet's lists of those are that long */
+#define FIELD_TAGS_MAX 64	  /* of one box: more than anybody can choose boxes by */
 /* Nothing in a plan lasts longer; a figure beyond it is a slip of the pen. */
 #define PLAN_SPAN_MAX_S ((uint64_t)366 * 86400)
 #define PLAN_STOP_POLL_MAX_S ((uint64_t)86400) /* a stop that takes longer is none */

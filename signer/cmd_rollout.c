@@ -69,6 +69,7 @@ struct check {
 	const char *file;
 	json_t *findings; /* for programs; NULL: warnings are printed as they come */
 	size_t warnings;
+	struct rollout_complaints complaints;
 	struct rollout rollout;
 };
 
@@ -114,6 +115,20 @@ warning_tell(void *arg, const char *finding)
 		(void)fprintf(stderr, "%s:%u:%u: warning: %s\n", c->file, line, column, text);
 }
 
+/* One complaint is the error itself; more stand before it. Always -1. */
+static int
+complaints_sum(const struct check *c, struct err *e)
+{
+	const struct rollout_complaints *all = &c->complaints;
+
+	if (all->count < 2)
+		return -1;
+	for (size_t i = 0; i < all->count && !c->findings; i++)
+		(void)fprintf(stderr, "%s\n", all->list[i].text);
+	return err_set(e, e->class, "%s: %zu complaints%s", c->file, all->count,
+		all->count == ROLLOUT_COMPLAINTS_MAX ? ", and there may be more" : "");
+}
+
 /* For looking at a plan only: its bundle need not be released yet. */
 static int
 plan_check(struct check *c, struct err *e)
@@ -121,8 +136,8 @@ plan_check(struct check *c, struct err *e)
 	static const struct rollout_bundle nothing = {.length = 1, .head_length = 1};
 	AUTO_BUF struct buf bytes = BUF_INIT(PLAN_BYTES_MAX);
 
-	if (rollout_load(c->file, &c->rollout, e) < 0)
-		return -1;
+	if (rollout_examine(c->file, &c->rollout, &c->complaints, e) < 0)
+		return complaints_sum(c, e);
 	if (rollout_bind(&c->rollout, 1, &nothing, &bytes, e) < 0)
 		return e->class == ERR_LIMIT ? err_set(e, ERR_LIMIT,
 						       "%s:1:1: this would become a plan of over "
@@ -138,10 +153,18 @@ plan_check(struct check *c, struct err *e)
 static int
 findings_print(const struct check *c, const char *fault, struct err *e)
 {
+	const struct rollout_complaints *all = &c->complaints;
 	AUTO_JSON json_t *doc = NULL;
+	size_t count = c->warnings + all->count;
 
-	if ((fault && finding_add(c, "error", fault) < 0) ||
-		json_array_size(c->findings) != c->warnings + (fault ? 1 : 0))
+	for (size_t i = 0; i < all->count; i++)
+		(void)finding_add(c, "error", all->list[i].text);
+	/* One that is not about what is in the file. */
+	if (fault && all->count == 0) {
+		(void)finding_add(c, "error", fault);
+		count++;
+	}
+	if (json_array_size(c->findings) != count)
 		return err_sys(e, ENOMEM, "%s", c->file);
 	doc = json_pack(
 		"{s:s, s:b, s:O}", "file", c->file, "good", !fault, "findings", c->findings);

@@ -10,6 +10,44 @@
 #include "common/format/field.h"
 
 int
+reading_part(struct reading *in, int rc)
+{
+	struct rollout_complaints *c = in->complaints;
+
+	if (rc == 0)
+		return 0;
+	if (in->e->class != ERR_MALFORMED && in->e->class != ERR_LIMIT)
+		return -1;
+	c->list[c->count++] = *in->e;
+	*in->e = ERR_INIT;
+	return c->count < in->complaints_max ? 0 : -1;
+}
+
+int
+reading_parts(struct reading *in, int (*const *parts)(struct reading *in), size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (reading_part(in, parts[i](in)) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int
+reading_only(struct reading *in, const struct yaml_node *map, const char *const *known)
+{
+	size_t at = 0;
+
+	if (!yaml_is_map(map))
+		return yaml_only(in->y, map, known, in->e);
+	while (yaml_only_from(in->y, map, known, &at, in->e) < 0) {
+		if (reading_part(in, -1) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int
 reading_put(struct reading *in, json_t *object, const char *key, json_t *value)
 {
 	return json_object_set_new(object, key, value) == 0

@@ -17,8 +17,18 @@ struct reading {
 	const struct yaml_node *root;
 	struct rollout *r;
 	json_t *named; /* boxes that a wave names already */
-	struct err *e;
+	struct rollout_complaints *complaints;
+	size_t complaints_max; /* it is read on until there are so many */
+	struct err *e;	       /* ERR_NONE where what failed is among the complaints */
 };
+
+/* For what does not depend on others: takes its failure (rc) for a complaint. -1 where it is none,
+ * or nobody wants more of them. */
+int reading_part(struct reading *in, int rc);
+int reading_parts(struct reading *in, int (*const *parts)(struct reading *in), size_t count);
+
+/* yaml_only(), of which each key is a part. */
+int reading_only(struct reading *in, const struct yaml_node *map, const char *const *known);
 
 /* The parts of a plan: who and what; the waves and their thresholds; the rest. */
 int rollout_choice_read(struct reading *in);

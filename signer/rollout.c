@@ -39,41 +39,65 @@ plan_name_take(const char *path, struct rollout *r, struct err *e)
 }
 
 static int
-compile(const struct yaml *y, struct rollout *r, struct err *e)
+parts_read(struct reading *in)
 {
 	static const char *const known[] = {"rollout", "bundle", "compatible", "from", "match",
 		"exclude", "recall", "attempt", "window", "start", "budget", "waves", "advance",
 		"stop", "stop_poll", "deadline", "notes", NULL};
-	AUTO_JSON json_t *named = json_object();
-	struct reading in = {.y = y, .root = yaml_root(y), .r = r, .named = named, .e = e};
 
-	if (yaml_only(y, in.root, known, e) < 0 || rollout_choice_read(&in) < 0 ||
-		rollout_waves_read(&in) < 0)
+	if (reading_only(in, in->root, known) < 0 || rollout_choice_read(in) < 0 ||
+		rollout_waves_read(in) < 0)
 		return -1;
-	return rollout_timing_read(&in);
+	return rollout_timing_read(in);
 }
 
-/* Fills in r for the caller, who frees it in any case. */
+/* Reads until there are so many complaints, of which the first is the error. */
 static int
-rollout_read(const struct yaml *y, const char *path, struct rollout *r, struct err *e)
+compile(const struct yaml *y, size_t max, struct rollout_complaints *c, struct rollout *r,
+	struct err *e)
 {
-	r->doc = json_object();
-	if (!r->doc)
+	AUTO_JSON json_t *named = json_object();
+	struct err why = ERR_INIT;
+	struct reading in = {.y = y,
+		.root = yaml_root(y),
+		.r = r,
+		.named = named,
+		.complaints = c,
+		.complaints_max = max,
+		.e = &why};
+	int rc = parts_read(&in);
+
+	/* What is no key of anything is no part either. */
+	if (rc < 0 && why.class == ERR_MALFORMED)
+		(void)reading_part(&in, rc);
+	if (rc < 0 && why.class != ERR_NONE)
+		return err_set(e, why.class, "%s", why.text);
+	return c->count > 0 ? err_set(e, c->list[0].class, "%s", c->list[0].text) : 0;
+}
+
+static int
+bytes_read(struct span bytes, const char *path, size_t max, struct rollout_complaints *c,
+	struct rollout *out, struct err *e)
+{
+	AUTO_ROLLOUT struct rollout r = {.doc = json_object()};
+	AUTO_YAML struct yaml *y = NULL;
+
+	if (!r.doc)
 		return err_sys(e, ENOMEM, "%s", path);
-	return plan_name_take(path, r, e) < 0 ? -1 : compile(y, r, e);
+	if (yaml_parse(bytes, path, &y, e) < 0 || plan_name_take(path, &r, e) < 0 ||
+		compile(y, max, c, &r, e) < 0)
+		return -1;
+	*out = r;
+	out->doc = TAKE_PTR(r.doc);
+	return 0;
 }
 
 int
 rollout_parse(struct span bytes, const char *path, struct rollout *out, struct err *e)
 {
-	AUTO_ROLLOUT struct rollout r = {0};
-	AUTO_YAML struct yaml *y = NULL;
+	struct rollout_complaints first = {0};
 
-	if (yaml_parse(bytes, path, &y, e) < 0 || rollout_read(y, path, &r, e) < 0)
-		return -1;
-	*out = r;
-	out->doc = TAKE_PTR(r.doc);
-	return 0;
+	return bytes_read(bytes, path, 1, &first, out, e);
 }
 
 int
@@ -84,6 +108,47 @@ rollout_load(const char *path, struct rollout *out, struct err *e)
 	if (file_read(path, &bytes, e) < 0)
 		return -1;
 	return rollout_parse(buf_span(&bytes), path, out, e);
+}
+
+/* Where a complaint about the file at path is: its line and column, as one number. */
+static uint64_t
+place_of(const char *path, const struct err *complaint)
+{
+	size_t len = strlen(path);
+	unsigned line, column;
+
+	if (strncmp(complaint->text, path, len) != 0 ||
+		sscanf(complaint->text + len, ":%u:%u: ", &line, &column) != 2)
+		return 0;
+	return (uint64_t)line << 32 | column;
+}
+
+/* There are few. */
+static void
+complaints_sort(const char *path, struct rollout_complaints *c)
+{
+	for (size_t i = 1; i < c->count; i++) {
+		const struct err moved = c->list[i];
+		size_t at = i;
+
+		for (; at > 0 && place_of(path, &c->list[at - 1]) > place_of(path, &moved); at--)
+			c->list[at] = c->list[at - 1];
+		c->list[at] = moved;
+	}
+}
+
+int
+rollout_examine(const char *path, struct rollout *r, struct rollout_complaints *out, struct err *e)
+{
+	AUTO_BUF struct buf bytes = BUF_INIT(ROLLOUT_BYTES_MAX);
+	int rc;
+
+	out->count = 0;
+	if (file_read(path, &bytes, e) < 0)
+		return -1;
+	rc = bytes_read(buf_span(&bytes), path, ROLLOUT_COMPLAINTS_MAX, out, r, e);
+	complaints_sort(path, out);
+	return rc;
 }
 
 /* What a box will do with these bytes. */

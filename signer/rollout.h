@@ -52,6 +52,18 @@ int rollout_load(const char *path, struct rollout *out, struct err *e);
 /* The same of bytes in memory; path names them, and the plan. */
 int rollout_parse(struct span bytes, const char *path, struct rollout *out, struct err *e);
 
+/* What is wrong with a file, as far as one complaint does not come of another, in the order of
+ * their places. Nobody looks for more than fit: who makes more mistakes has another try. */
+struct rollout_complaints {
+	size_t count;
+	struct err list[ROLLOUT_COMPLAINTS_MAX];
+};
+
+/* As rollout_load; *out has all complaints about what is in the file, and *e the first that was
+ * found. */
+int rollout_examine(
+	const char *path, struct rollout *r, struct rollout_complaints *out, struct err *e);
+
 /* What a plan is bound to when it is published. */
 struct rollout_bundle {
 	uint64_t length, head_length;

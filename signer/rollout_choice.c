@@ -2,33 +2,49 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/base/file.h"
+#include "common/base/num.h"
 #include "common/format/field.h"
 #include "signer/reading.h"
 
 static int
-identity_read(struct reading *in)
+id_read(struct reading *in)
 {
-	const struct yaml_node *rollout = reading_must(
-				       in, in->root, "rollout", "rollout: gateway-2.4.0"),
-			       *bundle = rollout ? reading_must(in, in->root, "bundle",
-							   "bundle: gateway-2.4.0.ota")
-						 : NULL;
+	const struct yaml_node *n = reading_must(in, in->root, "rollout", "rollout: gateway-2.4.0");
 	const char *id = NULL;
 
-	if (!rollout || !bundle || reading_name(in, rollout, &id) < 0 ||
-		reading_bundle(in, bundle, in->r->bundle_path) < 0)
+	if (!n || reading_name(in, n, &id) < 0 ||
+		reading_put(in, in->r->doc, "format", json_integer(1)) < 0 ||
+		reading_put(in, in->r->doc, "rollout", json_string(id)) < 0)
 		return -1;
-	if (reading_put(in, in->r->doc, "format", json_integer(1)) < 0 ||
-		reading_put(in, in->r->doc, "rollout", json_string(id)) < 0 ||
-		reading_put(in, in->r->doc, "path", json_string(in->r->path)) < 0)
+	return reading_put(in, in->r->doc, "path", json_string(in->r->path));
+}
+
+static int
+bundle_read(struct reading *in)
+{
+	const struct yaml_node *n =
+		reading_must(in, in->root, "bundle", "bundle: gateway-2.4.0.ota");
+
+	if (!n || reading_bundle(in, n, in->r->bundle_path) < 0)
 		return -1;
 	return reading_put(
 		in, in->r->doc, "bundle", json_pack("{s:s}", "path", in->r->bundle_path));
 }
 
 static int
-from_read(struct reading *in, json_t **out)
+compatible_read(struct reading *in)
+{
+	const struct yaml_node *n =
+		reading_must(in, in->root, "compatible", "compatible: [acme-gw3]");
+	json_t *list = NULL;
+
+	if (!n || reading_names(in, n, 1, COMPATIBLE_MAX, &list) < 0)
+		return -1;
+	return reading_put(in, in->r->doc, "compatible", list);
+}
+
+static int
+from_read(struct reading *in)
 {
 	AUTO_JSON json_t *list = json_array();
 	const struct yaml_node *n = yaml_get(in->root, "from");
@@ -51,8 +67,7 @@ from_read(struct reading *in, json_t **out)
 		if (json_array_append_new(list, json_string(text)) < 0)
 			return err_sys(in->e, ENOMEM, "%s", in->r->name);
 	}
-	*out = TAKE_PTR(list);
-	return 0;
+	return reading_put(in, in->r->doc, "from", TAKE_PTR(list));
 }
 
 static int
@@ -92,7 +107,7 @@ tag_values_read(struct reading *in, const struct yaml_node *n, json_t **out)
 }
 
 static int
-match_read(struct reading *in, json_t **out)
+match_read(struct reading *in)
 {
 	AUTO_JSON json_t *match = json_object();
 	const struct yaml_node *n = yaml_get(in->root, "match");
@@ -111,8 +126,18 @@ match_read(struct reading *in, json_t **out)
 			reading_put(in, match, tag, values) < 0)
 			return -1;
 	}
-	*out = TAKE_PTR(match);
-	return 0;
+	return reading_put(in, in->r->doc, "match", TAKE_PTR(match));
+}
+
+static int
+exclude_read(struct reading *in)
+{
+	const struct yaml_node *n = yaml_get(in->root, "exclude");
+	json_t *list = NULL;
+
+	if (n && reading_names(in, n, 0, PLAN_BYTES_MAX, &list) < 0)
+		return -1;
+	return reading_put(in, in->r->doc, "exclude", n ? list : json_array());
 }
 
 /* Which release of that bundle is known when the plan is published. */
@@ -136,20 +161,8 @@ recall_read(struct reading *in)
 int
 rollout_choice_read(struct reading *in)
 {
-	const struct yaml_node *compatible = reading_must(
-				       in, in->root, "compatible", "compatible: [acme-gw3]"),
-			       *exclude = yaml_get(in->root, "exclude");
-	json_t *list = NULL, *from = NULL, *match = NULL, *out = NULL;
+	static int (*const parts[])(struct reading * in) = {id_read, bundle_read, compatible_read,
+		from_read, match_read, exclude_read, recall_read};
 
-	if (identity_read(in) < 0)
-		return -1;
-	if (!compatible || reading_names(in, compatible, 1, COMPATIBLE_MAX, &list) < 0 ||
-		reading_put(in, in->r->doc, "compatible", list) < 0 || from_read(in, &from) < 0 ||
-		reading_put(in, in->r->doc, "from", from) < 0 || match_read(in, &match) < 0 ||
-		reading_put(in, in->r->doc, "match", match) < 0)
-		return -1;
-	if (exclude ? reading_names(in, exclude, 0, PLAN_BYTES_MAX, &out) < 0
-		    : (out = json_array()) == NULL)
-		return -1;
-	return reading_put(in, in->r->doc, "exclude", out) < 0 ? -1 : recall_read(in);
+	return reading_parts(in, parts, ARRAY_LEN(parts));
 }

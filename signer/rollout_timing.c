@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/num.h"
 #include "common/format/field.h"
 #include "signer/reading.h"
 
@@ -31,7 +32,7 @@ days_read(struct reading *in, const struct yaml_node *n, struct window *w)
 }
 
 static int
-hours_read(struct reading *in, const struct yaml_node *map, struct window *w)
+hours_read(struct reading *in, const struct yaml_node *map, struct window *w, const char **out)
 {
 	const struct yaml_node *n = reading_must(in, map, "hours", "hours: \"02:00-05:00\"");
 	const char *text = NULL;
@@ -44,6 +45,7 @@ hours_read(struct reading *in, const struct yaml_node *map, struct window *w)
 			"may "
 			"be on the next day; all day is \"00:00-24:00\"",
 			text);
+	*out = text;
 	return 0;
 }
 
@@ -102,16 +104,17 @@ window_read(struct reading *in)
 
 	if (!n)
 		return 0;
-	if (yaml_only(in->y, n, known, in->e) < 0 || hours_read(in, n, &w) < 0)
+	if (reading_only(in, n, known) < 0 || reading_part(in, hours_read(in, n, &w, &hours)) < 0)
 		return -1;
 	days = yaml_get(n, "days");
 	if (!days)
 		w.days = WINDOW_EVERY_DAY;
-	if ((days && days_read(in, days, &w) < 0) || clock_read(in, yaml_get(n, "clock"), &w) < 0 ||
-		spread_read(in, yaml_get(n, "spread"), &w) < 0 ||
-		yaml_text(in->y, yaml_get(n, "hours"), WINDOW_HOURS_MAX, &hours, in->e) < 0)
+	if (reading_part(in, days ? days_read(in, days, &w) : 0) < 0 ||
+		reading_part(in, clock_read(in, yaml_get(n, "clock"), &w)) < 0 ||
+		/* Of which hours, nobody knows where those are wrong. */
+		(hours && spread_read(in, yaml_get(n, "spread"), &w) < 0))
 		return -1;
-	return window_put(in, &w, hours);
+	return hours ? window_put(in, &w, hours) : 0;
 }
 
 static int
@@ -184,15 +187,30 @@ notes_read(struct reading *in)
 	return 0;
 }
 
+static int
+attempt_read(struct reading *in)
+{
+	return reading_uint(in, in->r->doc, in->root, "attempt", 1);
+}
+
+static int
+stop_poll_read(struct reading *in)
+{
+	return reading_duration(in, in->r->doc, in->root, "stop_poll", "stop_poll_s", DAY_S, 60);
+}
+
+static int
+deadline_read(struct reading *in)
+{
+	return reading_duration(
+		in, in->r->doc, in->root, "deadline", "deadline_s", PLAN_SPAN_MAX_S, 3600);
+}
+
 int
 rollout_timing_read(struct reading *in)
 {
-	if (reading_uint(in, in->r->doc, in->root, "attempt", 1) < 0 ||
-		reading_duration(in, in->r->doc, in->root, "stop_poll", "stop_poll_s", DAY_S, 60) <
-			0 ||
-		reading_duration(in, in->r->doc, in->root, "deadline", "deadline_s",
-			PLAN_SPAN_MAX_S, 3600) < 0 ||
-		window_read(in) < 0 || start_read(in) < 0 || budget_read(in) < 0)
-		return -1;
-	return notes_read(in);
+	static int (*const parts[])(struct reading * in) = {attempt_read, stop_poll_read,
+		deadline_read, window_read, start_read, budget_read, notes_read};
+
+	return reading_parts(in, parts, ARRAY_LEN(parts));
 }

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/base/num.h"
 #include "signer/reading.h"
 
 /* A box is in one wave only: naming it twice is a slip of the pen. */
@@ -16,10 +17,13 @@ boxes_read(struct reading *in, const struct yaml_node *n, json_t *wave)
 	json_array_foreach (list, i, box) {
 		const char *name = json_string_value(box);
 
-		if (json_object_get(in->named, name))
-			return yaml_error(in->y, yaml_at(n, i), in->e,
-				"%s is named twice; a box is in one wave, so take one of them out",
-				name);
+		if (json_object_get(in->named, name) &&
+			reading_part(in,
+				yaml_error(in->y, yaml_at(n, i), in->e,
+					"%s is named twice; a box is in one wave, so take one of "
+					"them out",
+					name)) < 0)
+			return -1;
 		if (reading_put(in, in->named, name, json_true()) < 0)
 			return -1;
 	}
@@ -54,7 +58,9 @@ wave_name_read(struct reading *in, const struct yaml_node *n, const json_t *wave
 	if (!node || reading_name(in, node, &name) < 0)
 		return -1;
 	json_array_foreach (waves, i, other) {
-		if (strcmp(json_string_value(json_object_get(other, "name")), name) == 0)
+		const char *its = json_text(other, "name");
+
+		if (its && strcmp(its, name) == 0)
 			return yaml_error(in->y, node, in->e,
 				"two waves are named %s; gates open them by name, so rename one",
 				name);
@@ -63,25 +69,37 @@ wave_name_read(struct reading *in, const struct yaml_node *n, const json_t *wave
 }
 
 static int
+wave_share_read(struct reading *in, const struct yaml_node *n, json_t *wave, uint32_t *so_far)
+{
+	const struct yaml_node *boxes = yaml_get(n, "boxes"), *percent = yaml_get(n, "percent");
+
+	if (!boxes == !percent)
+		return yaml_error(
+			in->y, n, in->e, "a wave has either boxes: [gw-000001] or percent: 5");
+	return boxes ? boxes_read(in, boxes, wave) : percent_wave_read(in, percent, wave, so_far);
+}
+
+static int
+wave_soak_read(struct reading *in, const struct yaml_node *n, json_t *wave)
+{
+	const struct yaml_node *soak = yaml_get(n, "soak");
+	uint64_t soak_s = 0;
+
+	if (soak && yaml_duration(in->y, soak, PLAN_SPAN_MAX_S, &soak_s, in->e) < 0)
+		return -1;
+	return reading_put(in, wave, "soak_s", json_integer((json_int_t)soak_s));
+}
+
+static int
 wave_read(struct reading *in, const struct yaml_node *n, json_t *waves, uint32_t *so_far)
 {
 	static const char *const known[] = {"name", "boxes", "percent", "soak", NULL};
 	AUTO_JSON json_t *wave = json_object();
-	const struct yaml_node *boxes = yaml_get(n, "boxes"), *percent = yaml_get(n, "percent"),
-			       *soak = yaml_get(n, "soak");
-	uint64_t soak_s = 0;
 
-	if (yaml_only(in->y, n, known, in->e) < 0 || wave_name_read(in, n, waves, wave) < 0)
-		return -1;
-	if (!boxes == !percent)
-		return yaml_error(
-			in->y, n, in->e, "a wave has either boxes: [gw-000001] or percent: 5");
-	if (boxes ? boxes_read(in, boxes, wave) < 0
-		  : percent_wave_read(in, percent, wave, so_far) < 0)
-		return -1;
-	if (soak && yaml_duration(in->y, soak, PLAN_SPAN_MAX_S, &soak_s, in->e) < 0)
-		return -1;
-	if (reading_put(in, wave, "soak_s", json_integer((json_int_t)soak_s)) < 0)
+	if (reading_only(in, n, known) < 0 ||
+		reading_part(in, wave_name_read(in, n, waves, wave)) < 0 ||
+		reading_part(in, wave_share_read(in, n, wave, so_far)) < 0 ||
+		reading_part(in, wave_soak_read(in, n, wave)) < 0)
 		return -1;
 	return json_array_append(waves, wave) == 0 ? 0 : err_sys(in->e, ENOMEM, "%s", in->r->name);
 }
@@ -94,9 +112,10 @@ advance_read(struct reading *in)
 	json_t *advance = json_object();
 
 	if (reading_put(in, in->r->doc, "advance", advance) < 0 ||
-		(n && yaml_only(in->y, n, known, in->e) < 0) ||
-		reading_percent(in, advance, n, "success", "success_bp", 1, 9800) < 0 ||
-		reading_uint(in, advance, n, "sample", 30) < 0)
+		(n && reading_only(in, n, known) < 0) ||
+		reading_part(in,
+			reading_percent(in, advance, n, "success", "success_bp", 1, 9800)) < 0 ||
+		reading_part(in, reading_uint(in, advance, n, "sample", 30)) < 0)
 		return -1;
 	return reading_percent(in, advance, n, "coverage", "coverage_bp", 0, 8000);
 }
@@ -109,15 +128,16 @@ stop_read(struct reading *in)
 	json_t *stop = json_object();
 
 	if (reading_put(in, in->r->doc, "stop", stop) < 0 ||
-		(n && yaml_only(in->y, n, known, in->e) < 0) ||
-		reading_percent(in, stop, n, "failures", "failures_bp", 0, 500) < 0 ||
-		reading_uint(in, stop, n, "at_least", 3) < 0)
+		(n && reading_only(in, n, known) < 0) ||
+		reading_part(in, reading_percent(in, stop, n, "failures", "failures_bp", 0, 500)) <
+			0 ||
+		reading_part(in, reading_uint(in, stop, n, "at_least", 3)) < 0)
 		return -1;
 	return reading_duration(in, stop, n, "overdue_after", "overdue_s", PLAN_SPAN_MAX_S, DAY_S);
 }
 
-int
-rollout_waves_read(struct reading *in)
+static int
+waves_read(struct reading *in)
 {
 	AUTO_JSON json_t *waves = json_array();
 	const struct yaml_node *n =
@@ -130,10 +150,16 @@ rollout_waves_read(struct reading *in)
 		return yaml_error(
 			in->y, n, in->e, "a list of 1 to %d waves is expected here", WAVES_MAX);
 	for (size_t i = 0; i < yaml_count(n); i++) {
-		if (wave_read(in, yaml_at(n, i), waves, &so_far) < 0)
+		if (reading_part(in, wave_read(in, yaml_at(n, i), waves, &so_far)) < 0)
 			return -1;
 	}
-	if (reading_put(in, in->r->doc, "waves", TAKE_PTR(waves)) < 0)
-		return -1;
-	return advance_read(in) < 0 ? -1 : stop_read(in);
+	return reading_put(in, in->r->doc, "waves", TAKE_PTR(waves));
+}
+
+int
+rollout_waves_read(struct reading *in)
+{
+	static int (*const parts[])(struct reading * in) = {waves_read, advance_read, stop_read};
+
+	return reading_parts(in, parts, ARRAY_LEN(parts));
 }

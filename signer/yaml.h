@@ -36,6 +36,11 @@ int yaml_error(const struct yaml *y, const struct yaml_node *n, struct err *e, c
 int yaml_only(
 	const struct yaml *y, const struct yaml_node *map, const char *const *known, struct err *e);
 
+/* The same of a mapping, from its key *at on, which is then the one behind that which was refused.
+ */
+int yaml_only_from(const struct yaml *y, const struct yaml_node *map, const char *const *known,
+	size_t *at, struct err *e);
+
 /* The member, or NULL when it is not there (or map is not a mapping). */
 const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key);
 

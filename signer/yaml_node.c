@@ -185,11 +185,22 @@ int
 yaml_only(
 	const struct yaml *y, const struct yaml_node *map, const char *const *known, struct err *e)
 {
+	size_t at = 0;
+
 	if (!yaml_is_map(map))
 		return yaml_error(y, map, e, "expected `key: value` lines here");
-	for (size_t i = 0; i < map->count; i++) {
-		if (!word_in(map->keys[i]->text, known))
-			return key_unknown(y, map->keys[i], known, e);
+	return yaml_only_from(y, map, known, &at, e);
+}
+
+int
+yaml_only_from(const struct yaml *y, const struct yaml_node *map, const char *const *known,
+	size_t *at, struct err *e)
+{
+	while (*at < map->count) {
+		const struct yaml_node *key = map->keys[(*at)++];
+
+		if (!word_in(key->text, known))
+			return key_unknown(y, key, known, e);
 	}
 	return 0;
 }

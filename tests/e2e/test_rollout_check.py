@@ -164,6 +164,35 @@ class Check(FolderCase):
                 self.assertIn(f"{self.path}:{place_of(text, at)}: ", said)
                 self.assertIn(says, said)
 
+    def test_all_that_is_wrong_is_told_at_once(self):
+        text = (PLAN.replace("compatible: [acme-gw3]", "compatible: acme")
+                .replace("gw-3]", "gw-1]").replace("percent: 5,", "percent: 0, sok: 1h,")
+                .replace('"02:00-05:00"', '"2-5"').replace("clock: utc", "clock: mine")
+                .replace("success: 98%", "success: 120%").replace("at_least: 3", "at_least: x")
+                .replace("deadline: 1h", "deadline: 1h\nrecal: x"))
+        expected = [(place_of(text, at), says) for at, says in (
+            ("acme\n", "a list is expected"), ('"2-5"', "is not like"), ("mine", "neither local"),
+            ("gw-1], soak", "named twice"), ("0, sok", "write 1% or more"),
+            ("sok: 1h", "did you mean 'soak'"), ("120%", "over 100%"), ("x, overdue", "x"),
+            ("recal: x", "did you mean 'recall'"))]
+        done = self.check_text(text, status=1)
+        *told, total = done.stderr.splitlines()
+        self.assertEqual(len(told), len(expected), done.stderr)
+        for line, (place, says) in zip(told, expected):
+            self.assertTrue(line.startswith(f"{self.path}:{place}: "), (line, place))
+            self.assertIn(says, line)
+        self.assertIn(f"{self.path}: {len(expected)} complaints", total)
+        self.assertNotIn("may be more", total)
+        findings = self.findings(text, status=1)[0]["findings"]
+        self.assertEqual([f"{f['severity']} {f['line']}:{f['column']}" for f in findings],
+                         [f"error {place}" for place, _ in expected])
+
+    def test_mistakes_without_end_are_not_all_told(self):
+        text = PLAN + "".join(f"q{n:03d}: 1\n" for n in range(100))
+        done = self.check_text(text, status=1)
+        self.assertEqual(done.stderr.count("is not known here"), 20)
+        self.assertIn("20 complaints, and there may be more", done.stderr)
+
     def test_a_plan_that_gets_too_large_says_so_at_its_file(self):
         names = ", ".join(f"gateway-of-a-long-name-in-a-large-fleet-{n:07d}" for n in range(24000))
         said = self.check_text(PLAN.replace("gw-1, gw-2, gw-3", names), status=1).stderr
