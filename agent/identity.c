@@ -296,6 +296,7 @@ request_quote(const struct conf *c, char out[CSR_PEM_MAX + 1])
 		memcpy(out, request, strlen(request) + 1);
 }
 
+/* Those that were delivered; before that, those that the box was made with. */
 static void
 authorities_quote(const char *path, char out[DIGEST_HEX_SIZE])
 {
@@ -303,7 +304,7 @@ authorities_quote(const char *path, char out[DIGEST_HEX_SIZE])
 	struct digest d;
 	struct err e;
 
-	if (!path[0] || file_read(path, &pem, &e) < 0)
+	if (!path || file_read(path, &pem, &e) < 0)
 		return;
 	d = digest_of(buf_span(&pem));
 	(void)digest_hex(&d, out);
@@ -319,5 +320,5 @@ identity_report(const struct conf *c, struct report *r)
 		memcpy(r->certificate_serial, id.certificate.serial,
 			strlen(id.certificate.serial) + 1);
 	request_quote(c, r->certificate_request);
-	authorities_quote(id.authorities, r->authorities_sha256);
+	authorities_quote(id.authorities[0] ? id.authorities : c->tls_ca, r->authorities_sha256);
 }

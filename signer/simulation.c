@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "common/base/num.h"
-#include "common/format/judgement.h"
 
 /* Seconds; see simulation.h. */
 enum {
@@ -237,13 +236,14 @@ static void
 world_judge(struct world *w)
 {
 	static const struct local_limits none = {0};
+	simulated_judge *judge = w->settings->judge ? w->settings->judge : judgement_reach;
 	struct standing s = {.waves = w->tallies};
 
 	for (;;) {
 		s.open = w->open;
 		s.good_since_s = w->judgement.good_since_s;
 		s.now_s = (int64_t)w->now_s + 1; /* 0 is "never" */
-		w->judgement = judgement_reach(w->plan, &none, &s);
+		w->judgement = judge(w->plan, &none, &s);
 		if (w->judgement.kind != JUDGEMENT_PASS)
 			break;
 		w->passed = w->open == w->plan->wave_count;

@@ -12,12 +12,18 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/err.h"
+#include "common/format/judgement.h"
 #include "common/format/plan.h"
+
+/* Another rule than ours, to be played in its place. */
+typedef struct judgement simulated_judge(
+	const struct plan *p, const struct local_limits *limits, const struct standing *s);
 
 /* The three shares add up to 10000 at most. */
 struct simulation {
 	uint64_t boxes, poll_s, over_s;
 	uint32_t failing_bp, bricking_bp, offline_bp;
+	simulated_judge *judge; /* NULL: judgement_reach() */
 };
 
 /* Which wave each box is in; owns wave_of. */

@@ -86,7 +86,8 @@ struct report {
 	char certificate_serial[2 * X509_SERIAL_BYTES_MAX +
 				1];		   /* that the box shows to servers, or "" */
 	char certificate_request[CSR_PEM_MAX + 1]; /* for its next one, or "" */
-	char authorities_sha256[DIGEST_HEX_SIZE];  /* of the CAs that were delivered, or "" */
+	char authorities_sha256[DIGEST_HEX_SIZE];  /* of the CAs that were delivered,
+						     else of those in agent.conf */
 	enum authentic authentic;
 };
 

@@ -57,8 +57,8 @@ class Certificates(unittest.TestCase):
 
     def shown(self, name="gw-000001"):
         """The certificate that a box says it shows."""
-        found = self.rows("SELECT serial FROM credential JOIN box ON box.id = box WHERE name = ? "
-                          "AND seq > 0", name)
+        found = self.rows("SELECT serial FROM credential JOIN known USING (box) JOIN box ON "
+                          "box.id = known.box WHERE name = ?", name)
         return found[0][0] if found else None
 
     def certify(self):
@@ -201,5 +201,5 @@ class Certificates(unittest.TestCase):
         with open(self.workspace.path("tls", "ca.crt"), "rb") as f:
             lines = [line for line in f if not line.startswith(b"#")]
             wanted = hashlib.sha256(b"".join(lines)).hexdigest()
-        return self.rows("SELECT name FROM box JOIN credential ON box.id = box WHERE "
-                         "seq > 0 AND authorities != ?", wanted)
+        return self.rows("SELECT name FROM box JOIN credential ON box.id = credential.box JOIN "
+                         "known ON known.box = box.id WHERE authorities != ?", wanted)

@@ -5,6 +5,7 @@ The bars are for 1000 boxes that turn up over 24 hours and a plan that allows 5%
 the new system, and has failed once it has been silent for 45.
 """
 import json
+import os
 import time
 import unittest
 
@@ -58,6 +59,16 @@ class Simulate(FolderCase):
         self.assertLessEqual(got["stopped"], 60 * 3 // 100)
         many = self.figures("--failing", "2.5%", "--seeds", "600")
         self.assertLessEqual(many["stopped"], 600 * 3 // 100)
+
+    def test_what_it_is_compared_with_touches_more_and_never_hears_silence(self):
+        """hawkBit's rule counts the errors that boxes report, over all boxes of a group."""
+        rival = os.path.join(os.environ["SLUICE_BUILD"], "tests", "tools", "rival")
+        for failing, bricking, stopped, least in ((1000, 0, 60, 500), (0, 3000, 0, 0),
+                                                  (250, 0, 0, 0)):
+            got = json.loads(run([rival, self.plan(), "1000", str(failing), str(bricking),
+                                  "60"]).stdout)
+            self.assertEqual(got["stopped"], stopped)
+            self.assertGreaterEqual(got["median"], least)
 
     def test_a_good_release_finishes(self):
         got = self.figures()

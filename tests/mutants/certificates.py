@@ -14,6 +14,9 @@ UNIT = "test_petition"
 KEPT = "test_kept_pairs"
 
 MUTANTS = [
+    Mutant("a box does not say which CAs it was made with", IDENTITY,
+           "id.authorities[0] ? id.authorities : c->tls_ca", "id.authorities",
+           UNIT, "delivered_cas_are_believed_beside_the_others"),
     # The host.
     Mutant("a report asks with anything", REPORT,
            "if (!is_request(text))", "if (0)",

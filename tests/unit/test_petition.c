@@ -231,13 +231,18 @@ delivered_cas_are_believed_beside_the_others(void **state)
 	struct scene *x = *state;
 	struct petition p = {.conf = &x->conf, .state = x->state};
 	AUTO_BUF struct buf junk = BUF_INIT(64), text = BUF_INIT(PEM_MAX);
+	char made_with[DIGEST_HEX_SIZE];
 	struct report r = {0};
 	struct identity now;
+	struct digest made;
 
 	manufacture(10);
 	look(x, &p);
 	identity_choose(&x->conf, &now);
 	assert_string_equal(now.authorities, "");
+	identity_report(&x->conf, &r);
+	made = digest_of(buf_span(&ca_cert));
+	assert_string_equal(r.authorities_sha256, digest_hex(&made, made_with));
 	deliver(x, &ca_cert, &next_ca_cert);
 	look(x, &p);
 	assert_int_equal(restarts, 1);
@@ -245,6 +250,7 @@ delivered_cas_are_believed_beside_the_others(void **state)
 	assert_non_null(strstr(now.authorities, "tls/authorities.pem"));
 	identity_report(&x->conf, &r);
 	assert_int_equal(strlen(r.authorities_sha256), 64);
+	assert_string_not_equal(r.authorities_sha256, made_with);
 	assert_false(there_is(IDENTITY_NEXT));
 	/* What makes no sense changes nothing. */
 	assert_int_equal(buf_append(&junk, "junk", 4, NULL), 0);
