@@ -81,24 +81,6 @@ poller_fetcher(struct poller *p)
 	return (struct tuf_fetcher){on_metadata, on_target, p};
 }
 
-/* A disk that takes nothing (ENOSPC, EROFS) is not to hide a stop: what is verified is trusted in
- * memory. Not so a new root, by which keys are taken away for good. */
-static int
-save_metadata(void *arg, const char *role, struct span bytes, struct err *e)
-{
-	struct tuf_store disk = tuf_store_dir(arg);
-	struct err why;
-
-	if (disk.save(disk.arg, role, bytes, &why) == 0)
-		return 0;
-	if (strcmp(role, "root") == 0) {
-		*e = why;
-		return -1;
-	}
-	log_warning("going on without: %s", why.text);
-	return 0;
-}
-
 int
 poller_new(const struct conf *c, struct net *n, struct state *s, struct poller **out, struct err *e)
 {
@@ -112,11 +94,10 @@ poller_new(const struct conf *c, struct net *n, struct state *s, struct poller *
 	p->state = s;
 	p->time = effective_start(s, &now);
 	p->timestamp = p->timestamp_new = BUF_INIT(TUF_TIMESTAMP_BYTES_MAX);
-	if (path_join(p->metadata_dir, sizeof(p->metadata_dir), c->state_dir, "metadata", e) < 0)
+	if (vault_init(&p->vault, c->state_dir, e) < 0)
 		return -1;
 	gate_path_of(c->plan, p->gate_path);
-	p->store = tuf_store_dir(p->metadata_dir);
-	p->store.save = save_metadata;
+	p->store = vault_store(&p->vault);
 	if (local_trust_open(&p->store, &p->tuf, e) < 0)
 		return -1;
 	*out = TAKE_PTR(p);
@@ -131,6 +112,7 @@ poller_free(struct poller **p)
 	net_close(&(*p)->asked);
 	world_free(&(*p)->world);
 	tuf_free(&(*p)->tuf);
+	vault_free(&(*p)->vault);
 	buf_free(&(*p)->timestamp);
 	buf_free(&(*p)->timestamp_new);
 	json_decref((*p)->plan_lifts.resumes);
@@ -402,6 +384,9 @@ poll_site(struct poller *p, const struct world **out, struct err *e)
 		p->world_until_s = tuf_expires_s(p->tuf, &role);
 	}
 	timestamp_keep(p);
+	/* What is in the gates counts by now. */
+	if (vault_settle(&p->vault, e) < 0)
+		return -1;
 	*out = p->world;
 	return 0;
 }

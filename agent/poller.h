@@ -2,10 +2,9 @@
 #ifndef SLUICE_AGENT_POLLER_H
 #define SLUICE_AGENT_POLLER_H
 
-#include <limits.h>
-
 #include "agent/effective.h"
 #include "agent/poll.h"
+#include "agent/vault.h"
 #include "common/tuf/tuf.h"
 
 /* What lifts stops of one gate, as it was last known. */
@@ -19,7 +18,8 @@ struct poller {
 	struct net *net;
 	struct state *state;
 	struct effective time;
-	char metadata_dir[PATH_MAX], gate_path[TUF_PATH_MAX + 1];
+	char gate_path[TUF_PATH_MAX + 1];
+	struct vault vault;
 	struct tuf_store store;
 	struct tuf_client *tuf;
 	const struct keep_going *keep_going; /* of the poll that runs */

@@ -279,6 +279,35 @@ class Box:
                     f'exec sleep 86400\nexec {self.programs.agent} "$@"\n')
         self.system = self.path("system")
 
+    def runs_new(self):
+        """A condition of sh: what was booted is the other side than now. Checks get no word on
+        which system they run in: they look, as a real one would."""
+        return f'grep -q "^booted={self.other_side()}$" "{self.path("boot.env")}"'
+
+    def cut_off(self, when):
+        """Its agent has no network from the next boot on, where this condition of sh holds."""
+        agent = self.programs.agent
+        self.script("system", f'{when} || exec {agent} "$@"\n'
+                    f'exec unshare --user --map-root-user --net {agent} "$@"\n')
+        self.system = self.path("system")
+
+    PROTECT = 'mount --bind "{0}" "{0}" && mount -o remount,bind,ro "{0}"'
+
+    def mount_apart(self, when="false"):
+        """Its agent has mounts of its own from the next boot on, and, where this condition of sh
+        holds, a state folder that it cannot write: modes would not hold up root."""
+        protect = self.PROTECT.format(self.path("state"))
+        self.script("inside", f'if {when}; then\n{protect} || exit 1\nfi\n'
+                    f'exec {self.programs.agent} "$@"\n')
+        self.script("system", "exec unshare --user --map-root-user --mount "
+                    f'{self.path("inside")} "$@"\n')
+        self.system = self.path("system")
+
+    def write_protect(self):
+        """The same for an agent that runs, until it ends."""
+        run(["nsenter", "--target", str(self.agent_pids()[0]), "--user", "--preserve-credentials",
+             "--mount", "sh", "-c", self.PROTECT.format(self.path("state"))])
+
     def cut_power(self):
         """For a moment: it boots again, as its bootloader will have it."""
         self.process.send_signal(signal.SIGUSR1)

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 /* The digest that a file in these tests has, where nothing is made of its bytes. */
 #define SHA "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -257,6 +258,30 @@ a_disk_that_is_full_hides_no_stop(void **state)
 	assert_int_equal(x->state->stop_count, 1);
 }
 
+/* Nothing else rests on it: it may be forgotten with the process. */
+static void
+a_root_that_the_disk_does_not_take_hides_no_stop(void **state)
+{
+	struct scene *x = *state;
+
+	serve_world(x);
+	assert_int_equal(poll_once(x), ERR_NONE);
+	repo_set_keys(x->repo, "timestamp", KEYS(8), 1);
+	repo_bump(x->repo, "root");
+	serve_gate(x->repo, gate_stop);
+	release_all(x->repo);
+	assert_int_equal(unlink("metadata/root.json"), 0);
+	assert_int_equal(mkdir("metadata/root.json", 0700), 0);
+	assert_int_equal(poll_once(x), ERR_SYSTEM);
+	assert_int_equal(x->state->stop_count, 1);
+	assert_int_equal(poll_once(x), ERR_SYSTEM);
+	assert_int_equal(rmdir("metadata/root.json"), 0);
+	assert_int_equal(poll_once(x), ERR_NONE);
+	start(x);
+	assert_int_equal(poll_once(x), ERR_NONE);
+	assert_int_equal(x->state->stop_count, 1);
+}
+
 /* A stop is in a gate, and what lifts it is listed with a plan that cannot be read at first. */
 static void
 assert_stays_lifted(struct scene *x, const char *plan)
@@ -348,6 +373,7 @@ main(void)
 		IN_SCENE(a_world_ends_in_the_second_in_which_a_delegated_role_expires),
 		IN_SCENE(a_stop_counts_without_a_plan_and_is_kept_at_once),
 		IN_SCENE(a_disk_that_is_full_hides_no_stop),
+		IN_SCENE(a_root_that_the_disk_does_not_take_hides_no_stop),
 		IN_SCENE(a_stop_that_was_lifted_stays_so_where_plans_cannot_be_read),
 		IN_SCENE(a_plans_stop_that_was_lifted_stays_so_where_plans_cannot_be_read),
 		IN_SCENE(only_another_timestamp_is_a_change),
