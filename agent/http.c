@@ -23,9 +23,8 @@
 #include "common/crypto/tls.h"
 #include "common/limits.h"
 
-enum { WAIT_MS = 1000, REST_MS = 24 * 3600 * 1000 };
 /* Servers close what was idle for long (nginx: 75 s): that is found out by a lost request. */
-enum { KEPT_IDLE_S = 70 };
+enum { WAIT_MS = 1000, REST_MS = 24 * 3600 * 1000, KEPT_IDLE_S = 70 };
 
 struct child {
 	struct outbox outbox;
@@ -44,7 +43,7 @@ struct job {
 	struct child *child;
 	CURL *easy;
 	struct curl_slist *headers;
-	uint32_t id;
+	uint32_t id, steps;
 	struct reply reply;
 	struct asking asking;
 	int64_t until_ms;	    /* by the boot clock; 0: only the stall limit */
@@ -177,6 +176,7 @@ on_tls(CURL *easy, void *ssl_ctx, void *arg)
 
 	(void)easy;
 	j->met = true;
+	outbox_must_step(&c->outbox, j->id, true, &j->steps);
 	return tls_set_time(ssl_ctx, c->now_s) && tls_count_refusals(ssl_ctx, &c->manner.refusals)
 		       ? CURLE_OK
 		       : CURLE_SSL_CERTPROBLEM;
@@ -404,9 +404,9 @@ job_judge(struct job *j, CURLcode code, struct err *e)
 			e->errnum = NET_SHUT_OUT;
 		else if (code == CURLE_PEER_FAILED_VERIFICATION)
 			e->errnum = NET_BAD_CERTIFICATE;
-		else if (job_agreed(j))
+		else if (job_agreed(j) || (j->met && code == CURLE_OPERATION_TIMEDOUT))
 			e->errnum = NET_SILENT_SERVER;
-		else if (os_errno == ECONNREFUSED || (j->met && code == CURLE_OPERATION_TIMEDOUT))
+		else if (os_errno == ECONNREFUSED)
 			e->errnum = NET_REFUSED;
 		return -1;
 	}
@@ -433,6 +433,7 @@ job_repeat(struct job *j)
 	if (!job_may_repeat(j))
 		return false;
 	manner_repeat(&c->manner, &j->asking, job_status(j));
+	outbox_must_step(&c->outbox, j->id, false, &j->steps);
 	j->reply.ignored = j->body_sent = 0;
 	j->curl_text[0] = 0;
 	return curl_multi_remove_handle(c->multi, j->easy) == CURLM_OK && job_set_guise(j) &&
@@ -570,8 +571,7 @@ child_set_up(struct child *c, struct err *e)
 void
 http_run(int socket, const struct http_setup *setup)
 {
-	struct child child = {.setup = setup, .now_s = setup->now_s};
-	struct child *c = &child;
+	struct child *c = &(struct child){.setup = setup, .now_s = setup->now_s};
 	struct err e = ERR_INIT;
 
 	outbox_init(&c->outbox, socket);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "agent/net_child.h"
+#include "agent/ring.h"
 #include "agent/site.h"
 #include "agent/wire.h"
 #include "common/base/clock.h"
@@ -18,7 +19,7 @@ enum { HTTP_TOO_MANY = 429, HTTP_UNAVAILABLE = 503 };
 
 /* The child keeps deadlines and the stall limit itself; a child that does not is given this much
  * longer. */
-enum { GRACE_MS = 15 * 1000, START_MS = 20 * 1000, ASK_MS = 500 };
+enum { GRACE_MS = 15 * 1000, START_MS = 20 * 1000, SEND_MS = 20 * 1000, ASK_MS = 500 };
 
 /* What is taken in one go: a child that never falls silent must not keep its parent from looking
  * at the clock and at signals. */
@@ -42,7 +43,6 @@ struct net {
 	uint8_t packet[WIRE_MESSAGE_BYTES];
 };
 
-/* queue is a ring of NET_WINDOW_BYTES: more than that was never asked for. */
 struct net_transfer {
 	struct net *net;
 	uint32_t id;
@@ -54,10 +54,10 @@ struct net_transfer {
 	uint64_t owed;	 /* bytes read and not yet granted again */
 	int64_t deadline_ms, alive_ms, stall_ms;
 	struct net_reply reply;
-	bool ended;
+	bool ended, met; /* met: somebody took its connection */
+	unsigned steps;
 	struct err err; /* class ERR_NONE: ended well */
-	size_t head, count;
-	uint8_t queue[NET_WINDOW_BYTES];
+	struct ring queue;
 };
 
 static void
@@ -86,18 +86,29 @@ net_kill(struct net *n, const struct err *why)
 	}
 }
 
+/* A child that does not read must not keep its parent from whoever watches that. */
+static int
+net_send(struct net *n, const struct wire_message *m, struct err *e)
+{
+	int64_t until_ms = clock_boot_ms() + SEND_MS;
+	bool sent = false;
+
+	do {
+		if (wire_send(n->socket, m, &sent, e) < 0 || sent)
+			return sent ? 0 : -1;
+	} while (clock_boot_ms() < until_ms && keep_going_ask(&n->keep_going, e) == 0);
+	return err_set(e, ERR_NETWORK, "it takes no messages");
+}
+
 static int
 net_say(struct net *n, const struct wire_message *m, struct err *e)
 {
 	struct err why = ERR_INIT;
-	bool sent = false;
 
 	if (n->socket < 0)
 		return err_set(e, ERR_NETWORK, "the network process is not running");
-	if (wire_send(n->socket, m, &sent, &why) == 0 && sent)
+	if (net_send(n, m, &why) == 0)
 		return 0;
-	if (why.class == ERR_NONE)
-		(void)err_set(&why, ERR_NETWORK, "it takes no messages");
 	if (why.class != ERR_NETWORK) {
 		*e = why;
 		return -1;
@@ -116,27 +127,6 @@ net_slot(struct net *n, uint32_t id)
 			return &n->open[i];
 	}
 	return NULL;
-}
-
-/* A text from the child as printable ASCII: it ends up in logs and reports. */
-static void
-text_clean(struct span from, char *to, size_t size)
-{
-	size_t len = from.len < size ? from.len : size - 1;
-
-	for (size_t i = 0; i < len; i++)
-		to[i] = (char)(from.data[i] >= 0x20 && from.data[i] < 0x7f ? from.data[i] : '?');
-	to[len] = 0;
-}
-
-static void
-end_error(const struct wire_message *m, struct err *e)
-{
-	char text[ERR_TEXT_SIZE];
-
-	text_clean(m->text, text, sizeof(text));
-	(void)err_set(e, m->class, "%s", text[0] ? text : "no reason given");
-	e->errnum = m->errnum;
 }
 
 /* Somebody has to see to it. */
@@ -174,16 +164,11 @@ transfer_answer(struct net_transfer *t, const struct wire_message *m, struct err
 static int
 transfer_data(struct net_transfer *t, const struct wire_message *m, struct err *e)
 {
-	size_t tail = (t->head + t->count) % sizeof(t->queue), first;
-
 	if (t->reply.status != 200 && t->reply.status != 206)
 		return err_set(e, ERR_MALFORMED, "body bytes without a good answer");
 	if (m->body.len > t->credit || m->body.len > t->len - t->taken)
 		return err_set(e, ERR_LIMIT, "more bytes than were asked for");
-	first = (size_t)num_min(m->body.len, sizeof(t->queue) - tail);
-	memcpy(t->queue + tail, m->body.data, first);
-	memcpy(t->queue, m->body.data + first, m->body.len - first);
-	t->count += m->body.len;
+	ring_put(&t->queue, m->body);
 	t->credit -= m->body.len;
 	t->taken += m->body.len;
 	t->net->received += m->body.len;
@@ -202,7 +187,7 @@ transfer_end(struct net_transfer *t, const struct wire_message *m, struct err *e
 	t->ended = true;
 	if (m->class == ERR_NONE)
 		return 0;
-	end_error(m, &t->err);
+	wire_failure(m, &t->err);
 	if (m->errnum == NET_SILENT_SERVER || m->errnum == NET_UNWELCOME)
 		t->net->answers++;
 	if (m->errnum == NET_REFUSED || m->errnum == NET_SHUT_OUT || m->errnum == NET_TURNED_AWAY)
@@ -212,6 +197,23 @@ transfer_end(struct net_transfer *t, const struct wire_message *m, struct err *e
 	if (m->class != ERR_SYSTEM && (m->class != ERR_LIMIT || t->has_range))
 		t->err.class = ERR_NETWORK;
 	return 0;
+}
+
+/* It gets ahead, however slow the line is; but not for ever. */
+static int
+transfer_step(struct net_transfer *t, const struct wire_message *m, struct err *e)
+{
+	t->met |= m->met;
+	return ++t->steps <= WIRE_STEPS_MAX ? 0 : err_set(e, ERR_LIMIT, "too many steps");
+}
+
+/* Nobody waits for its answer any more. */
+static void
+transfer_give_up(struct net_transfer *t)
+{
+	if (t->met && t->reply.status == 0 && !t->ended)
+		t->net->answers++;
+	t->met = false;
 }
 
 static int
@@ -224,7 +226,7 @@ net_dispatch(struct net *n, const struct wire_message *m, struct err *e)
 		return 0;
 	}
 	if (m->type == WIRE_END && m->id == 0) {
-		end_error(m, e);
+		wire_failure(m, e);
 		return -1;
 	}
 	/* What was closed here may still be under way there. */
@@ -236,6 +238,8 @@ net_dispatch(struct net *n, const struct wire_message *m, struct err *e)
 		return transfer_answer(*slot, m, e);
 	case WIRE_DATA:
 		return transfer_data(*slot, m, e);
+	case WIRE_STEP:
+		return transfer_step(*slot, m, e);
 	default:
 		return transfer_end(*slot, m, e);
 	}
@@ -482,11 +486,11 @@ transfer_watch(struct net_transfer *t)
 bool
 net_ready(struct net_transfer *t)
 {
-	if (t->count == 0 && !t->ended) {
+	if (t->queue.count == 0 && !t->ended) {
 		net_pump(t->net, 0);
 		transfer_watch(t);
 	}
-	return t->count > 0 || t->ended;
+	return t->queue.count > 0 || t->ended;
 }
 
 /* Grants again what was read, in pieces worth a message. */
@@ -509,26 +513,23 @@ ssize_t
 net_read(struct net_transfer *t, void *data, size_t len, const struct keep_going *keep_going,
 	struct err *e)
 {
-	size_t n, first;
+	size_t n;
 
 	while (!net_ready(t)) {
-		if (keep_going && keep_going->ask && keep_going->ask(keep_going->arg, e) < 0)
+		if (keep_going_ask(keep_going, e) < 0) {
+			transfer_give_up(t);
 			return -1;
-		if (t->count == 0 && !t->ended)
+		}
+		if (t->queue.count == 0 && !t->ended)
 			net_pump(t->net, ASK_MS);
 	}
-	if (t->count == 0) {
+	if (t->queue.count == 0) {
 		if (t->err.class == ERR_NONE)
 			return 0;
 		*e = t->err;
 		return -1;
 	}
-	n = (size_t)num_min(len, t->count);
-	first = (size_t)num_min(n, sizeof(t->queue) - t->head);
-	memcpy(data, t->queue + t->head, first);
-	memcpy((uint8_t *)data + first, t->queue, n - first);
-	t->head = (t->head + n) % sizeof(t->queue);
-	t->count -= n;
+	n = ring_take(&t->queue, data, len);
 	t->owed += n;
 	transfer_grant(t);
 	return (ssize_t)n;

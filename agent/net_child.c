@@ -12,7 +12,8 @@
 #include "agent/identity.h"
 #include "agent/site.h"
 
-enum { SEND_S = 20 };
+/* So long a send may keep the parent. */
+enum { SEND_US = 250 * 1000 };
 
 static void __attribute__((noreturn))
 child_main(int socket, const struct conf *c, const struct identity *id, size_t site, int64_t now_s)
@@ -44,7 +45,7 @@ int
 net_child_start(
 	const struct conf *c, size_t site, int64_t now_s, pid_t *pid, int *socket, struct err *e)
 {
-	struct timeval patience = {.tv_sec = SEND_S};
+	struct timeval patience = {.tv_usec = SEND_US};
 	struct identity id;
 	int pair[2];
 	pid_t child;

@@ -10,9 +10,8 @@
 #include "common/base/err.h"
 
 /* Forks it, to ask this one of the site's servers (site.h), as who the box is now (identity.h), and
- * to judge certificates at now_s. *socket is the parent's end, closed on exec; a send that would
- * wait for long fails. ERR_SYSTEM.
- */
+ * to judge certificates at now_s. *socket is the parent's end, closed on exec; a send waits for a
+ * quarter of a second at most. ERR_SYSTEM. */
 int net_child_start(
 	const struct conf *c, size_t site, int64_t now_s, pid_t *pid, int *socket, struct err *e);
 

@@ -114,6 +114,15 @@ outbox_must_end(struct outbox *o, uint32_t id, const struct err *failure)
 	outbox_must_say(o, &m);
 }
 
+void
+outbox_must_step(struct outbox *o, uint32_t id, bool met, uint32_t *said)
+{
+	if (*said >= WIRE_STEPS_MAX)
+		return;
+	++*said;
+	outbox_must_say(o, &(struct wire_message){.type = WIRE_STEP, .id = id, .met = met});
+}
+
 bool
 outbox_is_empty(const struct outbox *o)
 {

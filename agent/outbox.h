@@ -27,6 +27,9 @@ void outbox_must_say(struct outbox *o, const struct wire_message *m);
 void outbox_must_bring(struct outbox *o, uint32_t id, struct span bytes);
 void outbox_must_end(struct outbox *o, uint32_t id, const struct err *failure);
 
+/* WIRE_STEP, as long as that is not said too often; *said is how often it was, 0 at first. */
+void outbox_must_step(struct outbox *o, uint32_t id, bool met, uint32_t *said);
+
 bool outbox_is_empty(const struct outbox *o);
 
 #endif

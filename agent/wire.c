@@ -38,6 +38,7 @@ static const struct shape shapes[] = {
 	[WIRE_ANSWER] = {WIRE_TO_PARENT, true, 3, 0, 0, WIRE_ETAG_MAX, 0, 0},
 	[WIRE_DATA] = {WIRE_TO_PARENT, true, 0, 0, 0, 0, 1, WIRE_DATA_MAX},
 	[WIRE_END] = {WIRE_TO_PARENT, true, 2, 0, WIRE_TEXT_MAX, 0, 0, 0},
+	[WIRE_STEP] = {WIRE_TO_PARENT, true, 1, 0, 0, 0, 0, 0},
 };
 
 bool
@@ -121,7 +122,7 @@ values_hold(const struct wire_message *m)
 static bool
 message_holds(const struct wire_message *m)
 {
-	return m->type >= WIRE_TIME && m->type <= WIRE_END && shape_holds(&shapes[m->type], m) &&
+	return m->type >= WIRE_TIME && m->type <= WIRE_STEP && shape_holds(&shapes[m->type], m) &&
 	       values_hold(m);
 }
 
@@ -153,6 +154,9 @@ raw_of(const struct wire_message *m)
 	case WIRE_END:
 		r.number[0] = (uint64_t)m->class;
 		r.number[1] = (uint64_t)m->errnum;
+		break;
+	case WIRE_STEP:
+		r.number[0] = m->met;
 		break;
 	default:
 		break;
@@ -218,6 +222,9 @@ message_of(const struct raw *r, struct wire_message *m)
 		m->class = (enum err_class)r->number[0];
 		m->errnum = (int)r->number[1];
 		return r->number[0] <= ERR_SYSTEM && r->number[1] <= INT32_MAX;
+	case WIRE_STEP:
+		m->met = r->number[0] == 1;
+		return r->number[0] <= 1;
 	default:
 		return true;
 	}
@@ -240,7 +247,7 @@ wire_decode(struct span packet, enum wire_to to, struct wire_message *out, struc
 
 	if (packet.len < WIRE_HEADER_BYTES || packet.len > WIRE_MESSAGE_BYTES)
 		return refuse(e, "its size is wrong");
-	if (p[0] < WIRE_TIME || p[0] > WIRE_END || shapes[p[0]].to != to)
+	if (p[0] < WIRE_TIME || p[0] > WIRE_STEP || shapes[p[0]].to != to)
 		return refuse(e, "its type does not belong here");
 	s = &shapes[p[0]];
 	r = (struct raw){p[0], p[AT_BASE], p[AT_FLAGS], num_get_le32(p + AT_ID), {0}};
@@ -267,6 +274,22 @@ wire_decode(struct span packet, enum wire_to to, struct wire_message *out, struc
 		return refuse(e, "a field is out of range");
 	*out = m;
 	return 0;
+}
+
+void
+wire_failure(const struct wire_message *m, struct err *out)
+{
+	char text[ERR_TEXT_SIZE];
+	size_t len = (size_t)num_min(m->text.len, sizeof(text) - 1);
+
+	for (size_t i = 0; i < len; i++) {
+		uint8_t c = m->text.data[i];
+
+		text[i] = (char)(c >= 0x20 && c < 0x7f ? c : '?');
+	}
+	text[len] = 0;
+	(void)err_set(out, m->class, "%s", len > 0 ? text : "no reason given");
+	out->errnum = m->errnum;
 }
 
 int

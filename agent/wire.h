@@ -31,6 +31,8 @@ enum wire_type {
 	WIRE_DATA,   /* id, body: 1 to WIRE_DATA_MAX bytes */
 	WIRE_END,    /* id (0: the child cannot work, and class says why), class, errnum, text:
 		      * nothing follows */
+	WIRE_STEP,   /* id, met: the request is made once more, or (met) somebody took its
+		      * connection; at most WIRE_STEPS_MAX times */
 };
 
 enum wire_to { WIRE_TO_CHILD, WIRE_TO_PARENT };
@@ -46,6 +48,7 @@ struct wire_message {
 	int64_t deadline_ms;
 	int64_t now_s;
 	uint32_t status;
+	bool met;
 	bool bare; /* refused with the box's certificate, and asked without (manner.h) */
 	int64_t retry_after_s; /* -1: not given */
 	enum err_class class;
@@ -68,6 +71,9 @@ int wire_send(int fd, const struct wire_message *m, bool *sent, struct err *e);
  * looks into, at least WIRE_MESSAGE_BYTES bytes. ERR_NETWORK when the other side is gone. */
 int wire_receive(int fd, enum wire_to to, uint8_t *packet, struct wire_message *out, bool *got,
 	struct err *e);
+
+/* What a WIRE_END says went wrong. The text ends up in logs and reports: printable ASCII. */
+void wire_failure(const struct wire_message *m, struct err *out);
 
 /* Whether path can stand behind a base URL: unreserved and reserved characters of RFC 3986 and
  * percent signs, not empty, no leading slash, no "." or ".." segment. */

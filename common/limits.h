@@ -121,6 +121,7 @@
 #define WIRE_TEXT_MAX (3 * TUF_PATH_MAX + 128) /* a quoted path with its digest, or a message */
 #define WIRE_ETAG_MAX 127		       /* nginx's have about 20 */
 #define WIRE_DATA_MAX (16 * 1024)	       /* what libcurl hands over at once */
+#define WIRE_STEPS_MAX 32 /* three ways to ask, and for each libcurl may connect six times */
 /* A CA file with overlapping CAs; a system's bundle is 220 KiB. */
 #define TLS_PEM_MAX (256 * 1024)
 #define SPOOL_MAX 256		/* reports kept on a box: months of its own decisions */

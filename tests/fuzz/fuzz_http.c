@@ -167,7 +167,7 @@ static struct span input;
 struct exchange {
 	const struct wire_message *request;
 	uint32_t status;
-	uint64_t credit, taken;
+	uint64_t credit, taken, steps;
 	bool ended;
 };
 
@@ -230,6 +230,9 @@ hear(struct exchange *x, const struct wire_message *m)
 		break;
 	case WIRE_DATA:
 		hear_data(x, m);
+		break;
+	case WIRE_STEP:
+		MUST(x->status == 0 && ++x->steps <= WIRE_STEPS_MAX);
 		break;
 	default:
 		MUST(m->type == WIRE_END);

@@ -101,11 +101,11 @@ child_drain(void)
 static bool
 child_say(void)
 {
-	static const uint64_t good[WIRE_END + 1][2] = {
+	static const uint64_t good[WIRE_STEP + 1][2] = {
 		[WIRE_ANSWER] = {200, 0}, [WIRE_END] = {ERR_NONE, 0}};
 	static uint8_t packet[WIRE_MESSAGE_BYTES];
 	struct span *s = &stage.script;
-	uint8_t type = fuzz_take8(s) % (WIRE_END + 2), changed;
+	uint8_t type = fuzz_take8(s) % (WIRE_STEP + 2), changed;
 	struct span text, etag;
 	size_t body;
 
@@ -114,7 +114,7 @@ child_say(void)
 	num_put_le32(packet + 4, fuzz_take8(s));
 	changed = fuzz_take8(s);
 	for (size_t i = 0; i < 4; i++) {
-		uint64_t number = type <= WIRE_END && i < 2 ? good[type][i] : 0;
+		uint64_t number = type <= WIRE_STEP && i < 2 ? good[type][i] : 0;
 
 		if (changed & 1 << i)
 			number = changed & 0x80 ? fuzz_take64(s) : fuzz_take8(s) + 190U;

@@ -56,6 +56,12 @@ end(int socket, uint32_t id, enum err_class class, const char *text)
 			     .text = span_str(text)});
 }
 
+static void
+step(int socket, uint32_t id)
+{
+	tell(socket, (struct wire_message){.type = WIRE_STEP, .id = id, .met = true});
+}
+
 /* What each name does with a request. */
 static void
 act(int socket, const char *name, const struct wire_message *m)
@@ -89,6 +95,8 @@ act(int socket, const char *name, const struct wire_message *m)
 				     .id = id,
 				     .class = ERR_NETWORK,
 				     .errnum = NET_REFUSED});
+	for (int i = 0; strcmp(name, "gets ahead for ever") == 0 && i <= WIRE_STEPS_MAX; i++)
+		step(socket, id);
 	if (strcmp(name, "is refused") == 0) {
 		answer(socket, id, 503);
 		end(socket, id, ERR_NETWORK, "the server answered 503");
@@ -230,7 +238,7 @@ a_child_that_breaks_a_rule_is_ended(void **state)
 		"sends a body before it answers", "sends what goes the other way",
 		"sends no message at all", "passes an error off as success",
 		"sends the body of an error", "answers twice", "cuts a range short",
-		"sends too long a range"};
+		"sends too long a range", "gets ahead for ever"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(ways); i++) {

@@ -53,6 +53,7 @@ assert_same(const struct wire_message *a, const struct wire_message *b)
 	assert_true(a->deadline_ms == b->deadline_ms && a->now_s == b->now_s);
 	assert_int_equal(a->status, b->status);
 	assert_int_equal(a->bare, b->bare);
+	assert_int_equal(a->met, b->met);
 	assert_true(a->retry_after_s == b->retry_after_s);
 	assert_int_equal(a->class, b->class);
 	assert_int_equal(a->errnum, b->errnum);
@@ -86,6 +87,8 @@ static const struct sample {
 				 .text = {(const uint8_t *)"busy", 4}}},
 	{WIRE_TO_PARENT, {.type = WIRE_END, .id = 0, .class = ERR_SYSTEM, .retry_after_s = -1}},
 	{WIRE_TO_CHILD, {.type = WIRE_TIME, .now_s = -1795359600, .retry_after_s = -1}},
+	{WIRE_TO_PARENT, {.type = WIRE_STEP, .id = 4, .retry_after_s = -1}},
+	{WIRE_TO_PARENT, {.type = WIRE_STEP, .id = 4, .met = true, .retry_after_s = -1}},
 };
 
 static struct buf
@@ -213,7 +216,7 @@ messages_that_break_the_rules_are_not_sent(void **state)
 	m = samples[0].m, m.id = 1, assert_not_encoded(m);
 	m = samples[0].m, m.now_s = INT64_MIN, assert_not_encoded(m);
 	m = (struct wire_message){.type = 0}, assert_not_encoded(m);
-	m = (struct wire_message){.type = WIRE_END + 1}, assert_not_encoded(m);
+	m = (struct wire_message){.type = WIRE_STEP + 1}, assert_not_encoded(m);
 }
 
 /* With no class the parent would take the failure for none. */

@@ -1,0 +1,216 @@
+/* Time between the parent and its network child: slow lines, silent servers, a child that hangs.
+ * The child here is this file's http_run(), and site_url says what it does. */
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "agent/http.h"
+#include "agent/net.h"
+#include "agent/wire.h"
+
+static void
+tell(int socket, struct wire_message m)
+{
+	struct err e;
+	bool sent;
+
+	if (wire_send(socket, &m, &sent, &e) < 0)
+		_exit(0);
+}
+
+static void
+step(int socket, uint32_t id)
+{
+	tell(socket, (struct wire_message){.type = WIRE_STEP, .id = id, .met = true});
+}
+
+/* The parent lets time pass once it knows of a step. The memory is shared: a child has no
+ * descriptors but its own. */
+enum { TRIES = 4, TRY_MS = 100 * 1000, NAP_US = 1000 };
+static struct {
+	atomic_int tried, passed;
+} * clocks;
+
+static void
+try_again(int socket, uint32_t id)
+{
+	for (int i = 1; i <= TRIES; i++) {
+		step(socket, id);
+		atomic_store(&clocks->tried, i);
+		while (atomic_load(&clocks->passed) < i)
+			(void)usleep(NAP_US);
+	}
+}
+
+static int64_t ahead_ms;
+
+int
+clock_gettime(clockid_t clock, struct timespec *out)
+{
+	int rc = (int)syscall(SYS_clock_gettime, clock, out);
+
+	out->tv_sec += (time_t)(ahead_ms / 1000);
+	return rc;
+}
+
+static void
+act(int socket, const char *name, uint32_t id)
+{
+	if (strcmp(name, "asks and falls silent") == 0)
+		return;
+	if (strcmp(name, "takes the connection and falls silent") == 0) {
+		step(socket, id);
+		return;
+	}
+	try_again(socket, id);
+	tell(socket, (struct wire_message){
+			     .type = WIRE_ANSWER, .id = id, .status = 200, .retry_after_s = -1});
+	tell(socket, (struct wire_message){.type = WIRE_DATA, .id = id, .body = span_str("hello")});
+	tell(socket, (struct wire_message){.type = WIRE_END, .id = id, .class = ERR_NONE});
+}
+
+void
+http_run(int socket, const struct http_setup *setup)
+{
+	static uint8_t packet[WIRE_MESSAGE_BYTES];
+	struct wire_message m;
+	struct err e;
+	bool got;
+
+	tell(socket, (struct wire_message){.type = WIRE_READY});
+	while (strcmp(setup->site_url, "never reads") == 0)
+		(void)pause();
+	for (;;) {
+		struct pollfd fd = {.fd = socket, .events = POLLIN};
+
+		(void)poll(&fd, 1, -1);
+		if (wire_receive(socket, WIRE_TO_CHILD, packet, &m, &got, &e) < 0)
+			_exit(0);
+		if (got && m.type == WIRE_REQUEST)
+			act(socket, setup->site_url, m.id);
+	}
+}
+
+static struct net *
+start(struct conf *c, const char *name, const struct keep_going *keep_going)
+{
+	struct net *n = NULL;
+	struct err e = ERR_INIT;
+
+	*c = (struct conf){.site_url = (char *)(uintptr_t)name,
+		.tls_ca = (char *)(uintptr_t) "ca",
+		.stall_s = 60};
+	if (net_start(c, 0, keep_going, &n, &e) < 0)
+		fail_msg("%s", e.text);
+	return n;
+}
+
+static const struct net_request whole = {
+	.base = NET_TARGETS, .path = "bundles/a", .max = 1 << 20, .deadline_ms = 0};
+
+static int
+ask_thrice(void *arg, struct err *e)
+{
+	int *asked = arg;
+
+	return ++*asked < 3 ? 0 : err_set(e, ERR_STOPPED, "enough");
+}
+
+/* Whoever waited for it no longer than that. */
+static uint64_t
+answers_of(const char *name)
+{
+	AUTO_BUF struct buf out = BUF_INIT(100);
+	AUTO_NET struct net *n = NULL;
+	int asked = 0;
+	struct keep_going keep_going = {ask_thrice, &asked};
+	struct conf c;
+	struct err e = ERR_INIT;
+
+	n = start(&c, name, NULL);
+	assert_int_equal(net_fetch(n, &whole, &out, NULL, &keep_going, &e), -1);
+	assert_int_equal(e.class, ERR_STOPPED);
+	assert_int_equal(net_refusals(n), 0);
+	return net_answers(n);
+}
+
+static void
+who_takes_a_connection_and_falls_silent_was_reached(void **state)
+{
+	(void)state;
+	assert_int_equal(answers_of("takes the connection and falls silent"), 1);
+	assert_int_equal(answers_of("asks and falls silent"), 0);
+}
+
+static int
+ask_and_wait(void *arg, struct err *e)
+{
+	(void)arg;
+	(void)e;
+	if (atomic_load(&clocks->tried) > atomic_load(&clocks->passed)) {
+		ahead_ms += TRY_MS;
+		(void)atomic_fetch_add(&clocks->passed, 1);
+	}
+	return 0;
+}
+
+static void
+a_child_that_tries_again_on_a_slow_line_is_not_ended(void **state)
+{
+	AUTO_BUF struct buf out = BUF_INIT(100);
+	AUTO_NET struct net *n = NULL;
+	struct keep_going keep_going = {ask_and_wait, NULL};
+	struct conf c;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	clocks = mmap(
+		NULL, sizeof(*clocks), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(clocks != MAP_FAILED);
+	n = start(&c, "tries again and again", NULL);
+	if (net_fetch(n, &whole, &out, NULL, &keep_going, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_string_equal(buf_str(&out), "hello");
+	assert_int_equal(ahead_ms, TRIES * TRY_MS);
+	assert_int_equal(munmap(clocks, sizeof(*clocks)), 0);
+}
+
+static void
+a_child_that_never_reads_does_not_keep_its_parent(void **state)
+{
+	AUTO_NET struct net *n = NULL;
+	int asked = 0, rc = 0;
+	struct conf c;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	n = start(&c, "never reads", &(struct keep_going){ask_thrice, &asked});
+	asked = 0;
+	for (int i = 0; i < 100000 && rc == 0; i++)
+		rc = net_set_time(n, i, &e);
+	assert_int_equal(rc, -1);
+	assert_int_equal(e.class, ERR_NETWORK);
+	assert_int_equal(asked, 3);
+	assert_int_equal(net_pid(n), -1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(who_takes_a_connection_and_falls_silent_was_reached),
+		cmocka_unit_test(a_child_that_tries_again_on_a_slow_line_is_not_ended),
+		cmocka_unit_test(a_child_that_never_reads_does_not_keep_its_parent),
+	};
+
+	return cmocka_run_group_tests_name("net_patience", tests, NULL, NULL);
+}
