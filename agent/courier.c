@@ -4,18 +4,22 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 
-enum { HTTP_UNAUTHORISED = 401, HTTP_FORBIDDEN = 403 };
+enum { HTTP_FIRST = 100 };
 
-static bool
-is_refusal(const struct err *e)
+/* A server that says no by a status (403 to all, in an outage of its own, say) had no quarrel with
+ * the certificate, or it would have said 400, or nothing. */
+static enum courier_end
+end_of(const struct err *e)
 {
-	return net_is_unwelcome(e) ||
-	       (e->class == ERR_NETWORK &&
-		       (e->errnum == HTTP_UNAUTHORISED || e->errnum == HTTP_FORBIDDEN));
+	if (e->class == ERR_STOPPED)
+		return COURIER_STOPPED;
+	if (net_is_unwelcome(e))
+		return COURIER_REFUSED;
+	return e->class == ERR_NETWORK && e->errnum < HTTP_FIRST ? COURIER_FAILED : COURIER_HELD;
 }
 
 enum courier_end
-courier_send(struct courier *c, const struct conf *conf, struct net *n,
+courier_carry(struct courier *c, const struct conf *conf, struct net *n,
 	const struct keep_going *keep_going)
 {
 	struct net_reply reply;
@@ -27,9 +31,9 @@ courier_send(struct courier *c, const struct conf *conf, struct net *n,
 		c->pace.failures = 0;
 		return reply.status >= 200 && reply.status < 300 ? COURIER_THROUGH : COURIER_IDLE;
 	}
-	if (e.class == ERR_STOPPED)
+	if (end_of(&e) == COURIER_STOPPED)
 		return COURIER_STOPPED;
 	log_warning("reports wait: %s", e.text);
 	c->not_before_ms = clock_boot_ms() + pace_retry_ms(&c->pace, conf, reply.retry_after_s);
-	return is_refusal(&e) ? COURIER_REFUSED : COURIER_FAILED;
+	return end_of(&e);
 }

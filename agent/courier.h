@@ -15,20 +15,21 @@ struct courier {
 	int64_t not_before_ms; /* by the boot clock */
 };
 
-/* What became of it: nothing was to be sent, or not yet; all was sent; it failed; the server says
- * that it does not take the box's certificate, or nothing of this box's; keep_going says to stop.
- */
+/* What became of it: nothing was to be sent, or not yet; all was sent; nobody answered; it waits
+ * for a reason that has nothing to do with the box's certificate; the server says that it does not
+ * take that; keep_going says to stop. */
 enum courier_end {
 	COURIER_IDLE,
 	COURIER_THROUGH,
 	COURIER_FAILED,
+	COURIER_HELD,
 	COURIER_REFUSED,
 	COURIER_STOPPED
 };
 
 /* Reports go out when they can: what does not waits for another call, and less often while their
  * server says no. keep_going as in net.h. */
-enum courier_end courier_send(struct courier *c, const struct conf *conf, struct net *n,
+enum courier_end courier_carry(struct courier *c, const struct conf *conf, struct net *n,
 	const struct keep_going *keep_going);
 
 #endif

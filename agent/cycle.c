@@ -94,7 +94,7 @@ send_reports(struct cycle *cy)
 	enum courier_end end = COURIER_IDLE;
 
 	if (cy->net && !cy->quiet)
-		end = courier_send(&cy->courier, &cy->box.conf, cy->net, &keep_going);
+		end = courier_carry(&cy->courier, &cy->box.conf, cy->net, &keep_going);
 	if (!signals_ending && petition_hear(&cy->petition, cy->net, end))
 		reporter_repeat(&cy->reporter);
 	return end == COURIER_STOPPED;

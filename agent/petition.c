@@ -269,9 +269,10 @@ petition_step(struct petition *p, struct net *n, struct poller *poller, int64_t 
 		return false;
 	if (is_trying(p->state) || doubt_is_open(p->state))
 		return false;
+	/* Of others that fail the site may be at fault, and reports tell. */
 	if (poller_polled(poller) != POLL_SUCCEEDED)
-		return petition_hear(p, n,
-			poller_polled(poller) == POLL_REFUSED ? COURIER_REFUSED : COURIER_FAILED);
+		return poller_polled(poller) == POLL_REFUSED &&
+		       petition_hear(p, n, COURIER_REFUSED);
 	if (news && authorities_fetch(p->conf, poller, keep_going, &changed, &e) < 0)
 		log_warning("%s", e.text);
 	if (certificate_step(p, poller, now_s, keep_going, &changed, &e) < 0)
@@ -409,7 +410,7 @@ petition_hear(struct petition *p, struct net *n, enum courier_end end)
 		return false;
 	if (!on_trial && !has(p->conf, IDENTITY_SHELVED))
 		return turn(p, n, end);
-	if (on_trial && trial_drop_damaged(p->conf))
+	if (on_trial && (trial_drop_damaged(p->conf) || end == COURIER_HELD))
 		return false;
 	to = next_place(p, on_trial, through);
 	if (move(p, on_trial, to, &e) < 0) {

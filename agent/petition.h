@@ -29,15 +29,16 @@ struct petition {
 /* After a poll: takes the CAs and the certificate that the site has for this box, asks for one
  * where less than a third of the present one's life is left or another CA issues now, and puts it
  * on trial. What goes wrong is logged, and tried again with the next snapshot: nothing waits for
- * it, and while a new system is on trial, or in doubt, nothing is done. A poll that failed is heard
- * of as below. now_s: effective time. True where another pair counts now: servers are to hear from
- * it. */
+ * it, and while a new system is on trial, or in doubt, nothing is done. A poll that was refused is
+ * heard of as below. now_s: effective time. True where another pair counts now: servers are to hear
+ * from it. */
 bool petition_step(struct petition *p, struct net *n, struct poller *poller, int64_t now_s,
 	const struct keep_going *keep_going);
 
-/* What became of the last report that was sent, or of a poll that failed. A pair on trial through
- * which a report got is kept, beside those of before; one through which nothing gets is shelved,
- * and the older is tried: if that gets through, twice, the new one is given up. Without a trial,
+/* What became of the last report that was sent, or of a poll for which the certificate was refused.
+ * A pair on trial through which a report got is kept, beside those of before; one through which
+ * nothing gets is shelved, and the older is tried: if that gets through, twice, the new one is
+ * given up. What a server does not take for another reason says nothing of it. Without a trial,
  * where the pair that counts is refused, twice, the next of those that are kept counts: what had it
  * kept may not have been the fleet's server. Once a report gets through, the newest is tried again,
  * at most once a day: what it was refused for may be over. True as above. */

@@ -31,6 +31,7 @@ static struct repo *served;
 static int64_t wall_s, judged_at_s, certificate_from_s, certificate_to_s;
 static bool any_time_was_asked;
 static int fetches_failing; /* so many more that find a connection and get nothing */
+static int fails_with;	    /* as err.errnum */
 static bool knows_no_tags;  /* a server that sends everything anew */
 
 /* The one transfer that is open. */
@@ -133,8 +134,11 @@ net_fetch(struct net *n, const struct net_request *r, struct buf *out, struct ne
 		e->errnum = NET_BAD_CERTIFICATE;
 		return -1;
 	}
-	if (fetches_failing > 0 && fetches_failing--)
-		return err_set(e, ERR_NETWORK, "no answer");
+	if (fetches_failing > 0 && fetches_failing--) {
+		(void)err_set(e, ERR_NETWORK, "no answer");
+		e->errnum = fails_with;
+		return -1;
+	}
 	if (r->base == NET_TARGETS)
 		return repo_fetch(served, &served->targets, r->path, r->max, out, e);
 	if (strcmp(r->path, "timestamp.json") == 0 && is_known(r->etag, reply))
@@ -231,7 +235,7 @@ scene_set(void **state)
 	certificate_from_s = REPO_NOW_S - 30 * DAY_S;
 	certificate_to_s = REPO_NOW_S + 60 * DAY_S;
 	any_time_was_asked = false;
-	fetches_failing = 0;
+	fetches_failing = fails_with = 0;
 	knows_no_tags = false;
 	sign_at(x->repo, "2027-01-15T08:00:00Z"); /* REPO_NOW_S */
 	start(x);

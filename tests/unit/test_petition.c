@@ -208,9 +208,9 @@ a_new_pair_that_does_not_get_through_is_given_up(void **state)
 	assert_true(there_is(IDENTITY_NEXT));
 }
 
-/* A poll may fail for the new pair, too. */
+/* The new pair may be refused to polls, too. The site may be down while reports get through. */
 static void
-a_poll_that_fails_is_heard_of(void **state)
+of_polls_that_fail_those_are_heard_of_that_were_refused(void **state)
 {
 	struct scene *x = *state;
 	struct petition p = {.conf = &x->conf, .state = x->state};
@@ -219,10 +219,45 @@ a_poll_that_fails_is_heard_of(void **state)
 	look(x, &p);
 	answer(x, id, 0, false);
 	look(x, &p);
-	fetches_failing = 9;
+	for (size_t i = 0; i < 2; i++) {
+		static const int others[] = {0, 503};
+
+		fetches_failing = 9;
+		fails_with = others[i];
+		assert_int_not_equal(poll_once(x), ERR_NONE);
+		assert_false(petition_step(&p, NULL, x->poller, wall_s, NULL));
+		assert_true(there_is(IDENTITY_TRIAL));
+	}
+	fails_with = NET_UNWELCOME;
 	assert_int_not_equal(poll_once(x), ERR_NONE);
 	assert_true(petition_step(&p, NULL, x->poller, wall_s, NULL));
 	assert_true(there_is(IDENTITY_SHELVED));
+}
+
+/* To all, for a while: nothing is lost by it, and nothing is tried in turn. */
+static void
+a_server_that_denies_all_reports_says_nothing_of_the_new_pair(void **state)
+{
+	struct scene *x = *state;
+	struct petition p = {.conf = &x->conf, .state = x->state};
+	unsigned before;
+
+	manufacture(80);
+	look(x, &p);
+	answer(x, id, 0, false);
+	look(x, &p);
+	assert_true(petition_hear(&p, NULL, COURIER_FAILED));
+	assert_true(petition_hear(&p, NULL, COURIER_HELD));
+	before = restarts;
+	for (int i = 0; i < 5; i++)
+		assert_false(petition_hear(&p, NULL, COURIER_HELD));
+	assert_true(there_is(IDENTITY_TRIAL));
+	assert_int_equal(restarts, before);
+	assert_false(petition_hear(&p, NULL, COURIER_THROUGH));
+	assert_true(there_is(IDENTITY_PROVEN));
+	for (int i = 0; i < 5; i++)
+		assert_false(petition_hear(&p, NULL, COURIER_HELD));
+	assert_int_equal(restarts, before);
 }
 
 static void
@@ -442,7 +477,8 @@ main(void)
 		IN_PETITION(an_answer_is_tried_and_kept_once_it_gets_through),
 		IN_PETITION(an_answer_that_is_not_for_this_request_and_box_is_not_taken),
 		IN_PETITION(a_new_pair_that_does_not_get_through_is_given_up),
-		IN_PETITION(a_poll_that_fails_is_heard_of),
+		IN_PETITION(of_polls_that_fail_those_are_heard_of_that_were_refused),
+		IN_PETITION(a_server_that_denies_all_reports_says_nothing_of_the_new_pair),
 		IN_PETITION(delivered_cas_are_believed_beside_the_others),
 		IN_PETITION(a_damaged_new_pair_does_not_take_the_place_of_one_that_works),
 		IN_PETITION(a_damaged_request_is_made_anew),
