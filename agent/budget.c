@@ -74,8 +74,7 @@ budget_fits(struct budget *b, uint64_t len, struct err *e)
 		return check(b, 0, len, e);
 	s->wants_bytes = sum(s->wasted_bytes, len);
 	return err_set(e, ERR_REFUSED,
-		"%s went into heads that did not come as they were signed, and the plan allows a "
-		"box %s",
+		"%s went into what did not come as it was signed, and the plan allows a box %s",
 		num_human_size(s->wasted_bytes, wasted), num_human_size(b->bytes, budget));
 }
 
@@ -125,6 +124,20 @@ source_read(void *arg, void *data, size_t len, struct err *e)
 	return n;
 }
 
+/* Bytes that nobody signed are nothing that the release takes. */
+static int
+source_elsewhere(void *arg, unsigned tries, uint64_t spoilt, struct err *why)
+{
+	struct budget *b = arg;
+	uint64_t spent = b->state->spent.bytes;
+
+	if (!b->inner.elsewhere)
+		return -1;
+	budget_waste(b, spent - num_min(spent, spoilt));
+	return budget_fits(b, 0, why) < 0 ? -1
+					  : b->inner.elsewhere(b->inner.arg, tries, spoilt, why);
+}
+
 static void
 source_close(void *arg)
 {
@@ -137,14 +150,14 @@ struct source
 budget_meter(struct budget *b, const struct source *inner)
 {
 	b->inner = *inner;
-	return (struct source){b, meter_open, source_read, source_close};
+	return (struct source){b, meter_open, source_read, source_close, source_elsewhere};
 }
 
 struct source
 budget_source(struct budget *b, const struct source *inner)
 {
 	b->inner = *inner;
-	return (struct source){b, source_open, source_read, source_close};
+	return (struct source){b, source_open, source_read, source_close, source_elsewhere};
 }
 
 bool

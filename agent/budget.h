@@ -3,9 +3,9 @@
  * What was fetched is remembered over restarts (struct spending in the state), so that a box that
  * is cut off again and again does not start counting anew. A range that would go over the budget is
  * not asked for. The head of a bundle is, where it fits the budget by itself: it alone says what is
- * left to fetch, which may be nothing. A head that did not come as it was signed is nothing that
- * the release takes: it is counted by itself, and once that is as much as the budget no more are
- * asked for. */
+ * left to fetch, which may be nothing. What did not come as it was signed is nothing that the
+ * release takes: it is counted by itself, and once that is as much as the budget no more is asked
+ * for. */
 #ifndef SLUICE_AGENT_BUDGET_H
 #define SLUICE_AGENT_BUDGET_H
 

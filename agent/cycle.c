@@ -449,7 +449,7 @@ look_for_update(struct cycle *cy)
 	log_warning("%s", e.text);
 	/* A mirror may have good metadata and bad bundles. */
 	if (rc == 0 && (e.class == ERR_NETWORK || e.class == ERR_UNTRUSTED))
-		(void)net_next_site(cy->net);
+		(void)net_next_site(cy->net, &e);
 	if (rc < 0 && e.class != ERR_NETWORK && e.class != ERR_SYSTEM)
 		say(cy, BOX_HELD, OUTCOME_NONE, NULL, &e, NULL);
 	return pace_retry_ms(&cy->pace, c, retry_after_s);

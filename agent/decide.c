@@ -327,8 +327,8 @@ tell_over_budget(const struct question *q, struct decision *d)
 	(void)num_human_size(w->plan.budget_bytes, budget);
 	if (q->s->spent.wasted_bytes >= w->plan.budget_bytes)
 		say(d,
-			"%s went into heads of %s %s that did not come as they were signed, and "
-			"the plan allows a box %s",
+			"%s of %s %s did not come as they were signed, and the plan allows a "
+			"box %s",
 			num_human_size(q->s->spent.wasted_bytes, wants), w->listing.name,
 			w->listing.version, budget);
 	else

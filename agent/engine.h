@@ -49,8 +49,8 @@ struct engine {
 
 /* Makes the place equal. *changed: something was written or made a hole, so it has to be synced
  * and read back. A broken range (ERR_NETWORK) is opened again from where it broke as long as each
- * try brings something. ERR_UNTRUSTED when bytes of the source are not what the index says: nothing
- * of that chunk was written. */
+ * try brings something. Bytes that are not what the index says are asked for elsewhere (source.h),
+ * and are ERR_UNTRUSTED where nobody has others: nothing of that chunk was written. */
 int engine_fill(const struct engine *g, bool *changed, struct err *e);
 
 /* Reads everything back: ERR_SYSTEM naming the first byte range that is not as it should be. */

@@ -341,13 +341,16 @@ net_sites(const struct net *n)
 }
 
 bool
-net_next_site(struct net *n)
+net_next_site(struct net *n, const struct err *left_for)
 {
+	struct span url = site_span(n->conf, n->site);
 	size_t count = site_count(n->conf);
 	struct err why;
 
 	if (count < 2)
 		return false;
+	log_warning("asking a mirror, and not %.*s: %s", (int)url.len, (const char *)url.data,
+		left_for->text);
 	n->site = (n->site + 1) % count;
 	(void)err_set(&why, ERR_NETWORK, "another of the site's servers is asked");
 	net_kill(n, &why);

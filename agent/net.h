@@ -56,9 +56,10 @@ net_is_unwelcome(const struct err *e)
 	       (e->errnum == NET_UNWELCOME || e->errnum == NET_TURNED_AWAY);
 }
 
-/* Asks the next of the site's servers from now on, [site] url and mirrors in turn; every open
- * transfer fails. False when there is but one, and nothing happens. */
-bool net_next_site(struct net *n);
+/* Asks the next of the site's servers from now on, [site] url and mirrors in turn, and logs which
+ * one it leaves, and why; every open transfer fails. False when there is but one, and nothing
+ * happens. */
+bool net_next_site(struct net *n, const struct err *left_for);
 
 /* Whom the box is to servers has changed (identity.h), or which of them it believes: the next
  * request finds a new child; every open transfer fails. */

@@ -46,6 +46,19 @@ source_read(void *arg, void *data, size_t len, struct err *e)
 	return net_read(s->transfer, data, len, &s->keep_going, e);
 }
 
+/* Each of the site's servers once. */
+static int
+source_elsewhere(void *arg, unsigned tries, uint64_t spoilt, struct err *why)
+{
+	struct net_source *s = arg;
+
+	(void)spoilt;
+	if (tries + 1 >= net_sites(s->net))
+		return -1;
+	source_close(s);
+	return net_next_site(s->net, why) ? 0 : -1;
+}
+
 int
 net_source_new(struct net *n, const char *path, const struct keep_going *keep_going,
 	struct net_source **out, struct err *e)
@@ -77,5 +90,5 @@ net_source_free(struct net_source **s)
 struct source
 net_source_of(struct net_source *s)
 {
-	return (struct source){s, source_open, source_read, source_close};
+	return (struct source){s, source_open, source_read, source_close, source_elsewhere};
 }

@@ -125,10 +125,9 @@ head_bring(const struct order *o, const struct conf *c, struct net *n, struct bu
 	while (head_try(o, c, n, b, keep_going, name, out, e) < 0) {
 		if (e->class != ERR_UNTRUSTED || --left == 0)
 			return -1;
-		log_warning("asking a mirror: %s", e->text);
 		if (keep_going_ask(keep_going, e) < 0)
 			return -1;
-		(void)net_next_site(n);
+		(void)net_next_site(n, e);
 	}
 	return 0;
 }

@@ -422,12 +422,11 @@ poller_poll(struct poller *p, const struct keep_going *keep_going, const struct 
 		struct err stop;
 
 		if (--left == 0 || !is_of_the_site(e) || keep_going_ask(keep_going, &stop) < 0 ||
-			!net_next_site(p->net)) {
+			!net_next_site(p->net, e)) {
 			if (net_is_unwelcome(e))
 				p->polled = POLL_REFUSED;
 			return -1;
 		}
-		log_warning("asking a mirror: %s", e->text);
 		p->etag[0] = 0;
 	}
 	p->polled = POLL_SUCCEEDED;

@@ -29,6 +29,15 @@ site_count(const struct conf *c)
 	return count;
 }
 
+struct span
+site_span(const struct conf *c, size_t number)
+{
+	size_t len;
+	const char *mirror = number > 0 ? mirror_at(c, number, &len) : NULL;
+
+	return mirror ? span_of(mirror, len) : span_str(c->site_url ? c->site_url : "");
+}
+
 const char *
 site_url(const struct conf *c, size_t number)
 {

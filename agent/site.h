@@ -3,11 +3,15 @@
 #define SLUICE_AGENT_SITE_H
 
 #include "agent/conf.h"
+#include "common/base/buf.h"
 
 /* How many there are; 1 for a box without a site, too. */
 size_t site_count(const struct conf *c);
 
-/* The base URL of one of them, from 0; NULL without a site, or without memory. What it returns for
+/* The base URL of one of them, from 0, as agent.conf has it; empty without a site. Borrowed. */
+struct span site_span(const struct conf *c, size_t number);
+
+/* The same as a string; NULL without a site, or without memory. What it returns for
  * a mirror is the caller's to free, and lives as long as the network child, which asks once. */
 const char *site_url(const struct conf *c, size_t number);
 

@@ -56,7 +56,10 @@ file_source_close(void *arg)
 struct source
 source_file(struct file_source *f)
 {
-	return (struct source){f, file_source_open, file_source_read, file_source_close};
+	return (struct source){.arg = f,
+		.open = file_source_open,
+		.read = file_source_read,
+		.close = file_source_close};
 }
 
 int

@@ -18,6 +18,10 @@ struct source {
 	 * second while it waits, and fails with its error. */
 	ssize_t (*read)(void *arg, void *data, size_t len, struct err *e);
 	void (*close)(void *arg); /* ends the open range, if any */
+	/* So many of the bytes that it gave are not what was signed: from now on it asks somebody
+	 * else, as often as there are others for the same bytes (tries: from 0). -1 where there is
+	 * nobody (left), and *why stays, or it may ask no more, and *why says so. May be NULL. */
+	int (*elsewhere)(void *arg, unsigned tries, uint64_t spoilt, struct err *why);
 };
 
 /* A source that reads from an open file. The caller fills in fd and name (for messages), and keeps

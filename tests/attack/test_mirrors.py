@@ -39,6 +39,31 @@ class Mirrors(AttackCase):
     def test_a_bad_mirror_with_good_metadata_and_wrong_bundles_is_passed_over(self):
         self.assert_updates_by_the_other(BUNDLE, server.changed(lambda data: bytes(len(data))))
 
+    def spoil_chunks(self, *servers):
+        """The head is as it was signed: what is wrong lies far behind it."""
+        at = self.place_of_news()
+        for one in servers:
+            one.on(BUNDLE, server.changed(
+                lambda data: data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]))
+
+    def test_a_bad_mirror_that_spoils_chunks_is_left_and_nothing_fails(self):
+        self.spoil_chunks(self.server)
+        self.roll_out()
+        box = self.box(site={"mirrors": self.good.url})
+        self.wait_for_outcome(box, "ok", timeout_s=60)
+        self.assertEqual(self.workspace.outcomes(box.name), ["ok"])
+        self.assertEqual(box.log().count("updating: "), 1)
+        self.assertIn(f"asking a mirror, and not {self.workspace.url}: ", box.log())
+        self.assert_runs(box, NEW)
+
+    def test_chunks_that_all_servers_spoil_have_failed(self):
+        self.spoil_chunks(self.server, self.good)
+        self.roll_out()
+        box = self.box(site={"mirrors": self.good.url})
+        report = self.wait_for_outcome(box, "failed")
+        self.assertEqual(report["class"], "untrusted")
+        self.assert_condemns_nothing(box)
+
     def test_a_bad_mirror_that_shows_an_older_site_is_passed_over(self):
         """It was the right one, once: what is older than what was seen is refused."""
         box = self.box(start=False, site={"mirrors": self.good.url})

@@ -137,6 +137,11 @@ struct memory_source {
 	bool broken_always; /* every open range breaks before its first byte */
 	enum err_class broken_as; /* ERR_NONE: ERR_NETWORK */
 	size_t step;		  /* the most that one read gives; 0: all */
+	unsigned others;	  /* that may be asked elsewhere; the last of them is honest */
+	bool all_spoil;		  /* but not where all do */
+	uint64_t spoilt_at;	  /* this byte is wrong; 0: none */
+	unsigned elsewheres;	  /* how often somebody else was asked for */
+	uint64_t spoilt;	  /* bytes that were said to be */
 };
 
 static inline int
@@ -167,9 +172,25 @@ memory_source_read(void *arg, void *data, size_t len, struct err *e)
 		return err_set(e, m->broken_as ? m->broken_as : ERR_NETWORK, "cut by the test");
 	}
 	memcpy(data, m->bytes.data + m->at, n);
+	if (m->spoilt_at && m->spoilt_at >= m->at && m->spoilt_at < m->at + n &&
+		(m->all_spoil || m->elsewheres < m->others))
+		((uint8_t *)data)[m->spoilt_at - m->at] ^= 1;
 	m->at += n;
 	m->given += n;
 	return (ssize_t)n;
+}
+
+static inline int
+memory_source_elsewhere(void *arg, unsigned tries, uint64_t spoilt, struct err *why)
+{
+	struct memory_source *m = arg;
+
+	(void)why;
+	m->spoilt += spoilt;
+	if (tries >= m->others)
+		return -1;
+	m->elsewheres++;
+	return 0;
 }
 
 static inline void
@@ -181,7 +202,8 @@ memory_source_close(void *arg)
 static inline struct source
 memory_source(struct memory_source *m)
 {
-	return (struct source){m, memory_source_open, memory_source_read, memory_source_close};
+	return (struct source){m, memory_source_open, memory_source_read, memory_source_close,
+		memory_source_elsewhere};
 }
 
 /* The bytes in an unnamed file. The caller closes it. */

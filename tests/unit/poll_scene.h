@@ -66,9 +66,10 @@ net_sites(const struct net *n)
 }
 
 bool
-net_next_site(struct net *n)
+net_next_site(struct net *n, const struct err *left_for)
 {
 	(void)n;
+	(void)left_for;
 	return false;
 }
 

@@ -71,7 +71,7 @@ static void
 a_budget_counts_what_was_fetched_and_asks_for_no_more(void **state)
 {
 	struct spring spring = {0};
-	struct source inner = {&spring, spring_open, spring_read, spring_close}, s;
+	struct source inner = {&spring, spring_open, spring_read, spring_close, NULL}, s;
 	struct err e = ERR_INIT;
 	struct budget b;
 
@@ -98,11 +98,50 @@ a_budget_counts_what_was_fetched_and_asks_for_no_more(void **state)
 	assert_int_equal(s.open(s.arg, 0, 1, &e), -1);
 }
 
+static int
+spring_elsewhere(void *arg, unsigned tries, uint64_t spoilt, struct err *why)
+{
+	(void)arg;
+	(void)spoilt;
+	(void)why;
+	return tries < 1 ? 0 : -1;
+}
+
+/* Nor are they asked for without end. */
+static void
+bytes_that_nobody_signed_are_not_spent_on_the_release(void **state)
+{
+	struct spring spring = {0};
+	struct source inner = {&spring, spring_open, spring_read, spring_close, NULL}, s;
+	struct err e = ERR_INIT;
+	struct budget b;
+
+	(void)state;
+	one = (struct state){.next_seq = 1};
+	b = budget_begin(".", &one, &release, 1, 1000);
+	s = budget_source(&b, &inner);
+	assert_int_equal(read_all(&s, 900), 900);
+	assert_int_equal(s.elsewhere(s.arg, 0, 600, &e), -1); /* there is nobody */
+	assert_int_equal(one.spent.bytes, 900);
+	inner.elsewhere = spring_elsewhere;
+	s = budget_source(&b, &inner);
+	assert_int_equal(s.elsewhere(s.arg, 0, 600, &e), 0);
+	assert_int_equal(one.spent.bytes, 300);
+	assert_int_equal(one.spent.wasted_bytes, 600);
+	assert_int_equal(s.elsewhere(s.arg, 1, 100, &e), -1);
+	assert_int_equal(e.class, ERR_NONE);
+	assert_int_equal(read_all(&s, 700), 700);
+	assert_int_equal(s.elsewhere(s.arg, 0, 500, &e), -1);
+	assert_int_equal(e.class, ERR_REFUSED);
+	assert_true(budget_is_over(&b));
+	assert_int_equal(one.spent.bytes, 400);
+}
+
 static void
 a_head_is_fetched_whatever_was_spent_if_it_fits_by_itself(void **state)
 {
 	struct spring spring = {0};
-	struct source inner = {&spring, spring_open, spring_read, spring_close}, s;
+	struct source inner = {&spring, spring_open, spring_read, spring_close, NULL}, s;
 	struct err e = ERR_INIT;
 	struct budget b;
 
@@ -128,7 +167,7 @@ static void
 what_came_wrong_is_counted_by_itself_and_bounded(void **state)
 {
 	struct spring spring = {0};
-	struct source inner = {&spring, spring_open, spring_read, spring_close}, s;
+	struct source inner = {&spring, spring_open, spring_read, spring_close, NULL}, s;
 	struct err e = ERR_INIT;
 	struct budget b;
 
@@ -151,7 +190,7 @@ what_came_wrong_is_counted_by_itself_and_bounded(void **state)
 	assert_int_equal(read_all(&s, 1000), 1000);
 	assert_int_equal(budget_fits(&b, 1, &e), -1);
 	assert_int_equal(e.class, ERR_REFUSED);
-	assert_non_null(strstr(e.text, "1.2 KiB went into heads"));
+	assert_non_null(strstr(e.text, "1.2 KiB went into what did not come"));
 	assert_true(budget_is_spent(&one.spent, &release, 1, 1000));
 	assert_false(budget_is_spent(&one.spent, &release, 1, 1201));
 	/* Without a budget it is only counted. */
@@ -163,7 +202,7 @@ static void
 what_was_spent_outlasts_a_restart(void **state)
 {
 	struct spring spring = {0};
-	struct source inner = {&spring, spring_open, spring_read, spring_close}, s;
+	struct source inner = {&spring, spring_open, spring_read, spring_close, NULL}, s;
 	struct err e = ERR_INIT;
 	struct budget b;
 
@@ -184,7 +223,7 @@ another_release_or_attempt_starts_anew(void **state)
 {
 	static const struct digest other = {{8}};
 	struct spring spring = {0};
-	struct source inner = {&spring, spring_open, spring_read, spring_close}, s;
+	struct source inner = {&spring, spring_open, spring_read, spring_close, NULL}, s;
 	struct budget b;
 
 	(void)state;
@@ -204,7 +243,7 @@ static void
 without_a_budget_anything_goes(void **state)
 {
 	struct spring spring = {0};
-	struct source inner = {&spring, spring_open, spring_read, spring_close}, s;
+	struct source inner = {&spring, spring_open, spring_read, spring_close, NULL}, s;
 	struct err e = ERR_INIT;
 	struct budget b;
 
@@ -231,6 +270,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			a_budget_counts_what_was_fetched_and_asks_for_no_more, folder_enter_memory,
+			folder_leave),
+		cmocka_unit_test_setup_teardown(
+			bytes_that_nobody_signed_are_not_spent_on_the_release, folder_enter_memory,
 			folder_leave),
 		cmocka_unit_test_setup_teardown(
 			a_head_is_fetched_whatever_was_spent_if_it_fits_by_itself,

@@ -85,7 +85,7 @@ a_release_that_takes_more_than_its_budget_is_held(void **state)
 	assert_verdict(c, VERDICT_HELD, "takes 1.1 KiB or more, and the plan allows a box 1000 B");
 	/* Nothing of it is here yet, and the budget is gone. */
 	c->s->spent.wasted_bytes = 1024;
-	assert_verdict(c, VERDICT_HELD, "1.0 KiB went into heads of");
+	assert_verdict(c, VERDICT_HELD, "1.0 KiB of gateway ");
 	c->s->spent.wasted_bytes = 999;
 	assert_verdict(c, VERDICT_HELD, "takes 1.1 KiB or more");
 	/* Until the plan allows more, or another attempt, or something else. */

@@ -354,6 +354,38 @@ every_chunk_is_asked_for(void **state)
 	assert_int_equal(e.class, ERR_STOPPED);
 }
 
+/* Two servers of three, or all of them. */
+static void
+chunks_that_a_server_spoils_are_asked_for_elsewhere(void **state)
+{
+	AUTO_FREE uint8_t *before = other_bytes();
+
+	(void)state;
+	for (int all_spoil = 0; all_spoil < 2; all_spoil++) {
+		CLEANUP(bench_free) struct bench b;
+		struct err e;
+		bool changed;
+		int rc;
+
+		bench_make(&b, before);
+		b.source.others = 2;
+		b.source.all_spoil = all_spoil;
+		b.source.spoilt_at = CHUNK_BYTES / 2;
+		rc = bench_fill(&b, &changed, &e);
+		assert_int_equal(b.source.elsewheres, 2);
+		if (!all_spoil) {
+			assert_int_equal(rc, 0);
+			assert_equal_and_checked(&b);
+			assert_int_equal(b.source.spoilt, 2 * CHUNK_BYTES);
+			continue;
+		}
+		assert_int_equal(rc, -1);
+		assert_int_equal(e.class, ERR_UNTRUSTED);
+		assert_non_null(strstr(e.text, "chunk at byte 0"));
+		assert_int_equal(b.memory.written, 0);
+	}
+}
+
 static void
 what_reads_back_wrong_is_found(void **state)
 {
@@ -523,6 +555,7 @@ main(void)
 		cmocka_unit_test(range_that_ends_for_another_reason_is_not_opened_again),
 		cmocka_unit_test(stopped_anywhere_it_resumes),
 		cmocka_unit_test(every_chunk_is_asked_for),
+		cmocka_unit_test(chunks_that_a_server_spoils_are_asked_for_elsewhere),
 		cmocka_unit_test(what_reads_back_wrong_is_found),
 		cmocka_unit_test(place_that_forgets_is_found),
 		cmocka_unit_test(a_long_run_of_zeros_is_asked_for_in_pieces),

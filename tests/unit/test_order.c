@@ -44,11 +44,12 @@ net_sites(const struct net *n)
 }
 
 bool
-net_next_site(struct net *n)
+net_next_site(struct net *n, const struct err *left_for)
 {
 	int other = mirror_fd;
 
 	(void)n;
+	assert_int_equal(left_for->class, ERR_UNTRUSTED);
 	mirror_fd = served_fd;
 	served_fd = other;
 	mirrors_asked++;
