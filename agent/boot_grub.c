@@ -16,6 +16,9 @@ enum {
 	GROUPS = GRUB_AREA_BYTES / GRUB_GROUP_BYTES,
 	/* Where file systems have their first superblock, btrfs (at 64 KiB) included. */
 	BLANK_BYTES = 128 * 1024,
+	/* How far the next number is where a copy makes no sense: it may be read again some day,
+	 * and be from after the copy that is in force now. */
+	SEQ_LEAP = 1000,
 };
 static const char *const COPY_NAMES[GRUB_COPIES] = {"sluice/a", "sluice/b", "sluice/good"};
 
@@ -68,6 +71,7 @@ area_read(struct area *a)
 
 	for (size_t i = 0; i < GROUPS; i += 2)
 		(void)group_read(a, i * GRUB_GROUP_BYTES, &damaged);
+	(void)group_read(a, GRUB_TURN_OFFSET, &damaged);
 	for (size_t i = 0; i < GRUB_COPIES; i++)
 		(void)copy_read(a, (enum grub_copy)i, &a->why);
 }
@@ -94,24 +98,22 @@ area_open(const struct conf *c, int flags, struct area *a, struct err *e)
 	return 0;
 }
 
-/* Which copy is in force, as grub.cfg decides it too. */
+/* Which copy is in force, as grub.cfg decides it too: the newest. */
 static int
 in_force(const struct area *a, enum grub_copy *out, struct err *e)
 {
-	const bool *ok = a->valid;
+	size_t newest = GRUB_COPIES;
 
-	if (ok[GRUB_COPY_A] && ok[GRUB_COPY_B])
-		*out = a->copy[GRUB_COPY_B].seq > a->copy[GRUB_COPY_A].seq ? GRUB_COPY_B
-									   : GRUB_COPY_A;
-	else if (ok[GRUB_COPY_A] || ok[GRUB_COPY_B])
-		*out = ok[GRUB_COPY_A] ? GRUB_COPY_A : GRUB_COPY_B;
-	else if (ok[GRUB_COPY_GOOD])
-		*out = GRUB_COPY_GOOD;
-	else
+	for (size_t i = 0; i < GRUB_COPIES; i++) {
+		if (a->valid[i] && (newest == GRUB_COPIES || a->copy[i].seq > a->copy[newest].seq))
+			newest = i;
+	}
+	if (newest == GRUB_COPIES)
 		return err_set(e, ERR_SYSTEM,
 			"no copy makes sense (%s): if the running system is the right one, "
 			"`sluice-agent boot init` writes them anew",
 			a->why.text);
+	*out = (enum grub_copy)newest;
 	return 0;
 }
 
@@ -196,45 +198,59 @@ news_put(struct area *a, enum grub_copy now, const struct grub_block *block, enu
 	return copy_put(a, *at, block, e);
 }
 
-static bool
-is_settled(const struct boot_vars *v)
+/* GRUB's own count begins anew. No start depends on it while one copy is there. */
+static void
+turn_put(struct area *a)
 {
-	return v->side[v->primary].bootable && v->side[v->primary].confirmed;
+	uint8_t group[GRUB_GROUP_BYTES];
+	struct err bad;
+
+	grub_turn_format(group);
+	if (memcmp(a->bytes + GRUB_TURN_OFFSET, group, sizeof(group)) != 0 &&
+		group_put(a, GRUB_TURN_OFFSET, group, &bad) < 0)
+		log_warning("the boot environment: sluice/turn: %s", bad.text);
 }
 
-/* The side that works is told last: by then the copy in force says the same. It has to stand in two
- * copies, whichever. */
+/* In the end all copies say it, so that none that is left when others are lost leads back to a
+ * trial that is over. It has to stand in two. The side that works is told after the copy in force,
+ * which says the same by then. */
 static int
 settled_put(struct area *a, enum grub_copy at, const struct grub_block *block, struct err *e)
 {
-	struct grub_block again = *block;
+	const enum grub_copy rest[] = {GRUB_COPY_GOOD, copy_other(at)};
+	bool stands_twice = false;
 	struct err bad;
 
-	if (copy_put(a, GRUB_COPY_GOOD, block, &bad) == 0)
-		return 0;
-	log_warning("the boot environment: %s", bad.text);
-	again.seq++;
-	return copy_put(a, copy_other(at), &again, e);
+	for (size_t i = 0; i < ARRAY_LEN(rest); i++) {
+		if (copy_put(a, rest[i], block, &bad) == 0) {
+			stands_twice = true;
+			continue;
+		}
+		log_warning("the boot environment: %s", bad.text);
+		*e = bad;
+	}
+	if (!stands_twice)
+		return -1;
+	turn_put(a);
+	return 0;
 }
 
-/* Behind the last number comes the first, and the copy with the last one has to go for it. */
 static int
 grub_write(struct area *a, enum grub_copy now, const struct boot_vars *vars, struct err *e)
 {
-	bool wraps = a->copy[now].seq > GRUB_SEQ_MAX - 2;
-	struct grub_block block = {
-		.seq = wraps ? GRUB_SEQ_MIN : a->copy[now].seq + 1, .vars = *vars};
+	bool whole = a->valid[GRUB_COPY_A] && a->valid[GRUB_COPY_B] && a->valid[GRUB_COPY_GOOD];
+	struct grub_block block = {.seq = a->copy[now].seq + (whole ? 1 : SEQ_LEAP), .vars = *vars};
 	enum grub_copy at;
 
+	if (block.seq > GRUB_SEQ_MAX)
+		return err_set(e, ERR_SYSTEM,
+			"it has no numbers left: make it blank and write it anew: dd "
+			"if=/dev/zero of=%s bs=4096 count=%d conv=notrunc && sluice-agent boot "
+			"init",
+			a->path, GROUPS);
 	if (news_put(a, now, &block, &at, e) < 0)
 		return -1;
-	if (wraps && now != GRUB_COPY_GOOD && now != at) {
-		block.seq++;
-		at = now;
-		if (copy_put(a, at, &block, e) < 0)
-			return -1;
-	}
-	return is_settled(vars) ? settled_put(a, at, &block, e) : 0;
+	return boot_vars_settled(vars) ? settled_put(a, at, &block, e) : 0;
 }
 
 static int
@@ -320,7 +336,7 @@ grub_make(const struct conf *c, enum side s, struct err *e)
 			c->boot_file);
 	if (place_check(&a, e) < 0)
 		return -1;
-	if (copy_put(&a, GRUB_COPY_GOOD, &block, e) < 0 || copy_put(&a, GRUB_COPY_A, &block, e) < 0)
+	if (copy_put(&a, GRUB_COPY_A, &block, e) < 0 || settled_put(&a, GRUB_COPY_A, &block, e) < 0)
 		return err_context(e, "the boot environment %s", c->boot_file);
 	return 0;
 }

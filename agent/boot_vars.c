@@ -41,6 +41,13 @@ side_same(const struct boot_side *a, const struct boot_side *b)
 	return a->confirmed == b->confirmed && (a->confirmed || a->tries_left == b->tries_left);
 }
 
+bool
+boot_vars_same(const struct boot_vars *a, const struct boot_vars *b)
+{
+	return a->primary == b->primary && side_same(&a->side[SIDE_A], &b->side[SIDE_A]) &&
+	       side_same(&a->side[SIDE_B], &b->side[SIDE_B]);
+}
+
 static int
 save(const struct boot_backend *b, const struct conf *c, const struct boot_vars *vars,
 	struct err *e)
@@ -49,8 +56,7 @@ save(const struct boot_backend *b, const struct conf *c, const struct boot_vars 
 
 	if (b->save(c, vars, e) < 0 || b->load(c, &back, e) < 0)
 		return -1;
-	if (back.primary != vars->primary || !side_same(&back.side[SIDE_A], &vars->side[SIDE_A]) ||
-		!side_same(&back.side[SIDE_B], &vars->side[SIDE_B]))
+	if (!boot_vars_same(&back, vars))
 		return err_set(e, ERR_SYSTEM,
 			"the boot environment (%s) reads back other than it was written: see "
 			"`sluice-agent boot show`",

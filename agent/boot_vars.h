@@ -25,6 +25,17 @@ int boot_vars_adopt(const struct boot_backend *b, const struct conf *c, enum sid
 	.activate = boot_vars_activate, .confirm = boot_vars_confirm,                              \
 	.go_back = boot_vars_go_back, .adopt = boot_vars_adopt
 
+/* Whether the bootloader will do the same with the one as with the other. */
+bool boot_vars_same(const struct boot_vars *a, const struct boot_vars *b);
+
+/* Whether what boots next was confirmed: nothing is on trial, and no older state is to come back.
+ */
+static inline bool
+boot_vars_settled(const struct boot_vars *v)
+{
+	return v->side[v->primary].bootable && v->side[v->primary].confirmed;
+}
+
 /* A side's name in a boot environment: A or B. ERR_MALFORMED for anything else. */
 int boot_side_parse(const char *text, enum side *out, struct err *e);
 

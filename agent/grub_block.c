@@ -40,6 +40,14 @@ grub_block_format(const struct grub_block *block, uint8_t out[GRUB_GROUP_BYTES])
 	memcpy(out, text, (size_t)len);
 }
 
+void
+grub_turn_format(uint8_t out[GRUB_GROUP_BYTES])
+{
+	memset(out, '#', GRUB_GROUP_BYTES);
+	(void)snprintf((char *)out, GRUB_GROUP_BYTES, "%ssluice_turn=0\n", SIGNATURE);
+	out[strlen((char *)out)] = '#';
+}
+
 /* Longer than any that makes sense. */
 enum { VALUE_SIZE = 16 };
 struct values {
@@ -174,15 +182,15 @@ header_format(const char *name, uint64_t size, uint8_t out[SECTOR_BYTES])
 void
 grub_area_format(uint8_t out[GRUB_AREA_BYTES])
 {
-	static const char *const names[GRUB_COPIES] = {"sluice/a", "sluice/b", "sluice/good"};
+	static const char *const names[] = {"sluice/a", "sluice/b", "sluice/good", "sluice/turn"};
 	uint64_t fill = GRUB_GROUP_BYTES - 2 * SECTOR_BYTES;
 
 	memset(out, 0, GRUB_AREA_BYTES);
-	for (size_t i = 0; i < GRUB_COPIES; i++) {
-		uint64_t data = grub_copy_offset((enum grub_copy)i);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		uint64_t data = (1 + 2 * (uint64_t)i) * GRUB_GROUP_BYTES;
 		char name[32];
 
-		/* A filler, so that the copy begins a group and nothing else is in it. */
+		/* A filler, so that the member begins a group and nothing else is in it. */
 		(void)snprintf(name, sizeof(name), "sluice/filler-%zu", i);
 		header_format(name, fill, out + data - GRUB_GROUP_BYTES);
 		header_format(names[i], GRUB_GROUP_BYTES, out + data - SECTOR_BYTES);

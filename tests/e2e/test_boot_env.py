@@ -19,7 +19,7 @@ GUID = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 SIMULATED = ("primary=A\na_bootable=yes\na_confirmed=yes\na_tries=0\nb_bootable=no\n"
              "b_confirmed=no\nb_tries=0\nbooted=A\nboot_id=first\n")
 GARBAGE = bytes(range(1, 256)) * 200
-GRUB_BYTES = 7 * 4096
+GRUB_BYTES = 9 * 4096
 
 
 def no_writes():

@@ -223,28 +223,89 @@ group_write(enum grub_copy which, const struct grub_block *block)
 	assert_int_equal(folder_put(path, area, sizeof(area)), 0);
 }
 
+/* 900 million changes away, where nothing is broken. */
 static void
-behind_the_last_number_comes_the_first(void **state)
+behind_the_last_number_nothing_is_changed(void **state)
 {
 	static const struct grub_block last = {
 		.seq = GRUB_SEQ_MAX, .vars = {SIDE_A, {{true, true, 0}, {false, false, 0}}}};
+	uint8_t before[GRUB_AREA_BYTES], after[GRUB_AREA_BYTES];
 	struct err e = ERR_INIT;
 
 	(void)state;
-	for (unsigned copy = GRUB_COPY_A; copy <= GRUB_COPY_B; copy++) {
-		begin();
-		group_write((enum grub_copy)copy, &last);
-		done(walk(&e), &e);
-		assert_int_equal(vars_now(boot, &conf).primary, SIDE_B);
-		done(boot->go_back(boot, &conf, SIDE_A, &e), &e);
-		assert_int_equal(vars_now(boot, &conf).primary, SIDE_A);
-	}
-	/* Cut between the two writes: the old. */
 	begin();
-	group_write(GRUB_COPY_A, &last);
-	write_faults = 1U << GROUP_A;
+	group_write(GRUB_COPY_B, &last);
+	area_read(path, before);
 	assert_int_equal(boot->activate(boot, &conf, SIDE_B, 3, &e), -1);
+	assert_int_equal(e.class, ERR_SYSTEM);
+	assert_non_null(strstr(e.text, "sluice-agent boot init"));
+	area_read(path, after);
+	assert_memory_equal(before, after, sizeof(before));
+}
+
+/* B takes no writes, and still says what it said at the factory when A is lost, too. */
+static void
+a_stale_copy_does_not_outrank_what_worked_last(void **state)
+{
+	struct err e = ERR_INIT;
+
+	(void)state;
+	begin();
+	write_faults = 1U << GROUP_B;
+	done(walk(&e), &e);
+	group_blank(GROUP_A);
+	assert_int_equal(vars_now(boot, &conf).primary, SIDE_B);
+	assert_true(vars_now(boot, &conf).side[SIDE_B].confirmed);
+}
+
+/* A cannot be read nor written for a while, and holds the newest trial. */
+static void
+a_copy_that_comes_back_does_not_outrank_what_was_written_meanwhile(void **state)
+{
+	struct err e = ERR_INIT;
+
+	(void)state;
+	begin();
+	done(boot->activate(boot, &conf, SIDE_B, 3, &e), &e);
+	done(boot->activate(boot, &conf, SIDE_B, 2, &e), &e);
+	read_faults = write_faults = 1U << GROUP_A;
+	done(boot->go_back(boot, &conf, SIDE_A, &e), &e);
+	read_faults = write_faults = 0;
 	assert_int_equal(vars_now(boot, &conf).primary, SIDE_A);
+	assert_false(vars_now(boot, &conf).side[SIDE_B].bootable);
+	/* Both of the first two, and the last one is from before. */
+	begin();
+	done(boot->activate(boot, &conf, SIDE_B, 3, &e), &e);
+	done(boot->activate(boot, &conf, SIDE_B, 2, &e), &e);
+	read_faults = 1U << GROUP_A | 1U << GROUP_B;
+	write_faults = 1U << GROUP_A;
+	assert_int_equal(boot->go_back(boot, &conf, SIDE_A, &e), -1);
+	read_faults = 1U << GROUP_A;
+	done(boot->go_back(boot, &conf, SIDE_A, &e), &e);
+	read_faults = write_faults = 0;
+	assert_int_equal(vars_now(boot, &conf).primary, SIDE_A);
+}
+
+static void
+no_two_losses_lead_back_to_a_trial_that_is_over(void **state)
+{
+	static const size_t groups[] = {GROUP_A, GROUP_B, GROUP_GOOD};
+	uint8_t whole[GRUB_AREA_BYTES];
+	struct err e = ERR_INIT;
+
+	(void)state;
+	begin();
+	done(walk(&e), &e);
+	area_read(path, whole);
+	for (size_t left = 0; left < 3; left++) {
+		for (size_t i = 0; i < 3; i++) {
+			if (i != left)
+				group_blank(groups[i]);
+		}
+		assert_int_equal(vars_now(boot, &conf).primary, SIDE_B);
+		assert_true(vars_now(boot, &conf).side[SIDE_B].confirmed);
+		assert_int_equal(folder_put(path, whole, sizeof(whole)), 0);
+	}
 }
 
 static void
@@ -368,7 +429,10 @@ main(void)
 		IN_FOLDER(what_leaves_no_second_copy_is_refused_and_changes_nothing),
 		IN_FOLDER(three_copies_that_cannot_be_read_are_an_error),
 		IN_FOLDER(every_prefix_of_a_write_in_place_leaves_what_worked_or_the_new),
-		IN_FOLDER(behind_the_last_number_comes_the_first),
+		IN_FOLDER(behind_the_last_number_nothing_is_changed),
+		IN_FOLDER(a_stale_copy_does_not_outrank_what_worked_last),
+		IN_FOLDER(a_copy_that_comes_back_does_not_outrank_what_was_written_meanwhile),
+		IN_FOLDER(no_two_losses_lead_back_to_a_trial_that_is_over),
 		IN_FOLDER(what_holds_something_else_is_not_written_over),
 		IN_FOLDER(an_environment_of_ours_is_made_anew),
 		IN_FOLDER(a_block_is_read_as_grub_reads_it),

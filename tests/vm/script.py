@@ -11,6 +11,7 @@ SAMPLE = os.path.join(ROOT, "agent", "boot", "grub.cfg")
 SECTOR, MIB = 512, 1 << 20
 GROUP = 4096
 COPIES = {"a": 1, "b": 3, "good": 5}  # which group of the environment each is in
+TURN = 7
 MODULES = ("biosdisk", "part_gpt", "tar", "test", "regexp", "loadenv", "echo", "normal", "true",
            "sleep", "reboot", "serial", "terminal", "memdisk")
 # A kernel that loads ends the run; one on a side in $broken does not load.
@@ -97,6 +98,14 @@ class Script:
 
     def copy_get(self, name):
         return self.get(self.disk, 6 * MIB + COPIES[name] * GROUP, GROUP)
+
+    def turn_put(self, data):
+        self.put(self.disk, 6 * MIB + TURN * GROUP, data)
+
+    def turn(self):
+        """How many starts took a turn, as a digit."""
+        return int(re.search(rb"sluice_turn=(\d)\n#",
+                             self.get(self.disk, 6 * MIB + TURN * GROUP, GROUP))[1])
 
     def core_put(self, text):
         os.makedirs(self.path("memdisk", "boot", "grub"), exist_ok=True)

@@ -2,6 +2,7 @@
 takes a copy of the environment where the agent does."""
 import json
 import os
+import re
 import shutil
 import tempfile
 import unittest
@@ -90,25 +91,54 @@ class GrubScript(unittest.TestCase):
         whole = os.path.join(self.folder, "whole")
         with open(whole, "wb") as f:
             f.write(self.script.environment())
-        self.assert_boots([A], others=[whole])
+        self.assert_boots([B], others=[whole])
 
-    def test_where_nothing_is_known_the_clock_decides(self):
+    @staticmethod
+    def turn_block(turn):
+        return text(b"sluice_turn=%d\n" % turn)
+
+    def copies_lose(self):
         for copy in COPIES:
             self.script.copy_put(copy, bytes(GROUP))
+
+    def test_where_nothing_is_known_the_sides_take_turns(self):
+        self.copies_lose()
         self.assert_boots([A])
-        self.assert_boots([A], "set SECOND=04\n")
-        self.assert_boots([B], "set SECOND=7\n")
-        self.assert_boots([B, A], "set SECOND=7\nset broken=B\n")
-        self.assert_boots([A, B], 'set broken="A B"\n')
+        self.assert_boots([B, A], "set broken=B\n")
+        self.assertEqual(self.script.turn(), 2)
+        said = self.script.run(functions() + """for n in 1 2 3 4 5 6 7 8 9; do
+    turn_take
+    echo "TURN $turn."
+done
+reboot
+""")
+        self.assertEqual(re.findall(r"TURN (\d*)\.", said), list("345678901"))
+        self.assertEqual(self.script.turn(), 1)
+
+    def test_where_turns_are_lost_or_not_written_the_clock_decides(self):
+        self.copies_lose()
+        self.assert_boots([B], "set SECOND=04\n", options=",readonly=on")
+        self.script.turn_put(bytes(GROUP))
+        self.assert_boots([A])
+        self.assert_boots([A, B], "set SECOND=7\nset broken='A B'\n")
 
     def test_where_neither_side_may_boot_mostly_the_one_that_worked_last_does(self):
         self.script.copy_put("b", block(seq=100000009, a=("off", 0), b=("try", 0)))
         self.script.copy_put("good", block(primary="B", a=("off", 0), b=("good", 0)))
-        self.assert_boots([B])
-        self.assert_boots([B], "set SECOND=51\n")
-        self.assert_boots([A], "set SECOND=50\n")
+        for turn, side in ((8, A), (9, A), (0, B)):
+            self.script.turn_put(self.turn_block(turn))
+            self.assert_boots([side])
         self.script.copy_put("good", bytes(GROUP))
-        self.assert_boots([B], "set SECOND=51\n")
+        self.script.turn_put(bytes(GROUP))
+        self.assert_boots([B], "set SECOND=50\n")
+
+    def test_a_stale_copy_does_not_outrank_what_worked_last(self):
+        self.script.copy_put("a", block(seq=100000003))
+        self.script.copy_put("good", block(seq=100000004, primary="B", a=("off", 0),
+                                           b=("good", 0)))
+        self.assert_boots([B])
+        self.script.copy_put("b", block(seq=100000005))
+        self.assert_boots([A])
 
     def agent_takes(self, environment, data):
         """What the agent says of a copy of which all else is lost: None where it is damaged."""
