@@ -11,6 +11,7 @@
 
 #include "agent/boot_vars.h"
 #include "common/base/file.h"
+#include "common/base/log.h"
 
 static const char *const CONFIG_PATH = "/etc/fw_env.config";
 /* Where libubootenv takes its lock, and goes on without it where it cannot. */
@@ -253,7 +254,7 @@ vars_store(const struct conf *c, struct uboot_ctx *ctx, const struct boot_vars *
 }
 
 static int
-uboot_save(const struct conf *c, const struct boot_vars *vars, struct err *e)
+place_write(const struct conf *c, const struct boot_vars *vars, struct err *e)
 {
 	CLEANUP(context_close) struct uboot_ctx *ctx = NULL;
 
@@ -262,20 +263,50 @@ uboot_save(const struct conf *c, const struct boot_vars *vars, struct err *e)
 	return vars_store(c, ctx, vars, e);
 }
 
+/* U-Boot goes by the older place where the newer one is lost. What was settled stands in both, or
+ * that would lead back to a trial that is over. Each write goes to the place that is not in force;
+ * the second has to wait until the first is proved. */
 static int
-uboot_make(const struct conf *c, enum side s, struct err *e)
+uboot_save(const struct conf *c, const struct boot_vars *vars, struct err *e)
 {
-	struct boot_vars vars = {.primary = s}, before;
+	struct boot_vars back;
+	struct err bad;
+
+	if (place_write(c, vars, e) < 0)
+		return -1;
+	if (!boot_vars_settled(vars))
+		return 0;
+	if (uboot_load(c, &back, e) < 0)
+		return -1;
+	if (boot_vars_same(&back, vars) && place_write(c, vars, &bad) < 0)
+		log_warning("the older place of the U-Boot environment is not as the newer: %s",
+			bad.text);
+	return 0;
+}
+
+/* Any environment will do, with a right CRC and without our variables. Its lock is let go again. */
+static int
+blank_check(const struct conf *c, struct err *e)
+{
 	CLEANUP(context_close) struct uboot_ctx *ctx = NULL;
+	struct boot_vars before;
 	struct err none;
 
-	vars.side[s] = (struct boot_side){.bootable = true, .confirmed = true};
 	if (context_open(c, &ctx, e) < 0)
 		return -1;
 	if (context_read(ctx, &before, &none) == 0)
 		return err_set(e, ERR_REFUSED,
 			"the U-Boot environment is set up already: see `sluice-agent boot show`");
-	return vars_store(c, ctx, &vars, e);
+	return 0;
+}
+
+static int
+uboot_make(const struct conf *c, enum side s, struct err *e)
+{
+	struct boot_vars vars = {.primary = s};
+
+	vars.side[s] = (struct boot_side){.bootable = true, .confirmed = true};
+	return blank_check(c, e) < 0 ? -1 : uboot_save(c, &vars, e);
 }
 
 const struct boot_backend boot_uboot = {

@@ -18,7 +18,7 @@
 #include "tests/unit/uboot_fixture.h"
 
 static char file[] = "env";
-static struct conf conf = {.boot_file = file};
+static struct conf conf = {.boot_file = file, .boot_cmdline = (char[]){"cmdline"}};
 static const struct boot_backend *const boot = &boot_uboot;
 
 static const char *const HALVES[] = {"one", "two"};
@@ -231,10 +231,20 @@ prefixes_try(const char *half, const struct buf *before, const struct buf *after
 	}
 }
 
+/* The next change goes to the other half. */
+static void
+half_is_in_force(size_t which)
+{
+	static const char text[] = "sluice_primary=A\0sluice_a=good\0sluice_a_tries=0\0"
+				   "sluice_b=off\0sluice_b_tries=0\0";
+
+	uboot_put(HALVES[which], 9, text, sizeof(text));
+	uboot_put(HALVES[1 - which], 8, text, sizeof(text));
+}
+
 static void
 every_prefix_of_a_write_leaves_the_old_or_the_new(void **state)
 {
-
 	(void)state;
 	for (size_t turn = 0; turn < 2; turn++) {
 		AUTO_BUF struct buf before = BUF_INIT(UBOOT_ENV_BYTES);
@@ -242,14 +252,30 @@ every_prefix_of_a_write_leaves_the_old_or_the_new(void **state)
 		struct err e = ERR_INIT;
 
 		uboot_begin(&conf);
-		/* uboot_begin() wrote "two": the next change is written to "one". */
-		if (turn == 1)
-			done(boot->go_back(boot, &conf, SIDE_A, &e), &e);
+		half_is_in_force(1 - turn);
 		done(file_read(HALVES[turn], &before, &e), &e);
 		done(boot->activate(boot, &conf, SIDE_B, 5, &e), &e);
 		done(file_read(HALVES[turn], &after, &e), &e);
 		assert_memory_not_equal(before.data, after.data, UBOOT_ENV_BYTES);
 		prefixes_try(HALVES[turn], &before, &after);
+	}
+}
+
+/* U-Boot goes by what is left. */
+static void
+no_loss_of_a_half_leads_back_to_a_trial_that_is_over(void **state)
+{
+	static const uint8_t lost[UBOOT_ENV_BYTES];
+	struct err e = ERR_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		uboot_begin(&conf);
+		done(boot->activate(boot, &conf, SIDE_B, 3, &e), &e);
+		done(boot->confirm(boot, &conf, SIDE_B, &e), &e);
+		assert_int_equal(folder_put(HALVES[i], lost, sizeof(lost)), 0);
+		assert_int_equal(vars_now(boot, &conf).primary, SIDE_B);
+		assert_true(vars_now(boot, &conf).side[SIDE_B].confirmed);
 	}
 }
 
@@ -267,6 +293,7 @@ main(void)
 		IN_FOLDER(a_lock_that_cannot_be_had_is_refused),
 		IN_FOLDER(places_after_blanks_are_synced),
 		IN_FOLDER(every_prefix_of_a_write_leaves_the_old_or_the_new),
+		IN_FOLDER(no_loss_of_a_half_leads_back_to_a_trial_that_is_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
