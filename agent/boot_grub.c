@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/boot_place.h"
 #include "agent/boot_vars.h"
 #include "agent/grub_block.h"
 #include "common/base/file.h"
@@ -341,6 +342,12 @@ grub_make(const struct conf *c, enum side s, struct err *e)
 	return 0;
 }
 
+static int
+grub_check(const struct conf *c, struct err *e)
+{
+	return boot_place_check(c, c->boot_file, e);
+}
+
 const struct boot_backend boot_grub = {
 	BOOT_BY_VARS,
 	.name = "grub",
@@ -350,4 +357,5 @@ const struct boot_backend boot_grub = {
 	.load = grub_load,
 	.save = grub_save,
 	.make = grub_make,
+	.check = grub_check,
 };

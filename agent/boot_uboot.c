@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/boot_place.h"
 #include "agent/boot_vars.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
@@ -168,6 +169,10 @@ places_check(const struct conf *c, struct err *e)
 
 	if (config_read(c, &text, places, &count, e) < 0)
 		return -1;
+	for (size_t i = 0; i < count; i++) {
+		if (boot_place_check(c, places[i].device, e) < 0)
+			return -1;
+	}
 	if (count == UBOOT_PLACES && !places_overlap(&places[0], &places[1]))
 		return 0;
 	return err_set(e, ERR_SYSTEM,
