@@ -21,6 +21,7 @@ struct efi {
 	uint16_t entry[SIDES]; /* the number of Boot#### */
 	uint16_t order[EFI_ORDER_MAX];
 	size_t order_count;
+	bool boots[SIDES]; /* it is there, and active: else the firmware passes it over */
 	bool has_next, has_current;
 	uint16_t next, current;
 };
@@ -88,6 +89,48 @@ one_read(const char *name, bool *there, uint16_t *out, struct err *e)
 	return 0;
 }
 
+/* BootNext with the number of an entry that is gone would look like a system that did not start. */
+static int
+entry_check(const struct efi *efi, enum side side, struct err *e)
+{
+	AUTO_FREE uint8_t *data = NULL;
+	const char *key = side == SIDE_A ? "entry_a" : "entry_b";
+	uint32_t attributes;
+	char name[16];
+	size_t len;
+
+	(void)snprintf(name, sizeof(name), "Boot%04X", efi->entry[side]);
+	if (efi_get_variable(efi_guid_global, name, &data, &len, &attributes) < 0)
+		return err_sys(e, errno,
+			"%s is %s, and the firmware has none, or not any more (make one: "
+			"`efibootmgr "
+			"--create --label sluice-%s --disk DISK --part NUMBER --loader PATH`, and "
+			"write "
+			"its number into agent.conf)",
+			key, name, side_name(side));
+	/* EFI_LOAD_OPTION begins with its attributes; LOAD_OPTION_ACTIVE is the first. */
+	if (len < sizeof(uint32_t) || !(data[0] & 1))
+		return err_set(e, ERR_SYSTEM,
+			"%s is %s, which is not active: `efibootmgr --bootnum %04X --active`", key,
+			name, efi->entry[side]);
+	return 0;
+}
+
+static int
+entries_look(struct efi *efi, struct err *e)
+{
+	for (size_t i = 0; i < SIDES; i++) {
+		struct err why = ERR_INIT;
+
+		efi->boots[i] = entry_check(efi, (enum side)i, &why) == 0;
+		if (why.errnum != 0 && why.errnum != ENOENT) {
+			*e = why;
+			return -1;
+		}
+	}
+	return 0;
+}
+
 static int
 efi_read(const struct conf *c, struct efi *out, struct err *e)
 {
@@ -101,7 +144,8 @@ efi_read(const struct conf *c, struct efi *out, struct err *e)
 		entry_parse(c->boot_entry_b, "entry_b", &efi.entry[SIDE_B], e) < 0 ||
 		numbers_read("BootOrder", efi.order, EFI_ORDER_MAX, &efi.order_count, e) < 0 ||
 		one_read("BootNext", &efi.has_next, &efi.next, e) < 0 ||
-		one_read("BootCurrent", &efi.has_current, &efi.current, e) < 0)
+		one_read("BootCurrent", &efi.has_current, &efi.current, e) < 0 ||
+		entries_look(&efi, e) < 0)
 		return -1;
 	if (efi.entry[SIDE_A] == efi.entry[SIDE_B])
 		return err_set(e, ERR_USAGE, "agent.conf: [boot] entry_a and entry_b are the same");
@@ -147,15 +191,28 @@ in_order(const struct efi *efi, uint16_t number, size_t *at)
 	return false;
 }
 
+static bool
+primary_pick(const struct efi *efi, bool that_boots, enum side *out)
+{
+	enum side side;
+
+	for (size_t i = 0; i <= efi->order_count; i++) {
+		/* BootNext comes before the order. */
+		if ((i > 0 || efi->has_next) &&
+			side_of(efi, i > 0 ? efi->order[i - 1] : efi->next, &side) &&
+			(efi->boots[side] || !that_boots)) {
+			*out = side;
+			return true;
+		}
+	}
+	return false;
+}
+
 static int
 primary_find(const struct efi *efi, enum side *out, struct err *e)
 {
-	if (efi->has_next && side_of(efi, efi->next, out))
+	if (primary_pick(efi, true, out) || primary_pick(efi, false, out))
 		return 0;
-	for (size_t i = 0; i < efi->order_count; i++) {
-		if (side_of(efi, efi->order[i], out))
-			return 0;
-	}
 	return err_set(e, ERR_SYSTEM,
 		"neither entry_a nor entry_b is in BootOrder, as `efibootmgr` shows: if the "
 		"running system is the right one, `sluice-agent boot init` puts it there");
@@ -174,6 +231,8 @@ efi_load(const struct conf *c, struct boot_vars *out, struct err *e)
 		uint16_t number = efi.entry[i];
 		struct boot_side *s = &vars.side[i];
 
+		if (!efi.boots[i])
+			continue;
 		s->confirmed = in_order(&efi, number, &at);
 		s->tries_left = !s->confirmed && efi.has_next && efi.next == number;
 		/* What runs has used up its try, and may still be confirmed. */
@@ -238,33 +297,6 @@ efi_save(const struct conf *c, const struct boot_vars *vars, struct err *e)
 	if (efi_read(c, &efi, e) < 0 || order_write(&efi, vars, e) < 0)
 		return -1;
 	return next_write(&efi, vars, e);
-}
-
-/* BootNext with the number of an entry that is gone would look like a system that did not start. */
-static int
-entry_check(const struct efi *efi, enum side side, struct err *e)
-{
-	AUTO_FREE uint8_t *data = NULL;
-	const char *key = side == SIDE_A ? "entry_a" : "entry_b";
-	uint32_t attributes;
-	char name[16];
-	size_t len;
-
-	(void)snprintf(name, sizeof(name), "Boot%04X", efi->entry[side]);
-	if (efi_get_variable(efi_guid_global, name, &data, &len, &attributes) < 0)
-		return err_sys(e, errno,
-			"%s is %s, and the firmware has none, or not any more (make one: "
-			"`efibootmgr "
-			"--create --label sluice-%s --disk DISK --part NUMBER --loader PATH`, and "
-			"write "
-			"its number into agent.conf)",
-			key, name, side_name(side));
-	/* EFI_LOAD_OPTION begins with its attributes; LOAD_OPTION_ACTIVE is the first. */
-	if (len < sizeof(uint32_t) || !(data[0] & 1))
-		return err_set(e, ERR_SYSTEM,
-			"%s is %s, which is not active: `efibootmgr --bootnum %04X --active`", key,
-			name, efi->entry[side]);
-	return 0;
 }
 
 static int

@@ -72,7 +72,7 @@ boot_vars_disable(const struct boot_backend *b, const struct conf *c, enum side 
 
 	if (b->load(c, &vars, e) < 0)
 		return -1;
-	if (!vars.side[other].bootable)
+	if (!boot_side_may_boot(&vars.side[other]))
 		return err_set(e, ERR_REFUSED,
 			"side %s stays bootable: side %s is not, and the box would boot nothing",
 			side_name(s), side_name(other));

@@ -4,6 +4,7 @@
 
 #include "agent/box.h"
 #include "agent/command.h"
+#include "agent/reaffirm.h"
 #include "agent/status.h"
 
 static int
@@ -85,7 +86,7 @@ run_boot(const char *conf_path, int argc, char **argv, struct err *e)
 		return boot_init(&b, e);
 	if (print(&b, json, status_boot_json, status_boot_text, e) < 0)
 		return -1;
-	return boot_check(b.boot, &b.conf, e);
+	return boot_check(b.boot, &b.conf, e) < 0 ? -1 : reaffirm_check(&b, e);
 }
 
 const struct command command_status = {

@@ -20,6 +20,7 @@
 #include "agent/pace.h"
 #include "agent/petition.h"
 #include "agent/poll.h"
+#include "agent/reaffirm.h"
 #include "agent/reporter.h"
 #include "agent/rescue.h"
 #include "agent/revert.h"
@@ -64,9 +65,7 @@ cycle_close(struct cycle *cy)
 }
 #define AUTO_CYCLE CLEANUP(cycle_close)
 #define CYCLE_INIT                                                                                 \
-	{                                                                                          \
-		.box = BOX_INIT, .kept = KEPT_HEAD_INIT, .watchdog = WATCHDOG_INIT                 \
-	}
+	((struct cycle){.box = BOX_INIT, .kept = KEPT_HEAD_INIT, .watchdog = WATCHDOG_INIT})
 
 static int64_t
 now_s(const struct cycle *cy)
@@ -432,6 +431,7 @@ look_for_update(struct cycle *cy)
 	int rc;
 
 	if (!cy->poller || !cy->started) {
+		reaffirm(&cy->box);
 		cy->started = true;
 		return pace_next_ms(&cy->pace, c);
 	}

@@ -409,6 +409,60 @@ an_efi_order_that_lost_both_sides_is_made_anew(void **state)
 	assert_true(vars_now(&boot_efi, &conf).side[SIDE_A].confirmed);
 }
 
+/* What runs counts as one that boots as long as its entry is there, and no other side does without.
+ */
+static void
+an_efi_side_whose_entry_is_gone_is_not_bootable(void **state)
+{
+	AUTO_BUF struct buf got = BUF_INIT(64);
+	struct err e = ERR_INIT;
+
+	(void)state;
+	begin(&boot_efi);
+	done(boot_efi.activate(&boot_efi, &conf, SIDE_B, 1, &e), &e);
+	boot_other(&boot_efi);
+	assert_true(vars_now(&boot_efi, &conf).side[SIDE_B].bootable);
+	efi_remove("Boot00AB");
+	assert_false(vars_now(&boot_efi, &conf).side[SIDE_B].bootable);
+	assert_int_equal(boot_efi.confirm(&boot_efi, &conf, SIDE_B, &e), -1);
+	assert_int_equal(e.class, ERR_REFUSED);
+	/* The old side's: there is nothing to go back to, and the new one is all there is. */
+	efi_put("Boot00AB", (const uint8_t[]){1, 0, 0, 0, 0, 0}, 6);
+	efi_put("Boot0001", (const uint8_t[]){0, 0, 0, 0, 0, 0}, 6);
+	assert_false(vars_now(&boot_efi, &conf).side[SIDE_A].bootable);
+	assert_int_equal(boot_efi.go_back(&boot_efi, &conf, SIDE_A, &e), -1);
+	assert_int_equal(e.class, ERR_REFUSED);
+	done(boot_efi.confirm(&boot_efi, &conf, SIDE_B, &e), &e);
+	assert_int_equal(vars_now(&boot_efi, &conf).primary, SIDE_B);
+	assert_true(efi_get("BootOrder", &got));
+	assert_memory_equal(got.data + 4, ((const uint8_t[]){9, 0, 0xab, 0, 8, 0}), 6);
+	/* Another that is passed over before it boots nothing next. */
+	efi_put("BootOrder", (const uint8_t[]){1, 0, 0xab, 0}, 4);
+	assert_int_equal(vars_now(&boot_efi, &conf).primary, SIDE_B);
+}
+
+/* Firmware took the running side out of the order. With the other off nothing would be left in it.
+ */
+static void
+no_efi_side_is_switched_off_when_what_runs_would_not_boot_again(void **state)
+{
+	struct err e = ERR_INIT;
+
+	(void)state;
+	begin(&boot_efi);
+	done(boot_efi.activate(&boot_efi, &conf, SIDE_B, 1, &e), &e);
+	boot_other(&boot_efi);
+	done(boot_efi.confirm(&boot_efi, &conf, SIDE_B, &e), &e);
+	/* In a plain file the last number stays behind a shorter order. */
+	efi_put("BootOrder", (const uint8_t[]){9, 0, 1, 0, 8, 0}, 6);
+	assert_int_equal(boot_efi.disable(&boot_efi, &conf, SIDE_A, &e), -1);
+	assert_int_equal(e.class, ERR_REFUSED);
+	assert_true(vars_now(&boot_efi, &conf).side[SIDE_A].confirmed);
+	done(boot_efi.confirm(&boot_efi, &conf, SIDE_B, &e), &e);
+	assert_int_equal(vars_now(&boot_efi, &conf).primary, SIDE_B);
+	done(boot_efi.disable(&boot_efi, &conf, SIDE_A, &e), &e);
+}
+
 /* `bootctl set-default` writes it: a side's name in it is booted whatever its counter says. */
 static void
 a_side_that_the_firmware_prefers_is_refused(void **state)
@@ -492,6 +546,8 @@ main(int argc, char **argv)
 		IN_FOLDER(efi_variables_that_make_no_sense_are_refused),
 		IN_FOLDER(an_efi_entry_that_is_gone_or_not_active_is_refused),
 		IN_FOLDER(an_efi_order_that_lost_both_sides_is_made_anew),
+		IN_FOLDER(an_efi_side_whose_entry_is_gone_is_not_bootable),
+		IN_FOLDER(no_efi_side_is_switched_off_when_what_runs_would_not_boot_again),
 		IN_FOLDER(a_side_that_the_firmware_prefers_is_refused),
 		IN_FOLDER(a_custom_program_that_fails_is_an_error),
 		IN_FOLDER(what_reads_back_other_than_written_is_refused),

@@ -1,0 +1,17 @@
+/* What the bootloader forgot: the side that runs was confirmed, and its environment does not say so
+ * any more. Firmware took its entry out of BootOrder, say, or storage that wears out gave back what
+ * stood there before; and a start or two from now would end on the other side. */
+#ifndef SLUICE_AGENT_REAFFIRM_H
+#define SLUICE_AGENT_REAFFIRM_H
+
+#include "agent/box.h"
+
+/* 0 where the environment agrees, or nothing says that it has to: an update is under way, this side
+ * was not installed by this agent, or a person has just rolled it back. ERR_SYSTEM where it does
+ * not agree, or cannot be read. */
+int reaffirm_check(const struct box *b, struct err *e);
+
+/* Confirms it again where it was forgotten, and says so in the log. The lock is held. */
+void reaffirm(const struct box *b);
+
+#endif
