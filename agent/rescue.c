@@ -1,9 +1,23 @@
 #include "agent/rescue.h"
 
+#include <string.h>
+
 #include "agent/trial.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/num.h"
+
+/* The bootloader was told to leave it, was started since, and came back: the other side does not
+ * start. One more start would end here, too, as settle() knows where it can save that. */
+static bool
+is_stranded(const struct box *b, const struct boot_side *there)
+{
+	char boot_id[BOOT_ID_MAX + 1];
+	struct err e;
+
+	return !there->bootable && b->boot->boot_id(b->boot, &b->conf, boot_id, &e) == 0 &&
+	       strcmp(b->state->pending.boot_id, boot_id) != 0;
+}
 
 /* What is confirmed would only start again and again, as would trees, which no bootloader counts.
  * An environment that cannot be read is the likeliest of the new system's faults. */
@@ -11,13 +25,17 @@ static bool
 may_fall_back(const struct box *b)
 {
 	const struct pending *p = &b->state->pending;
-	struct boot_side there;
+	struct boot_side there, other;
 	struct err e;
 
 	if (trial_is_forgotten(b))
 		return true;
-	return !p->tree_only && trial_is_on(b) &&
-	       (b->boot->look(b->boot, &b->conf, p->target, &there, &e) < 0 || !there.confirmed);
+	if (p->tree_only || !trial_is_on(b))
+		return false;
+	if (b->boot->look(b->boot, &b->conf, p->target, &there, &e) < 0 ||
+		b->boot->look(b->boot, &b->conf, side_other(p->target), &other, &e) < 0)
+		return true;
+	return !there.confirmed && boot_side_may_boot(&other) && !is_stranded(b, &there);
 }
 
 static int64_t

@@ -25,11 +25,14 @@ MUTANTS = [
            "if (ioctl(fd, WDIOC_GETSUPPORT, &info) < 0)", "if (0)",
            "test_watchdog", "without_one_the_trial_goes_on_and_says_so"),
     Mutant("a confirmed system is started again and again", RESCUE,
-           "return !p->tree_only && trial_is_on(b) &&\n\t       (b->boot->look(b->boot, &b->conf, "
-           "p->target, &there, &e) < 0 || !there.confirmed);",
-           "return !p->tree_only && trial_is_on(b) && (b->boot->look(b->boot, &b->conf, "
-           "p->target, &there, &e) <= 0);",
+           "return !there.confirmed && boot", "return boot",
            "test_rescue", "a_system_that_no_bootloader_would_leave_is_left_alone"),
+    Mutant("a box that cannot go back, nor write that down, reboots for ever", RESCUE,
+           " && !is_stranded(b, &there);", ";",
+           "test_rescue", "one_that_was_told_to_go_back_and_came_here_again_stays"),
+    Mutant("a box whose other side is gone is started anew", RESCUE,
+           "boot_side_may_boot(&other) && ", "",
+           "test_rescue", "where_there_is_nothing_to_go_back_to_it_stays"),
     Mutant("a trial that the state does not know stays", RESCUE,
            "if (trial_is_forgotten(b))\n\t\treturn true;", "",
            "test_rescue", "a_trial_that_the_state_does_not_know_is_left"),

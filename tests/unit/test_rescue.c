@@ -119,12 +119,46 @@ where_there_is_nothing_to_go_back_to_it_stays(void **state)
 	struct scene *x = *state;
 	struct box *b = &x->rig.box;
 	struct boot_env env = rig_env(&x->rig);
+	struct watchdog w = WATCHDOG_INIT;
+	struct rescue r = {0};
 	struct err e;
 
 	*x->rig.s = (struct state){.next_seq = 1};
 	env.vars.side[SIDE_A] = (struct boot_side){0};
 	assert_int_equal(boot_env_save(b->conf.boot_file, &env, &e), 0);
 	assert_false(trial_is_forgotten(b));
+	/* Nor where the state knows of the trial. */
+	x->rig.s->pending = (struct pending){.phase = PHASE_ACTIVATED, .target = SIDE_B};
+	hurry(x, reboot_line);
+	assert_true(trial_is_on(b));
+	assert_int_equal(rescue_step(&r, b, &w, INT64_MAX), INT64_MAX);
+	assert_false(was_rebooted());
+}
+
+/* What it was told cannot be saved, so that settle() does not know. */
+static void
+one_that_was_told_to_go_back_and_came_here_again_stays(void **state)
+{
+	struct scene *x = *state;
+	struct box *b = &x->rig.box;
+	struct pending *p = &x->rig.s->pending;
+	struct watchdog w = WATCHDOG_INIT;
+	struct rescue r = {0};
+	struct err e;
+
+	hurry(x, reboot_line);
+	assert_int_equal(b->boot->go_back(b->boot, &b->conf, SIDE_A, &e), 0);
+	/* Told in this boot: the start that does it is still to come. */
+	p->phase = PHASE_REVERTING;
+	(void)snprintf(p->boot_id, sizeof(p->boot_id), "boot-1");
+	(void)rescue_step(&r, b, &w, 0);
+	assert_true(was_rebooted());
+	for (p->phase = PHASE_ACTIVATED; p->phase <= PHASE_REVERTING; p->phase++) {
+		(void)snprintf(p->boot_id, sizeof(p->boot_id), "boot-0");
+		assert_true(trial_is_on(b));
+		assert_int_equal(rescue_step(&r, b, &w, INT64_MAX), INT64_MAX);
+	}
+	assert_false(was_rebooted());
 }
 
 static void
@@ -148,6 +182,7 @@ main(void)
 		IN_SCENE(a_system_that_no_bootloader_would_leave_is_left_alone),
 		IN_SCENE(a_trial_that_the_state_does_not_know_is_left),
 		IN_SCENE(where_there_is_nothing_to_go_back_to_it_stays),
+		IN_SCENE(one_that_was_told_to_go_back_and_came_here_again_stays),
 		IN_SCENE(where_it_cannot_be_started_anew_the_watchdog_does_it),
 	};
 
