@@ -6,8 +6,11 @@
  *                    booted and boot_id are there to be passed over */
 #include "agent/boot_env.h"
 #include "agent/boot_vars.h"
+#include "agent/watchdog.h"
 #include "common/base/process.h"
 
+/* A change asks several times, and a watchdog may have less patience than that: it is petted
+ * meanwhile, for what runs longer is killed. */
 enum { PROGRAM_TIMEOUT_MS = 60 * 1000 };
 
 static int
@@ -15,8 +18,12 @@ program_run(const struct conf *c, const char *word, struct span input, struct bu
 	struct err *e)
 {
 	const char *const argv[] = {c->boot_file, word, NULL};
-	struct process p = {
-		.argv = argv, .input = input, .output = output, .timeout_ms = PROGRAM_TIMEOUT_MS};
+	struct keep_going beside = watchdog_beside();
+	struct process p = {.argv = argv,
+		.input = input,
+		.output = output,
+		.timeout_ms = PROGRAM_TIMEOUT_MS,
+		.keep_going = &beside};
 	int status;
 
 	if (process_run(&p, &status, e) < 0) {

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "agent/conf.h"
+#include "common/base/keep_going.h"
 #include "common/base/notify.h"
 
 enum { WATCHDOG_PROBLEM_SIZE = 256 };
@@ -47,6 +48,10 @@ void watchdog_guard(struct watchdog *w, bool on_trial);
 
 /* The agent gets ahead. Costs little; w may be NULL. */
 void watchdog_pet(struct watchdog *w);
+
+/* Pets the one that this process has open, if any, and never says no: for a wait that is bounded,
+ * inside what has nobody to ask. */
+struct keep_going watchdog_beside(void);
 
 /* signals_nap() that pets all the while. */
 void watchdog_nap(struct watchdog *w, int64_t ms);

@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "agent/boot.h"
 #include "agent/lookout.h"
 #include "agent/signals.h"
 #include "agent/watchdog.h"
@@ -278,6 +279,34 @@ it_is_petted_by_questions_whether_to_go_on(void **state)
 	assert_pets(x, 1, false);
 }
 
+/* It may take a minute, and a change runs it several times. */
+static void
+it_is_petted_while_a_boot_program_runs(void **state)
+{
+	static const char program[] =
+		"#!/bin/sh\nprintf '%s\\n' primary=A a_bootable=yes a_confirmed=yes "
+		"a_tries=0 b_bootable=no b_confirmed=no b_tries=0 booted=A boot_id=x\n";
+	struct scene *x = *state;
+	AUTO_WATCHDOG struct watchdog w = WATCHDOG_INIT;
+	struct boot_vars vars;
+	struct err e = ERR_INIT;
+	bool magic;
+
+	x->conf.boot_file = (char[]){"./program"};
+	assert_int_equal(folder_put("program", program, strlen(program)), 0);
+	assert_int_equal(chmod("program", 0755), 0);
+	watchdog_open(&w, &x->conf);
+	watchdog_guard(&w, true);
+	assert_pets(x, 1, false);
+	w.next_ms = 0;
+	if (boot_custom.load(&x->conf, &vars, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_true(pets(x, &magic) >= 1);
+	watchdog_close(&w);
+	/* With none there is nobody to pet. */
+	assert_int_equal(boot_custom.load(&x->conf, &vars, &e), 0);
+}
+
 static void
 it_is_let_go_where_nothing_else_resets_the_box(void **state)
 {
@@ -342,6 +371,7 @@ main(void)
 		IN_SCENE(its_own_idea_of_a_timeout_counts),
 		IN_SCENE(it_is_petted_while_the_agent_waits),
 		IN_SCENE(it_is_petted_by_questions_whether_to_go_on),
+		IN_SCENE(it_is_petted_while_a_boot_program_runs),
 		IN_SCENE(it_is_let_go_where_nothing_else_resets_the_box),
 		IN_SCENE(without_one_the_trial_goes_on_and_says_so),
 	};
