@@ -28,7 +28,8 @@ int letter_look(int spool, struct letter *l, struct err *e);
  * takes what it says: the report of that box, under that number, signed with report_key (a KEY
  * object as text).
  * ERR_SYSTEM where it cannot be read; ERR_REFUSED where it is no file, ERR_LIMIT, ERR_MALFORMED or
- * ERR_UNTRUSTED for what is no such report. Any thread may. */
+ * ERR_UNTRUSTED for what is no such report. Any thread may. After a failure *out may hold anything,
+ * and owns nothing: it is too large to be copied for each. */
 int letter_open(
 	int spool, struct letter *l, const char *report_key, struct report *out, struct err *e);
 

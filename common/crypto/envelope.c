@@ -120,19 +120,26 @@ is_listed(const json_t *keyids, const char *keyid)
 	return false;
 }
 
+static bool
+is_by(const struct signature *s, const struct pubkey *key, struct span message)
+{
+	uint8_t raw[SIGNATURE_BYTES_MAX];
+	size_t digits = strlen(s->hex);
+
+	return digits / 2 <= sizeof(raw) && hex_decode(s->hex, raw, digits / 2, NULL) == 0 &&
+	       pubkey_verify(key, message, span_of(raw, digits / 2), NULL) == 0;
+}
+
 /* The key that made this signature, if it is the role's, known, and the signature is good. */
 static bool
 signature_good(const struct role_keys *role, const struct signature *s, struct span message,
 	struct pubkey **out)
 {
-	uint8_t raw[SIGNATURE_BYTES_MAX];
 	AUTO_PUBKEY struct pubkey *key = NULL;
-	size_t digits = strlen(s->hex);
 
-	if (!is_listed(role->keyids, s->keyid) || digits / 2 > sizeof(raw) ||
-		hex_decode(s->hex, raw, digits / 2, NULL) < 0 ||
+	if (!is_listed(role->keyids, s->keyid) ||
 		pubkey_parse(json_object_get(role->keys, s->keyid), &key, NULL) < 0 ||
-		pubkey_verify(key, message, span_of(raw, digits / 2), NULL) < 0)
+		!is_by(s, key, message))
 		return false;
 	*out = TAKE_PTR(key);
 	return true;
@@ -155,22 +162,32 @@ canonical_in(const json_t *body, struct span bytes)
 	return span_of(found, json_canonical_starts(body, rest));
 }
 
-/* Counts distinct keys; enough is enough. bytes are the envelope's, or empty. */
+/* What was signed, in bytes, which are the envelope's or empty, or in copy. */
+static int
+message_of(
+	const struct parts *p, struct span bytes, struct buf *copy, struct span *out, struct err *e)
+{
+	struct span message = canonical_in(p->body, bytes);
+
+	if (message.len == 0 && canonical_of(p->body, copy, e) < 0)
+		return -1;
+	*out = message.len == 0 ? buf_span(copy) : message;
+	return 0;
+}
+
+/* Counts distinct keys; enough is enough. */
 static int
 signers_count(const struct parts *p, struct span bytes, const struct role_keys *role,
 	uint64_t *count, struct err *e)
 {
 	CLEANUP(signers_free) struct signers *found = calloc(1, sizeof(*found));
-	struct span message = canonical_in(p->body, bytes);
 	AUTO_BUF struct buf copy = {0};
+	struct span message;
 
 	if (!found)
 		return err_sys(e, ENOMEM, "checking signatures");
-	if (message.len == 0) {
-		if (canonical_of(p->body, &copy, e) < 0)
-			return -1;
-		message = buf_span(&copy);
-	}
+	if (message_of(p, bytes, &copy, &message, e) < 0)
+		return -1;
 	for (size_t i = 0; i < json_array_size(p->signatures) && found->count < role->threshold;
 		i++) {
 		AUTO_PUBKEY struct pubkey *key = NULL;
@@ -213,6 +230,40 @@ envelope_verify(struct span bytes, const char *name, const struct role_keys *rol
 	if (json_parse(bytes, name, &root, e) < 0)
 		return -1;
 	if (threshold_check(root, bytes, role, &p, e) < 0)
+		return err_context(e, "%s", name);
+	*out = (struct verified){.root = TAKE_PTR(root), .body = p.body};
+	return 0;
+}
+
+static int
+one_check(struct span bytes, const struct parts *p, const struct pubkey *key, const char *keyid,
+	struct err *e)
+{
+	AUTO_BUF struct buf copy = {0};
+	struct span message;
+	struct signature s;
+
+	if (message_of(p, bytes, &copy, &message, e) < 0)
+		return -1;
+	for (size_t i = 0; i < json_array_size(p->signatures); i++) {
+		if (signature_read(json_array_get(p->signatures, i), &s, e) < 0)
+			return -1;
+		if (strcmp(s.keyid, keyid) == 0 && is_by(&s, key, message))
+			return 0;
+	}
+	return err_set(e, ERR_UNTRUSTED, "0 of 1 signatures needed");
+}
+
+int
+envelope_verify_one(struct span bytes, const char *name, const struct pubkey *key,
+	const char *keyid, struct verified *out, struct err *e)
+{
+	AUTO_JSON json_t *root = NULL;
+	struct parts p;
+
+	if (json_parse(bytes, name, &root, e) < 0)
+		return -1;
+	if (envelope_open(root, &p, e) < 0 || one_check(bytes, &p, key, keyid, e) < 0)
 		return err_context(e, "%s", name);
 	*out = (struct verified){.root = TAKE_PTR(root), .body = p.body};
 	return 0;

@@ -13,6 +13,7 @@
 #include "common/base/err.h"
 #include "common/base/json.h"
 #include "common/crypto/digest.h"
+#include "common/crypto/pubkey.h"
 #include "common/crypto/seckey.h"
 
 /* A document that was checked. Owns its JSON. body is what parsers read: the value of "signed" in
@@ -39,6 +40,10 @@ struct role_keys {
  * many of how many. The same key id twice in "signatures" is ERR_MALFORMED. */
 int envelope_verify(struct span bytes, const char *name, const struct role_keys *role,
 	struct verified *out, struct err *e);
+
+/* The same for one key, which is known under keyid and alone has to sign. */
+int envelope_verify_one(struct span bytes, const char *name, const struct pubkey *key,
+	const char *keyid, struct verified *out, struct err *e);
 
 /* Checks that bytes have this length and SHA-256, and only then parses them. For an envelope body
  * is "signed"; for any other object it is the root. */

@@ -297,6 +297,44 @@ pkey_verify(const struct pubkey *k, struct span message, struct span signature)
 	return good;
 }
 
+/* False where the text is anything else. */
+static bool
+canonical_read(const char *text, struct pubkey *k)
+{
+	static const char head[] = "{\"keytype\":\"ed25519\",\"keyval\":{\"public\":\"",
+			  tail[] = "\"},\"scheme\":\"ed25519\"}";
+	char hex[2 * crypto_sign_PUBLICKEYBYTES + 1];
+
+	if (strncmp(text, head, sizeof(head) - 1) != 0 ||
+		strlen(text) != sizeof(head) - 1 + sizeof(hex) - 1 + sizeof(tail) - 1 ||
+		strcmp(text + sizeof(head) - 1 + sizeof(hex) - 1, tail) != 0)
+		return false;
+	memcpy(hex, text + sizeof(head) - 1, sizeof(hex) - 1);
+	hex[sizeof(hex) - 1] = 0;
+	k->scheme = SCHEME_ED25519;
+	return hex_decode(hex, k->ed25519, sizeof(k->ed25519), NULL) == 0;
+}
+
+int
+pubkey_read(const char *text, struct pubkey **out, char id[DIGEST_HEX_SIZE], struct err *e)
+{
+	AUTO_PUBKEY struct pubkey *k = calloc(1, sizeof(*k));
+	AUTO_JSON json_t *key = NULL;
+	struct digest digest;
+
+	if (!k)
+		return err_sys(e, ENOMEM, "reading a public key");
+	if (canonical_read(text, k)) {
+		digest = digest_of(span_str(text));
+		(void)digest_hex(&digest, id);
+		*out = TAKE_PTR(k);
+		return 0;
+	}
+	if (json_parse(span_str(text), "a public key", &key, e) < 0)
+		return -1;
+	return pubkey_id(key, id, e) < 0 ? -1 : pubkey_parse(key, out, e);
+}
+
 int
 pubkey_verify(const struct pubkey *k, struct span message, struct span signature, struct err *e)
 {

@@ -35,6 +35,10 @@ int pubkey_pem(struct span pem_or_der, struct buf *out, struct err *e);
 /* SHA-256 of the canonical JSON of a KEY object: its key id, in hexadecimal. */
 int pubkey_id(const json_t *key, char out[DIGEST_HEX_SIZE], struct err *e);
 
+/* Both from a KEY object's text. Of an Ed25519 key in canonical form, as the fleet's are kept, no
+ * JSON is parsed: a watch does this for each report. */
+int pubkey_read(const char *text, struct pubkey **out, char id[DIGEST_HEX_SIZE], struct err *e);
+
 /* Whether signature is this key's over message. 0, or -1 with ERR_UNTRUSTED. */
 int pubkey_verify(
 	const struct pubkey *k, struct span message, struct span signature, struct err *e);

@@ -26,8 +26,11 @@ MUTANTS = [
            "return sql_begin(i->sql, e) < 0 ? -1 : "
            "sql_end(i->sql, batch_write(i, round_ends, e), e);",
            "if (sql_begin(i->sql, e) < 0 || batch_write(i, round_ends, e) < 0)\n"
-           "\t\treturn -1;\n\tclearing_begin(i, false);\n\treturn sql_end(i->sql, 0, e);",
+           "\t\treturn -1;\n\tclearing_begin(i);\n\treturn sql_end(i->sql, 0, e);",
            "e2e/test_ingest", KILLED),
+    Mutant("one of those that clear a batch misses some", INGEST,
+           "n += CLEARERS)", "n += 2 * CLEARERS)",
+           "test_ingest", "a_batch_that_failed_is_taken_up_by_the_next_round"),
     Mutant("a duplicate touches the counts", INGEST,
            "if (recorded == RECORD_NEW) {", "if (recorded != RECORD_CLASH) {",
            "test_ingest", "a_report_that_comes_again_counts_once"),
@@ -46,22 +49,23 @@ MUTANTS = [
            "why.class == ERR_SYSTEM ? err_set", "why.class != ERR_NONE ? err_set",
            "test_ingest", "a_report_that_cannot_be_recorded_is_set_aside_alone"),
     Mutant("what is set aside is not there yet when it is pruned", INGEST,
-           "\tclearing_begin(i, goes_on);\n"
+           "\tclearing_begin(i);\n"
            "\t/* The next round is not to find these again. */\n"
            "\tif (!goes_on)\n\t\tclearing_end(i);\n"
            "\tif (asides_prune(i, e) < 0)\n\t\treturn -1;\n",
            "\tif (asides_prune(i, e) < 0)\n\t\treturn -1;\n"
-           "\tclearing_begin(i, goes_on);\n\tif (!goes_on)\n\t\tclearing_end(i);\n",
+           "\tclearing_begin(i);\n\tif (!goes_on)\n\t\tclearing_end(i);\n",
            "test_ingest", "a_batch_that_failed_is_taken_up_by_the_next_round"),
     Mutant("folders are taken for letters", INGEST,
            "if (l->is_folder) {", "if (0) {",
            "test_ingest", "a_folder_in_the_spool_is_no_report_and_stays"),
     Mutant("a report of another box is taken", LETTER,
-           "if (strcmp(r.box, l->box) != 0 || r.seq != l->seq)", "if (r.seq != l->seq)",
+           "if (strcmp(out->box, l->box) == 0 && out->seq == l->seq)",
+           "if (out->seq == l->seq)",
            "test_ingest", "what_is_no_report_of_its_box_is_set_aside_with_its_reason"),
     Mutant("a report under another number is taken", LETTER,
-           "if (strcmp(r.box, l->box) != 0 || r.seq != l->seq)",
-           "if (strcmp(r.box, l->box) != 0)",
+           "if (strcmp(out->box, l->box) == 0 && out->seq == l->seq)",
+           "if (strcmp(out->box, l->box) == 0)",
            "test_ingest", "what_is_no_report_of_its_box_is_set_aside_with_its_reason"),
     Mutant("links in the spool are followed", LETTER,
            "O_NONBLOCK | O_NOFOLLOW", "O_NONBLOCK",

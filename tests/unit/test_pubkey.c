@@ -411,6 +411,58 @@ a_key_id_is_the_digest_of_the_canonical_key(void **state)
 	assert_string_equal(id, "67f07659c1a17608e315c9b37037f1129dd489a6d364e40aecd350d0319ad8e4");
 }
 
+/* Of a text that is in canonical form no JSON is parsed, and yet key and id are the same. */
+static void
+a_keys_text_gives_the_key_and_its_id_however_it_is_written(void **state)
+{
+	static const char *const texts[] = {
+		"{\"keytype\":\"ed25519\",\"keyval\":{\"public\":\"" ED_PUBLIC
+		"\"},\"scheme\":\"ed25519\"}",
+		"{\"scheme\": \"ed25519\", \"keyval\": {\"public\": \"" ED_PUBLIC
+		"\"}, \"keytype\": \"ed25519\"}",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		AUTO_PUBKEY struct pubkey *key = NULL;
+		uint8_t signature[64];
+		char id[DIGEST_HEX_SIZE];
+
+		assert_int_equal(pubkey_read(texts[i], &key, id, NULL), 0);
+		assert_string_equal(
+			id, "e45b8d1fab21a7a7550adbca559eade41e36a398f14a577f8766ec32bf237101");
+		assert_int_equal(hex_decode(ED_SIGNATURE, signature, sizeof(signature), NULL), 0);
+		assert_int_equal(pubkey_verify(key, span_of(ed_message, sizeof(ed_message)),
+					 span_of(signature, sizeof(signature)), NULL),
+			0);
+	}
+}
+
+static void
+a_keys_text_that_is_cut_or_has_more_is_refused(void **state)
+{
+	static const char head[] = "{\"keytype\":\"ed25519\",\"keyval\":{\"public\":\"",
+			  tail[] = "\"},\"scheme\":\"ed25519\"}";
+	char text[256], id[DIGEST_HEX_SIZE];
+	struct pubkey *key = NULL;
+
+	(void)state;
+	(void)snprintf(text, sizeof(text), "%s%s%s", head, ED_PUBLIC, tail);
+	for (size_t cut = 0; cut < strlen(text); cut++) {
+		char part[256];
+
+		(void)snprintf(part, sizeof(part), "%.*s", (int)cut, text);
+		assert_int_equal(pubkey_read(part, &key, id, NULL), -1);
+	}
+	(void)snprintf(text, sizeof(text), "%s%s%sx", head, ED_PUBLIC, tail);
+	assert_int_equal(pubkey_read(text, &key, id, NULL), -1);
+	(void)snprintf(text, sizeof(text), "%s%.62s%s", head, ED_PUBLIC, tail);
+	assert_int_equal(pubkey_read(text, &key, id, NULL), -1);
+	(void)snprintf(text, sizeof(text), "%s%.62sxy%s", head, ED_PUBLIC, tail);
+	assert_int_equal(pubkey_read(text, &key, id, NULL), -1);
+	assert_null(key);
+}
+
 int
 main(void)
 {
@@ -428,6 +480,8 @@ main(void)
 		test(a_pem_file_becomes_a_key_object_of_its_kind),
 		test(the_key_itself_is_compared_not_its_spelling),
 		cmocka_unit_test(a_key_id_is_the_digest_of_the_canonical_key),
+		cmocka_unit_test(a_keys_text_gives_the_key_and_its_id_however_it_is_written),
+		cmocka_unit_test(a_keys_text_that_is_cut_or_has_more_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
