@@ -102,6 +102,22 @@ class Recovery(Workspace):
         self.assertLess(self.trusted("snapshot"), FAR)
         self.refresh("evil", status=1)
 
+    def test_an_old_backup_is_believed_again_under_new_online_keys(self):
+        """README: when the workspace is lost, and no server has more than the backup."""
+        shutil.copytree(self.path("site"), self.path("kept"))
+        for role in ("rollouts", "gates"):
+            self.role_add(role, member="other")
+        self.refresh()
+        seen = self.trusted("targets")
+        shutil.rmtree(self.path("site"))
+        shutil.move(self.path("kept"), self.path("site"))
+        self.sluice("publish")
+        self.refresh(status=1)
+        self.replace_online_keys()
+        self.refresh()
+        self.assertLess(self.trusted("targets"), seen)
+        self.assertNotIn("rollouts", self.walk())
+
     def test_every_role_of_root_may_change_hands_at_once(self):
         self.refresh()
         self.sluice("root", "rotate", "--root", self.key("other"), "--threshold", "1",
