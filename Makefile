@@ -23,7 +23,7 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 # The units name programs and files as a distribution's package has them.
-to_prefix = sed 's,/usr/\(bin\|sbin\|share/doc\)/sluice,$(PREFIX)/\1/sluice,g'
+to_prefix = sed 's,/usr/\(bin\|sbin\|libexec\|share/doc\)/sluice,$(PREFIX)/\1/sluice,g'
 VARIANT ?= release
 PYTHON := /usr/bin/python3
 Q := $(if $(V),,@)
@@ -250,10 +250,17 @@ install-host: all
 	install -D -m 644 agent/systemd/sluice.tmpfiles.conf $(DESTDIR)$(TMPFILESDIR)/sluice.conf
 install-agent: all
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/sbin $(B)/sluice-agent
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/libexec agent/libexec/sluice-trial
 	install -D -m 644 -t $(MAN)/man8 $(wildcard agent/man/*.8)
 	install -D -m 644 -t $(MAN)/man5 $(wildcard agent/man/*.5)
 	$(to_prefix) agent/systemd/sluice-agent.service | \
 		install -D -m 644 /dev/stdin $(DESTDIR)$(UNITDIR)/sluice-agent.service
+	$(to_prefix) agent/systemd/sluice-trial.service | \
+		install -D -m 644 /dev/stdin $(DESTDIR)$(UNITDIR)/sluice-trial.service
+	install -d $(DESTDIR)$(UNITDIR)/sysinit.target.wants
+	ln -sfn ../sluice-trial.service $(DESTDIR)$(UNITDIR)/sysinit.target.wants/
+	install -D -m 644 agent/systemd/bless-boot.conf \
+		$(DESTDIR)$(UNITDIR)/systemd-bless-boot.service.d/sluice.conf
 	install -D -m 644 agent/systemd/sluice-agent.tmpfiles.conf \
 		$(DESTDIR)$(TMPFILESDIR)/sluice-agent.conf
 	for f in $$(cd agent && find boot systemd/drop-in -type f); do install -D -m 644 agent/$$f \

@@ -5,6 +5,7 @@
 #include "agent/command.h"
 #include "agent/confirm.h"
 #include "agent/settle.h"
+#include "agent/trial_note.h"
 
 static int
 no_arguments(int argc, char **argv, struct err *e)
@@ -20,6 +21,7 @@ static int
 confirm_local(struct box *b, const struct settlement *now, struct err *e)
 {
 	const struct release *r = &now->was.release;
+	struct trial_note note = {0};
 
 	if (!now->was.local)
 		return err_set(e, ERR_REFUSED,
@@ -32,6 +34,7 @@ confirm_local(struct box *b, const struct settlement *now, struct err *e)
 			r->name, r->version);
 	if (confirm_commit(&b->conf, b->boot, b->state, e) < 0)
 		return -1;
+	trial_note_write(&note, b);
 	(void)printf("%s %s is confirmed\n", r->name, r->version);
 	return 0;
 }

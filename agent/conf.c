@@ -69,6 +69,7 @@ static const struct key KEYS[] = {
 	TEXT("boot", "entry_b", VALUE_TEXT, boot_entry_b),
 	COUNT("boot", "tries", boot_tries, 100, 3),
 	TEXT("boot", "reboot", VALUE_TEXT, reboot),
+	TEXT("boot", "trial_note", VALUE_PATH, boot_trial_note),
 	TEXT("health", "dir", VALUE_PATH, health_dir),
 	TIME("health", "timeout", health_timeout_s, 60),
 	TIME("health", "deadline", confirm_deadline_s, 900),

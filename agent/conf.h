@@ -42,9 +42,10 @@ struct conf {
 	char *boot_backend;		   /* "grub" */
 	char *boot_file;		   /* where its variables are */
 	char *boot_entry_a, *boot_entry_b; /* Boot#### of each side, for EFI */
-	char *boot_cmdline;  /* what the kernel was started with; or NULL: /proc/cmdline */
-	uint64_t boot_tries; /* what activating grants a new slot */
-	char *reboot;	     /* command line, split at blanks; or NULL: a person reboots */
+	char *boot_cmdline;    /* what the kernel was started with; or NULL: /proc/cmdline */
+	uint64_t boot_tries;   /* what activating grants a new slot */
+	char *boot_trial_note; /* for sluice-trial; or NULL: where that looks (trial_note.h) */
+	char *reboot;	       /* command line, split at blanks; or NULL: a person reboots */
 	char *health_dir, *hooks_dir, *inhibit_dir; /* or NULL */
 	char *watchdog_device; /* "/dev/watchdog0"; or NULL: none guards an unconfirmed system */
 	uint64_t watchdog_timeout_s;

@@ -119,17 +119,24 @@ confirm_commit(
 }
 
 int64_t
+confirm_deadline_ms(const struct conf *c, const struct state *s)
+{
+	uint64_t plan_s = s->pending.deadline_s;
+
+	return (int64_t)num_min(plan_s ? plan_s : c->confirm_deadline_s, INT32_MAX) * 1000;
+}
+
+int64_t
 confirm_left_ms(const struct conf *c, const struct state *s)
 {
 	const struct pending *p = &s->pending;
-	uint64_t deadline_s = p->deadline_s ? p->deadline_s : c->confirm_deadline_s;
 	int64_t gone_ms = clock_boot_ms() - p->first_seen_boot_ms, left_ms;
 
 	if (p->tree_only && p->boots > c->boot_tries)
 		return 0;
 	if (p->first_seen_boot_ms == 0)
 		gone_ms = 0;
-	left_ms = (int64_t)num_min(deadline_s, INT32_MAX) * 1000 - gone_ms;
+	left_ms = confirm_deadline_ms(c, s) - gone_ms;
 	return left_ms > 0 ? left_ms : 0;
 }
 

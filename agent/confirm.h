@@ -31,6 +31,9 @@ int confirm_commit(
  */
 bool confirm_is_overdue(const struct conf *c, const struct state *s);
 
+/* How long the new system has. */
+int64_t confirm_deadline_ms(const struct conf *c, const struct state *s);
+
 /* Milliseconds until then; 0 when overdue. */
 int64_t confirm_left_ms(const struct conf *c, const struct state *s);
 

@@ -540,9 +540,8 @@ cycle_run(const char *conf_path, struct err *e)
 		return -1;
 	watchdog_open(&cy.watchdog, &cy.box.conf);
 	watchdog_guard(&cy.watchdog, trial_is_on(&cy.box));
-	/* The network child comes before the lock, the state's descriptors and the report key. A
-	 * new system that cannot even start it must not keep the box by that, and one that died is
-	 * started again. */
+	/* The network child comes before the lock, the state's descriptors and the report key. One
+	 * that dies is started again; one that cannot start is no reason to keep a new system. */
 	if (cycle_connect(&cy, e) < 0 && e->class != ERR_NETWORK && !signals_ending &&
 		!trial_is_on(&cy.box))
 		return -1;
@@ -561,6 +560,7 @@ cycle_run(const char *conf_path, struct err *e)
 		} else {
 			watchdog_guard(&cy.watchdog, trial_is_on(&cy.box));
 			wait_ms = cycle_once(&cy);
+			trial_note_write(&cy.trial.note, &cy.box);
 			watchdog_guard(&cy.watchdog, trial_is_on(&cy.box));
 			tell_end(&cy);
 			renew_certificate(&cy);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "agent/confirm.h"
 #include "agent/trial.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -38,16 +39,6 @@ may_fall_back(const struct box *b)
 	return !there.confirmed && boot_side_may_boot(&other) && !is_stranded(b, &there);
 }
 
-static int64_t
-patience_ms(const struct box *b)
-{
-	const struct pending *p = &b->state->pending;
-
-	return (int64_t)num_min(p->deadline_s ? p->deadline_s : b->conf.confirm_deadline_s,
-		       CONF_SPAN_MAX_S) *
-	       1000;
-}
-
 void
 rescue_rest(struct rescue *r)
 {
@@ -66,7 +57,7 @@ rescue_step(struct rescue *r, const struct box *b, struct watchdog *w, int64_t w
 	}
 	if (r->since_ms == 0)
 		r->since_ms = now_ms;
-	if (now_ms - r->since_ms >= patience_ms(b)) {
+	if (now_ms - r->since_ms >= confirm_deadline_ms(&b->conf, b->state)) {
 		r->since_ms = now_ms;
 		log_error("nothing can be done on this new system: it is started anew, so that the "
 			  "bootloader leaves it");

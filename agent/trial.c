@@ -212,6 +212,7 @@ trial_round(struct trial *t, enum trial_end *end, struct err *e)
 	int rc;
 
 	*end = TRIAL_GOES_ON;
+	trial_note_write(&t->note, b);
 	if (t->rounds++ == 0) {
 		t->why = ERR_INIT;
 		t->answers = t->poller ? poller_answers(t->poller) : 0;

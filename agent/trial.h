@@ -8,6 +8,7 @@
 #include "agent/box.h"
 #include "agent/lookout.h"
 #include "agent/poll.h"
+#include "agent/trial_note.h"
 
 enum trial_end {
 	TRIAL_GOES_ON,	 /* not yet: try again in a while */
@@ -22,7 +23,8 @@ struct trial {
 	unsigned rounds;     /* that went by without an end; 0 starts a trial anew */
 	struct digest right; /* the release whose slots were found to be right in this boot */
 	uint64_t answers, refusals; /* of servers, before the first round */
-	struct err why;		    /* what last spoke against confirming, but for the deadline */
+	struct trial_note note;
+	struct err why; /* what last spoke against confirming, but for the deadline */
 };
 
 /* One round. *e says why it goes on or was given up. -1: neither could be done (or SIGTERM). */

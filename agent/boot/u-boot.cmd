@@ -9,8 +9,8 @@ setenv sluice_arguments 'ro panic=5'
 part_A=2
 part_B=3
 
-# Comes back only if the kernel does not start.
-setenv sluice_boot 'if test ${side} = A; then part=${part_A}; else part=${part_B}; fi; echo "sluice: side ${side}"; setenv bootargs "root=PARTLABEL=rootfs-${side} ${sluice_arguments} sluice.slot=${side}"; run sluice_start; echo "sluice: side ${side} does not start"'
+# Comes back only if the kernel does not start. A try (trial=1) is what sluice-trial guards.
+setenv sluice_boot 'if test ${side} = A; then part=${part_A}; else part=${part_B}; fi; echo "sluice: side ${side}"; setenv bootargs "root=PARTLABEL=rootfs-${side} ${sluice_arguments} sluice.slot=${side} sluice.trial=${trial}"; run sluice_start; echo "sluice: side ${side} does not start"'
 
 if test "${sluice_primary}" = B; then order="B A"; else order="A B"; fi
 for side in ${order}; do
@@ -20,6 +20,7 @@ for side in ${order}; do
     if test "${state}" = good; then may=yes; fi
     # One try less, and on the medium: a count that cannot be written is no count. Not by setexpr,
     # which not every U-Boot has.
+    trial=0
     less=none
     if test "${state}" = try; then
         if test "${left}" = 1; then less=0
@@ -33,6 +34,7 @@ for side in ${order}; do
         elif test "${left}" = 9; then less=8; fi
     fi
     if test "${less}" != none; then
+        trial=1
         if test ${side} = A; then setenv sluice_a_tries ${less}
         else setenv sluice_b_tries ${less}; fi
         if saveenv; then may=yes; fi
@@ -46,6 +48,7 @@ done
 if test "${sluice_lost}" = A; then order="B A"; setenv sluice_lost B
 else order="A B"; setenv sluice_lost A; fi
 saveenv
+trial=0
 for side in ${order}; do run sluice_boot; done
 echo "sluice: neither side starts; once more in a minute"
 sleep 60

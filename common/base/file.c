@@ -294,9 +294,8 @@ dir_sync(const char *dir, struct err *e)
 	return 0;
 }
 
-/* The folder of path into out: "a/b" → "a", "b" → ".", "/b" → "/". */
-static int
-parent_of(const char *path, char *out, size_t out_size, struct err *e)
+int
+path_parent(const char *path, char *out, size_t out_size, struct err *e)
 {
 	const char *slash = strrchr(path, '/');
 	const char *dir = slash ? path : ".";
@@ -314,7 +313,7 @@ dir_sync_parent(const char *path, struct err *e)
 {
 	char dir[PATH_MAX];
 
-	if (parent_of(path, dir, sizeof(dir), e) < 0)
+	if (path_parent(path, dir, sizeof(dir), e) < 0)
 		return -1;
 	return dir_sync(dir, e);
 }
@@ -324,8 +323,8 @@ file_rename(const char *from, const char *to, struct err *e)
 {
 	char from_dir[PATH_MAX], to_dir[PATH_MAX];
 
-	if (parent_of(from, from_dir, sizeof(from_dir), e) < 0 ||
-		parent_of(to, to_dir, sizeof(to_dir), e) < 0)
+	if (path_parent(from, from_dir, sizeof(from_dir), e) < 0 ||
+		path_parent(to, to_dir, sizeof(to_dir), e) < 0)
 		return -1;
 	if (rename(from, to) < 0)
 		return err_sys(e, errno, "renaming %s to %s", from, to);

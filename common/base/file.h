@@ -92,6 +92,10 @@ int file_lock(const char *path, const char *what, int *fd, struct err *e);
 /* dir + "/" + name into out. ERR_LIMIT when it does not fit into PATH_MAX. */
 int path_join(char *out, size_t out_size, const char *dir, const char *name, struct err *e);
 
+/* The folder of path into out: "a/b" gives "a", "b" gives ".", "/b" gives "/". ERR_LIMIT when it
+ * does not fit. */
+int path_parent(const char *path, char *out, size_t out_size, struct err *e);
+
 /* Whether name can be one component of a path and nothing else: 1 to 128 of [A-Za-z0-9._+-], not
  * starting with a dot or a dash. */
 bool name_is_plain(const char *name);

@@ -89,11 +89,14 @@ class Packages(unittest.TestCase):
         wanted = "etc/systemd/system/multi-user.target.wants"
         self.assertEqual(os.listdir(self.path(wanted)), ["sluice-agent.service"])
         for unit, program in (("sluice-agent", "usr/sbin/sluice-agent"),
-                              ("sluice-watch", "usr/bin/sluice")):
+                              ("sluice-watch", "usr/bin/sluice"),
+                              ("sluice-trial", "usr/libexec/sluice-trial")):
             with open(self.path(f"usr/lib/systemd/system/{unit}.service"), encoding="utf-8") as f:
-                started = re.findall(r"^ExecStart=/(\S+) ", f.read(), re.M)
+                started = re.findall(r"^ExecStart=/(\S+)", f.read(), re.M)
             self.assertEqual(started, [program])
             self.assertTrue(os.access(self.path(program), os.X_OK))
+        self.assertTrue(os.path.isfile(
+            self.path("usr/lib/systemd/system/sysinit.target.wants/sluice-trial.service")))
         for folder in ("etc/sluice/health.d", "etc/sluice/hooks/pre.d", "srv/sluice"):
             self.assertTrue(os.path.isdir(self.path(folder)), folder)
         with open(self.path("etc/passwd"), encoding="utf-8") as f:

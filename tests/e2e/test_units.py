@@ -16,7 +16,8 @@ from fleet.process import ROOT, Programs, run
 from fleet.units import calls_allowed, settings
 from fleet.workspace import Workspace
 
-UNITS = ("sluice-agent", "sluice-watch")
+PROGRAMS = ("sluice-agent", "sluice-watch")
+UNITS = (*PROGRAMS, "sluice-trial")
 DROP_INS = ("trees", "clock")
 EXAMPLES = "share/doc/sluice-agent/examples/systemd/drop-in"
 EXPOSURE_MAX = 20  # tenths: 2.0
@@ -89,10 +90,57 @@ class Units(unittest.TestCase):
             self.assertFalse(any(fnmatch.fnmatchcase(device, pattern) for pattern in allowed))
 
     def test_programs_take_the_words_of_their_units(self):
-        for unit in UNITS:
+        for unit in PROGRAMS:
             argv = self.command(unit)
             self.assertTrue(argv[0].startswith(self.prefix), argv)
             self.assertIn("usage: ", run([*argv, "--help"]).stdout)
+
+    def test_the_guard_of_trials_waits_for_nothing_and_needs_nobody_to_enable_it(self):
+        """Where a mount fails, or the agent's unit is masked, it is needed most."""
+        program, = self.command("sluice-trial")
+        self.assertTrue(program.startswith(self.prefix) and os.access(program, os.X_OK), program)
+        link = f"{self.prefix}/lib/systemd/system/sysinit.target.wants/sluice-trial.service"
+        self.assertTrue(os.path.samefile(link, self.paths["sluice-trial"]))
+        unit = settings(read(self.paths["sluice-trial"]), "Unit")
+        self.assertIn(("DefaultDependencies", "no"), unit)
+        self.assertFalse({"After", "Requires", "BindsTo", "PartOf", "Requisite",
+                          "RequiresMountsFor"} & {key for key, _ in unit})
+        self.assertFalse({"PrivateTmp", "StateDirectory", "WorkingDirectory", "RootDirectory"} &
+                         {key for key, _ in settings(read(self.paths["sluice-trial"]), "Service")})
+
+    def test_the_guard_of_trials_may_do_what_it_does(self):
+        """Read what tells it, and call the kernel's reboot(2), the last way."""
+        service = settings(read(self.paths["sluice-trial"]), "Service")
+        self.assertIn("reboot", calls_allowed(read(self.paths["sluice-trial"])))
+        self.assertIn("CAP_SYS_BOOT", dict(service)["CapabilityBoundingSet"].split())
+        self.assertIn("AF_UNIX", dict(service)["RestrictAddressFamilies"])
+        self.assertNotIn("ProcSubset", dict(service))  # /proc/cmdline, /proc/uptime
+        agent = dict(settings(read(self.paths["sluice-agent"]), "Service"))
+        # The agent's note, which its end does not take away.
+        self.assertEqual((agent["RuntimeDirectory"], agent["RuntimeDirectoryPreserve"]),
+                         ("sluice", "yes"))
+
+    def holds(self, text, command_line):
+        """What systemd makes of a unit's conditions where the kernel was started with this."""
+        conditions = [f"{key}={value}" for key, value in settings(text, "Unit")
+                      if key.startswith("Condition")]
+        self.assertTrue(conditions)
+        return run(["systemd-analyze", "condition", *conditions], check=None,
+                   env={**os.environ, "SYSTEMD_PROC_CMDLINE": command_line}).returncode == 0
+
+    def test_the_guard_of_trials_starts_in_tries_alone(self):
+        unit = read(self.paths["sluice-trial"])
+        for word in ("1", "loader", "firmware"):
+            self.assertTrue(self.holds(unit, f"ro sluice.slot=B sluice.trial={word} quiet"), word)
+        for line in ("ro sluice.slot=A quiet", "ro sluice.slot=A sluice.trial=0 quiet"):
+            self.assertFalse(self.holds(unit, line), line)
+
+    def test_nobody_but_the_agent_confirms_an_entry_of_systemd_boot(self):
+        """systemd does so itself, of whatever comes up."""
+        part = read(f"{self.prefix}/lib/systemd/system/systemd-bless-boot.service.d/sluice.conf")
+        self.assertTrue(self.holds(part, "root=x ro quiet"))
+        for side in "AB":
+            self.assertFalse(self.holds(part, f"root=x ro sluice.slot={side} sluice.trial=loader"))
 
     def test_what_is_named_is_installed_or_made(self):
         self.assertIn(f"{self.prefix}/{EXAMPLES} has two", read(self.paths["sluice-agent"]))

@@ -28,6 +28,16 @@ class BootScripts(unittest.TestCase):
             self.assertEqual(len(names), 1 if "/turn" in words else 7, words)
             self.assertTrue(all(n.startswith("sluice_") for n in names), words)
 
+    def test_each_sample_says_which_boots_are_tries(self):
+        """For sluice-trial, on the kernel's command line, beside which side it is."""
+        for name, line, value in (
+                ("grub.cfg", r"sluice\.slot=\$1 \\\n\s+sluice\.trial=(\S+);", "$2"),
+                ("u-boot.cmd", r"sluice\.slot=\$\{side\} sluice\.trial=([^\" ]+)\"", "${trial}"),
+                ("loader/entries/sluice-a.conf", r"slot=A sluice\.trial=(\S+)", "loader"),
+                ("loader/entries/sluice-b+0.conf", r"slot=B sluice\.trial=(\S+)", "loader")):
+            with open(os.path.join(SAMPLES, name), encoding="utf-8") as f:
+                self.assertEqual(re.findall(line, f.read()), [value], name)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -315,7 +315,7 @@ MUTANTS = [
            "if (p->phase != PHASE_ACTIVATED)", "if (0)",
            "test_confirm", "nothing_is_confirmed_where_nothing_was_activated"),
     Mutant("a plan's deadline is ignored", CONFIRM,
-           "p->deadline_s ? p->deadline_s : c->confirm_deadline_s", "c->confirm_deadline_s",
+           "plan_s ? plan_s : c->confirm_deadline_s", "c->confirm_deadline_s",
            "test_confirm", "deadline_starts_with_the_first_sight_of_each_boot"),
     Mutant("what never reached the bootloader is installed", "agent/settle.c",
            "(same_boot && primary != p->target);", "0;",

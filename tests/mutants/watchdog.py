@@ -4,6 +4,7 @@ from mutant import Mutant
 WATCHDOG = "agent/watchdog.c"
 NOTIFY = "common/base/notify.c"
 RESCUE = "agent/rescue.c"
+GUARDED = "e2e/test_trial_guard"
 
 MUTANTS = [
     Mutant("a watchdog runs on after the trial", WATCHDOG,
@@ -44,7 +45,7 @@ MUTANTS = [
            "e2e/test_trial",
            "test_a_new_system_that_does_not_have_its_state_falls_back_by_itself"),
     Mutant("a new system that is stuck is started anew at once", RESCUE,
-           "if (now_ms - r->since_ms >= patience_ms(b))", "if (1)",
+           "if (now_ms - r->since_ms >= confirm_deadline_ms(&b->conf, b->state))", "if (1)",
            "test_rescue", "it_has_as_long_as_a_trial"),
     Mutant("a new system that cannot write its state stays", "agent/cycle.c",
            "\t\tcy->stuck = true;\n", "",
@@ -91,4 +92,20 @@ MUTANTS = [
     Mutant("a status may hold another word", NOTIFY,
            "*c = *c == '\\n' ? ' ' : *c;", ";",
            "test_notify", "a_manager_at_a_path_is_told"),
+
+    Mutant("a trial is noted after its first checks", "agent/trial.c",
+           "\ttrial_note_write(&t->note, b);\n", "",
+           "test_trial_note", "it_is_there_before_the_first_checks"),
+    Mutant("a system that nobody confirms is noted as confirmed", "agent/trial_note.c",
+           "if (here.confirmed)", "if (1)",
+           "test_trial_note", "it_says_nothing_of_what_is_not_sure"),
+    Mutant("a trial of another boot is noted", "agent/trial_note.c",
+           " && p->first_seen_boot_ms > 0", "",
+           "test_trial_note", "it_says_nothing_of_what_is_not_sure"),
+    Mutant("a confirmed trial is not noted", "agent/cycle.c",
+           "\t\t\ttrial_note_write(&cy.trial.note, &cy.box);\n", "",
+           GUARDED, "test_the_agent_notes_how_a_trial_goes_and_that_it_is_over"),
+    Mutant("whoever confirms by hand notes nothing", "agent/cmd_confirm.c",
+           "\ttrial_note_write(&note, b);\n", "",
+           GUARDED, "test_the_agent_notes_how_a_trial_goes_and_that_it_is_over"),
 ]

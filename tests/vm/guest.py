@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 
-from fleet.process import run
+from fleet.process import ROOT, run
 
 KERNEL = "linux-image-cloud-amd64"
 UUID = "5f1ce5f1-ce5f-41ce-85f1-ce5f1ce5f1ce"
@@ -15,13 +15,15 @@ UUID = "5f1ce5f1-ce5f-41ce-85f1-ce5f1ce5f1ce"
 MODULES = {"always": ("virtio_pci", "virtio_net"),
            "efi": ("efivarfs", "vfat", "nls_cp437", "nls_ascii", "nls_iso8859_1"),
            "watchdog": ("softdog",)}
+GUARD = os.path.join(ROOT, "agent", "libexec", "sluice-trial")
 LIBRARIES = "/lib/x86_64-linux-gnu"
 FOLDERS = ("bin", "sbin", "lib64", LIBRARIES[1:], "usr/bin", "proc", "sys", "dev", "tmp", "run",
            "data", "efi", "boot", "lib/modules", "etc/health.d", "etc/inhibit.d")
 
 # A release may bring two files of its own: etc/broken, for a system that gets no further, and
-# etc/start, which is read just before the agent starts.
+# etc/start, which is read just before the agent and sluice-trial start.
 INIT = f"""#!/bin/sh
+trap "reboot -f" TERM
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
@@ -40,7 +42,9 @@ fi
 ifconfig lo 127.0.0.1 up
 ifconfig eth0 10.0.2.15 netmask 255.255.255.0 up && route add default gw 10.0.2.2
 echo "GUEST version $(cat /etc/version) $(cat /proc/uptime)"
+patience=600
 [ -e /etc/start ] && . /etc/start
+/usr/libexec/sluice-trial $patience &
 while true; do
     /usr/bin/sluice-agent -c /data/agent.conf run
     echo "GUEST agent ended with $?"
@@ -156,6 +160,7 @@ def root_make(root, kernel, agent):
             os.symlink("busybox", link)
     program = file_put(root, "/usr/bin/sluice-agent", agent)
     subprocess.run(["strip", program], check=True)
+    file_put(root, "/usr/libexec/sluice-trial", GUARD)
     loader, = (lib for lib in libraries(agent) if lib.startswith("/lib64/"))
     file_put(root, loader, os.path.realpath(loader))
     for name, wanted in MODULES.items():

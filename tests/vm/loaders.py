@@ -113,7 +113,7 @@ class BootNext(GrubBios):
         for number, side in self.ENTRIES.items():
             given[f"Boot{number:04X}"] = firmware.load_option(
                 f"Side {side}", f"/sluice/{side.lower()}/vmlinuz",
-                f"root=PARTLABEL=rootfs-{side} {MACHINE_ARGUMENTS}")
+                f"root=PARTLABEL=rootfs-{side} {MACHINE_ARGUMENTS} sluice.trial=firmware")
         firmware.make(self.variables, given)
 
     def boots_next(self):

@@ -195,9 +195,12 @@ class Walk:
         self.wait_version(NEW)
         self.machine.wait(f"{NEW}: confirmed")
         self.confirmed()
+        self.machine.wait("sluice-trial: the new system is confirmed")
         self.wait_outcome("ok")
         self.roll_out("2.1.0", PANICS)
         self.wait_version(NEW, 2)
         self.wait_outcome("reverted")
         self.assertEqual(len(self.machine.find("GUEST panics")), self.LOADER.TRIES)
+        # In the first boot of 2.0.0 alone: each bootloader says which boots are tries.
+        self.assertEqual(len(self.machine.find("sluice-trial: a new system is tried")), 1)
         self.assert_settled("B", NEW)

@@ -18,7 +18,9 @@ MODULES = ("biosdisk", "part_gpt", "tar", "test", "regexp", "loadenv", "echo", "
 BEGIN = """serial --unit=0 --speed=115200
 terminal_output serial
 function linux {
-    echo "LINUX $1 $2"
+    set trial=
+    for word in $@; do regexp --set=1:trial '^sluice\.trial=(.+)$' "$word"; done
+    echo "LINUX $1 $2 trial=$trial"
     for side in $broken; do if [ "$2" = "root=PARTLABEL=rootfs-$side" ]; then return 1; fi; done
     reboot
 }
@@ -140,7 +142,7 @@ class Script:
         return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", done.stdout.decode("utf-8", "replace"))
 
     def boots(self, prelude="", **kwargs):
-        """The kernels that the sample would load, in order: (device, side)."""
+        """The kernels that the sample would load, in order: (device, side, whether it is a try)."""
         said = self.run(prelude + sample(), **kwargs)
-        found = re.findall(r"LINUX \(([^)]*)\)\S+ root=PARTLABEL=rootfs-([AB])", said)
+        found = re.findall(r"LINUX \(([^)]*)\)\S+ root=PARTLABEL=rootfs-([AB]) trial=(\d*)", said)
         return found, said

@@ -11,7 +11,8 @@ from fleet.process import Programs, run
 from vm.script import COPIES, GROUP, MIB, Script, block, functions
 
 TAKES_S = 60
-A, B = ("hd0,gpt4", "A"), ("hd0,gpt5", "B")
+A, B = ("hd0,gpt4", "A", "0"), ("hd0,gpt5", "B", "0")
+TRY = ("hd0,gpt5", "B", "1")
 TRIED = block(seq=100000007, primary="B", b=("try", 3))
 
 
@@ -64,7 +65,7 @@ class GrubScript(unittest.TestCase):
     def test_a_try_is_counted_before_it_is_made(self):
         self.script.copy_put("b", TRIED)
         for left in b"210":
-            self.assert_boots([B])
+            self.assert_boots([TRY])
             self.assertEqual(self.script.copy_get("b"), TRIED.replace(
                 b"b_tries=3", b"b_tries=" + bytes([left])))
         self.assert_boots([A])
@@ -76,7 +77,7 @@ class GrubScript(unittest.TestCase):
 
     def test_a_kernel_that_does_not_load_costs_its_try_and_the_other_side_boots(self):
         self.script.copy_put("b", TRIED)
-        self.assert_boots([B, A], "set broken=B\n")
+        self.assert_boots([TRY, A], "set broken=B\n")
         self.assertIn(b"sluice_b_tries=2", self.script.copy_get("b"))
 
     def test_a_stick_with_an_environment_takes_nothing_over(self):

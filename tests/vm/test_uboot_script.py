@@ -1,5 +1,6 @@
 """agent/boot/u-boot.cmd in U-Boot itself, without a kernel: which side it would start, in which
-order, and what it counts. All cases in one start of it, which takes a second or two."""
+order, as a try or not, and what it counts. All cases in one start of it, which takes a second or
+two."""
 import os
 import re
 import shutil
@@ -85,7 +86,7 @@ class UbootScript(unittest.TestCase):
 
     def start(self, cases):
         """Each case: (environment, whether it can be stored). Returns for each what it would start
-        and store: ["SAVES ...", "STARTS ..."]."""
+        and store: ["SAVES ...", "STARTS SIDE PARTITION TRY"]."""
         rom = cached(CACHE, "u-boot", lambda folder: download("u-boot-qemu", folder))
         lines = [SAVE]
         for i, (_, saves) in enumerate(cases):
@@ -111,11 +112,12 @@ class UbootScript(unittest.TestCase):
         said = done.stdout.decode("utf-8", "replace").replace("\r", "")
         parts = re.split(r"^CASE \w+\.$", said, flags=re.M)
         self.assertEqual(len(parts), len(cases) + 2, said)
-        return [re.findall(r"^((?:SAVES|STARTS) [^.]*?) ?(?:root=PARTLABEL=rootfs-[AB] ro panic=5 "
-                           r"sluice\.slot=[AB])?\.$", part, re.M) for part in parts[1:-1]]
+        said = [re.sub(r"root=PARTLABEL=rootfs-[AB] ro panic=5 sluice\.slot=[AB] "
+                       r"sluice\.trial=([01])", r"\1", part) for part in parts[1:-1]]
+        return [re.findall(r"^((?:SAVES|STARTS) [^.]*?) ?\.$", part, re.M) for part in said]
 
     def test_sides_are_offered_and_counted_as_the_environment_says(self):
-        a, b = "STARTS A 2", "STARTS B 3"
+        a, b, try_a, try_b = (f"STARTS {word}" for word in ("A 2 0", "B 3 0", "A 2 1", "B 3 1"))
         good = {"primary": "A", "a": "good", "a_tries": 0, "b": "off", "b_tries": 0}
         trial = {**good, "primary": "B", "b": "try", "b_tries": 3}
         # A kernel that does not start leads to the next; what follows where none does is the same
@@ -124,16 +126,16 @@ class UbootScript(unittest.TestCase):
         table = [
             (self.agent_makes("A"), True, [a], "A good 0 off 0"),
             (self.agent_makes("B"), True, [b], "B off 0 good 0"),
-            (environment(**trial), True, ["SAVES B good 0 try 2", b, a], "B good 0 try 2"),
-            (environment(**{**trial, "b_tries": 9}), True, ["SAVES B good 0 try 8", b, a],
+            (environment(**trial), True, ["SAVES B good 0 try 2", try_b, a], "B good 0 try 2"),
+            (environment(**{**trial, "b_tries": 9}), True, ["SAVES B good 0 try 8", try_b, a],
              "B good 0 try 8"),
-            (environment(**{**trial, "b_tries": 1}), True, ["SAVES B good 0 try 0", b, a],
+            (environment(**{**trial, "b_tries": 1}), True, ["SAVES B good 0 try 0", try_b, a],
              "B good 0 try 0"),
             (environment(**{**trial, "b_tries": 0}), True, [a], "B good 0 try 0"),
             (environment(**{**trial, "b_tries": "x"}), True, [a], "B good 0 try x"),
             (environment(**{**trial, "b": "garbage"}), True, [a], "B good 0 garbage 3"),
-            (environment(**{**good, "a": "try", "a_tries": 2}), True, ["SAVES A try 1 off 0", a],
-             "A try 1 off 0"),
+            (environment(**{**good, "a": "try", "a_tries": 2}), True,
+             ["SAVES A try 1 off 0", try_a], "A try 1 off 0"),
             # A count that cannot be stored is no count.
             (environment(**trial), False, ["SAVES B good 0 try 2", a], "B good 0 try 2"),
         ]
@@ -142,7 +144,7 @@ class UbootScript(unittest.TestCase):
             self.assertEqual(found[i], expected + [last[0].format(stored)] + last[1:], f"case {i}")
 
     def test_an_environment_that_was_lost_starts_each_side_in_turn(self):
-        a, b = "STARTS A 2", "STARTS B 3"
+        a, b = "STARTS A 2 0", "STARTS B 3 0"
         off = {"primary": "B", "a": "off", "a_tries": 0, "b": "off", "b_tries": 0}
         found = self.start([(environment(), True), (environment(lost="A"), True),
                             (environment(lost="B"), True), (environment(**off, lost="A"), True)])

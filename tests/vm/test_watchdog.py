@@ -1,8 +1,10 @@
-"""A system that boots and hangs: nothing in it comes to going back, and the watchdog resets it
-(GRUB under SeaBIOS)."""
+"""A system that boots and gets no further: it hangs, and the watchdog resets it, or its agent never
+starts, and sluice-trial has it start anew (GRUB under SeaBIOS)."""
+from vm.guest import LIBRARIES
+from vm.loaders import GrubBios
 from vm.scene import LONG, OLD, Scene
 
-TAKES_S = 120
+TAKES_S = 180
 # The first health check stops its own agent, and all that would pet a watchdog with it.
 HANGS = [("/etc/start", "for module in $(cat /lib/modules/watchdog); do\n"
           "    insmod /lib/modules/$module\ndone\n"),
@@ -22,4 +24,27 @@ class Watchdog(Scene):
         self.wait_outcome("reverted")
         self.assertEqual(len(self.machine.find("/dev/watchdog0 guards: Software Watchdog")),
                          self.LOADER.TRIES)
+        self.assert_settled("A", OLD)
+
+
+class OneTry(GrubBios):
+    BOOT, TRIES = "backend = grub\nfile = /dev/nvme0n1p3\ntries = 1", 1
+
+
+# Without its shared libraries.
+NO_AGENT = [("/etc/start", f"umount {LIBRARIES}\n"
+             "/usr/bin/sluice-agent --version || echo GUEST no agent starts\npatience=10\n")]
+
+
+class NoAgent(Scene):
+    LOADER = OneTry
+
+    def test_system_in_which_no_agent_starts_is_started_anew_and_falls_back(self):
+        self.roll_out("2.1.0", NO_AGENT, deadline=LONG)
+        self.machine.start()
+        self.machine.wait("GUEST no agent starts")
+        self.machine.wait("sluice-trial: .* the box is started anew")
+        self.wait_version(OLD, 2)
+        self.wait_outcome("reverted")
+        self.assertEqual(len(self.machine.find("sluice-trial: a new system is tried")), 1)
         self.assert_settled("A", OLD)
