@@ -67,6 +67,9 @@ struct boot_backend {
 	/* Make the variables where there are none, this side confirmed and the other off; NULL
 	 * where there is nothing to make. ERR_REFUSED where there are some. */
 	int (*make)(const struct conf *c, enum side s, struct err *e);
+	/* Writes anew what is lost of the variables, from what is left, and changes nothing else.
+	 * NULL where there is no second copy, or it is not seen to be lost. */
+	int (*mend)(const struct conf *c, struct err *e);
 	/* Whether the bootloader will do what its variables say, as far as it can be seen here:
 	 * ERR_SYSTEM, saying what to write, where it will not. NULL where nothing can be seen. */
 	int (*check)(const struct conf *c, struct err *e);

@@ -236,11 +236,17 @@ settled_put(struct area *a, enum grub_copy at, const struct grub_block *block, s
 	return 0;
 }
 
+static bool
+copies_are_whole(const struct area *a)
+{
+	return a->valid[GRUB_COPY_A] && a->valid[GRUB_COPY_B] && a->valid[GRUB_COPY_GOOD];
+}
+
 static int
 grub_write(struct area *a, enum grub_copy now, const struct boot_vars *vars, struct err *e)
 {
-	bool whole = a->valid[GRUB_COPY_A] && a->valid[GRUB_COPY_B] && a->valid[GRUB_COPY_GOOD];
-	struct grub_block block = {.seq = a->copy[now].seq + (whole ? 1 : SEQ_LEAP), .vars = *vars};
+	struct grub_block block = {
+		.seq = a->copy[now].seq + (copies_are_whole(a) ? 1 : SEQ_LEAP), .vars = *vars};
 	enum grub_copy at;
 
 	if (block.seq > GRUB_SEQ_MAX)
@@ -342,6 +348,41 @@ grub_make(const struct conf *c, enum side s, struct err *e)
 	return 0;
 }
 
+static bool
+frame_is_whole(const struct area *a)
+{
+	uint8_t frame[GRUB_AREA_BYTES];
+
+	grub_area_format(frame);
+	for (uint64_t at = 0; at < GRUB_AREA_BYTES; at += 2 * GRUB_GROUP_BYTES) {
+		if (memcmp(frame + at, a->bytes + at, GRUB_GROUP_BYTES) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* GRUB finds nothing behind a header that is lost, and losses may come one by one. On trial the
+ * copies stay as they are, for GRUB counts in one of them. */
+static int
+grub_mend(const struct conf *c, struct err *e)
+{
+	AUTO_AREA struct area a = AREA_INIT;
+	enum grub_copy which;
+	struct boot_vars now;
+	int rc;
+
+	if (area_open(c, O_RDWR, &a, e) < 0 || in_force(&a, &which, e) < 0)
+		return err_context(e, "the boot environment %s", c->boot_file);
+	if (frame_is_whole(&a) && copies_are_whole(&a))
+		return 0;
+	log_warning("the boot environment %s is damaged, and mended from what is left of it",
+		c->boot_file);
+	now = a.copy[which].vars;
+	rc = boot_vars_settled(&now) ? grub_write(&a, which, &now, e)
+				     : frame_mend(&a, GRUB_COPY_GOOD, e);
+	return rc < 0 ? err_context(e, "the boot environment %s", c->boot_file) : 0;
+}
+
 static int
 grub_check(const struct conf *c, struct err *e)
 {
@@ -357,5 +398,6 @@ const struct boot_backend boot_grub = {
 	.load = grub_load,
 	.save = grub_save,
 	.make = grub_make,
+	.mend = grub_mend,
 	.check = grub_check,
 };

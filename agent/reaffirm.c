@@ -51,6 +51,8 @@ reaffirm(const struct box *b)
 	bool forgotten;
 	struct err e;
 
+	if (b->boot->mend && b->boot->mend(&b->conf, &e) < 0)
+		log_warning("%s", e.text);
 	if (look(b, &current, &forgotten, &e) < 0)
 		log_warning("%s", e.text);
 	else if (forgotten && b->boot->confirm(b->boot, &b->conf, current, &e) < 0)

@@ -11,7 +11,8 @@
  * not agree, or cannot be read. */
 int reaffirm_check(const struct box *b, struct err *e);
 
-/* Confirms it again where it was forgotten, and says so in the log. The lock is held. */
+/* Mends the environment where part of it is lost, and confirms that side again where it was
+ * forgotten; says so in the log. The lock is held. */
 void reaffirm(const struct box *b);
 
 #endif

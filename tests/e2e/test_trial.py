@@ -69,6 +69,18 @@ class Trial(FleetCase):
         self.assertIn("the bootloader went back", report["detail"])
         self.assert_runs(box, OLD)
 
+    def test_what_the_bootloader_forgot_is_confirmed_again(self):
+        """Storage that gives back what stood there before it was confirmed."""
+        box = self.box(start=False)
+        side = box.booted().lower()
+        box.write_env(**{**box.env(), f"{side}_confirmed": "no", f"{side}_tries": "2"})
+        self.assertIn("the bootloader has forgotten it",
+                      box.agent("boot", "show", check=1).stderr)
+        box.start()
+        wait_until(lambda: "the bootloader had forgotten that side" in box.log(), 30, box.log)
+        self.assertEqual(box.env()[f"{side}_confirmed"], "yes")
+        box.agent("boot", "show")
+
     def test_without_any_network_it_is_inconclusive_and_not_condemned(self):
         box = self.box(start=False)
         box.set({"health": {"prompt": "3s"}})

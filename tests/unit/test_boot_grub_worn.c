@@ -418,6 +418,64 @@ a_block_is_read_as_grub_reads_it(void **state)
 	}
 }
 
+/* All but one copy, and any of the headers that GRUB finds them by. */
+static void
+what_is_lost_is_mended_from_what_is_left(void **state)
+{
+	uint8_t frame[GRUB_AREA_BYTES], before[GRUB_AREA_BYTES], after[GRUB_AREA_BYTES];
+	struct err e = ERR_INIT;
+
+	(void)state;
+	grub_area_format(frame);
+	for (size_t lost = 0; lost < 8; lost++) {
+		begin();
+		done(walk(&e), &e);
+		if (lost == GROUP_A)
+			group_blank(GROUP_B);
+		group_blank(lost);
+		done(boot->mend(&conf, &e), &e);
+		area_read(path, after);
+		for (size_t i = 0; i < GROUPS; i += 2)
+			assert_memory_equal(after + i * GRUB_GROUP_BYTES,
+				frame + i * GRUB_GROUP_BYTES, GRUB_GROUP_BYTES);
+		assert_memory_equal(after + GROUP_A * GRUB_GROUP_BYTES,
+			after + GROUP_GOOD * GRUB_GROUP_BYTES, GRUB_GROUP_BYTES);
+		assert_memory_equal(after + GROUP_A * GRUB_GROUP_BYTES,
+			after + GROUP_B * GRUB_GROUP_BYTES, GRUB_GROUP_BYTES);
+		assert_int_equal(vars_now(boot, &conf).primary, SIDE_B);
+		assert_true(vars_now(boot, &conf).side[SIDE_B].confirmed);
+		/* What is whole is not written to. */
+		memcpy(before, after, sizeof(before));
+		write_faults = UINT_MAX;
+		done(boot->mend(&conf, &e), &e);
+		area_read(path, after);
+		assert_memory_equal(before, after, sizeof(before));
+	}
+	memset(before, 0, sizeof(before));
+	write_faults = 0;
+	assert_int_equal(folder_put(path, before, sizeof(before)), 0);
+	assert_int_equal(boot->mend(&conf, &e), -1);
+	assert_non_null(strstr(e.text, "boot init"));
+}
+
+static void
+a_trial_is_not_mended_but_for_what_leads_to_it(void **state)
+{
+	uint8_t before[GRUB_AREA_BYTES], after[GRUB_AREA_BYTES];
+	struct err e = ERR_INIT;
+
+	(void)state;
+	begin();
+	done(boot->activate(boot, &conf, SIDE_B, 3, &e), &e);
+	group_blank(GROUP_A);
+	area_read(path, before);
+	group_blank(0);
+	done(boot->mend(&conf, &e), &e);
+	area_read(path, after);
+	assert_memory_equal(before, after, sizeof(before));
+	assert_int_equal(vars_now(boot, &conf).side[SIDE_B].tries_left, 3);
+}
+
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, folder_enter_memory, folder_leave)
 
 int
@@ -432,6 +490,8 @@ main(void)
 		IN_FOLDER(behind_the_last_number_nothing_is_changed),
 		IN_FOLDER(a_stale_copy_does_not_outrank_what_worked_last),
 		IN_FOLDER(a_copy_that_comes_back_does_not_outrank_what_was_written_meanwhile),
+		IN_FOLDER(what_is_lost_is_mended_from_what_is_left),
+		IN_FOLDER(a_trial_is_not_mended_but_for_what_leads_to_it),
 		IN_FOLDER(no_two_losses_lead_back_to_a_trial_that_is_over),
 		IN_FOLDER(what_holds_something_else_is_not_written_over),
 		IN_FOLDER(an_environment_of_ours_is_made_anew),

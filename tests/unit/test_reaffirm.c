@@ -44,6 +44,31 @@ a_side_that_was_confirmed_and_forgotten_is_confirmed_again(void **state)
 	assert_int_equal(reaffirm_check(&x->rig.box, &e), 0);
 }
 
+static unsigned mended;
+
+static int
+mend(const struct conf *c, struct err *e)
+{
+	(void)c;
+	mended++;
+	return err_set(e, ERR_SYSTEM, "worn out");
+}
+
+/* And where it cannot be, what was forgotten is confirmed all the same. */
+static void
+what_is_lost_is_mended_first(void **state)
+{
+	struct scene *x = *state;
+	struct boot_backend worn = *x->rig.boot;
+
+	worn.mend = mend;
+	x->rig.box.boot = &worn;
+	forget(x, TRIAL);
+	reaffirm(&x->rig.box);
+	assert_int_equal(mended, 1);
+	assert_true(is_confirmed(x));
+}
+
 static void
 a_trial_is_not_confirmed_by_it(void **state)
 {
@@ -115,6 +140,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_SCENE(a_side_that_was_confirmed_and_forgotten_is_confirmed_again),
+		IN_SCENE(what_is_lost_is_mended_first),
 		IN_SCENE(a_trial_is_not_confirmed_by_it),
 		IN_SCENE(what_a_person_rolled_back_is_not_confirmed_again),
 		IN_SCENE(nor_where_the_bootloader_says_trial_of_it),
