@@ -32,10 +32,11 @@ def make_image(path, version, size=1 << 20, seed=0):
     return path
 
 
-def digest_of_file(path, length=None):
+def digest_of_file(path, length=None, at=0):
     state = hashlib.sha256()
-    left = os.path.getsize(path) if length is None else length
+    left = os.path.getsize(path) - at if length is None else length
     with open(path, "rb") as f:
+        f.seek(at)
         while left > 0:
             piece = f.read(min(left, 1 << 20))
             if not piece:

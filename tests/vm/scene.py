@@ -161,7 +161,7 @@ class Scene(unittest.TestCase):
 
     def assert_boots_whole(self, disk, loader, versions):
         """Whatever its bootloader makes of it, the next boot is of a whole image of one of these
-        versions."""
+        versions. Returns what the agent says of the environment."""
         shown = loader.show()
         self.assertIsNotNone(shown, "no boot environment")
         sides = {side: s for side, s in shown["sides"].items()
@@ -170,6 +170,7 @@ class Scene(unittest.TestCase):
         whole = [self.digest(version) for version in versions]
         for side in sides:
             self.assertIn(self.held(disk, side), whole, f"side {side}, and {shown}")
+        return shown
 
     def assert_settled(self, side, version):
         """Off and on again it boots that side, which is confirmed, and holds that version; and the
