@@ -2,7 +2,7 @@
 from vm.loaders import BootNext
 from vm.scene import Scene, Walk
 
-TAKES_S = 150
+TAKES_S = 90
 
 
 class BootNextOvmf(Walk, Scene):

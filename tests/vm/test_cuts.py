@@ -9,7 +9,7 @@ from vm.disk import AT, DATA, ENVIRONMENT, SLOT_A, SLOT_B, SLOTS, Disk
 from vm.scene import NEW, OLD, Scene
 from vm.script import COPIES, GROUP, block
 
-TAKES_S = 300
+TAKES_S = 110
 PREFIXES_MIN, TEARS = 200, 4
 OLDER = "0.9.0"
 

@@ -3,7 +3,7 @@ from vm.disk import ENVIRONMENT
 from vm.scene import NEW, OLD, SHORT_S, Scene
 from vm.script import COPIES, GROUP
 
-TAKES_S = 400
+TAKES_S = 120
 UNHEALTHY = [("/etc/health.d/10-no", "#!/bin/sh\necho no\nexit 1\n")]
 # GRUB finds no kernel in it; or it does, and the kernel's own unpacking ends in the middle.
 NO_KERNEL = [("/boot/vmlinuz", b"\xff" * 4096)]

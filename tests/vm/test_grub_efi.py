@@ -2,7 +2,7 @@
 from vm.loaders import GrubEfi
 from vm.scene import Scene, Walk
 
-TAKES_S = 150
+TAKES_S = 90
 
 
 class GrubOvmf(Walk, Scene):

@@ -6,7 +6,7 @@ import time
 from vm.loaders import GrubBios
 from vm.scene import OLD, Scene
 
-TAKES_S = 250
+TAKES_S = 200
 KILLS, VERSIONS_MAX = 12, 6
 # What a machine says, and how long it goes on after it at most: in boots, so that a slow machine is
 # cut off in the same places. Where the cut before came late, the new version boots already.

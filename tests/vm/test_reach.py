@@ -2,7 +2,7 @@
 SeaBIOS)."""
 from vm.scene import LONG, NEW, OLD, SHORT_S, Scene
 
-TAKES_S = 400
+TAKES_S = 150
 UNHEALTHY = [("/etc/health.d/10-no", "#!/bin/sh\necho GUEST unhealthy\nexit 1\n")]
 CUT_OFF = [("/etc/start", "ifconfig eth0 down\n")]
 

@@ -2,7 +2,7 @@
 from vm.scene import Scene, Walk
 
 SHORT = True
-TAKES_S = 120
+TAKES_S = 50
 
 
 class Short(Walk, Scene):

@@ -6,7 +6,7 @@ from vm.loaders import SystemdBoot
 from vm.machine import accelerator
 from vm.scene import Scene, Walk
 
-TAKES_S = 150
+TAKES_S = 90
 AGENT_SHARE_MAX = 0.1
 # Says again and again what processor time has been taken so far by the agent, its network child, its
 # programs, and whatever started it: they have a control group of their own.

@@ -4,7 +4,7 @@ from vm.guest import LIBRARIES
 from vm.loaders import GrubBios
 from vm.scene import LONG, OLD, Scene
 
-TAKES_S = 180
+TAKES_S = 120
 # The first health check stops its own agent, and all that would pet a watchdog with it.
 HANGS = [("/etc/start", "for module in $(cat /lib/modules/watchdog); do\n"
           "    insmod /lib/modules/$module\ndone\n"),
