@@ -34,15 +34,15 @@ GRUB_MODULES = ("part_gpt", "tar", "search", "search_fs_file", "test", "regexp",
 GRUB_BEGIN = """serial --unit=0 --speed=115200
 terminal_output serial
 """
-# From the lowest memory that is free GRUB 2.06 moves a kernel to where it belongs, byte by byte with
+# From the lowest free memory GRUB 2.06 moves a kernel to where it belongs, byte by byte, with
 # all the room that it is to have: emulated, that takes as long as all else up to the first program.
 # So what is below that place is taken, by a kernel that is never started: `linux` lets it go.
 GRUB_LOW = "multiboot (memdisk)/low\n"
 LOW_AT, LOW_END = 0x100000, 0x1000000
 # Those in what ships, and this machine's. A panic reboots at once.
 ARGUMENTS = re.compile("ro (quiet )?panic=5")
-MACHINE_ARGUMENTS = "ro panic=-1 console=ttyS0 earlyprintk=ttyS0 loglevel=4 mitigations=off nokaslr "\
-    "cryptomgr.notests lsm= tsc=reliable no_timer_check"
+MACHINE_ARGUMENTS = "ro panic=-1 console=ttyS0 earlyprintk=ttyS0 loglevel=4 mitigations=off "\
+    "nokaslr cryptomgr.notests lsm= tsc=reliable no_timer_check"
 
 
 def offsets():

@@ -8,8 +8,8 @@ from vm.scene import Scene, Walk
 
 TAKES_S = 90
 AGENT_SHARE_MAX = 0.1
-# Says again and again what processor time has been taken so far by the agent, its network child, its
-# programs, and whatever started it: they have a control group of their own.
+# Says again and again what processor time has been taken so far by the agent, its network child,
+# its programs, and whatever started it: they have a control group of their own.
 SPENT = """group=/sys/fs/cgroup/agent
 mount -t cgroup2 none /sys/fs/cgroup && mkdir $group
 (while sleep 0.5; do read -r _ n < $group/cpu.stat && echo "GUEST spent $n"; done) &

@@ -8,8 +8,8 @@ MAGIC = 0x6a736677736872
 SUPER = struct.Struct("<QQQI")  # magic, version, entries, bytes of a sector
 ENTRY = struct.Struct("<QQQQ")  # sector, sectors, flags, bytes of a mark
 FLUSH, FUA, DISCARD, MARK = 1, 2, 4, 8
-# The beginning of a block with which ext4's journal commits, or says where it starts: fs/jbd2 has
-# those on the medium before it goes on (FUA), of which qemu's NVMe says nothing to who writes the log.
+# How a block begins with which ext4's journal commits, or says where it starts. fs/jbd2 has those
+# on the medium before it goes on (FUA), which qemu's NVMe does not pass on to what writes the log.
 JOURNAL = re.compile(rb"\xc0\x3b\x39\x98\0\0\0[\2-\4]", re.S)
 
 
