@@ -27,6 +27,9 @@ static const struct boot_backend *const boot = &boot_grub;
 /* Bits: groups of the area that cannot be read any more, not be written, and that forget what is
  * written without a word, as cards do that are worn out. */
 static unsigned read_faults, write_faults, drops;
+/* Bits: groups that were written and are not on the medium; and whether two ever were at once. */
+static unsigned unsynced;
+static bool two_at_once;
 
 /* In place of the C library's. */
 ssize_t faulty_pread(int fd, void *data, size_t len, off_t offset) __asm__("pread64");
@@ -50,9 +53,19 @@ faulty_pread(int fd, void *data, size_t len, off_t offset)
 ssize_t
 faulty_pwrite(int fd, const void *data, size_t len, off_t offset)
 {
+	two_at_once = two_at_once || unsynced != 0;
+	unsynced |= 1U << offset / GRUB_GROUP_BYTES;
 	if (is_faulty(drops, offset))
 		return (ssize_t)len;
 	return is_faulty(write_faults, offset) ? -1 : syscall(SYS_pwrite64, fd, data, len, offset);
+}
+
+int
+fsync(int fd)
+{
+	(void)fd;
+	unsynced = 0;
+	return 0;
 }
 
 static void
@@ -142,6 +155,24 @@ one_group_that_takes_writes_and_forgets_them_stops_nothing(void **state)
 		assert_int_equal(vars_now(boot, &conf).primary, SIDE_B);
 		assert_int_equal(folder_put(path, whole, sizeof(whole)), 0);
 	}
+}
+
+static void
+each_group_is_on_the_medium_before_the_next_is_written(void **state)
+{
+	struct err e = ERR_INIT;
+
+	(void)state;
+	begin();
+	unsynced = 0;
+	two_at_once = false;
+	done(boot->disable(boot, &conf, SIDE_B, &e), &e);
+	assert_int_equal(unsynced, 0);
+	done(boot->activate(boot, &conf, SIDE_B, 3, &e), &e);
+	assert_int_equal(unsynced, 0);
+	done(boot->confirm(boot, &conf, SIDE_B, &e), &e);
+	assert_int_equal(unsynced, 0);
+	assert_false(two_at_once);
 }
 
 /* Behind a header that is gone GRUB finds no copy, so the first group is needed, and the third for
@@ -484,6 +515,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		IN_FOLDER(one_group_that_cannot_be_read_or_written_stops_nothing),
 		IN_FOLDER(one_group_that_takes_writes_and_forgets_them_stops_nothing),
+		IN_FOLDER(each_group_is_on_the_medium_before_the_next_is_written),
 		IN_FOLDER(what_leaves_no_second_copy_is_refused_and_changes_nothing),
 		IN_FOLDER(three_copies_that_cannot_be_read_are_an_error),
 		IN_FOLDER(every_prefix_of_a_write_in_place_leaves_what_worked_or_the_new),
