@@ -13,6 +13,12 @@
 static size_t
 string_end(struct span bytes, size_t i)
 {
+	const uint8_t *from = bytes.data + i, *quote = NULL;
+
+	if (i < bytes.len)
+		quote = memchr(from, '"', bytes.len - i);
+	if (quote && !memchr(from, '\\', (size_t)(quote - from)))
+		return (size_t)(quote - bytes.data);
 	while (i < bytes.len && bytes.data[i] != '"')
 		i += bytes.data[i] == '\\' ? 2 : 1;
 	return num_min(i, bytes.len);
@@ -105,11 +111,12 @@ static int canonical_value(const json_t *j, struct sink *out, struct err *e);
 static int
 canonical_string(const char *s, size_t len, struct sink *out, struct err *e)
 {
+	bool plain = !memchr(s, '"', len) && !memchr(s, '\\', len);
 	size_t start = 0;
 
 	if (put(out, "\"", 1, e) < 0)
 		return -1;
-	for (size_t i = 0; i < len; i++) {
+	for (size_t i = 0; !plain && i < len; i++) {
 		if (s[i] != '"' && s[i] != '\\')
 			continue;
 		if (put(out, s + start, i - start, e) < 0 || put(out, "\\", 1, e) < 0)
@@ -397,7 +404,7 @@ json_only(const json_t *object, const char *const *known, struct err *e)
 	json_object_foreach ((json_t *)(uintptr_t)object, key, value) {
 		size_t i = 0;
 
-		while (known[i] && strcmp(known[i], key) != 0)
+		while (known[i] && (known[i][0] != key[0] || strcmp(known[i], key) != 0))
 			i++;
 		if (!known[i])
 			return err_set(

@@ -396,12 +396,11 @@ whole_parse(const json_t *body, struct report *r, json_t **tags, struct err *e)
 int
 report_parse(const struct verified *v, struct report *out, struct err *e)
 {
-	struct report r = {0};
 	json_t *tags;
 
-	if (whole_parse(v->body, &r, &tags, e) < 0)
+	*out = (struct report){0};
+	if (whole_parse(v->body, out, &tags, e) < 0)
 		return err_context(e, "report");
-	r.tags = json_incref(tags);
-	*out = r;
+	out->tags = json_incref(tags);
 	return 0;
 }

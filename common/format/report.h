@@ -94,7 +94,8 @@ struct report {
 void report_free(struct report *r);
 #define AUTO_REPORT CLEANUP(report_free)
 
-/* The "signed" object of a report, and back. Reading checks every field. */
+/* The "signed" object of a report, and back. Reading checks every field; after a failure *out may
+ * hold anything, and owns nothing: a watch reads millions, and one is too large to be copied. */
 int report_build(const struct report *r, json_t **out, struct err *e);
 int report_parse(const struct verified *v, struct report *out, struct err *e);
 
