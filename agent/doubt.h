@@ -3,11 +3,13 @@
  * The old system finds out: if it reaches the server promptly, the new one should have, and the
  * release is held to have failed. If it does not, nothing is known, and the release is tried again
  * later, a bounded number of times. Any answer at all, a refusal as well, shows that the new
- * system's network works, and so does a connection that somebody took and fell silent on, as a
- * server does that hangs: of that, and of metadata that is not fresh, there is no doubt, and it is
- * inconclusive at once. A connection that was refused counts as an answer the first time that the
- * release is left over it, for a server may come back while the box goes back; and an old system
- * that is answered, and not well, or refused, knows that it is the server's fault. */
+ * system's network works, and so does TLS that was agreed on: of that, and of metadata that is not
+ * fresh, there is no doubt, and it is inconclusive at once. A connection that was refused, or taken
+ * by somebody who fell silent, counts as an answer the first time that the release is left over it:
+ * the server may have been away, or have hung, and be back while the box goes back. The next time
+ * it may be the release's own firewall, or a network that takes connections and loses all that is
+ * larger. An old system that is answered, and not well, or refused, knows that it is the server's
+ * fault. */
 #ifndef SLUICE_AGENT_DOUBT_H
 #define SLUICE_AGENT_DOUBT_H
 

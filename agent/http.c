@@ -404,9 +404,9 @@ job_judge(struct job *j, CURLcode code, struct err *e)
 			e->errnum = NET_SHUT_OUT;
 		else if (code == CURLE_PEER_FAILED_VERIFICATION)
 			e->errnum = NET_BAD_CERTIFICATE;
-		else if (job_agreed(j) || (j->met && code == CURLE_OPERATION_TIMEDOUT))
+		else if (job_agreed(j))
 			e->errnum = NET_SILENT_SERVER;
-		else if (os_errno == ECONNREFUSED)
+		else if (os_errno == ECONNREFUSED || (j->met && code == CURLE_OPERATION_TIMEDOUT))
 			e->errnum = NET_REFUSED;
 		return -1;
 	}

@@ -207,12 +207,12 @@ transfer_step(struct net_transfer *t, const struct wire_message *m, struct err *
 	return ++t->steps <= WIRE_STEPS_MAX ? 0 : err_set(e, ERR_LIMIT, "too many steps");
 }
 
-/* Nobody waits for its answer any more. */
+/* Nobody waits for its answer any more. Whether TLS was agreed on is not known. */
 static void
 transfer_give_up(struct net_transfer *t)
 {
 	if (t->met && t->reply.status == 0 && !t->ended)
-		t->net->answers++;
+		t->net->refusals++;
 	t->met = false;
 }
 

@@ -37,10 +37,10 @@ int net_set_time(struct net *n, int64_t now_s, struct err *e);
 /* What e->errnum says of an ERR_NETWORK beside HTTP statuses, which start at 100. */
 enum {
 	NET_BAD_CERTIFICATE = 1,
-	NET_SILENT_SERVER, /* who took the connection fell silent, or cut it once TLS was agreed on
-			    */
+	NET_SILENT_SERVER, /* TLS was agreed on, and the answer did not come or was cut */
 	NET_TOO_LATE,	   /* keep_going says that the time for an answer is over (trial.h) */
-	NET_REFUSED,	   /* nobody listens there, or a firewall says so */
+	NET_REFUSED,	   /* nobody listens there, or a firewall says so; or who took the
+			    * connection fell silent before TLS was agreed on */
 	NET_UNWELCOME,	   /* the server does not take the certificate, and says so */
 	NET_SHUT_OUT,	 /* no TLS is agreed on: it may be the certificate that it does not take or
 			  * misses, or all that this system offers */
@@ -133,13 +133,14 @@ int64_t net_range_retry_after_s(const struct net *n);
 /* The child's process id, or -1 while there is none. For memory figures and tests. */
 pid_t net_pid(const struct net *n);
 
-/* How many answers came, of any status, and connections that were taken and brought none, be it
- * that keep_going cut the wait for it short: more than before means that a server was reached
- * meanwhile. */
+/* How many answers came, of any status, and connections on which TLS was agreed on and none came:
+ * more than before means that a server was reached meanwhile. */
 uint64_t net_answers(const struct net *n);
 
-/* How many connections were refused, or ended before TLS was agreed on: a network is there, and
- * maybe no server, or none that understands this system. */
+/* How many connections were refused, or taken and ended before TLS was agreed on, and how often
+ * keep_going cut the wait for an answer short behind one that was taken: a network is there, and
+ * maybe no server, or none that understands this system, or only the way there, behind which all
+ * that is larger is lost. */
 uint64_t net_refusals(const struct net *n);
 
 /* All bytes that the child took and sent, TLS and headers not counted. */

@@ -75,8 +75,9 @@ note(struct trial *t, bool *what)
 		log_warning("%s", e.text);
 }
 
-/* Where nobody listens, the server may be away, or a firewall of the new system's own may say so.
- * The first time that a release is left over it, it is taken for the server. */
+/* Where nobody listens, the server may be away, or a firewall of the new system's own may say so;
+ * where who took the connection is silent, the server may hang, or the new system's network may
+ * lose what is larger. The first time that a release is left over it, the server is blamed. */
 static bool
 refused_first(const struct trial *t)
 {

@@ -133,11 +133,13 @@ class Trial(FleetCase):
         self.assertNotIn("reverted", self.workspace.outcomes(box.name))
         return report
 
-    def test_a_server_that_hangs_for_all_of_the_trial_condemns_nothing(self):
-        """It takes connections, as a system does for a program that is stopped, and it answers the
-        old system at once."""
+    def test_silence_behind_connections_for_all_of_a_trial_speaks_for_the_release_once(self):
+        """A server that hangs takes connections, as a system does for a program that is stopped,
+        and this one answers the old system at once. So it looks, each time, where the release's
+        network loses all that is larger."""
         box = self.box(start=False)
-        self.roll_out(deadline="4s")
+        box.set({"intervals": {"stall": "60s"}})
+        self.roll_out(deadline="10s")
         freeze, old, new = self.nginx.freeze_command(), box.first_side, box.other_side()
         box.script("can-boot", f'if [ "$1" = {new} ]; then {freeze}\n'
                    f'else {freeze.replace("-STOP", "-CONT")}; fi\n')
@@ -146,6 +148,9 @@ class Trial(FleetCase):
         self.assertTrue(box.status()["failed"][0]["inconclusive"])
         self.assertEqual(box.boots()[:3], [old, new, old])
         self.assertNotIn("reverted", self.workspace.outcomes(box.name))
+        report = self.wait_for_outcome(box, "reverted", timeout_s=90)
+        self.assertIn("the old system reached the server", report["detail"])
+        self.assertFalse(box.status()["failed"][0]["inconclusive"])
 
     def test_a_server_that_refuses_the_new_system_condemns_nothing(self):
         report = self.outage_of_ours("return 503;")

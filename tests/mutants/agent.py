@@ -297,7 +297,7 @@ MUTANTS = [
     Mutant("a refused connection speaks for a release for ever", "agent/trial.c",
            "!(before && before->inconclusive && before->attempt == r->attempt)",
            "(before || !before)",
-           "test_trial_network", "a_refused_connection_speaks_for_the_release_once"),
+           "test_trial_network", "a_silence_behind_a_connection_speaks_for_the_release_once"),
     Mutant("a server that is out of order leaves a box in doubt", "agent/doubt.c",
            "!= heard ? OUT_OF_ORDER : UNREACHED", "!= heard ? UNREACHED : UNREACHED",
            "test_trial_network", "a_server_that_is_out_of_order_ends_the_doubt"),

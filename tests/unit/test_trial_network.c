@@ -119,19 +119,26 @@ who_was_refused_by_the_server_has_a_network(void **state)
 	assert_inconclusive_at_once(x, ERR_NETWORK);
 }
 
-/* The server may be back before the old system asks. A firewall that the release brought along is
- * there the next time, too. */
 static void
-a_refused_connection_speaks_for_the_release_once(void **state)
+serve_nobody(struct scene *x, bool refuses)
+{
+	serve(x, false, ERR_NETWORK, "nobody is there");
+	server.refuses = refuses;
+	server.is_met = !refuses;
+}
+
+/* The server may be back before the old system asks. A firewall that the release brought along is
+ * there the next time, too, and so is a network that only lets connections through. */
+static void
+assert_speaks_for_the_release_once(void **state, bool refuses)
 {
 	struct scene *x = *state;
 	struct failed before = {.inconclusive = true, .tries = 1};
 
-	serve(x, false, ERR_NETWORK, "connection refused");
-	server.refuses = true;
-	assert_round(x, TRIAL_GOES_ON, "connection refused");
+	serve_nobody(x, refuses);
+	assert_round(x, TRIAL_GOES_ON, "nobody is there");
 	make_overdue(x);
-	assert_round(x, TRIAL_GIVEN_UP, "connection refused");
+	assert_round(x, TRIAL_GIVEN_UP, "nobody is there");
 	before.manifest = x->rig.s->pending.release.manifest;
 	before.attempt = x->rig.s->pending.release.attempt;
 	assert_inconclusive_at_once(x, ERR_NETWORK);
@@ -139,13 +146,25 @@ a_refused_connection_speaks_for_the_release_once(void **state)
 	scene_clear(state);
 	scene_set(state);
 	x = *state;
-	serve(x, false, ERR_NETWORK, "connection refused");
-	server.refuses = true;
+	serve_nobody(x, refuses);
 	state_remember_failed(x->rig.s, &before);
+	assert_round(x, TRIAL_GOES_ON, "nobody is there");
 	make_overdue(x);
-	assert_round(x, TRIAL_GIVEN_UP, "connection refused");
+	assert_round(x, TRIAL_GIVEN_UP, "nobody is there");
 	scene_boot(x, "boot-2", SETTLED_REVERTED);
 	assert_true(doubt_is_open(x->rig.s));
+}
+
+static void
+a_refused_connection_speaks_for_the_release_once(void **state)
+{
+	assert_speaks_for_the_release_once(state, true);
+}
+
+static void
+a_silence_behind_a_connection_speaks_for_the_release_once(void **state)
+{
+	assert_speaks_for_the_release_once(state, false);
 }
 
 /* A poll of the old system, a while after the first. */
@@ -274,6 +293,7 @@ main(void)
 		IN_SCENE(who_was_refused_by_the_server_has_a_network),
 		IN_SCENE(a_stop_is_heard_while_a_report_waits),
 		IN_SCENE(a_refused_connection_speaks_for_the_release_once),
+		IN_SCENE(a_silence_behind_a_connection_speaks_for_the_release_once),
 		IN_SCENE(a_server_that_is_out_of_order_ends_the_doubt),
 		IN_SCENE(an_answer_is_remembered_across_restarts),
 		IN_SCENE(stale_metadata_leaves_no_doubt),

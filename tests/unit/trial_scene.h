@@ -22,6 +22,7 @@ static struct world *shut, *good;
 static struct {
 	uint64_t answers, refusals, stop_poll_s;
 	bool answers_polls, refuses;
+	bool is_met; /* its connection is taken, and nothing comes */
 	struct err says;
 } server;
 
@@ -32,8 +33,10 @@ fail_poll(const struct keep_going *keep_going, struct err *e)
 		server.answers++;
 	else if (server.refuses)
 		server.refusals++;
-	else if (keep_going_ask(keep_going, e) < 0)
+	else if (keep_going_ask(keep_going, e) < 0) {
+		server.refusals += server.is_met;
 		return err_context(e, "timestamp.json");
+	}
 	*e = server.says;
 	return -1;
 }
