@@ -3,6 +3,9 @@
 #include "agent/decide.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/num.h"
+
+enum { AGAIN_MS = 5 * 1000 };
 
 void
 lookout_start(struct lookout *l, const struct pending *update, uint64_t interval_s)
@@ -10,6 +13,7 @@ lookout_start(struct lookout *l, const struct pending *update, uint64_t interval
 	l->update = update;
 	l->interval_ms = (int64_t)interval_s * 1000;
 	l->next_ms = clock_boot_ms() + l->interval_ms;
+	l->failed = false;
 }
 
 static int
@@ -50,6 +54,14 @@ look_closely(struct lookout *l, struct err *e)
 	return 0;
 }
 
+static int64_t
+wait_ms(const struct lookout *l, enum answer answer)
+{
+	return answer == ANSWER_FAILED && !l->failed
+		       ? (int64_t)num_min((uint64_t)l->interval_ms, AGAIN_MS)
+		       : l->interval_ms;
+}
+
 static int
 ask_all(void *arg, struct err *e)
 {
@@ -64,7 +76,8 @@ ask_all(void *arg, struct err *e)
 	answer = poller_ask_changed(l->poller, &failed);
 	if (answer == ANSWER_PENDING)
 		return 0;
-	l->next_ms = clock_boot_ms() + l->interval_ms;
+	l->next_ms = clock_boot_ms() + wait_ms(l, answer);
+	l->failed = answer == ANSWER_FAILED;
 	if (answer == ANSWER_FAILED)
 		log_warning("asking for a stop: %s", failed.text);
 	return answer == ANSWER_CHANGED ? look_closely(l, e) : 0;

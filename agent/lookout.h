@@ -13,7 +13,8 @@
 /* Polls for a stop on a connection of its own while an install runs, and never waits for it: so a
  * stalled download hides no stop, and a stalled stop poll no download. A server's Retry-After does
  * not count here, and a poll that fails changes nothing: the update cannot become active without
- * one that succeeds. */
+ * one that succeeds. The first that fails is repeated within seconds, for it may have been lost as
+ * the download went to another of the site's servers. */
 struct lookout {
 	struct poller *poller;
 	const struct state *state;
@@ -21,6 +22,7 @@ struct lookout {
 	struct watchdog *watchdog;	     /* petted at every question; or NULL */
 	const struct pending *update;	     /* the one that runs; borrowed */
 	int64_t interval_ms, next_ms;
+	bool failed; /* the last question, which was asked soon again then */
 };
 
 /* From now on asks every interval_s whether this update may go on. */

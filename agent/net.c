@@ -259,8 +259,7 @@ net_pump(struct net *n, int wait_ms)
 	for (int i = 0; got && i < PUMP_MESSAGES; i++) {
 		if (wire_receive(n->socket, WIRE_TO_PARENT, n->packet, &m, &got, &why) < 0 ||
 			(got && net_dispatch(n, &m, &why) < 0)) {
-			/* Of the first child the class stays: it cannot read its certificates, say.
-			 */
+			/* Of the first child the class stays: it may have no certificates. */
 			if (n->worked || why.class == ERR_NETWORK) {
 				(void)err_context(&why, "the network process was ended");
 				why.class = ERR_NETWORK;
@@ -405,6 +404,7 @@ transfer_new(struct net *n, const struct net_request *r)
 	t->len = r->has_range ? r->len : r->max;
 	t->credit = NET_WINDOW_BYTES;
 	t->reply.retry_after_s = -1;
+	t->reply.site = n->site;
 	t->alive_ms = now_ms;
 	t->deadline_ms = r->deadline_ms ? now_ms + r->deadline_ms + GRACE_MS : 0;
 	/* Connecting and the first byte each have the stall limit. */
@@ -428,7 +428,7 @@ net_open(struct net *n, const struct net_request *r, struct net_transfer **out, 
 		.text = span_str(r->path),
 		.body = r->put};
 
-	if (r->etag)
+	if (r->etag && r->etag_site == n->site)
 		m.etag = span_str(r->etag);
 	if (r->has_range)
 		n->range_retry_after_s = -1;

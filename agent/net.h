@@ -79,6 +79,7 @@ struct net_request {
 	uint64_t offset, len;
 	uint64_t max;	     /* no range: the most bytes taken; more is ERR_LIMIT */
 	const char *etag;    /* ask only for what changed since; or NULL */
+	size_t etag_site;    /* whose it is: servers make their own, and no other gets it */
 	struct span put;     /* NET_REPORTS: the body to PUT */
 	int64_t deadline_ms; /* for the whole of it; 0: only the stall limit */
 };
@@ -86,6 +87,7 @@ struct net_request {
 struct net_reply {
 	long status; /* 200, 206, 304, 404 ... */
 	char etag[128];
+	size_t site;	       /* which of the site's servers was asked, from 0 */
 	int64_t retry_after_s; /* 429 and 503; -1 where not given; capped */
 };
 

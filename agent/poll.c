@@ -33,6 +33,7 @@ fetch_timestamp(struct poller *p, uint64_t max, struct buf *out, struct err *e)
 		.path = TIMESTAMP,
 		.max = num_min(max, TUF_TIMESTAMP_BYTES_MAX),
 		.etag = p->etag[0] ? p->etag : NULL,
+		.etag_site = p->etag_site,
 		.deadline_ms = deadline_ms(TUF_TIMESTAMP_BYTES_MAX)};
 	int rc;
 
@@ -44,6 +45,7 @@ fetch_timestamp(struct poller *p, uint64_t max, struct buf *out, struct err *e)
 	if (reply.status == 304)
 		return buf_append(out, p->timestamp.data, p->timestamp.len, e);
 	memcpy(p->etag_new, reply.etag, sizeof(p->etag_new));
+	p->etag_new_site = reply.site;
 	p->timestamp_came = true;
 	return buf_append(out, p->timestamp_new.data, p->timestamp_new.len, e);
 }
@@ -192,6 +194,7 @@ timestamp_keep(struct poller *p)
 	p->timestamp = p->timestamp_new;
 	p->timestamp_new = was;
 	memcpy(p->etag, p->etag_new, sizeof(p->etag));
+	p->etag_site = p->etag_new_site;
 }
 
 static json_int_t
@@ -427,7 +430,6 @@ poller_poll(struct poller *p, const struct keep_going *keep_going, const struct 
 				p->polled = POLL_REFUSED;
 			return -1;
 		}
-		p->etag[0] = 0;
 	}
 	p->polled = POLL_SUCCEEDED;
 	return 0;
@@ -468,6 +470,7 @@ ask_start(struct poller *p, struct err *e)
 		.path = TIMESTAMP,
 		.max = TUF_TIMESTAMP_BYTES_MAX,
 		.etag = p->etag[0] ? p->etag : NULL,
+		.etag_site = p->etag_site,
 		.deadline_ms = deadline_ms(TUF_TIMESTAMP_BYTES_MAX)};
 
 	buf_clear(&p->timestamp_new);

@@ -31,8 +31,9 @@ struct poller {
 	/* timestamp.json as it came last and was good, and as it is being judged. */
 	struct buf timestamp, timestamp_new;
 	char etag[128], etag_new[128];
-	bool timestamp_came;	    /* in this poll, whole, and not as 304 */
-	struct net_transfer *asked; /* by poller_ask_changed */
+	size_t etag_site, etag_new_site; /* net_request.etag_site */
+	bool timestamp_came;		 /* in this poll, whole, and not as 304 */
+	struct net_transfer *asked;	 /* by poller_ask_changed */
 	struct lifts plan_lifts, all_lifts;
 
 	/* The world of these versions is still good until the first of its documents expires. */

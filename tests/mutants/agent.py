@@ -424,6 +424,12 @@ MUTANTS = [
            "if (1)\n\t\treturn -1;\n\tlog_warning",
            "test_lookout", "a_poll_that_fails_ends_no_update"),
 
+    Mutant("a question for a stop that was lost waits for its turn", "agent/lookout.c",
+           "answer == ANSWER_FAILED && !l->failed", "0",
+           "test_lookout", "a_question_that_was_lost_is_asked_again_soon_and_once"),
+    Mutant("a server that is away is asked for a stop every few seconds", "agent/lookout.c",
+           "answer == ANSWER_FAILED && !l->failed", "answer == ANSWER_FAILED",
+           "test_lookout", "a_question_that_was_lost_is_asked_again_soon_and_once"),
     Mutant("the switch asks nobody", CYCLE,
            "if (lookout_ask(&cy->lookout, p, &until_term, e) < 0)\n\t\treturn -1;", "",
            "e2e/test_stop", "test_a_stop_before_the_reboot_cancels_the_try"),

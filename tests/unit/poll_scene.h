@@ -33,6 +33,8 @@ static bool any_time_was_asked;
 static int fetches_failing; /* so many more that find a connection and get nothing */
 static int fails_with;	    /* as err.errnum */
 static bool knows_no_tags;  /* a server that sends everything anew */
+static size_t asked_site;   /* of those that the site has */
+static bool tag_was_shown;  /* when timestamp.json was last asked for */
 
 /* The one transfer that is open. */
 struct net_transfer {
@@ -108,15 +110,17 @@ certificate_holds(void)
 
 /* Whether the box has these very bytes, so that there is nothing to send. */
 static inline bool
-is_known(const char *etag, struct net_reply *reply)
+is_known(const struct net_request *r, struct net_reply *reply)
 {
 	const struct repo_file *f = repo_file(&served->metadata, "timestamp.json");
 	struct digest d = digest_of(span_of(f->data, f->len));
 
+	reply->site = asked_site;
+	tag_was_shown = r->etag && r->etag_site == asked_site;
 	if (knows_no_tags)
 		return false;
 	(void)digest_hex(&d, reply->etag);
-	if (!etag || strcmp(etag, reply->etag) != 0)
+	if (!tag_was_shown || strcmp(r->etag, reply->etag) != 0)
 		return false;
 	reply->status = 304;
 	return true;
@@ -142,7 +146,7 @@ net_fetch(struct net *n, const struct net_request *r, struct buf *out, struct ne
 	}
 	if (r->base == NET_TARGETS)
 		return repo_fetch(served, &served->targets, r->path, r->max, out, e);
-	if (strcmp(r->path, "timestamp.json") == 0 && is_known(r->etag, reply))
+	if (strcmp(r->path, "timestamp.json") == 0 && is_known(r, reply))
 		return 0;
 	return repo_fetch(served, &served->metadata, r->path, r->max, out, e);
 }
@@ -156,7 +160,7 @@ net_open(struct net *n, const struct net_request *r, struct net_transfer **out, 
 	if (fetches_failing > 0 && fetches_failing--)
 		return err_set(e, ERR_NETWORK, "no answer");
 	opened = (struct net_transfer){.reply.status = 200, .left = span_of(f->data, f->len)};
-	if (is_known(r->etag, &opened.reply))
+	if (is_known(r, &opened.reply))
 		opened.left.len = 0;
 	*out = &opened;
 	return 0;
@@ -238,6 +242,7 @@ scene_set(void **state)
 	any_time_was_asked = false;
 	fetches_failing = fails_with = 0;
 	knows_no_tags = false;
+	asked_site = 0;
 	sign_at(x->repo, "2027-01-15T08:00:00Z"); /* REPO_NOW_S */
 	start(x);
 	*state = x;

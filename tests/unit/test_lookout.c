@@ -1,6 +1,21 @@
 /* What an update under way asks, and what may end it. */
 #include "tests/unit/trial_scene.h"
 
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+static int64_t ahead_s;
+
+int
+clock_gettime(clockid_t clock, struct timespec *out)
+{
+	int rc = (int)syscall(SYS_clock_gettime, clock, out);
+
+	out->tv_sec += (time_t)ahead_s;
+	return rc;
+}
+
 /* An update over the network, and these are the answers; asked every interval_s. */
 static struct keep_going
 look_out(struct scene *x, enum answered first, enum answered then, uint64_t interval_s)
@@ -93,6 +108,48 @@ a_stop_that_is_known_counts_though_the_poll_fails(void **state)
 	assert_int_equal(e.class, ERR_STOPPED);
 }
 
+/* The network child that had it may be gone: a chunk was asked for elsewhere. */
+static void
+a_question_that_was_lost_is_asked_again_soon_and_once(void **state)
+{
+	static const struct {
+		int64_t pass_s;
+		size_t asked;
+	} rounds[] = {{1800, 0}, {1800, 1}, {5, 2}, {1800, 2}, {1800, 3}, {1800, 3}, {1800, 4},
+		{1800, 4}, {1800, 5}, {5, 6}, {1800, 6}};
+	struct scene *x = *state;
+	struct keep_going k = look_out(x, GOOD_WORLD, GOOD_WORLD, 3600);
+	struct err e = ERR_INIT;
+
+	asked = 0;
+	asks_failing = 3;
+	for (size_t i = 0; i < ARRAY_LEN(rounds); i++) {
+		ahead_s += rounds[i].pass_s;
+		if (asked == 4)
+			asks_failing = 1;
+		assert_int_equal(k.ask(k.arg, &e), 0);
+		if (asked != rounds[i].asked)
+			fail_msg("round %zu: asked %zu times", i, asked);
+	}
+	assert_int_equal(asks_failing, 0);
+}
+
+static void
+a_question_that_was_lost_waits_no_longer_than_another(void **state)
+{
+	struct scene *x = *state;
+	struct keep_going k = look_out(x, GOOD_WORLD, GOOD_WORLD, 1);
+	struct err e = ERR_INIT;
+
+	asked = 0;
+	asks_failing = 1;
+	for (size_t i = 1; i <= 2; i++) {
+		ahead_s++;
+		assert_int_equal(k.ask(k.arg, &e), 0);
+		assert_int_equal(asked, i);
+	}
+}
+
 int
 main(void)
 {
@@ -101,6 +158,8 @@ main(void)
 		IN_SCENE(a_stop_is_asked_for_every_interval),
 		IN_SCENE(a_poll_that_fails_ends_no_update),
 		IN_SCENE(a_stop_that_is_known_counts_though_the_poll_fails),
+		IN_SCENE(a_question_that_was_lost_is_asked_again_soon_and_once),
+		IN_SCENE(a_question_that_was_lost_waits_no_longer_than_another),
 	};
 
 	return cmocka_run_group_tests_name("lookout", tests, NULL, NULL);

@@ -114,6 +114,10 @@ act(int socket, const char *name, const struct wire_message *m)
 		end(socket, id, ERR_LIMIT, "far too large");
 	if (strcmp(name, "blames the box") == 0)
 		end(socket, id, ERR_USAGE, "wrongly set up");
+	if (strcmp(name, "knows-tags") == 0 && m->etag.len > 0) {
+		answer(socket, id, 304);
+		end(socket, id, ERR_NONE, "");
+	}
 	while (strcmp(name, "never falls silent") == 0)
 		tell(socket, (struct wire_message){.type = WIRE_READY});
 	answer(socket, id, 200);
@@ -375,6 +379,35 @@ whatever_a_server_says_is_an_answer(void **state)
 	}
 }
 
+static void
+a_tag_goes_to_no_other_server(void **state)
+{
+	static const struct {
+		size_t etag_site, site;
+		long status;
+	} all[] = {{0, 0, 304}, {1, 0, 200}, {0, 1, 200}, {1, 1, 304}};
+	AUTO_NET struct net *n = NULL;
+	struct conf c;
+
+	(void)state;
+	n = start(&c, "knows-tags");
+	c.mirrors = (char *)(uintptr_t) "knows-tags";
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+		AUTO_BUF struct buf out = BUF_INIT(100);
+		struct net_request r = whole;
+		struct net_reply reply = {0};
+		struct err e = ERR_INIT;
+
+		if (i == 2)
+			assert_true(net_next_site(n, &e));
+		r.etag = "\"e\"";
+		r.etag_site = all[i].etag_site;
+		assert_int_equal(net_fetch(n, &r, &out, &reply, NULL, &e), 0);
+		assert_int_equal(reply.status, all[i].status);
+		assert_int_equal(reply.site, all[i].site);
+	}
+}
+
 static int
 ask_thrice(void *arg, struct err *e)
 {
@@ -507,6 +540,7 @@ main(void)
 		cmocka_unit_test(messages_for_nobody_are_passed_over),
 		cmocka_unit_test(a_failure_is_told_in_printable_words),
 		cmocka_unit_test(whatever_a_server_says_is_an_answer),
+		cmocka_unit_test(a_tag_goes_to_no_other_server),
 		cmocka_unit_test(a_child_that_cannot_start_says_why),
 		cmocka_unit_test(a_child_cannot_blame_what_it_fetches),
 		cmocka_unit_test(a_child_that_cannot_start_again_is_a_network_error),

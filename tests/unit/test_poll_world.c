@@ -349,6 +349,27 @@ only_another_timestamp_is_a_change(void **state)
 	}
 }
 
+/* Two servers may give one tag to two things: nginx makes them of times and lengths. */
+static void
+a_tag_is_shown_to_the_server_that_made_it(void **state)
+{
+	struct scene *x = *state;
+
+	serve_world(x);
+	for (asked_site = 0; asked_site < 2; asked_site++) {
+		if (asked_site > 0) {
+			assert_int_equal(ask_changed(x), ANSWER_SAME);
+			assert_false(tag_was_shown);
+		}
+		assert_int_equal(poll_once(x), ERR_NONE);
+		assert_false(tag_was_shown);
+		assert_int_equal(poll_once(x), ERR_NONE);
+		assert_true(tag_was_shown);
+		assert_int_equal(ask_changed(x), ANSWER_SAME);
+		assert_true(tag_was_shown);
+	}
+}
+
 static void
 a_gate_that_cannot_be_read_is_no_world(void **state)
 {
@@ -377,6 +398,7 @@ main(void)
 		IN_SCENE(a_stop_that_was_lifted_stays_so_where_plans_cannot_be_read),
 		IN_SCENE(a_plans_stop_that_was_lifted_stays_so_where_plans_cannot_be_read),
 		IN_SCENE(only_another_timestamp_is_a_change),
+		IN_SCENE(a_tag_is_shown_to_the_server_that_made_it),
 		IN_SCENE(a_gate_that_cannot_be_read_is_no_world),
 	};
 

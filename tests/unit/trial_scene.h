@@ -78,12 +78,18 @@ poller_poll(struct poller *p, const struct keep_going *keep_going, const struct 
 	return 0;
 }
 
+static size_t asked, asks_failing;
+
 enum answer
 poller_ask_changed(struct poller *p, struct err *e)
 {
 	(void)p;
-	(void)e;
-	return ANSWER_CHANGED;
+	asked++;
+	if (asks_failing == 0)
+		return ANSWER_CHANGED;
+	asks_failing--;
+	(void)err_set(e, ERR_NETWORK, "another of the site's servers is asked");
+	return ANSWER_FAILED;
 }
 
 bool
