@@ -4,10 +4,10 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 
-enum { HTTP_FIRST = 100 };
+enum { HTTP_FIRST = 100, HTTP_UNAUTHORISED = 401, HTTP_FORBIDDEN = 403 };
 
-/* A server that says no by a status (403 to all, in an outage of its own, say) had no quarrel with
- * the certificate, or it would have said 400, or nothing. */
+/* A server that says no by another status had no quarrel with the certificate, or it would have
+ * said 400, or nothing. */
 static enum courier_end
 end_of(const struct err *e)
 {
@@ -15,7 +15,11 @@ end_of(const struct err *e)
 		return COURIER_STOPPED;
 	if (net_is_unwelcome(e))
 		return COURIER_REFUSED;
-	return e->class == ERR_NETWORK && e->errnum < HTTP_FIRST ? COURIER_FAILED : COURIER_HELD;
+	if (e->class != ERR_NETWORK)
+		return COURIER_HELD;
+	if (e->errnum == HTTP_UNAUTHORISED || e->errnum == HTTP_FORBIDDEN)
+		return COURIER_DENIED;
+	return e->errnum < HTTP_FIRST ? COURIER_FAILED : COURIER_HELD;
 }
 
 enum courier_end

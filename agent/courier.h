@@ -16,13 +16,15 @@ struct courier {
 };
 
 /* What became of it: nothing was to be sent, or not yet; all was sent; nobody answered; it waits
- * for a reason that has nothing to do with the box's certificate; the server says that it does not
- * take that; keep_going says to stop. */
+ * for a reason that has nothing to do with the box's certificate; it is not allowed (401, 403),
+ * which may be said to all, or to this certificate; the server says that it does not take that;
+ * keep_going says to stop. */
 enum courier_end {
 	COURIER_IDLE,
 	COURIER_THROUGH,
 	COURIER_FAILED,
 	COURIER_HELD,
+	COURIER_DENIED,
 	COURIER_REFUSED,
 	COURIER_STOPPED
 };

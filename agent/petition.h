@@ -38,10 +38,11 @@ bool petition_step(struct petition *p, struct net *n, struct poller *poller, int
 /* What became of the last report that was sent, or of a poll for which the certificate was refused.
  * A pair on trial through which a report got is kept, beside those of before; one through which
  * nothing gets is shelved, and the older is tried: if that gets through, twice, the new one is
- * given up. What a server does not take for another reason says nothing of it. Without a trial,
- * where the pair that counts is refused, twice, the next of those that are kept counts: what had it
- * kept may not have been the fleet's server. Once a report gets through, the newest is tried again,
- * at most once a day: what it was refused for may be over. True as above. */
+ * given up. What a server does not take for another reason says nothing of it; that it allows
+ * nothing (COURIER_DENIED) is as if nothing got through. Without a trial, where the pair that
+ * counts is refused, twice, the next of those that are kept counts: what had it kept may not have
+ * been the fleet's server. Once a report gets through, the newest is tried again, at most once a
+ * day: what it was refused for may be over. True as above. */
 bool petition_hear(struct petition *p, struct net *n, enum courier_end end);
 
 #endif

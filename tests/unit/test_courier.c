@@ -38,15 +38,17 @@ send_failing(enum err_class class, int errnum)
 static void
 only_what_is_said_of_the_certificate_refuses_it(void **state)
 {
-	static const int denied[] = {401, 403, 404, 500, 503};
+	static const int others[] = {404, 429, 500, 503};
 
 	(void)state;
 	assert_int_equal(send_failing(ERR_NONE, 0), COURIER_THROUGH);
 	assert_int_equal(send_failing(ERR_NETWORK, NET_UNWELCOME), COURIER_REFUSED);
 	assert_int_equal(send_failing(ERR_NETWORK, NET_TURNED_AWAY), COURIER_REFUSED);
-	for (size_t i = 0; i < ARRAY_LEN(denied); i++)
-		assert_int_equal(send_failing(ERR_NETWORK, denied[i]), COURIER_HELD);
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		assert_int_equal(send_failing(ERR_NETWORK, others[i]), COURIER_HELD);
 	assert_int_equal(send_failing(ERR_SYSTEM, 5), COURIER_HELD);
+	assert_int_equal(send_failing(ERR_NETWORK, 401), COURIER_DENIED);
+	assert_int_equal(send_failing(ERR_NETWORK, 403), COURIER_DENIED);
 	assert_int_equal(send_failing(ERR_NETWORK, 0), COURIER_FAILED);
 	assert_int_equal(send_failing(ERR_NETWORK, NET_SHUT_OUT), COURIER_FAILED);
 	assert_int_equal(send_failing(ERR_STOPPED, 0), COURIER_STOPPED);

@@ -260,6 +260,35 @@ a_server_that_denies_all_reports_says_nothing_of_the_new_pair(void **state)
 	assert_int_equal(restarts, before);
 }
 
+/* Its server knows only the older, say. */
+static void
+a_new_pair_that_is_denied_is_given_up_where_the_older_gets_through(void **state)
+{
+	struct scene *x = *state;
+	struct petition p = {.conf = &x->conf, .state = x->state};
+	struct identity was, now;
+	unsigned before;
+
+	manufacture(80);
+	identity_choose(&x->conf, &was);
+	look(x, &p);
+	answer(x, id, 0, false);
+	look(x, &p);
+	for (int i = 0; i < 2; i++) {
+		assert_true(petition_hear(&p, NULL, COURIER_DENIED));
+		assert_true(there_is(IDENTITY_SHELVED) && !there_is(IDENTITY_TRIAL));
+		assert_int_equal(petition_hear(&p, NULL, COURIER_THROUGH), i == 0);
+	}
+	assert_true(!there_is(IDENTITY_TRIAL) && !there_is(IDENTITY_SHELVED));
+	identity_choose(&x->conf, &now);
+	assert_string_equal(now.certificate.serial, was.certificate.serial);
+	/* Without a trial nothing is tried in turn. */
+	before = restarts;
+	for (int i = 0; i < 5; i++)
+		assert_false(petition_hear(&p, NULL, COURIER_DENIED));
+	assert_int_equal(restarts, before);
+}
+
 static void
 delivered_cas_are_believed_beside_the_others(void **state)
 {
@@ -479,6 +508,7 @@ main(void)
 		IN_PETITION(a_new_pair_that_does_not_get_through_is_given_up),
 		IN_PETITION(of_polls_that_fail_those_are_heard_of_that_were_refused),
 		IN_PETITION(a_server_that_denies_all_reports_says_nothing_of_the_new_pair),
+		IN_PETITION(a_new_pair_that_is_denied_is_given_up_where_the_older_gets_through),
 		IN_PETITION(delivered_cas_are_believed_beside_the_others),
 		IN_PETITION(a_damaged_new_pair_does_not_take_the_place_of_one_that_works),
 		IN_PETITION(a_damaged_request_is_made_anew),
