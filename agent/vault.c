@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/base/file.h"
+#include "common/base/json.h"
 #include "common/base/log.h"
 #include "common/base/num.h"
 #include "common/limits.h"
@@ -20,6 +21,35 @@ gone_of(struct vault *v, const char *role)
 	return NULL;
 }
 
+/* Of what was verified before; 0 where that is not what it was. */
+static json_int_t
+root_version(struct span bytes)
+{
+	AUTO_JSON json_t *root = NULL;
+	struct err e;
+
+	if (json_parse(bytes, "root.json", &root, &e) < 0)
+		return 0;
+	return json_integer_value(json_object_get(json_object_get(root, "signed"), "version"));
+}
+
+/* Another process has brought a newer one to the disk, and has dropped what that makes void. */
+static bool
+root_is_overtaken(struct vault *v)
+{
+	AUTO_BUF struct buf bytes = BUF_INIT(TUF_ROOT_BYTES_MAX);
+	struct tuf_store disk = tuf_store_dir(v->dir);
+	struct err e;
+
+	if (disk.load(disk.arg, "root", &bytes, &e) < 0 ||
+		root_version(buf_span(&bytes)) <= root_version(buf_span(&v->root)))
+		return false;
+	log_notice("another process has kept a newer root");
+	buf_clear(&v->root);
+	memset(v->gone, 0, sizeof(v->gone));
+	return true;
+}
+
 static int
 vault_load(void *arg, const char *role, struct buf *out, struct err *e)
 {
@@ -29,7 +59,7 @@ vault_load(void *arg, const char *role, struct buf *out, struct err *e)
 
 	if (gone && *gone)
 		return err_sys(e, ENOENT, "%s", role);
-	if (strcmp(role, "root") == 0 && v->root.len > 0)
+	if (strcmp(role, "root") == 0 && v->root.len > 0 && !root_is_overtaken(v))
 		return buf_append(out, v->root.data, v->root.len, e);
 	return disk.load(disk.arg, role, out, e);
 }
@@ -129,6 +159,8 @@ vault_settle(struct vault *v, struct err *e)
 {
 	if (v->root.len == 0)
 		return 0;
+	if (root_is_overtaken(v))
+		return err_set(e, ERR_SYSTEM, "the next poll is by the newer root on the disk");
 	if (root_write(v, buf_span(&v->root), e) < 0)
 		return err_context(
 			e, "the new root is not kept, and nothing is started or confirmed by it");

@@ -2,7 +2,8 @@
  * for that is not to hide a stop.
  *
  * A new root takes keys away for good, and one that is only in memory is forgotten with the
- * process: a poll under it reads the gates, and fails then (vault_settle). */
+ * process: a poll under it reads the gates, and fails then (vault_settle). Where another process
+ * has brought a newer one to the disk meanwhile (an install by hand), that one counts. */
 #ifndef SLUICE_AGENT_VAULT_H
 #define SLUICE_AGENT_VAULT_H
 
@@ -29,7 +30,8 @@ void vault_free(struct vault *v);
  * what a new root makes void does not. */
 struct tuf_store vault_store(struct vault *v);
 
-/* Tries once more to bring a new root to the disk: ERR_SYSTEM as long as that fails. */
+/* Tries once more to bring a new root to the disk: ERR_SYSTEM as long as that fails, and once where
+ * the disk has a newer one, by which nothing was polled yet. */
 int vault_settle(struct vault *v, struct err *e);
 
 #endif

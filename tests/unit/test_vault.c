@@ -180,6 +180,62 @@ no_root_is_on_the_disk_before_what_it_makes_void_has_gone(void **state)
 	assert_on_disk("metadata/targets.json", "u");
 }
 
+#define ROOT(version) "{\"signed\": {\"version\": " version "}}"
+
+/* A root of version 2 that the disk, which has 1, does not take, for an old timestamp cannot go. */
+static void
+keep_in_memory(struct scene *x)
+{
+	save(x, "root", ROOT("1"));
+	block("metadata/timestamp.json");
+	drop(x, "timestamp");
+	save(x, "root", ROOT("2"));
+	assert_has(x, "root", ROOT("2"));
+	assert_on_disk("metadata/root.json", ROOT("1"));
+}
+
+static void
+write_beside(const char *path, const char *text)
+{
+	(void)rmdir(path);
+	assert_int_equal(folder_put(path, text, strlen(text)), 0);
+}
+
+static void
+a_newer_root_that_another_process_kept_counts(void **state)
+{
+	struct scene *x = *state;
+
+	for (int is_loaded = 0; is_loaded < 2; is_loaded++) {
+		keep_in_memory(x);
+		write_beside("metadata/root.json", ROOT("3"));
+		write_beside("metadata/timestamp.json", "by root 3");
+		if (is_loaded)
+			assert_has(x, "root", ROOT("3"));
+		else
+			assert_int_equal(settle(x), ERR_SYSTEM);
+		assert_has(x, "timestamp", "by root 3");
+		assert_int_equal(settle(x), ERR_NONE);
+		assert_on_disk("metadata/root.json", ROOT("3"));
+		assert_on_disk("metadata/timestamp.json", "by root 3");
+	}
+}
+
+static void
+an_older_root_on_the_disk_does_not_count(void **state)
+{
+	struct scene *x = *state;
+
+	keep_in_memory(x);
+	write_beside("metadata/root.json", ROOT("2 "));
+	assert_has(x, "root", ROOT("2"));
+	assert_has(x, "timestamp", NULL);
+	write_beside("metadata/timestamp.json", "void");
+	assert_int_equal(settle(x), ERR_NONE);
+	assert_on_disk("metadata/root.json", ROOT("2"));
+	assert_has(x, "timestamp", NULL);
+}
+
 #define IN_SCENE(f) cmocka_unit_test_setup_teardown(f, scene_set, scene_clear)
 
 int
@@ -191,6 +247,8 @@ main(void)
 		IN_SCENE(what_cannot_be_saved_is_no_failure),
 		IN_SCENE(what_was_dropped_is_gone_though_the_disk_still_has_it),
 		IN_SCENE(no_root_is_on_the_disk_before_what_it_makes_void_has_gone),
+		IN_SCENE(a_newer_root_that_another_process_kept_counts),
+		IN_SCENE(an_older_root_on_the_disk_does_not_count),
 	};
 
 	return cmocka_run_group_tests_name("vault", tests, NULL, NULL);
