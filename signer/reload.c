@@ -1,17 +1,17 @@
 #include "signer/reload.h"
 
+#include "common/limits.h"
 #include "signer/following.h"
 #include "signer/sql.h"
 
 /* Under no rollout. */
 #define OWED "reload_owed"
 
-enum { TIMEOUT_MS = 60000 };
-
 int
 reload_run(const struct workspace *w, const char *consequence, struct err *e)
 {
-	if (!w->reload || workspace_run(w, w->reload, NULL, (struct span){0}, TIMEOUT_MS, e) == 0)
+	if (!w->reload ||
+		workspace_run(w, w->reload, NULL, (struct span){0}, RELOAD_TIMEOUT_MS, e) == 0)
 		return 0;
 	return err_context(e, "%s", consequence);
 }

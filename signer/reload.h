@@ -10,7 +10,7 @@
 #include "signer/fleet.h"
 #include "signer/workspace.h"
 
-/* Runs the command. consequence says what its failure means. */
+/* Runs the command, for RELOAD_TIMEOUT_MS at most. consequence says what its failure means. */
 int reload_run(const struct workspace *w, const char *consequence, struct err *e);
 
 /* Notes that the CRL of this number is owed a reload: before its file is replaced. Without a
