@@ -182,6 +182,8 @@
 #define WAITING_BYTES_MAX (256 * 1024 * 1024)  /* all in incoming/ and drafts/; more is kept */
 #define PUSH_LIST_BYTES_MAX (64 * 1024 * 1024) /* 100 000 targets of 200 bytes, thrice */
 #define RELOAD_TIMEOUT_MS (20 * 1000)	       /* the watch does nothing else meanwhile */
+#define CRL_WAIT_MS (2 * RELOAD_TIMEOUT_MS)    /* whoever writes one reloads, too */
+#define CRL_BUSY_MS (3 * RELOAD_TIMEOUT_MS)    /* likewise; more is a process that hangs */
 #define HOOK_TIMEOUT_S 600   /* a hook may migrate a data base, but not hang the box */
 #define REBOOT_TIMEOUT_S 120 /* the command asks init for a reboot and returns */
 

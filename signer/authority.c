@@ -318,15 +318,22 @@ sessions_renew(const struct workspace *w, uint64_t crl_number, struct err *e)
 }
 
 int
-authority_renew_crl(const struct workspace *w, struct fleet *f, int64_t now_s, struct err *e)
+authority_lock_crl(const struct workspace *w, int64_t wait_ms, int *lock, struct err *e)
+{
+	return workspace_lock(w, "crl.lock", "another sluice, which writes the CRL or reloads,",
+		wait_ms, lock, e);
+}
+
+/* sessions: why those of before it do not end, where all else is done. */
+static int
+crl_replace(const struct workspace *w, struct fleet *f, int64_t now_s, struct err *sessions,
+	struct err *e)
 {
 	const struct x509_dates dates = {now_s - BACKDATE_S, now_s + (int64_t)w->crl_life_s};
 	AUTO_BUF struct buf crl = BUF_INIT(CRL_BYTES_MAX), keys = BUF_INIT(PEM_BYTES_MAX);
 	AUTO_FLEET_REVOKED struct fleet_revoked revoked = {0};
 	AUTO_CAS struct x509_bundle cas = {0};
-	struct err why = ERR_INIT;
 	char path[PATH_MAX];
-	bool sessions_end;
 	uint64_t number;
 
 	if (authority_cas(w, &cas, e) < 0 || tls_read(w, "tls/ca.key", &keys, e) < 0 ||
@@ -334,12 +341,40 @@ authority_renew_crl(const struct workspace *w, struct fleet *f, int64_t now_s, s
 		fleet_revoked(f, now_s, &revoked, e) < 0 || fleet_crl_number(f, &number, e) < 0 ||
 		crl_write(&cas, buf_span(&keys), &revoked, number, &dates, &crl, e) < 0)
 		return -1;
-	sessions_end = sessions_renew(w, number, &why) == 0;
+	(void)sessions_renew(w, number, sessions);
 	/* Whatever became of those: a CRL that runs out locks every box out. */
-	if (reload_owe(w, f, number, e) < 0 || file_replace(path, 0644, buf_span(&crl), e) < 0 ||
-		reload_crl(w, f, e) < 0)
+	return reload_owe(w, f, number, e) < 0 ? -1 : file_replace(path, 0644, buf_span(&crl), e);
+}
+
+static int
+sessions_judge(const struct err *why, struct err *e)
+{
+	if (why->class == ERR_NONE)
+		return 0;
+	return err_set(e, why->class, "%s: %s", SESSIONS_REMAIN, why->text);
+}
+
+int
+authority_write_crl(const struct workspace *w, struct fleet *f, int64_t now_s, struct err *e)
+{
+	struct err sessions = ERR_INIT;
+
+	if (crl_replace(w, f, now_s, &sessions, e) < 0)
 		return -1;
-	return sessions_end ? 0 : err_set(e, why.class, "%s: %s", SESSIONS_REMAIN, why.text);
+	return sessions_judge(&sessions, e);
+}
+
+int
+authority_renew_crl(const struct workspace *w, struct fleet *f, int64_t now_s, struct err *e)
+{
+	AUTO_CLOSE int lock = -1;
+	struct err sessions = ERR_INIT;
+
+	if (authority_lock_crl(w, CRL_WAIT_MS, &lock, e) < 0)
+		return err_context(e, "tls/crl.pem is not written; run this again");
+	if (crl_replace(w, f, now_s, &sessions, e) < 0 || reload_crl(w, f, e) < 0)
+		return -1;
+	return sessions_judge(&sessions, e);
 }
 
 static bool
@@ -373,7 +408,7 @@ authority_end_sessions(const struct workspace *w, struct fleet *f, int64_t now_s
 	/* Where it still cannot be written, no CRL is made in vain. */
 	if (sessions_renew(w, number, e) < 0)
 		return err_context(e, SESSIONS_REMAIN);
-	return authority_renew_crl(w, f, now_s, e);
+	return authority_write_crl(w, f, now_s, e);
 }
 
 bool

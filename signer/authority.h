@@ -60,9 +60,20 @@ int authority_text(const struct x509_bundle *cas, struct buf *out, struct err *e
 int authority_issue(const struct workspace *w, const struct authority *a, const char *box,
 	struct span key_pem, int64_t now_s, struct buf *cert_pem, struct err *e);
 
-/* Replaces tls/crl.pem by one of what the fleet has revoked, good for the life that workspace.yaml
- * gives it, and nginx/sessions.conf with it (nginx.h), and runs the `reload` command. Where only
- * sessions.conf cannot be written, that is the error, and the rest is done. */
+/* Whoever makes a CRL holds this from before they read what is revoked until it is in place, and
+ * whoever reloads for one until that is done: an older CRL would replace a newer one else, or be
+ * taken for it. ERR_REFUSED with EBUSY after wait_ms. Taken with or without authority_lock(), and
+ * that never with it. */
+int authority_lock_crl(const struct workspace *w, int64_t wait_ms, int *lock, struct err *e);
+
+/* Under that lock: replaces tls/crl.pem by one of what the fleet has revoked, good for the life
+ * that workspace.yaml gives it, and nginx/sessions.conf with it (nginx.h). It is owed a reload
+ * then (reload.h). Where only sessions.conf cannot be written, that is the error, and the rest is
+ * done. */
+int authority_write_crl(const struct workspace *w, struct fleet *f, int64_t now_s, struct err *e);
+
+/* All in one, for a command: takes the lock, waiting for CRL_WAIT_MS at most, writes, and runs the
+ * `reload` command. Errors of sessions.conf as above. */
 int authority_renew_crl(const struct workspace *w, struct fleet *f, int64_t now_s, struct err *e);
 
 /* Whether it is time to renew the CRL: the CA's key is here, and tls/crl.pem is missing, damaged,
@@ -71,8 +82,8 @@ int authority_renew_crl(const struct workspace *w, struct fleet *f, int64_t now_
 bool authority_crl_is_due(const struct workspace *w, int64_t now_s);
 
 /* Whether nginx/sessions.conf is not that of the last CRL, where the CA's key is here: it could not
- * be written then. Or somebody is about to: so what ends those sessions is a CRL of its own, of a
- * number that no session was made under. */
+ * be written then, or, without the lock, somebody is about to. What ends those sessions is a CRL of
+ * its own, of a number that no session was made under, written under the lock. */
 bool authority_sessions_are_due(const struct workspace *w, struct fleet *f);
 int authority_end_sessions(
 	const struct workspace *w, struct fleet *f, int64_t now_s, struct err *e);

@@ -20,8 +20,8 @@ int reload_owe(const struct workspace *w, struct fleet *f, uint64_t crl_number, 
 /* The CRL that is owed one; 0: none is. */
 int reload_owed(const struct workspace *w, struct fleet *f, uint64_t *crl_number, struct err *e);
 
-/* Runs the command for the CRL that is in place, whatever is owed. Where it succeeds nothing is,
- * but for a CRL that came since. */
+/* Runs the command for the CRL that is in place, whatever is owed. Where it succeeds nothing is.
+ * Under authority_lock_crl(): what is owed is noted before that CRL is in place. */
 int reload_crl(const struct workspace *w, struct fleet *f, struct err *e);
 
 #endif

@@ -115,21 +115,30 @@ publish_done(struct watch *w, const struct published *p)
 	watch_well(w, JOB_PUBLISH);
 }
 
-/* A person who publishes at the same moment is no problem, and is done in a second. */
-static void
-publish_failed(struct watch *w, const struct err *e)
+/* Somebody who does the same at this moment is no problem, unless that goes on for long_ms. They
+ * began at *since_ms. Whether it is that. */
+static bool
+busy_judge(struct watch *w, enum watch_job job, int64_t *since_ms, int64_t long_ms,
+	const struct err *e)
 {
 	bool busy = e->class == ERR_REFUSED && e->errnum == EBUSY;
 
-	if (busy)
+	if (!busy)
+		*since_ms = 0;
+	else if (*since_ms == 0)
+		*since_ms = w->now_ms;
+	if (!busy || w->now_ms - *since_ms >= long_ms)
+		(void)watch_problem(w, job, e);
+	return busy;
+}
+
+/* A person who publishes is done in a second. */
+static void
+publish_failed(struct watch *w, const struct err *e)
+{
+	if (busy_judge(w, JOB_PUBLISH, &w->busy_ms, PUBLISHER_BUSY_MS, e))
 		backoff_reset(&w->publish);
 	backoff_failed(&w->publish, w->now_ms);
-	if (!busy)
-		w->busy_ms = 0;
-	else if (w->busy_ms == 0)
-		w->busy_ms = w->now_ms;
-	if (!busy || w->now_ms - w->busy_ms >= PUBLISHER_BUSY_MS)
-		(void)watch_problem(w, JOB_PUBLISH, e);
 }
 
 /* Signatures that root does not want, or will not: with other keys it goes on at the next look. */
@@ -222,49 +231,60 @@ gates_renew(struct watch *w)
 			renewed);
 }
 
-/* What could not be done with the last CRL. */
-static void
-sessions_end(struct watch *w)
+/* Once nobody else is at it: they may have done it. */
+static int
+crl_write(struct watch *w, const char **did, struct err *e)
 {
-	struct err e = ERR_INIT;
+	AUTO_CLOSE int lock = -1;
 
-	if (!authority_sessions_are_due(w->workspace, w->fleet))
-		return;
-	if (authority_end_sessions(w->workspace, w->fleet, w->now_s, &e) < 0) {
-		(void)watch_problem(w, JOB_CRL, &e);
-		return;
+	if (authority_lock_crl(w->workspace, 0, &lock, e) < 0)
+		return -1;
+	if (authority_crl_is_due(w->workspace, w->now_s)) {
+		if (authority_write_crl(w->workspace, w->fleet, w->now_s, e) < 0)
+			return err_context(e, "renewing the CRL, whose expiry locks every box out");
+		*did = "renewed the CRL";
+	} else if (authority_sessions_are_due(w->workspace, w->fleet)) {
+		/* What could not be done with the last one. */
+		if (authority_end_sessions(w->workspace, w->fleet, w->now_s, e) < 0)
+			return -1;
+		*did = "wrote a CRL, which ends the TLS sessions of before the last";
 	}
-	watch_well(w, JOB_CRL);
-	watch_tell(w, (struct watch_event){.what = "note"},
-		"ended the TLS sessions of before the last CRL");
+	return 0;
 }
 
+/* The web server is told by watch_reload(): a CRL that cannot be made holds up no reload. */
 static void
 crl_renew(struct watch *w)
 {
+	const char *did = NULL;
 	struct err e = ERR_INIT;
 
-	if (!authority_crl_is_due(w->workspace, w->now_s)) {
-		sessions_end(w);
+	if ((authority_crl_is_due(w->workspace, w->now_s) ||
+		    authority_sessions_are_due(w->workspace, w->fleet)) &&
+		crl_write(w, &did, &e) < 0) {
+		(void)busy_judge(w, JOB_CRL, &w->crl_busy_ms, CRL_BUSY_MS, &e);
 		return;
 	}
-	if (authority_renew_crl(w->workspace, w->fleet, w->now_s, &e) < 0) {
-		(void)err_context(&e, "renewing the CRL, whose expiry locks every box out");
-		(void)watch_problem(w, JOB_CRL, &e);
-		/* A reload may be all that failed: that is for a later look. */
-		backoff_failed(&w->reload, w->now_ms);
-		return;
-	}
+	w->crl_busy_ms = 0;
 	watch_well(w, JOB_CRL);
-	watch_tell(w, (struct watch_event){.what = "note"}, "renewed the CRL");
+	if (did)
+		watch_tell(w, (struct watch_event){.what = "note"}, "%s", did);
 }
 
+/* Whoever has the lock may be about to put that CRL in place, and reloads: it is only asked for
+ * where something is owed. */
 static int
 reload_again(struct watch *w, bool *done, struct err *e)
 {
+	AUTO_CLOSE int lock = -1;
 	uint64_t number;
 
 	if (reload_owed(w->workspace, w->fleet, &number, e) < 0)
+		return -1;
+	if (number == 0)
+		return 0;
+	if (authority_lock_crl(w->workspace, 0, &lock, e) < 0 ||
+		reload_owed(w->workspace, w->fleet, &number, e) < 0)
 		return -1;
 	if (number == 0)
 		return 0;
@@ -281,10 +301,12 @@ watch_reload(struct watch *w)
 	if (!backoff_is_due(&w->reload, w->now_ms))
 		return;
 	if (reload_again(w, &done, &e) < 0) {
+		if (busy_judge(w, JOB_RELOAD, &w->reload_busy_ms, CRL_BUSY_MS, &e))
+			backoff_reset(&w->reload);
 		backoff_failed(&w->reload, w->now_ms);
-		(void)watch_problem(w, JOB_RELOAD, &e);
 		return;
 	}
+	w->reload_busy_ms = 0;
 	backoff_reset(&w->reload);
 	watch_well(w, JOB_RELOAD);
 	if (done)

@@ -76,6 +76,7 @@ struct watch {
 	bool judge_again;
 	uint64_t waiting; /* what incoming/ looked like at the last attempt to publish */
 	int64_t busy_ms;  /* since when another publisher is at work; 0: none is */
+	int64_t crl_busy_ms, reload_busy_ms; /* likewise, whoever else has the CRL's lock */
 	struct backoff publish, act, certify, deliver, carry, reload;
 	pid_t carrier;	    /* `sluice publish --carry` at work, or 0 */
 	int carrier_said;   /* a file without a name, or -1 */

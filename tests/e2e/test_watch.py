@@ -418,7 +418,7 @@ class Publishing(Watched):
         self.ws.sluice("box", "revoke", "gw-08", check=1)
         self.assertIn("TLS sessions of before it go on", self.watch(check=1))
         os.rename(self.ws.path("elsewhere"), self.ws.path("nginx"))
-        self.assertIn("ended the TLS sessions of before the last CRL", self.watch())
+        self.assertIn("ends the TLS sessions of before the last", self.watch())
         with open(conf, encoding="utf-8") as f:
             self.assertNotEqual(f.read(), before)
         self.assertNotIn("TLS sessions", self.watch())

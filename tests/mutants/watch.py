@@ -13,6 +13,7 @@ COURSE = "signer/course.c"
 ROLLOUTS = "signer/watch_rollouts.c"
 SITE = "signer/watch_site.c"
 BULK = "signer/watch_bulk.c"
+AUTHORITY = "signer/authority.c"
 BACKUP = "signer/cmd_backup.c"
 OVERVIEW = "signer/overview.c"
 PRUNE = "signer/prune.c"
@@ -21,6 +22,30 @@ MUTANTS = [
     Mutant("a web server that was not told of a CRL is never told", SITE,
            "if (number == 0)\n\t\treturn 0;\n\t*done", "if (1)\n\t\treturn 0;\n\t*done",
            "e2e/test_watch", "test_a_reload_that_failed_is_tried_until_it_succeeds"),
+    Mutant("a CRL that cannot be made holds up a reload", SITE,
+           "(void)busy_judge(w, JOB_CRL, &w->crl_busy_ms, CRL_BUSY_MS, &e);",
+           "(void)busy_judge(w, JOB_CRL, &w->crl_busy_ms, CRL_BUSY_MS, &e);\n"
+           "\t\tbackoff_failed(&w->reload, w->now_ms);",
+           "e2e/test_crl", "test_a_crl_that_cannot_be_made_holds_up_no_reload"),
+    Mutant("the watch has a CRL read that is not there yet", SITE,
+           "if (authority_lock_crl(w->workspace, 0, &lock, e) < 0 ||\n\t\treload_owed(",
+           "if (reload_owed(",
+           "e2e/test_crl", "test_the_watch_does_nothing_beside_whoever_writes_one"),
+    Mutant("the watch writes a CRL beside somebody else", SITE,
+           "if (authority_lock_crl(w->workspace, 0, &lock, e) < 0)\n\t\treturn -1;", "",
+           "e2e/test_crl", "test_the_watch_does_nothing_beside_whoever_writes_one"),
+    Mutant("who has the CRL to themselves for ever is not told of", SITE,
+           "if (busy_judge(w, JOB_RELOAD, &w->reload_busy_ms, CRL_BUSY_MS, &e))",
+           "if (e.errnum == EBUSY)",
+           "test_watch", "who_has_the_crl_to_themselves_for_long_is_told_of"),
+    Mutant("a CRL has who was revoked before its turn", AUTHORITY,
+           "if (authority_lock_crl(w, CRL_WAIT_MS, &lock, e) < 0)", "if (0)",
+           "e2e/test_crl", "test_who_is_revoked_while_another_waits_is_on_its_crl"),
+    Mutant("a CRL is written while the web server reads the one before", AUTHORITY,
+           "crl_replace(w, f, now_s, &sessions, e) < 0 || reload_crl(w, f, e) < 0)",
+           "crl_replace(w, f, now_s, &sessions, e) < 0 ||\n"
+           "\t\t(cleanup_fd(&lock), reload_crl(w, f, e)) < 0)",
+           "e2e/test_crl", "test_the_next_writer_waits_for_the_reload_and_outlives_a_kill"),
     Mutant("who is told to end judges by what has been read so far", "signer/watch.c",
            "w->behind = more;\n\tw->deaf", "w->behind = false;\n\tw->deaf",
            "test_watch", "who_ends_before_all_reports_are_read_opens_no_wave"),
@@ -178,7 +203,7 @@ MUTANTS = [
            "return report_refused(&p, NULL, e);",
            "e2e/test_watch", "test_what_is_refused_is_told_once_and_holds_up_nothing"),
     Mutant("somebody else's publication is a problem", SITE,
-           "if (!busy || w->now_ms - w->busy_ms >= PUBLISHER_BUSY_MS)", "if (e)",
+           "if (!busy || w->now_ms - *since_ms >= long_ms)", "if (e)",
            "e2e/test_watch", "test_somebody_who_publishes_at_the_same_moment_is_no_problem"),
     Mutant("what the server lost is pushed by people alone", BULK,
            "*out = w->now_s - pushed_s >= PUSHED_AGAIN_S || pushed_s > w->now_s;",

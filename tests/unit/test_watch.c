@@ -361,6 +361,40 @@ a_clock_that_was_ahead_hides_no_stop_that_was_lifted(void **state)
 	assert_int_equal(mark_of(x, "news_since_s"), x->now_s - 60);
 }
 
+static void
+who_has_the_crl_to_themselves_for_long_is_told_of(void **state)
+{
+	struct ledger_scene *x = *state;
+	struct err e = ERR_INIT;
+	AUTO_CLOSE int lock = -1;
+
+	x->w.reload = (char *)(uintptr_t) "true";
+	w = (struct watch){
+		.workspace = &x->w, .settings = {.tell = tell}, .now_ms = 1000, .fleet = x->f};
+	assert_int_equal(following_mark_set(x->f, 0, "reload_owed", 7, &e), 0);
+	assert_int_equal(file_lock("crl.lock", "another", &lock, &e), 0);
+	watch_reload(&w);
+	w.now_ms += CRL_BUSY_MS - 1;
+	watch_reload(&w);
+	assert_int_equal(w.failures, 0);
+	w.settings.arg = (void *)(uintptr_t) "crl.lock";
+	w.now_ms += 2000;
+	watch_reload(&w);
+	assert_int_equal(w.failures, 1);
+	assert_int_equal(mark_of(x, "reload_owed"), 7);
+	cleanup_fd(&lock);
+	w.settings.arg = (void *)(uintptr_t) "has read the last CRL";
+	w.now_ms += 2000;
+	watch_reload(&w);
+	assert_int_equal(mark_of(x, "reload_owed"), 0);
+	/* The next one has as long. */
+	assert_int_equal(following_mark_set(x->f, 0, "reload_owed", 8, &e), 0);
+	assert_int_equal(file_lock("crl.lock", "another", &lock, &e), 0);
+	w.settings.arg = NULL;
+	watch_reload(&w);
+	assert_int_equal(w.failures, 1);
+}
+
 /* A signing program that cannot be started, for one. */
 static void
 only_who_was_overtaken_keeps_quiet(void **state)
@@ -396,6 +430,8 @@ main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(
 			a_clock_that_was_ahead_hides_no_stop_that_was_lifted, ledger_scene_set,
 			ledger_scene_clear),
+		cmocka_unit_test_setup_teardown(who_has_the_crl_to_themselves_for_long_is_told_of,
+			ledger_scene_set, ledger_scene_clear),
 		cmocka_unit_test(only_who_was_overtaken_keeps_quiet),
 	};
 
