@@ -334,16 +334,19 @@ crl_replace(const struct workspace *w, struct fleet *f, int64_t now_s, struct er
 	AUTO_FLEET_REVOKED struct fleet_revoked revoked = {0};
 	AUTO_CAS struct x509_bundle cas = {0};
 	char path[PATH_MAX];
-	uint64_t number;
+	uint64_t number, unlisted;
 
 	if (authority_cas(w, &cas, e) < 0 || tls_read(w, "tls/ca.key", &keys, e) < 0 ||
 		workspace_path(w, "tls/crl.pem", path, e) < 0 ||
-		fleet_revoked(f, now_s, &revoked, e) < 0 || fleet_crl_number(f, &number, e) < 0 ||
+		fleet_unlisted(f, &unlisted, e) < 0 || fleet_revoked(f, now_s, &revoked, e) < 0 ||
+		fleet_crl_number(f, &number, e) < 0 ||
 		crl_write(&cas, buf_span(&keys), &revoked, number, &dates, &crl, e) < 0)
 		return -1;
 	(void)sessions_renew(w, number, sessions);
 	/* Whatever became of those: a CRL that runs out locks every box out. */
-	return reload_owe(w, f, number, e) < 0 ? -1 : file_replace(path, 0644, buf_span(&crl), e);
+	if (reload_owe(w, f, number, e) < 0 || file_replace(path, 0644, buf_span(&crl), e) < 0)
+		return -1;
+	return fleet_list(f, unlisted, e);
 }
 
 static int
@@ -383,6 +386,14 @@ has_ca_key(const struct workspace *w)
 	char key[PATH_MAX];
 
 	return workspace_path(w, "tls/ca.key", key, NULL) == 0 && access(key, R_OK) == 0;
+}
+
+bool
+authority_crl_is_short(const struct workspace *w, struct fleet *f)
+{
+	uint64_t unlisted;
+
+	return has_ca_key(w) && fleet_unlisted(f, &unlisted, NULL) == 0 && unlisted > 0;
 }
 
 bool

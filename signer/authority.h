@@ -81,6 +81,10 @@ int authority_renew_crl(const struct workspace *w, struct fleet *f, int64_t now_
  * not begun. */
 bool authority_crl_is_due(const struct workspace *w, int64_t now_s);
 
+/* Whether something was revoked that is not on the CRL, where the CA's key is here: whoever revoked
+ * it was killed, say. */
+bool authority_crl_is_short(const struct workspace *w, struct fleet *f);
+
 /* Whether nginx/sessions.conf is not that of the last CRL, where the CA's key is here: it could not
  * be written then, or, without the lock, somebody is about to. What ends those sessions is a CRL of
  * its own, of a number that no session was made under, written under the lock. */

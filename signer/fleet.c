@@ -9,6 +9,9 @@
 #include "signer/fleet_schema.h"
 #include "signer/sql.h"
 
+/* Of no rollout: how often something was revoked since the last CRL. */
+#define UNLISTED "revoked_unlisted"
+
 enum { DOCUMENT_BYTES = 64 * 1024 };
 
 struct fleet {
@@ -219,9 +222,38 @@ revoked_mark(struct fleet *f, const char *name, int64_t now_s, struct err *e)
 int
 fleet_revoke(struct fleet *f, const char *name, int64_t now_s, struct err *e)
 {
+	int rc;
+
 	if (sql_begin(f->sql, e) < 0)
 		return -1;
-	return sql_end(f->sql, revoked_mark(f, name, now_s, e), e);
+	rc = revoked_mark(f, name, now_s, e);
+	if (rc == 0)
+		rc = sql_do(f->sql, e,
+			"INSERT INTO mark VALUES (0, '" UNLISTED "', 1) ON CONFLICT DO UPDATE SET "
+			"value = value + 1",
+			"");
+	return sql_end(f->sql, rc, e);
+}
+
+int
+fleet_unlisted(struct fleet *f, uint64_t *out, struct err *e)
+{
+	int64_t count = 0;
+	bool found;
+
+	if (sql_get(f->sql, &found, &count, e,
+		    "SELECT value FROM mark WHERE rollout = 0 AND name = '" UNLISTED "'", "") < 0)
+		return -1;
+	*out = (uint64_t)count;
+	return 0;
+}
+
+int
+fleet_list(struct fleet *f, uint64_t unlisted, struct err *e)
+{
+	return sql_do(f->sql, e,
+		"DELETE FROM mark WHERE rollout = 0 AND name = '" UNLISTED "' AND value = ?1", "i",
+		(int64_t)unlisted);
 }
 
 void

@@ -58,6 +58,12 @@ int fleet_find(
  * for a name that is not known. */
 int fleet_revoke(struct fleet *f, const char *name, int64_t now_s, struct err *e);
 
+/* How often something was revoked that may be on no CRL yet; 0: never. Who writes a CRL asks before
+ * they read what is revoked, and gives that number to fleet_list() once it is in place: what was
+ * revoked meanwhile stays unlisted. */
+int fleet_unlisted(struct fleet *f, uint64_t *out, struct err *e);
+int fleet_list(struct fleet *f, uint64_t unlisted, struct err *e);
+
 /* The certificates revoked that have not run out, for a CRL. Owned. */
 struct fleet_revoked {
 	struct x509_revoked *list;

@@ -231,6 +231,13 @@ gates_renew(struct watch *w)
 			renewed);
 }
 
+static bool
+crl_is_due(struct watch *w)
+{
+	return authority_crl_is_due(w->workspace, w->now_s) ||
+	       authority_crl_is_short(w->workspace, w->fleet);
+}
+
 /* Once nobody else is at it: they may have done it. */
 static int
 crl_write(struct watch *w, const char **did, struct err *e)
@@ -239,7 +246,7 @@ crl_write(struct watch *w, const char **did, struct err *e)
 
 	if (authority_lock_crl(w->workspace, 0, &lock, e) < 0)
 		return -1;
-	if (authority_crl_is_due(w->workspace, w->now_s)) {
+	if (crl_is_due(w)) {
 		if (authority_write_crl(w->workspace, w->fleet, w->now_s, e) < 0)
 			return err_context(e, "renewing the CRL, whose expiry locks every box out");
 		*did = "renewed the CRL";
@@ -259,8 +266,7 @@ crl_renew(struct watch *w)
 	const char *did = NULL;
 	struct err e = ERR_INIT;
 
-	if ((authority_crl_is_due(w->workspace, w->now_s) ||
-		    authority_sessions_are_due(w->workspace, w->fleet)) &&
+	if ((crl_is_due(w) || authority_sessions_are_due(w->workspace, w->fleet)) &&
 		crl_write(w, &did, &e) < 0) {
 		(void)busy_judge(w, JOB_CRL, &w->crl_busy_ms, CRL_BUSY_MS, &e);
 		return;

@@ -103,6 +103,17 @@ class Crl(Watched):
         self.assertNotEqual(self.read("tls/crl.pem"), before)
         self.assertEqual(self.read("seen"), self.read("tls/crl.pem"))
 
+    def test_who_was_revoked_by_somebody_who_was_killed_is_put_on_the_crl(self):
+        with self.writer():
+            killed = self.revoke_later("gw-08")
+            killed.kill()
+            killed.wait()
+        self.assertEqual(self.revoked(), 0)
+        self.assertIn("renewed the CRL", self.watch())
+        self.assertEqual(self.revoked(), 1)
+        self.ws.sluice("box", "revoke", "gw-07")
+        self.assertNotIn("renewed the CRL", self.watch())
+
     def test_a_crl_that_cannot_be_made_holds_up_no_reload(self):
         self.ws.set(reload="false")
         self.ws.sluice("box", "revoke", "gw-08", check=1)

@@ -22,6 +22,12 @@ MUTANTS = [
     Mutant("a web server that was not told of a CRL is never told", SITE,
            "if (number == 0)\n\t\treturn 0;\n\t*done", "if (1)\n\t\treturn 0;\n\t*done",
            "e2e/test_watch", "test_a_reload_that_failed_is_tried_until_it_succeeds"),
+    Mutant("who was revoked by somebody who was killed is believed", SITE,
+           " ||\n\t       authority_crl_is_short(w->workspace, w->fleet);", ";",
+           "e2e/test_crl", "test_who_was_revoked_by_somebody_who_was_killed_is_put_on_the_crl"),
+    Mutant("who is revoked while a CRL is written is forgotten", "signer/fleet.c",
+           "' AND value = ?1\", \"i\",", "' AND value >= ?1 - ?1\", \"i\",",
+           "test_fleet", "what_is_revoked_while_a_crl_is_written_stays_unlisted"),
     Mutant("a CRL that cannot be made holds up a reload", SITE,
            "(void)busy_judge(w, JOB_CRL, &w->crl_busy_ms, CRL_BUSY_MS, &e);",
            "(void)busy_judge(w, JOB_CRL, &w->crl_busy_ms, CRL_BUSY_MS, &e);\n"

@@ -162,6 +162,34 @@ crl_numbers_rise(void **state)
 }
 
 static void
+what_is_revoked_while_a_crl_is_written_stays_unlisted(void **state)
+{
+	AUTO_FLEET struct fleet *f = fleet();
+	struct err e = ERR_INIT;
+	uint64_t before = 9, after = 9;
+
+	(void)state;
+	assert_int_equal(fleet_unlisted(f, &before, &e), 0);
+	assert_int_equal(before, 0);
+	assert_int_equal(fleet_revoke(f, "nobody", 2000, &e), -1);
+	assert_int_equal(fleet_unlisted(f, &before, &e), 0);
+	assert_int_equal(before, 0);
+	assert_int_equal(add(f, "gw-1", "0a", &e), 0);
+	assert_int_equal(add(f, "gw-2", "0b", &e), 0);
+	assert_int_equal(fleet_revoke(f, "gw-1", 2000, &e), 0);
+	assert_int_equal(fleet_unlisted(f, &before, &e), 0);
+	assert_true(before > 0);
+	assert_int_equal(fleet_revoke(f, "gw-2", 2000, &e), 0);
+	assert_int_equal(fleet_list(f, before, &e), 0);
+	assert_int_equal(fleet_unlisted(f, &after, &e), 0);
+	assert_true(after > 0);
+	assert_int_equal(fleet_list(f, after, &e), 0);
+	assert_int_equal(fleet_unlisted(f, &after, &e), 0);
+	assert_int_equal(after, 0);
+	remove_db();
+}
+
+static void
 two_programs_may_have_it_open(void **state)
 {
 	AUTO_FLEET struct fleet *f = fleet();
@@ -438,6 +466,7 @@ main(void)
 		cmocka_unit_test(a_name_that_is_taken_is_refused_and_changes_nothing),
 		cmocka_unit_test(a_revoked_box_comes_back_while_its_old_certificate_stays_revoked),
 		cmocka_unit_test(crl_numbers_rise),
+		cmocka_unit_test(what_is_revoked_while_a_crl_is_written_stays_unlisted),
 		cmocka_unit_test(a_census_counts_boxes_by_their_certificates),
 		cmocka_unit_test(two_programs_may_have_it_open),
 		cmocka_unit_test(a_file_of_a_newer_program_or_of_no_database_is_refused),
