@@ -17,8 +17,12 @@ COUNT_PATH = "LoaderBootCountPath-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 EFIVARS = "sys/firmware/efi/efivars"
 ATTRIBUTES = b"\x07\0\0\0"
 # Time goes by where it sleeps; what is in then/SECONDS is done when it is that time, and after a
-# while there is no more of it.
+# while there is no more of it. A pause for a way to reboot begins as that has begun.
 SLEEP = """#!/bin/sh
+if [ $1 -gt 5 ]; then
+    echo pause >> pauses
+    while [ "$(cat done 2> /dev/null | wc -l)" -lt "$(wc -l < pauses)" ]; do /bin/sleep 0.02; done
+fi
 read -r now rest < proc/uptime
 now=$((${now%.*} + $1))
 echo "$now.50 1.00" > proc/uptime
@@ -28,6 +32,7 @@ if [ -e then/$now ]; then . then/$now; fi
 SAYS = """#!/bin/sh
 read -r now rest < proc/uptime
 echo "${now%.*} ${0##*/} $*" >> done
+[ ! -e hang ] || exec > /dev/null 2>&1 < hang
 """
 
 
@@ -52,6 +57,10 @@ class Root:
         with open(self.path(name), "wb") as f:
             f.write(content if isinstance(content, bytes) else content.encode())
         os.chmod(self.path(name), mode)
+
+    def read(self, name):
+        with open(self.path(name), encoding="utf-8") as f:
+            return f.read()
 
     def firmware(self, current, *order):
         for name, numbers in (("BootCurrent", [current]), ("BootOrder", order)):
@@ -162,8 +171,14 @@ class Guard(unittest.TestCase):
             self.assertEqual([(second - first, what) for second, what in done],
                              [(0, word), (180, f"{word} -f"),
                               (360, f"{word} -ff")])
-            with open(root.path("proc/sysrq-trigger"), encoding="ascii") as f:
-                self.assertEqual(f.read(), "b\n")
+            self.assertEqual(root.read("proc/sysrq-trigger"), "b\n")
+
+    def test_a_way_to_reboot_that_hangs_holds_up_no_other(self):
+        root = self.root()
+        os.mkfifo(root.path("hang"))
+        self.addCleanup(lambda: os.close(os.open(root.path("hang"), os.O_RDWR)))
+        self.assertEqual(len(self.assert_started_anew(root, 600)), 3)
+        self.assertEqual(root.read("proc/sysrq-trigger"), "b\n")
 
 
 class Notes(FleetCase):
