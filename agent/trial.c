@@ -160,6 +160,16 @@ judge_world(struct trial *t, enum trial_end *end, struct err *e)
 	return give_up(t, e->class == ERR_NETWORK ? REVERT_UNREACHED : REVERT_STALE, end, e);
 }
 
+/* A bootloader that has lost this side's trial, or its entry, takes no confirmation of it: starting
+ * anew helps only if the old side is told to. What else goes wrong is no more than a write. */
+static int
+judge_refusal(struct trial *t, enum trial_end *end, struct err *e)
+{
+	if (e->class != ERR_REFUSED || !confirm_is_overdue(&t->box->conf, t->box->state))
+		return -1;
+	return give_up(t, REVERT_INCONCLUSIVE, end, e);
+}
+
 /* Is it healthy, and is it what was signed? The checks may take minutes, in which a stop comes.
  * What was right once stays so in this boot: it is mounted read-only. */
 static int
@@ -226,7 +236,7 @@ trial_round(struct trial *t, enum trial_end *end, struct err *e)
 	if (rc < 0)
 		return judge(t, end, e);
 	if (confirm_commit(&b->conf, b->boot, b->state, e) < 0)
-		return -1;
+		return judge_refusal(t, end, e);
 	*end = TRIAL_CONFIRMED;
 	return 0;
 }

@@ -106,6 +106,41 @@ a_manifest_that_was_damaged_here_condemns_nothing(void **state)
 	assert_true(state_failed(x->rig.s, &x->rig.s->pending.release.manifest)->inconclusive);
 }
 
+/* The bootloader has lost the trial: what is healthy cannot be confirmed, now or later. */
+static void
+a_system_that_the_bootloader_does_not_keep_is_left(void **state)
+{
+	struct scene *x = *state;
+	struct boot_env env = rig_env(&x->rig);
+	struct err e = ERR_INIT;
+
+	env.vars.side[SIDE_B] = (struct boot_side){0};
+	assert_int_equal(boot_env_save(x->rig.c->boot_file, &env, &e), 0);
+	assert_int_equal(trial_round(&x->trial, &x->end, &e), -1);
+	assert_int_equal(e.class, ERR_REFUSED);
+	assert_int_equal(x->rig.s->pending.phase, PHASE_ACTIVATED);
+	make_overdue(x);
+	assert_round(x, TRIAL_GIVEN_UP, "side B is marked not bootable");
+	assert_true(revert_needs_reboot(x->rig.s));
+	assert_true(state_failed(x->rig.s, &x->rig.s->pending.release.manifest)->inconclusive);
+	scene_boot(x, "boot-2", SETTLED_REVERTED);
+	assert_int_equal(x->rig.s->ended.outcome, OUTCOME_INCONCLUSIVE);
+}
+
+/* That is for rescue.h. */
+static void
+an_environment_that_cannot_be_read_gives_nothing_up(void **state)
+{
+	struct scene *x = *state;
+	struct err e = ERR_INIT;
+
+	make_overdue(x);
+	rig_file("health.d/10-lost", "#!/bin/sh\n: > boot\n");
+	assert_int_equal(trial_round(&x->trial, &x->end, &e), -1);
+	assert_int_equal(e.class, ERR_SYSTEM);
+	assert_int_equal(x->rig.s->pending.phase, PHASE_ACTIVATED);
+}
+
 static void
 slots_are_hashed_once_in_a_boot(void **state)
 {
@@ -304,6 +339,8 @@ main(void)
 		IN_SCENE(a_check_that_dies_is_a_check_that_fails),
 		IN_SCENE(a_slot_that_cannot_be_read_condemns_nothing),
 		IN_SCENE(a_manifest_that_was_damaged_here_condemns_nothing),
+		IN_SCENE(a_system_that_the_bootloader_does_not_keep_is_left),
+		IN_SCENE(an_environment_that_cannot_be_read_gives_nothing_up),
 		IN_SCENE(slots_are_hashed_once_in_a_boot),
 		IN_SCENE(without_a_server_a_network_update_is_inconclusive),
 		IN_SCENE(ill_health_counts_for_more_than_a_missing_server),
