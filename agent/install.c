@@ -154,8 +154,8 @@ confirmed_check(const struct state *s, bool tree_only, enum side current, struct
 
 /* Where the running side will not boot again: in this boot a person rolled back, or it is a try of
  * an update that the state knows nothing of. Then the other side is all there is to boot, and stays
- * as it is. *lost: or the bootloader came to a side that is off, for the other did not
- * start. The next boot ends here, too, and writing the other side anew is what helps. */
+ * as it is. *lost: or the bootloader came to a side that is off, or was given up, for the other did
+ * not start. The next boot ends here, too, and writing the other side anew is what helps. */
 static int
 current_check(const struct conf *c, const struct boot_backend *own, const struct state *s,
 	enum side current, bool *lost, struct err *e)
@@ -171,8 +171,8 @@ current_check(const struct conf *c, const struct boot_backend *own, const struct
 	if (boot_side_may_boot(&here) &&
 		(here.confirmed || s->running[current].known || !boot_side_may_boot(&there)))
 		return 0;
-	*lost = !boot_side_may_boot(&there) ||
-		(!here.bootable && strcmp(s->pending.boot_id, boot_id) != 0);
+	*lost = !boot_side_may_boot(&there) || ((!here.bootable || state_is_stranded(s, current)) &&
+						       strcmp(s->pending.boot_id, boot_id) != 0);
 	if (!*lost)
 		return err_set(e, ERR_REFUSED,
 			"side %s runs and will not boot again, or not for long, and the other side "
@@ -338,7 +338,7 @@ disable_and_look(const struct conf *c, const struct boot_backend *boot, enum sid
 	enum side primary;
 
 	if (lost)
-		log_warning("side %s runs, though it is off: the other does not start, and is "
+		log_warning("side %s runs, though it is not to: the other does not start, and is "
 			    "written anew",
 			side_name(side_other(target)));
 	if ((lost ? boot->adopt(boot, c, side_other(target), e)

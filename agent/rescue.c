@@ -13,11 +13,13 @@
 static bool
 is_stranded(const struct box *b, const struct boot_side *there)
 {
+	const struct pending *p = &b->state->pending;
 	char boot_id[BOOT_ID_MAX + 1];
 	struct err e;
 
-	return !there->bootable && b->boot->boot_id(b->boot, &b->conf, boot_id, &e) == 0 &&
-	       strcmp(b->state->pending.boot_id, boot_id) != 0;
+	return (p->told || !there->bootable) &&
+	       b->boot->boot_id(b->boot, &b->conf, boot_id, &e) == 0 &&
+	       strcmp(p->boot_id, boot_id) != 0;
 }
 
 /* What is confirmed would only start again and again, as would trees, which no bootloader counts.

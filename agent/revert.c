@@ -26,6 +26,23 @@ remember(struct state *s, const struct release *r, enum revert how, const char *
 	state_remember_failed(s, &f);
 }
 
+/* That it was told is what tells a power cut from an old side that does not start. Where it cannot
+ * be saved, one more start shows it. */
+static int
+tell(const struct conf *c, const struct boot_backend *own, struct state *s, struct err *e)
+{
+	struct err unsaved;
+
+	if (own->go_back(own, c, side_other(s->pending.target), e) < 0)
+		return -1;
+	if (s->pending.told)
+		return 0;
+	s->pending.told = true;
+	if (state_save(c->state_dir, s, &unsaved) < 0)
+		log_warning("%s", unsaved.text);
+	return 0;
+}
+
 int
 revert_begin(const struct conf *c, const struct boot_backend *boot, struct state *s,
 	enum revert how, const char *why, struct err *e)
@@ -45,6 +62,7 @@ revert_begin(const struct conf *c, const struct boot_backend *boot, struct state
 	s->pending.unreached = how == REVERT_UNREACHED;
 	s->pending.in_doubt = how == REVERT_UNREACHED && !p->answered;
 	s->pending.stale = how == REVERT_STALE;
+	s->pending.told = false;
 	if (own->boot_id(own, c, s->pending.boot_id, e) < 0)
 		return -1;
 	/* First what is remembered: with only the switch done, nobody would know why. Of a stop the
@@ -56,7 +74,7 @@ revert_begin(const struct conf *c, const struct boot_backend *boot, struct state
 		}
 		log_error("going back all the same: %s", unsaved.text);
 	}
-	return own->go_back(own, c, side_other(p->target), e);
+	return tell(c, own, s, e);
 }
 
 /* What was in doubt is put off once that is over (doubt.h). The time is not known better here. */
@@ -98,7 +116,7 @@ revert_finish(const struct conf *c, const struct boot_backend *boot, struct stat
 	const struct boot_backend *own = boot_for(boot, s->pending.tree_only);
 	enum side old = side_other(s->pending.target), current;
 
-	if (own->go_back(own, c, old, e) < 0 || own->current(own, c, &current, e) < 0)
+	if (tell(c, own, s, e) < 0 || own->current(own, c, &current, e) < 0)
 		return -1;
 	if (current != old)
 		return 0;

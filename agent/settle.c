@@ -122,6 +122,8 @@ stranded(struct scene *x, struct err *e)
 		side_name(side_other(was.target)), x->s->last_result);
 	state_end(x->s, &was, OUTCOME_FAILED, ERR_SYSTEM, why);
 	memcpy(x->s->last_result, why, sizeof(why));
+	x->s->pending.told = !was.tree_only;
+	x->s->pending.target = was.target;
 	if (state_save(x->c->state_dir, x->s, e) < 0)
 		return -1;
 	return ends(x, SETTLED_STRANDED, why);
@@ -134,7 +136,7 @@ reverting(struct scene *x, struct err *e)
 	const struct failed *f = p->cancelled ? NULL : state_failed(x->s, &p->release.manifest);
 
 	if (x->current == p->target && strcmp(p->boot_id, x->boot_id) != 0) {
-		if (!x->target.bootable)
+		if (p->told || !x->target.bootable)
 			return stranded(x, e);
 		/* The power went before the bootloader was told. */
 		memcpy(p->boot_id, x->boot_id, sizeof(p->boot_id));

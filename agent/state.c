@@ -197,3 +197,11 @@ state_end(struct state *s, const struct pending *update, enum outcome outcome, e
 	s->ended = d;
 	s->pending = (struct pending){0};
 }
+
+bool
+state_is_stranded(const struct state *s, enum side current)
+{
+	const struct pending *p = &s->pending;
+
+	return p->phase == PHASE_NONE && p->told && p->target == current;
+}

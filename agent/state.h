@@ -60,6 +60,8 @@ struct pending {
 	bool unreached; /* PHASE_REVERTING: for lack of network, */
 	bool in_doubt;	/* and no server ever answered (doubt.h) */
 	bool stale;	/* PHASE_REVERTING: for lack of freshness */
+	bool told;	/* PHASE_REVERTING: the bootloader was told to go back; PHASE_NONE: it was,
+			 * and started target all the same */
 };
 
 /* How an update ended, until its report is in the spool: written together with the end itself, so
@@ -139,6 +141,9 @@ void state_end(struct state *s, const struct pending *update, enum outcome outco
 
 /* "none", "installing", "activated", "reverting". */
 const char *phase_name(enum phase p);
+
+/* Whether what this side holds was given up and runs all the same: the other does not start. */
+bool state_is_stranded(const struct state *s, enum side current);
 
 /* Finds what failed with this release, or NULL. */
 const struct failed *state_failed(const struct state *s, const struct digest *manifest);

@@ -143,6 +143,7 @@ read_pending(const json_t *j, struct pending *out, struct err *e)
 	out->answered = json_is_true(json_object_get(j, "answered"));
 	out->in_order = json_is_true(json_object_get(j, "in_order"));
 	out->stale = json_is_true(json_object_get(j, "stale"));
+	out->told = json_is_true(json_object_get(j, "told"));
 	if (out->phase != PHASE_NONE && !out->release.known)
 		return err_set(e, ERR_MALFORMED, "an update under way without its release");
 	return 0;
@@ -355,7 +356,7 @@ static json_t *
 pending_json(const struct pending *p)
 {
 	return json_pack("{s:s, s:s, s:b, s:o, s:b, s:s, s:s, s:I, s:I, s:I, s:s, s:I, s:s, s:I, "
-			 "s:b, s:b, s:b, s:b, s:b, s:b, s:b}",
+			 "s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:b}",
 		"phase", phase_name(p->phase), "target", side_name(p->target), "tree_only",
 		(int)p->tree_only, "release", release_json(&p->release), "local", (int)p->local,
 		"rollout", p->rollout, "wave", p->wave, "plan_version", (json_int_t)p->plan_version,
@@ -364,7 +365,7 @@ pending_json(const struct pending *p)
 		"seen_boot_id", p->seen_boot_id, "boots", (json_int_t)p->boots, "cancelled",
 		(int)p->cancelled, "in_doubt", (int)p->in_doubt, "unreached", (int)p->unreached,
 		"answered", (int)p->answered, "in_order", (int)p->in_order, "stale", (int)p->stale,
-		"switched", (int)p->switched);
+		"switched", (int)p->switched, "told", (int)p->told);
 }
 
 static json_t *

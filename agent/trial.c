@@ -252,6 +252,7 @@ trial_is_forgotten(const struct box *b)
 	if (s->pending.phase != PHASE_NONE || s->running[SIDE_A].known || s->running[SIDE_B].known)
 		return false;
 	return b->boot->current(b->boot, &b->conf, &current, &e) == 0 &&
+	       !state_is_stranded(s, current) &&
 	       b->boot->look(b->boot, &b->conf, current, &here, &e) == 0 &&
 	       b->boot->look(b->boot, &b->conf, side_other(current), &there, &e) == 0 &&
 	       here.bootable && !here.confirmed && there.bootable && there.confirmed;

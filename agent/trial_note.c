@@ -20,6 +20,21 @@ path_of(const struct box *b)
 	return b->boot == &boot_simulated ? NULL : NOTE_PATH;
 }
 
+/* Whether a box that is started anew only comes here again. */
+static int
+look_stays(const struct box *b, enum side current, bool *out, struct err *e)
+{
+	struct boot_side there;
+
+	*out = false;
+	if (b->state->pending.phase != PHASE_NONE)
+		return 0;
+	if (b->boot->look(b->boot, &b->conf, side_other(current), &there, e) < 0)
+		return -1;
+	*out = state_is_stranded(b->state, current) || !boot_side_may_boot(&there);
+	return 0;
+}
+
 /* Empty where nothing is sure: a system that is confirmed by nobody, and that this state does not
  * know. */
 static int
@@ -28,12 +43,14 @@ text_make(const struct box *b, char out[TRIAL_NOTE_SIZE], struct err *e)
 	const struct pending *p = &b->state->pending;
 	struct boot_side here;
 	enum side current;
+	bool stays;
 
 	if (b->boot->current(b->boot, &b->conf, &current, e) < 0 ||
-		b->boot->look(b->boot, &b->conf, current, &here, e) < 0)
+		b->boot->look(b->boot, &b->conf, current, &here, e) < 0 ||
+		look_stays(b, current, &stays, e) < 0)
 		return -1;
 	out[0] = 0;
-	if (here.confirmed)
+	if (here.confirmed || stays)
 		memcpy(out, OVER, sizeof(OVER));
 	else if (p->phase == PHASE_ACTIVATED && p->target == current && p->first_seen_boot_ms > 0)
 		(void)snprintf(out, TRIAL_NOTE_SIZE, "until %lld\n",

@@ -3,7 +3,8 @@
  * is gone after a reboot
  *
  *     until SECONDS     this long after the boot the trial that runs may take
- *     over              this system is confirmed
+ *     over              this system is confirmed; or no trial runs, and there is no other system
+ *                       to go back to
  *
  * and nothing of what it is not sure of: sluice-trial then has a patience of its own. */
 #ifndef SLUICE_AGENT_TRIAL_NOTE_H

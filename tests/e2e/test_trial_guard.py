@@ -32,7 +32,9 @@ if [ -e then/$now ]; then . then/$now; fi
 SAYS = """#!/bin/sh
 read -r now rest < proc/uptime
 echo "${now%.*} ${0##*/} $*" >> done
-[ ! -e hang ] || exec > /dev/null 2>&1 < hang
+[ -e hang ] || exit 0
+exec > /dev/null 2>&1
+exec < hang
 """
 
 

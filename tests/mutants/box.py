@@ -345,7 +345,7 @@ MUTANTS = [
            "p.pattern = pattern;\n\tif (preference_check(&p, e) < 0)", "if (0)",
            "test_boot_backends", "a_side_that_the_firmware_prefers_is_refused"),
     Mutant("a box that cannot go back reboots for ever", SETTLE,
-           "if (!x->target.bootable)\n\t\t\treturn stranded(x, e);", "",
+           "if (p->told || !x->target.bootable)\n\t\t\treturn stranded(x, e);", "",
            "test_install_lost", "a_box_that_cannot_go_back_does_not_reboot_for_ever"),
     Mutant("a box that was not told to go back is stranded", SETTLE,
            "memcpy(p->boot_id, x->boot_id, sizeof(p->boot_id));", "",

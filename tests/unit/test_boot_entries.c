@@ -10,6 +10,8 @@
 
 #include "agent/boot.h"
 #include "agent/entry_text.h"
+#include "agent/revert.h"
+#include "agent/settle.h"
 #include "common/base/file.h"
 #include "tests/unit/boot_scene.h"
 #include "tests/unit/folder.h"
@@ -180,6 +182,42 @@ the_version_that_counts_is_the_one_that_changes(void **state)
 
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, folder_enter_memory, folder_leave)
 
+/* The kernel of side A is gone, so it is B that boots, as a try that nobody gave it. */
+static void
+what_systemd_boot_starts_again_though_it_is_off_is_stranded(void **state)
+{
+	static char here[] = ".", cmdline[] = "cmdline";
+	AUTO_FREE struct state *s = calloc(1, sizeof(*s));
+	struct conf c = {.boot_file = folder, .boot_cmdline = cmdline, .state_dir = here};
+	struct settlement now;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_non_null(s);
+	begin();
+	text_put(cmdline, "sluice.slot=B\n");
+	done(boot->activate(boot, &c, SIDE_B, 1, &e), &e);
+	assert_int_equal(rename("env/sluice-b+1.conf", "env/sluice-b+0-1.conf"), 0);
+	*s = (struct state){.next_seq = 1,
+		.pending = {.phase = PHASE_ACTIVATED,
+			.target = SIDE_B,
+			.release = {true, "gateway", "2.0", 1, {{5}}, 1}}};
+	done(revert_begin(&c, boot, s, REVERT_CONDEMN, "ill", &e), &e);
+	assert_int_equal(rename("env/sluice-b+0.conf", "env/sluice-b+0-1.conf"), 0);
+	done(state_load(here, s, &e), &e);
+	assert_true(s->pending.told);
+	/* In this boot it is still to go back. */
+	done(settle(&c, boot, s, &now, &e), &e);
+	assert_int_equal(now.what, SETTLED_GOING_BACK);
+	assert_int_equal(rename("env/sluice-b+0.conf", "env/sluice-b+0-1.conf"), 0);
+	(void)snprintf(s->pending.boot_id, sizeof(s->pending.boot_id), "earlier");
+	done(settle(&c, boot, s, &now, &e), &e);
+	assert_int_equal(now.what, SETTLED_STRANDED);
+	assert_true(state_is_stranded(s, SIDE_B));
+	done(settle(&c, boot, s, &now, &e), &e);
+	assert_int_equal(now.what, SETTLED_NOTHING);
+}
+
 int
 main(void)
 {
@@ -191,6 +229,7 @@ main(void)
 		IN_FOLDER(entries_of_others_need_a_default_that_passes_them_over),
 		IN_FOLDER(what_is_refused_to_new_updates_still_goes_back),
 		IN_FOLDER(the_version_that_counts_is_the_one_that_changes),
+		IN_FOLDER(what_systemd_boot_starts_again_though_it_is_off_is_stranded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

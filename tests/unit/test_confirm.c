@@ -254,6 +254,8 @@ cut_off_revert_is_completed(void **state)
 	before = rig_env(&r);
 	assert_int_equal(revert_begin(r.c, r.boot, r.s, REVERT_CONDEMN, "unhealthy", &e), 0);
 	assert_int_equal(boot_env_save(r.c->boot_file, &before, &e), 0);
+	r.s->pending.told = false;
+	assert_int_equal(state_save(r.c->state_dir, r.s, &e), 0);
 	rig_power_on(&r, "boot-2");
 	assert_int_equal(rig_env(&r).booted, SIDE_B);
 	(void)settled(&r, SETTLED_GOING_BACK);

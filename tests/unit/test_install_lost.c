@@ -133,24 +133,38 @@ rig_given_up(struct rig *r, void **state, struct boot_side b, const char *boot_i
 	assert_int_equal(state_save(r->c->state_dir, r->s, &e), 0);
 }
 
+/* Also where the bootloader counts what it starts though it was told not to. */
 static void
-a_box_that_cannot_go_back_does_not_reboot_for_ever(void **state)
+assert_stranded(void **state, struct boot_side b, bool told)
 {
 	CLEANUP(rig_free) struct rig r;
 	struct settlement now;
 	struct err e = ERR_INIT;
 
-	rig_given_up(&r, state, OFF, "earlier");
+	rig_given_up(&r, state, b, "earlier");
+	r.s->pending.told = told;
 	assert_int_equal(settle(r.c, r.boot, r.s, &now, &e), 0);
 	assert_int_equal(now.what, SETTLED_STRANDED);
 	assert_int_equal(r.s->ended.outcome, OUTCOME_FAILED);
 	assert_non_null(strstr(r.s->ended.detail, "side A does not start"));
 	assert_int_equal(r.s->pending.phase, PHASE_NONE);
+	assert_true(state_is_stranded(r.s, SIDE_B));
+	assert_false(state_is_stranded(r.s, SIDE_A));
+	/* It knows that in later boots, too. */
+	assert_int_equal(state_load(r.c->state_dir, r.s, &e), 0);
 	/* The next update writes side A anew. */
 	if (rig_install(&r, "x.ota", NULL, &e) < 0)
 		fail_msg("%s", e.text);
 	assert_int_equal(r.s->pending.target, SIDE_A);
 	assert_true(rig_env(&r).vars.side[SIDE_B].confirmed);
+	(void)unlink("x.ota");
+}
+
+static void
+a_box_that_cannot_go_back_does_not_reboot_for_ever(void **state)
+{
+	assert_stranded(state, OFF, false);
+	assert_stranded(state, SPENT, true);
 }
 
 /* In the boot that gave it up, and where the power went before the bootloader was told. */

@@ -101,6 +101,12 @@ a_trial_that_the_state_does_not_know_is_left(void **state)
 	assert_true(trial_is_on(b));
 	(void)rescue_step(&r, b, &w, 0);
 	assert_true(was_rebooted());
+	/* One that was left, and started again all the same, is known. */
+	x->rig.s->pending = (struct pending){.told = true, .target = SIDE_B};
+	assert_false(trial_is_on(b));
+	(void)rescue_step(&r, b, &w, 0);
+	assert_false(was_rebooted());
+	x->rig.s->pending.told = false;
 	/* A state that has seen a release is the right one. */
 	x->rig.s->running[SIDE_A].known = true;
 	assert_false(trial_is_on(b));
@@ -159,6 +165,15 @@ one_that_was_told_to_go_back_and_came_here_again_stays(void **state)
 		assert_int_equal(rescue_step(&r, b, &w, INT64_MAX), INT64_MAX);
 	}
 	assert_false(was_rebooted());
+	/* One that the bootloader counts as a try again. */
+	p->phase = PHASE_REVERTING;
+	assert_int_equal(b->boot->activate(b->boot, &b->conf, SIDE_B, 1, &e), 0);
+	p->told = true;
+	assert_int_equal(rescue_step(&r, b, &w, INT64_MAX), INT64_MAX);
+	assert_false(was_rebooted());
+	p->told = false;
+	(void)rescue_step(&r, b, &w, 0);
+	assert_true(was_rebooted());
 }
 
 static void

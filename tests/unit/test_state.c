@@ -49,7 +49,8 @@ state_fill(struct state *s)
 		.cancelled = true,
 		.unreached = true,
 		.in_doubt = true,
-		.stale = true};
+		.stale = true,
+		.told = true};
 	s->ended = (struct ended){.outcome = OUTCOME_INCONCLUSIVE,
 		.class = ERR_NETWORK,
 		.update = s->pending,

@@ -70,6 +70,32 @@ it_says_nothing_of_what_is_not_sure(void **state)
 	assert_false(file_exists(NOTE));
 }
 
+/* It would only come here again, and again. */
+static void
+what_has_nothing_to_go_back_to_is_left_alone(void **state)
+{
+	struct scene *x = *state;
+	struct box *b = &x->rig.box;
+	struct boot_env env = rig_env(&x->rig);
+	struct err e = ERR_INIT;
+
+	note_ask(x);
+	*x->rig.s = (struct state){.next_seq = 1};
+	x->rig.s->pending.told = true;
+	x->rig.s->pending.target = SIDE_A;
+	trial_note_write(&(struct trial_note){0}, b);
+	assert_false(file_exists(NOTE));
+	x->rig.s->pending.target = SIDE_B;
+	trial_note_write(&(struct trial_note){0}, b);
+	assert_noted(NOTE, "over\n");
+	assert_int_equal(unlink(NOTE), 0);
+	x->rig.s->pending.told = false;
+	env.vars.side[SIDE_A] = (struct boot_side){0};
+	assert_int_equal(boot_env_save(b->conf.boot_file, &env, &e), 0);
+	trial_note_write(&(struct trial_note){0}, b);
+	assert_noted(NOTE, "over\n");
+}
+
 /* The first round may take longer than sluice-trial waits for a note. */
 static void
 it_is_there_before_the_first_checks(void **state)
@@ -122,6 +148,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		IN_SCENE(it_says_until_when_the_trial_may_last_and_then_that_it_is_over),
 		IN_SCENE(it_says_nothing_of_what_is_not_sure),
+		IN_SCENE(what_has_nothing_to_go_back_to_is_left_alone),
 		IN_SCENE(it_is_there_before_the_first_checks),
 		IN_SCENE(where_no_bootloader_counts_there_is_none),
 		IN_SCENE(one_that_cannot_be_written_is_written_as_soon_as_it_can),
