@@ -116,19 +116,15 @@ entry_check(const struct efi *efi, enum side side, struct err *e)
 	return 0;
 }
 
-static int
-entries_look(struct efi *efi, struct err *e)
+/* One that cannot be read is the firmware's to answer for, and holds up neither side: who relies on
+ * it asks check(). */
+static void
+entries_look(struct efi *efi)
 {
-	for (size_t i = 0; i < SIDES; i++) {
-		struct err why = ERR_INIT;
+	struct err why;
 
+	for (size_t i = 0; i < SIDES; i++)
 		efi->boots[i] = entry_check(efi, (enum side)i, &why) == 0;
-		if (why.errnum != 0 && why.errnum != ENOENT) {
-			*e = why;
-			return -1;
-		}
-	}
-	return 0;
 }
 
 static int
@@ -144,9 +140,9 @@ efi_read(const struct conf *c, struct efi *out, struct err *e)
 		entry_parse(c->boot_entry_b, "entry_b", &efi.entry[SIDE_B], e) < 0 ||
 		numbers_read("BootOrder", efi.order, EFI_ORDER_MAX, &efi.order_count, e) < 0 ||
 		one_read("BootNext", &efi.has_next, &efi.next, e) < 0 ||
-		one_read("BootCurrent", &efi.has_current, &efi.current, e) < 0 ||
-		entries_look(&efi, e) < 0)
+		one_read("BootCurrent", &efi.has_current, &efi.current, e) < 0)
 		return -1;
+	entries_look(&efi);
 	if (efi.entry[SIDE_A] == efi.entry[SIDE_B])
 		return err_set(e, ERR_USAGE, "agent.conf: [boot] entry_a and entry_b are the same");
 	*out = efi;

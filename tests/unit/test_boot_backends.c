@@ -68,7 +68,19 @@ efi_remove(const char *name)
 	char path[256];
 
 	efi_path(name, path);
-	(void)unlink(path);
+	if (unlink(path) < 0)
+		(void)rmdir(path);
+}
+
+/* Reading it fails. */
+static void
+efi_spoil(const char *name)
+{
+	char path[256];
+
+	efi_remove(name);
+	efi_path(name, path);
+	assert_int_equal(mkdir(path, 0755), 0);
 }
 
 static void
@@ -78,8 +90,7 @@ efi_put(const char *name, const uint8_t *data, size_t len)
 	char path[256];
 
 	memcpy(all + 4, data, len);
-	(void)snprintf(
-		path, sizeof(path), "%s/%s-8be4df61-93ca-11d2-aa0d-00e098032b8c", efi_folder, name);
+	efi_path(name, path);
 	assert_int_equal(folder_put(path, all, len + 4), 0);
 }
 
@@ -89,8 +100,7 @@ efi_get(const char *name, struct buf *out)
 	struct err e = ERR_INIT;
 	char path[256];
 
-	(void)snprintf(
-		path, sizeof(path), "%s/%s-8be4df61-93ca-11d2-aa0d-00e098032b8c", efi_folder, name);
+	efi_path(name, path);
 	buf_clear(out);
 	return file_exists(path) && file_read(path, out, &e) == 0;
 }
@@ -441,6 +451,29 @@ an_efi_side_whose_entry_is_gone_is_not_bootable(void **state)
 	assert_int_equal(vars_now(&boot_efi, &conf).primary, SIDE_B);
 }
 
+static void
+an_efi_entry_that_cannot_be_read_holds_up_no_other_side(void **state)
+{
+	struct err e = ERR_INIT;
+	enum side side;
+
+	(void)state;
+	for (int kept = 0; kept < 2; kept++) {
+		begin(&boot_efi);
+		done(boot_efi.activate(&boot_efi, &conf, SIDE_B, 1, &e), &e);
+		boot_other(&boot_efi);
+		efi_spoil(kept ? "Boot0001" : "Boot00AB");
+		assert_false(vars_now(&boot_efi, &conf).side[kept ? SIDE_A : SIDE_B].bootable);
+		done(boot_efi.current(&boot_efi, &conf, &side, &e), &e);
+		assert_int_equal(side, SIDE_B);
+		done(kept ? boot_efi.confirm(&boot_efi, &conf, SIDE_B, &e)
+			  : boot_efi.go_back(&boot_efi, &conf, SIDE_A, &e),
+			&e);
+		assert_int_equal(vars_now(&boot_efi, &conf).primary, kept ? SIDE_B : SIDE_A);
+		assert_int_equal(boot_check(&boot_efi, &conf, &e), -1);
+	}
+}
+
 /* Firmware took the running side out of the order. With the other off nothing would be left in it.
  */
 static void
@@ -547,6 +580,7 @@ main(int argc, char **argv)
 		IN_FOLDER(an_efi_entry_that_is_gone_or_not_active_is_refused),
 		IN_FOLDER(an_efi_order_that_lost_both_sides_is_made_anew),
 		IN_FOLDER(an_efi_side_whose_entry_is_gone_is_not_bootable),
+		IN_FOLDER(an_efi_entry_that_cannot_be_read_holds_up_no_other_side),
 		IN_FOLDER(no_efi_side_is_switched_off_when_what_runs_would_not_boot_again),
 		IN_FOLDER(a_side_that_the_firmware_prefers_is_refused),
 		IN_FOLDER(a_custom_program_that_fails_is_an_error),
