@@ -5,6 +5,7 @@
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
 
+#include "agent/boot_vars.h"
 #include "common/base/num.h"
 
 /* XFS has none in the kernel's header. */
@@ -26,7 +27,7 @@ boot_place_check(const struct conf *c, const char *path, struct err *e)
 	struct statfs fs;
 	struct stat st;
 
-	if (c->boot_cmdline || stat(path, &st) < 0 || !S_ISREG(st.st_mode) ||
+	if (!boot_kernel_is_here(c) || stat(path, &st) < 0 || !S_ISREG(st.st_mode) ||
 		statfs(path, &fs) < 0 || (fs.f_flags & ST_RDONLY))
 		return 0;
 	for (size_t i = 0; i < ARRAY_LEN(JOURNALED); i++) {

@@ -11,8 +11,8 @@
  * partition, flash, and FAT are right; and what is not there is for others to complain about. ext4
  * without a journal cannot be told apart here and is refused, too.
  *
- * Nothing is refused where [boot] cmdline says that this machine is not the one that boots from
- * there: another's disk is looked at, or a test played. */
+ * Nothing is refused where this machine is not the one that boots from there
+ * (boot_kernel_is_here). */
 int boot_place_check(const struct conf *c, const char *path, struct err *e);
 
 #endif

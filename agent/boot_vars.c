@@ -165,6 +165,12 @@ boot_state_parse(const char *word, const char *tries, uint64_t tries_max, struct
 	return 0;
 }
 
+bool
+boot_kernel_is_here(const struct conf *c)
+{
+	return !c->boot_cmdline || strcmp(c->boot_cmdline, COMMAND_LINE_PATH) == 0;
+}
+
 int
 boot_kernel_current(
 	const struct boot_backend *b, const struct conf *c, enum side *out, struct err *e)

@@ -50,6 +50,10 @@ int boot_state_parse(const char *word, const char *tries, uint64_t tries_max, st
 int boot_kernel_current(
 	const struct boot_backend *b, const struct conf *c, enum side *out, struct err *e);
 
+/* Whether [boot] cmdline says, by itself or by default, that it is about the machine that runs
+ * here. Else another's disk is looked at, or a test played. */
+bool boot_kernel_is_here(const struct conf *c);
+
 /* The kernel's own id of this boot. */
 int boot_kernel_boot_id(const struct boot_backend *b, const struct conf *c,
 	char out[BOOT_ID_MAX + 1], struct err *e);

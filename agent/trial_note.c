@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/boot_vars.h"
 #include "agent/confirm.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
@@ -17,7 +18,7 @@ path_of(const struct box *b)
 		return NULL;
 	if (b->conf.boot_trial_note)
 		return b->conf.boot_trial_note;
-	return b->boot == &boot_simulated ? NULL : NOTE_PATH;
+	return b->boot == &boot_simulated || !boot_kernel_is_here(&b->conf) ? NULL : NOTE_PATH;
 }
 
 /* Whether a box that is started anew only comes here again. */

@@ -23,8 +23,9 @@ struct trial_note {
 };
 
 /* Notes what is so now, where that is something new. A note that cannot be written is logged once:
- * nothing else depends on it. Where no bootloader counts tries ([boot] backend is none, or
- * simulated and trial_note not said), there is none. */
+ * nothing else depends on it. Where no bootloader of this machine counts tries ([boot] backend is
+ * none; or trial_note is not said, and backend is simulated or cmdline another's), there is none.
+ */
 void trial_note_write(struct trial_note *n, const struct box *b);
 
 #endif

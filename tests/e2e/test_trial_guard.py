@@ -112,7 +112,8 @@ class Guard(unittest.TestCase):
     def test_a_boot_that_is_no_try_is_left_alone(self):
         for line in ("", "ro sluice.slot=A", "sluice.slot=A sluice.trial=0", "sluice.trial=",
                      "sluice.trial", "sluice.trial=2", "sluice.trial=yes", "xsluice.trial=1",
-                     "sluice.trial=loader", "sluice.trial=firmware", "sluice.trial=*"):
+                     "sluice.trial=loader", "sluice.trial=firmware", "sluice.trial=*",
+                     "sluice.trial=firmware:0010,0011"):
             with self.subTest(line=line):
                 self.assert_no_try(self.root(line))
 
@@ -126,6 +127,22 @@ class Guard(unittest.TestCase):
             root = self.root("sluice.trial=firmware")
             root.firmware(0x11, *order)
             self.assert_started_anew(root, 600)
+
+    def test_a_command_line_that_is_part_of_the_kernel_says_which_entries_are_meant(self):
+        """It is the same whatever booted it: another entry, by a person's choice."""
+        for entries in ("0010,00AB", "00ab,0010", "00Ab"):
+            root = self.root(f"sluice.trial=firmware:{entries}")
+            root.firmware(0xab, 0x10)
+            self.assert_started_anew(root, 600)
+            root.firmware(0xab, 0xab, 0x10)
+            root.put("proc/uptime", "560.50 1.00\n")
+            os.remove(root.path("done"))
+            os.remove(root.path("pauses"))
+            self.assert_no_try(root)
+        for entries in ("0010,0011", "", "0010", ",", "ab", "0x00ab", "*", "00ab0010", "?0ab"):
+            root = self.root(f"sluice.trial=firmware:{entries}")
+            root.firmware(0xab, 0x10)
+            self.assert_no_try(root)
 
     def test_systemd_boot_says_that_it_counts(self):
         root = self.root("sluice.slot=B sluice.trial=loader")
@@ -154,7 +171,7 @@ class Guard(unittest.TestCase):
         root.put("then/650", "echo over > elsewhere\n")
         status, said = root.guard("600", root.path("elsewhere"))
         self.assertEqual(status, 0)
-        self.assertIn("is confirmed", said)
+        self.assertIn("the trial is over", said)
         self.assertEqual((root.done(), root.second()), ([], 650))
 
     def test_a_note_that_makes_no_sense_is_none(self):

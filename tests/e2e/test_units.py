@@ -135,7 +135,7 @@ class Units(unittest.TestCase):
 
     def test_the_guard_of_trials_starts_in_tries_alone(self):
         unit = read(self.paths["sluice-trial"])
-        for word in ("1", "loader", "firmware"):
+        for word in ("1", "loader", "firmware", "firmware:0010,0011"):
             self.assertTrue(self.holds(unit, f"ro sluice.slot=B sluice.trial={word} quiet"), word)
         for line in ("ro sluice.slot=A quiet", "ro sluice.slot=A sluice.trial=0 quiet"):
             self.assertFalse(self.holds(unit, line), line)

@@ -78,7 +78,7 @@ MUTANTS = [
            "(here.confirmed || s->running[current].known || !boot_side_may_boot(&there)))", "true)",
            "test_install_lost", "a_trial_that_the_state_does_not_know_costs_nobody_the_old_side"),
     Mutant("a box whose other side does not start is never repaired", INSTALL,
-           "(!here.bootable && strcmp(s->pending.boot_id, boot_id) != 0);", "false;",
+           "(!here.bootable || state_is_stranded(s, current)) &&", "false &&",
            "test_install_lost", "a_side_that_does_not_start_is_written_anew"),
     Mutant("a box that nothing boots is never repaired", INSTALL,
            "*lost = !boot_side_may_boot(&there) ||", "*lost =",

@@ -77,6 +77,18 @@ the_disk_of_another_machine_is_right(void **state)
 	assert_int_equal(boot_place_check(&c, file, &e), 0);
 }
 
+/* What is so anyway may be written out. */
+static void
+the_command_line_of_this_machine_says_nothing_else(void **state)
+{
+	struct conf c = {.boot_cmdline = (char[]){"/proc/cmdline"}};
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(boot_place_check(&c, file, &e), -1);
+	assert_int_equal(e.class, ERR_SYSTEM);
+}
+
 static void
 grub_and_uboot_ask(void **state)
 {
@@ -105,6 +117,7 @@ main(void)
 		IN_FOLDER(a_file_on_a_journaled_file_system_is_refused),
 		IN_FOLDER(what_nothing_is_written_to_or_is_no_file_is_right),
 		IN_FOLDER(the_disk_of_another_machine_is_right),
+		IN_FOLDER(the_command_line_of_this_machine_says_nothing_else),
 		IN_FOLDER(grub_and_uboot_ask),
 	};
 

@@ -125,6 +125,27 @@ where_no_bootloader_counts_there_is_none(void **state)
 	assert_false(file_exists(NOTE));
 }
 
+/* Another machine's disk: this one's guard is told nothing. */
+static void
+of_another_machine_there_is_none_unless_said(void **state)
+{
+	struct scene *x = *state;
+	struct boot_backend real = boot_simulated;
+	struct trial_note n = {0};
+
+	x->rig.s->pending.first_seen_boot_ms = 1000;
+	x->rig.s->pending.deadline_s = 1;
+	x->rig.box.boot = &real;
+	x->rig.c->boot_cmdline = strdup("cmdline");
+	assert_non_null(x->rig.c->boot_cmdline);
+	trial_note_write(&n, &x->rig.box);
+	assert_string_equal(n.said, "");
+	assert_false(n.failed);
+	note_ask(x);
+	trial_note_write(&n, &x->rig.box);
+	assert_noted(NOTE, "until 2\n");
+}
+
 static void
 one_that_cannot_be_written_is_written_as_soon_as_it_can(void **state)
 {
@@ -151,6 +172,7 @@ main(void)
 		IN_SCENE(what_has_nothing_to_go_back_to_is_left_alone),
 		IN_SCENE(it_is_there_before_the_first_checks),
 		IN_SCENE(where_no_bootloader_counts_there_is_none),
+		IN_SCENE(of_another_machine_there_is_none_unless_said),
 		IN_SCENE(one_that_cannot_be_written_is_written_as_soon_as_it_can),
 	};
 

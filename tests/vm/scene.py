@@ -196,7 +196,7 @@ class Walk:
         self.wait_version(NEW)
         self.machine.wait(f"{NEW}: confirmed")
         self.confirmed()
-        self.machine.wait("sluice-trial: the new system is confirmed")
+        self.machine.wait("sluice-trial: the trial is over")
         self.wait_outcome("ok")
         self.roll_out("2.1.0", PANICS)
         self.wait_version(NEW, 2)
