@@ -53,6 +53,7 @@ class Kills(Scene):
         self.until_said(f"GUEST version {OLD} ")
         boot_s = time.monotonic() - self.machine.boot_s
         old, side, kills, rounds = OLD, "A", 0, 0
+        there = []  # what a side that is not switched off yet still holds
         while kills < KILLS and rounds < VERSIONS_MAX:
             rounds += 1
             new, side = f"{rounds + 1}.0.0", "B" if side == "A" else "A"
@@ -62,13 +63,13 @@ class Kills(Scene):
                                        rng.uniform(0, boots * boot_s), new)
                 kills += 1
                 print(f"    {kills:2}: {last}", flush=True)
-                self.assert_boots_whole(self.disk, self.loader, (old, new))
+                self.assert_boots_whole(self.disk, self.loader, (old, new, *there))
                 if self.loader.boots_next() == (side, True, True):
                     break
             self.machine.start()
             self.until_said(f"GUEST version {new} ")
             self.wait_outcome("ok", rounds)
-            old = new
+            old, there = new, [old]
         self.assert_settled(side, old)
         self.assertGreaterEqual(kills, KILLS)
         print(f"    {kills} kills, {kills} came back to the old or the new")
