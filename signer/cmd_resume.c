@@ -167,9 +167,7 @@ resume_put(struct metadata *m, const struct search *s, struct err *e)
 static bool
 is_in_force(const struct metadata *m, const struct search *s)
 {
-	const json_t *targets = json_object_get(json_object_get(m->in_force, "signed"), "targets");
-
-	return stop_is_lifted(s->id, scope_resumes(json_object_get(targets, s->path))) &&
+	return stop_is_lifted(s->id, scope_resumes(metadata_find_in_force(m, s->path))) &&
 	       stop_is_lifted(s->id, scope_resumes(metadata_find(m, s->path)));
 }
 

@@ -49,20 +49,12 @@ options_read(int argc, char **argv, struct signing *o, const char **name, struct
 	return signing_check(o, "a key of the rollouts role", e);
 }
 
-/* Whether that is in force already, and not only waiting for more signatures. */
-static bool
-is_done(const struct scope_plan *p)
-{
-	const json_t *body = json_object_get(p->role.in_force, "signed"),
-		     *entry = json_object_get(json_object_get(body, "targets"), p->plan.path);
-
-	return plan_is_withdrawn(json_object_get(entry, "custom"));
-}
-
 static int
 plan_load(const struct workspace *w, const char *name, const char *role, struct scope_plan *p,
 	struct err *e)
 {
+	const json_t *in_force;
+
 	if (scope_plan_load(w, name, role, p, e) < 0)
 		return -1;
 	if (!p->entry)
@@ -70,7 +62,9 @@ plan_load(const struct workspace *w, const char *name, const char *role, struct 
 			"there is no plan %s to withdraw; `sluice status` shows those that are "
 			"published",
 			name);
-	return p->withdrawn && is_done(p)
+	/* And not only waiting for more signatures. */
+	in_force = metadata_find_in_force(&p->role, p->plan.path);
+	return p->withdrawn && plan_is_withdrawn(json_object_get(in_force, "custom"))
 		       ? err_set(e, ERR_REFUSED, "%s is withdrawn already", p->plan.path)
 		       : 0;
 }

@@ -126,6 +126,14 @@ metadata_find(const struct metadata *m, const char *path)
 	return json_object_get(json_object_get(m->body, "targets"), path);
 }
 
+const json_t *
+metadata_find_in_force(const struct metadata *m, const char *path)
+{
+	const json_t *body = json_object_get(m->in_force, "signed");
+
+	return json_object_get(json_object_get(body, "targets"), path);
+}
+
 /* By what the role is for, whatever it is called: gates that are stale open nothing, releases may
  * stand for long. */
 static uint64_t

@@ -109,6 +109,9 @@ int metadata_remove(struct metadata *m, const char *path, struct err *e);
 /* The TARGETS entry ({"length", "hashes", "custom"}) of a path, borrowed; NULL where not listed. */
 const json_t *metadata_find(const struct metadata *m, const char *path);
 
+/* The same of what is published, which may be older. */
+const json_t *metadata_find_in_force(const struct metadata *m, const char *path);
+
 /* Gives the document the version behind the published one (behind all, where an interrupted
  * publication has taken more) and an expiry: by m->expires_s, else by
  * the role's life in workspace.yaml. A document that is as it was loaded from incoming/ or drafts/,

@@ -10,7 +10,7 @@
 
 /* Threads take letters a few at a time: handing over costs more than some of what is handed over.
  */
-enum { AHEAD = 64, HANDFUL = 8 };
+enum { AHEAD = 256, HANDFUL = 16 };
 
 /* Letter n is in ring[n % AHEAD], from when its key was found to when it was taken. */
 struct place {

@@ -52,6 +52,19 @@ spring_close(void *arg)
 static struct state one, two;
 static const struct digest release = {{9}};
 
+static struct spring spring;
+static struct source inner;
+
+/* A box that has fetched nothing yet, and a server. */
+static struct budget
+begin(uint64_t max)
+{
+	spring = (struct spring){0};
+	inner = (struct source){&spring, spring_open, spring_read, spring_close, NULL};
+	one = (struct state){.next_seq = 1};
+	return budget_begin(".", &one, &release, 1, max);
+}
+
 static uint64_t
 read_all(struct source *s, uint64_t len)
 {
@@ -70,14 +83,12 @@ read_all(struct source *s, uint64_t len)
 static void
 a_budget_counts_what_was_fetched_and_asks_for_no_more(void **state)
 {
-	struct spring spring = {0};
-	struct source inner = {&spring, spring_open, spring_read, spring_close, NULL}, s;
+	struct source s;
 	struct err e = ERR_INIT;
 	struct budget b;
 
 	(void)state;
-	one = (struct state){.next_seq = 1};
-	b = budget_begin(".", &one, &release, 1, 1000);
+	b = begin(1000);
 	s = budget_source(&b, &inner);
 	assert_int_equal(read_all(&s, 100), 100);
 	assert_int_equal(read_all(&s, 900), 900);
@@ -111,14 +122,12 @@ spring_elsewhere(void *arg, unsigned tries, uint64_t spoilt, struct err *why)
 static void
 bytes_that_nobody_signed_are_not_spent_on_the_release(void **state)
 {
-	struct spring spring = {0};
-	struct source inner = {&spring, spring_open, spring_read, spring_close, NULL}, s;
+	struct source s;
 	struct err e = ERR_INIT;
 	struct budget b;
 
 	(void)state;
-	one = (struct state){.next_seq = 1};
-	b = budget_begin(".", &one, &release, 1, 1000);
+	b = begin(1000);
 	s = budget_source(&b, &inner);
 	assert_int_equal(read_all(&s, 900), 900);
 	assert_int_equal(s.elsewhere(s.arg, 0, 600, &e), -1); /* there is nobody */
@@ -140,14 +149,12 @@ bytes_that_nobody_signed_are_not_spent_on_the_release(void **state)
 static void
 a_head_is_fetched_whatever_was_spent_if_it_fits_by_itself(void **state)
 {
-	struct spring spring = {0};
-	struct source inner = {&spring, spring_open, spring_read, spring_close, NULL}, s;
+	struct source s;
 	struct err e = ERR_INIT;
 	struct budget b;
 
 	(void)state;
-	one = (struct state){.next_seq = 1};
-	b = budget_begin(".", &one, &release, 1, 1000);
+	b = begin(1000);
 	s = budget_source(&b, &inner);
 	assert_int_equal(read_all(&s, 990), 990);
 	/* Looking takes nothing. */
@@ -166,14 +173,12 @@ a_head_is_fetched_whatever_was_spent_if_it_fits_by_itself(void **state)
 static void
 what_came_wrong_is_counted_by_itself_and_bounded(void **state)
 {
-	struct spring spring = {0};
-	struct source inner = {&spring, spring_open, spring_read, spring_close, NULL}, s;
+	struct source s;
 	struct err e = ERR_INIT;
 	struct budget b;
 
 	(void)state;
-	one = (struct state){.next_seq = 1};
-	b = budget_begin(".", &one, &release, 1, 1000);
+	b = begin(1000);
 	for (uint64_t i = 0; i < 3; i++) {
 		assert_int_equal(budget_fits(&b, 400, &e), 0);
 		s = budget_meter(&b, &inner);
@@ -201,14 +206,12 @@ what_came_wrong_is_counted_by_itself_and_bounded(void **state)
 static void
 what_was_spent_outlasts_a_restart(void **state)
 {
-	struct spring spring = {0};
-	struct source inner = {&spring, spring_open, spring_read, spring_close, NULL}, s;
+	struct source s;
 	struct err e = ERR_INIT;
 	struct budget b;
 
 	(void)state;
-	one = (struct state){.next_seq = 1};
-	b = budget_begin(".", &one, &release, 1, 16000);
+	b = begin(16000);
 	s = budget_source(&b, &inner);
 	assert_int_equal(read_all(&s, 9000), 9000);
 	assert_int_equal(state_load(".", &two, &e), 0);
@@ -222,13 +225,11 @@ static void
 another_release_or_attempt_starts_anew(void **state)
 {
 	static const struct digest other = {{8}};
-	struct spring spring = {0};
-	struct source inner = {&spring, spring_open, spring_read, spring_close, NULL}, s;
+	struct source s;
 	struct budget b;
 
 	(void)state;
-	one = (struct state){.next_seq = 1};
-	b = budget_begin(".", &one, &release, 1, 1000);
+	b = begin(1000);
 	s = budget_source(&b, &inner);
 	assert_int_equal(read_all(&s, 900), 900);
 	b = budget_begin(".", &one, &release, 2, 1000);
@@ -242,12 +243,12 @@ another_release_or_attempt_starts_anew(void **state)
 static void
 without_a_budget_anything_goes(void **state)
 {
-	struct spring spring = {0};
-	struct source inner = {&spring, spring_open, spring_read, spring_close, NULL}, s;
+	struct source s;
 	struct err e = ERR_INIT;
 	struct budget b;
 
 	(void)state;
+	(void)begin(0);
 	one = (struct state){.next_seq = 1, .spent = {.manifest = release, .attempt = 1}};
 	one.spent.bytes = INT64_MAX - 10;
 	b = budget_begin(".", &one, &release, 1, 0);

@@ -13,21 +13,10 @@
 #include <cmocka.h>
 
 #include "agent/http.h"
-#include "agent/net.h"
-#include "agent/wire.h"
 #include "common/base/num.h"
+#include "tests/unit/child_scene.h"
 
 static const uint8_t zeros[WIRE_DATA_MAX];
-
-static void
-tell(int socket, struct wire_message m)
-{
-	struct err e;
-	bool sent;
-
-	if (wire_send(socket, &m, &sent, &e) < 0)
-		_exit(0);
-}
 
 static void
 answer(int socket, uint32_t id, uint32_t status)
@@ -54,12 +43,6 @@ end(int socket, uint32_t id, enum err_class class, const char *text)
 			     .class = class,
 			     .errnum = class == ERR_NONE ? 0 : 503,
 			     .text = span_str(text)});
-}
-
-static void
-step(int socket, uint32_t id)
-{
-	tell(socket, (struct wire_message){.type = WIRE_STEP, .id = id, .met = true});
 }
 
 /* What each name does with a request. */
@@ -163,20 +146,6 @@ http_run(int socket, const struct http_setup *setup)
 	}
 }
 
-static struct net *
-start(struct conf *c, const char *name)
-{
-	struct net *n = NULL;
-	struct err e = ERR_INIT;
-
-	*c = (struct conf){.site_url = (char *)(uintptr_t)name,
-		.tls_ca = (char *)(uintptr_t) "ca",
-		.stall_s = 60};
-	if (net_start(c, 0, NULL, &n, &e) < 0)
-		fail_msg("%s", e.text);
-	return n;
-}
-
 static const struct net_request range = {.base = NET_TARGETS,
 	.path = "bundles/a",
 	.has_range = true,
@@ -197,7 +166,7 @@ an_honest_child_is_believed(void **state)
 	pid_t first;
 
 	(void)state;
-	n = start(&c, "is honest");
+	n = start(&c, "is honest", NULL);
 	first = net_pid(n);
 	assert_int_equal(net_fetch(n, &range, &out, &reply, NULL, &e), 0);
 	assert_int_equal(net_fetch(n, &whole, &out, &reply, NULL, &e), 0);
@@ -221,7 +190,7 @@ assert_ended(const char *name, const struct net_request *r)
 	struct err e = ERR_INIT;
 	pid_t first;
 
-	n = start(&c, name);
+	n = start(&c, name, NULL);
 	first = net_pid(n);
 	if (net_fetch(n, r, &out, &reply, NULL, &e) == 0)
 		fail_msg("a child that %s was believed", name);
@@ -266,7 +235,7 @@ a_child_that_sends_more_than_its_credit_is_ended(void **state)
 	pid_t first;
 
 	(void)state;
-	n = start(&c, "sends more than its credit");
+	n = start(&c, "sends more than its credit", NULL);
 	first = net_pid(n);
 	assert_int_equal(net_open(n, &whole, &flooded, &e), 0);
 	/* Whatever is done with the network takes in what has come for everybody. */
@@ -307,7 +276,7 @@ a_source_gives_ranges_and_nothing_else(void **state)
 	struct err e = ERR_INIT;
 
 	(void)state;
-	n = start(&c, "is honest");
+	n = start(&c, "is honest", NULL);
 	assert_int_equal(net_source_new(n, "bundles/a", NULL, &remote, &e), 0);
 	s = net_source_of(remote);
 	assert_int_equal(s.read(s.arg, piece, sizeof(piece), &e), -1);
@@ -332,7 +301,7 @@ messages_for_nobody_are_passed_over(void **state)
 	struct err e = ERR_INIT;
 
 	(void)state;
-	n = start(&c, "speaks for nobody");
+	n = start(&c, "speaks for nobody", NULL);
 	assert_int_equal(net_fetch(n, &range, &out, NULL, NULL, &e), 0);
 	assert_string_equal(buf_str(&out), "hello");
 }
@@ -346,7 +315,7 @@ a_failure_is_told_in_printable_words(void **state)
 	struct err e = ERR_INIT;
 
 	(void)state;
-	n = start(&c, "fails in strange words");
+	n = start(&c, "fails in strange words", NULL);
 	assert_int_equal(net_fetch(n, &range, &out, NULL, NULL, &e), -1);
 	assert_int_equal(e.class, ERR_NETWORK);
 	assert_int_equal(e.errnum, 503);
@@ -370,7 +339,7 @@ whatever_a_server_says_is_an_answer(void **state)
 		struct conf c;
 		struct err e = ERR_INIT;
 
-		n = start(&c, all[i].name);
+		n = start(&c, all[i].name, NULL);
 		assert_int_equal(net_answers(n), 0);
 		(void)net_fetch(n, &range, &out, NULL, NULL, &e);
 		assert_int_equal(net_refusals(n), all[i].refusals);
@@ -390,7 +359,7 @@ a_tag_goes_to_no_other_server(void **state)
 	struct conf c;
 
 	(void)state;
-	n = start(&c, "knows-tags");
+	n = start(&c, "knows-tags", NULL);
 	c.mirrors = (char *)(uintptr_t) "knows-tags";
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
 		AUTO_BUF struct buf out = BUF_INIT(100);
@@ -406,14 +375,6 @@ a_tag_goes_to_no_other_server(void **state)
 		assert_int_equal(reply.status, all[i].status);
 		assert_int_equal(reply.site, all[i].site);
 	}
-}
-
-static int
-ask_thrice(void *arg, struct err *e)
-{
-	int *asked = arg;
-
-	return ++*asked < 3 ? 0 : err_set(e, ERR_STOPPED, "enough");
 }
 
 static void
@@ -458,7 +419,7 @@ a_child_cannot_blame_what_it_fetches(void **state)
 		struct conf c;
 		struct err e = ERR_INIT;
 
-		n = start(&c, all[i].name);
+		n = start(&c, all[i].name, NULL);
 		assert_int_equal(net_fetch(n, all[i].r, &out, NULL, NULL, &e), -1);
 		assert_int_equal(e.class, all[i].class);
 	}
@@ -473,7 +434,7 @@ a_child_that_cannot_start_again_is_a_network_error(void **state)
 	struct err e = ERR_INIT;
 
 	(void)state;
-	n = start(&c, "dies");
+	n = start(&c, "dies", NULL);
 	assert_int_equal(net_fetch(n, &range, &out, NULL, NULL, &e), -1);
 	c.site_url = (char *)(uintptr_t) "cannot start";
 	assert_int_equal(net_fetch(n, &range, &out, NULL, NULL, &e), -1);
@@ -492,7 +453,7 @@ a_child_that_never_falls_silent_does_not_keep_its_parent(void **state)
 	struct err e = ERR_INIT;
 
 	(void)state;
-	n = start(&c, "never falls silent");
+	n = start(&c, "never falls silent", NULL);
 	assert_int_equal(net_fetch(n, &range, &out, NULL, &keep_going, &e), -1);
 	assert_int_equal(e.class, ERR_STOPPED);
 }
@@ -507,7 +468,7 @@ requests_do_not_disturb_each_other(void **state)
 	struct err e = ERR_INIT;
 
 	(void)state;
-	n = start(&c, "is honest");
+	n = start(&c, "is honest", NULL);
 	for (size_t i = 0; i < NET_REQUESTS_MAX; i++)
 		assert_int_equal(net_open(n, &range, &t[i], &e), 0);
 	assert_int_equal(net_open(n, &range, &more, &e), -1);

@@ -14,24 +14,7 @@
 #include <cmocka.h>
 
 #include "agent/http.h"
-#include "agent/net.h"
-#include "agent/wire.h"
-
-static void
-tell(int socket, struct wire_message m)
-{
-	struct err e;
-	bool sent;
-
-	if (wire_send(socket, &m, &sent, &e) < 0)
-		_exit(0);
-}
-
-static void
-step(int socket, uint32_t id)
-{
-	tell(socket, (struct wire_message){.type = WIRE_STEP, .id = id, .met = true});
-}
+#include "tests/unit/child_scene.h"
 
 /* What parent and child know of each other, beside their messages. The memory is shared: a child
  * has no descriptors but its own. The parent lets time pass once it knows of a step. */
@@ -116,30 +99,8 @@ http_run(int socket, const struct http_setup *setup)
 	}
 }
 
-static struct net *
-start(struct conf *c, const char *name, const struct keep_going *keep_going)
-{
-	struct net *n = NULL;
-	struct err e = ERR_INIT;
-
-	*c = (struct conf){.site_url = (char *)(uintptr_t)name,
-		.tls_ca = (char *)(uintptr_t) "ca",
-		.stall_s = 60};
-	if (net_start(c, 0, keep_going, &n, &e) < 0)
-		fail_msg("%s", e.text);
-	return n;
-}
-
 static const struct net_request whole = {
 	.base = NET_TARGETS, .path = "bundles/a", .max = 1 << 20, .deadline_ms = 0};
-
-static int
-ask_thrice(void *arg, struct err *e)
-{
-	int *asked = arg;
-
-	return ++*asked < 3 ? 0 : err_set(e, ERR_STOPPED, "enough");
-}
 
 /* No longer than until the child has said all that it says, and the parent has heard it. */
 static int
