@@ -292,7 +292,11 @@ class Box:
                     f'exec unshare --user --map-root-user --net {agent} "$@"\n')
         self.system = self.path("system")
 
-    PROTECT = 'mount --bind "{0}" "{0}" && mount -o remount,bind,ro "{0}"'
+    # A mount is busy for as long as a file in it is open for writing: an agent that runs is writing
+    # now and then.
+    PROTECT = ('mount --bind "{0}" "{0}" && for turn in $(seq 200); do '
+               'mount -o remount,bind,ro "{0}" && break; [ "$turn" -lt 200 ] || exit 1; '
+               'sleep 0.02; done')
 
     def mount_apart(self, when="false"):
         """Its agent has mounts of its own from the next boot on, and, where this condition of sh
