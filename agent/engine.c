@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "agent/wants.h"
 #include "common/base/cleanup.h"
 #include "common/base/num.h"
 #include "common/format/codec.h"
@@ -15,7 +16,7 @@ static uint8_t ZEROS[CHUNK_BYTES];
 /* Where the fetching stands. */
 struct work {
 	const struct engine *g;
-	uint8_t *wrong; /* a bit for every entry of the index */
+	struct wants *wrong;
 	uint8_t *plain, *stored;
 	struct inflater *inflater;
 	/* The scout runs ahead of the index to see how far a range goes. */
@@ -32,7 +33,7 @@ work_free(struct work *w)
 {
 	w->g->source->close(w->g->source->arg);
 	inflater_free(&w->inflater);
-	free(w->wrong);
+	wants_free(&w->wrong);
 	free(w->plain);
 	free(w->stored);
 }
@@ -42,18 +43,13 @@ work_init(struct work *w, const struct engine *g, struct err *e)
 {
 	w->g = g;
 	w->ahead_entry = UINT64_MAX;
-	w->wrong = calloc(num_div_up(index_entries(g->index), 8) + 1, 1);
 	w->plain = malloc(CHUNK_BYTES);
 	w->stored = malloc(CHUNK_STORED_MAX);
-	if (!w->wrong || !w->plain || !w->stored)
+	if (!w->plain || !w->stored)
 		return err_sys(e, ENOMEM, "installing");
+	if (wants_new(index_entries(g->index), &w->wrong, e) < 0)
+		return -1;
 	return inflater_new(&w->inflater, e);
-}
-
-static bool
-is_wrong(const struct work *w, uint64_t entry)
-{
-	return w->wrong[entry / 8] >> (entry % 8) & 1;
 }
 
 static int
@@ -114,7 +110,7 @@ compare(struct work *w, struct err *e)
 		if (right)
 			g->stats->bytes_in_place += c.size;
 		else
-			w->wrong[entry / 8] |= (uint8_t)(1U << (entry % 8));
+			wants_add(w->wrong, entry);
 	}
 }
 
@@ -137,7 +133,8 @@ range_open(struct work *w, uint64_t entry, const struct chunk *c, struct err *e)
 		if (scout_next(w, e) < 0)
 			return -1;
 	}
-	while (w->ahead_more && (w->ahead.store == CHUNK_ZERO_RUN || is_wrong(w, w->ahead_entry))) {
+	while (w->ahead_more &&
+		(w->ahead.store == CHUNK_ZERO_RUN || wants_has(w->wrong, w->ahead_entry))) {
 		end = w->ahead.stored_offset + w->ahead.stored_size;
 		if (scout_next(w, e) < 0)
 			return -1;
@@ -262,7 +259,7 @@ mend(struct work *w, struct err *e)
 			return -1;
 		if (!more)
 			return 0;
-		if (!is_wrong(w, entry))
+		if (!wants_has(w->wrong, entry))
 			continue;
 		if (ask(g, e) < 0 || chunk_mend(w, entry, &c, e) < 0)
 			return -1;

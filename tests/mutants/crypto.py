@@ -5,8 +5,13 @@ ENVELOPE = "common/crypto/envelope.c"
 PUBKEY = "common/crypto/pubkey.c"
 JSON = "common/base/json.c"
 FILE = "common/base/file.c"
+MANY = "common/crypto/digest_many.c"
 
 MUTANTS = [
+    Mutant("an end without room for its length gets no second block", MANY,
+           "lane->blocks = left + 1 + 8 <= LANE_BLOCK_BYTES ? 1 : 2;",
+           "lane->blocks = left + 1 <= LANE_BLOCK_BYTES ? 1 : 2;",
+           "test_digest_many", "messages_of_any_length_are_hashed"),
     Mutant("a threshold is not looked at", ENVELOPE,
            "if (count < role->threshold)", "if (0)",
            "test_envelope", "a_threshold_of_signatures_verifies"),
