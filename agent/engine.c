@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "agent/wants.h"
 #include "common/base/cleanup.h"
 #include "common/base/num.h"
 #include "common/format/codec.h"
@@ -16,7 +15,7 @@ static uint8_t ZEROS[CHUNK_BYTES];
 /* Where the fetching stands. */
 struct work {
 	const struct engine *g;
-	struct wants *wrong;
+	struct wants *wrong; /* borrowed */
 	uint8_t *plain, *stored;
 	struct inflater *inflater;
 	/* The scout runs ahead of the index to see how far a range goes. */
@@ -31,24 +30,23 @@ struct work {
 static void
 work_free(struct work *w)
 {
-	w->g->source->close(w->g->source->arg);
+	if (w->g && w->g->source)
+		w->g->source->close(w->g->source->arg);
 	inflater_free(&w->inflater);
-	wants_free(&w->wrong);
 	free(w->plain);
 	free(w->stored);
 }
 
 static int
-work_init(struct work *w, const struct engine *g, struct err *e)
+work_init(struct work *w, const struct engine *g, struct wants *wrong, struct err *e)
 {
 	w->g = g;
+	w->wrong = wrong;
 	w->ahead_entry = UINT64_MAX;
 	w->plain = malloc(CHUNK_BYTES);
 	w->stored = malloc(CHUNK_STORED_MAX);
 	if (!w->plain || !w->stored)
 		return err_sys(e, ENOMEM, "installing");
-	if (wants_new(index_entries(g->index), &w->wrong, e) < 0)
-		return -1;
 	return inflater_new(&w->inflater, e);
 }
 
@@ -288,16 +286,39 @@ place_zero_by_writing(
 }
 
 int
-engine_fill(const struct engine *g, bool *changed, struct err *e)
+engine_compare(const struct engine *g, struct wants **out, struct err *e)
 {
-	CLEANUP(work_free) struct work w = {.g = g};
+	AUTO_WANTS struct wants *wrong = NULL;
+	CLEANUP(work_free) struct work w = {0};
+
+	if (wants_new(index_entries(g->index), &wrong, e) < 0 || work_init(&w, g, wrong, e) < 0 ||
+		compare(&w, e) < 0)
+		return -1;
+	*out = TAKE_PTR(wrong);
+	return 0;
+}
+
+int
+engine_mend(const struct engine *g, struct wants *wrong, bool *changed, struct err *e)
+{
+	CLEANUP(work_free) struct work w = {0};
 	int rc;
 
-	if (work_init(&w, g, e) < 0)
+	*changed = false;
+	if (work_init(&w, g, wrong, e) < 0)
 		return -1;
-	rc = compare(&w, e) < 0 ? -1 : mend(&w, e);
+	rc = mend(&w, e);
 	*changed = w.changed;
 	return rc;
+}
+
+int
+engine_fill(const struct engine *g, bool *changed, struct err *e)
+{
+	AUTO_WANTS struct wants *wrong = NULL;
+
+	*changed = false;
+	return engine_compare(g, &wrong, e) < 0 ? -1 : engine_mend(g, wrong, changed, e);
 }
 
 int

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "agent/source.h"
+#include "agent/wants.h"
 #include "common/base/err.h"
 #include "common/format/index.h"
 
@@ -47,10 +48,17 @@ struct engine {
 	struct install_stats *stats;	     /* added to as it goes */
 };
 
-/* Makes the place equal. *changed: something was written or made a hole, so it has to be synced
+/* The first pass: what is wrong? Neither fetches nor writes, and needs no source. The caller frees
+ * *out. */
+int engine_compare(const struct engine *g, struct wants **out, struct err *e);
+
+/* The second: mends what is. *changed: something was written or made a hole, so it has to be synced
  * and read back. A broken range (ERR_NETWORK) is opened again from where it broke as long as each
  * try brings something. Bytes that are not what the index says are asked for elsewhere (source.h),
  * and are ERR_UNTRUSTED where nobody has others: nothing of that chunk was written. */
+int engine_mend(const struct engine *g, struct wants *wrong, bool *changed, struct err *e);
+
+/* Both: makes the place equal. */
 int engine_fill(const struct engine *g, bool *changed, struct err *e);
 
 /* Reads everything back: ERR_SYSTEM naming the first byte range that is not as it should be. */

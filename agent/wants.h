@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/base/cleanup.h"
 #include "common/base/err.h"
 
 struct wants;
@@ -12,6 +13,7 @@ struct wants;
 /* None of so many entries at first. ERR_SYSTEM without memory for them. */
 int wants_new(uint64_t entries, struct wants **out, struct err *e);
 void wants_free(struct wants **w);
+#define AUTO_WANTS CLEANUP(wants_free)
 
 /* entry is below the number that it was made for. */
 void wants_add(struct wants *w, uint64_t entry);
