@@ -82,16 +82,21 @@ LDFLAGS_ALL := $(OPT_LD) -Wl,--as-needed $(LDFLAGS)
 # What runs the conformance suite, with its own dependencies (see its pyproject.toml).
 SUITE_PYTEST ?= $(PYTHON) -m pytest
 LIBS_COMMON := -lsodium -lcrypto -larchive -lz -ljansson -lpthread
-LIBS_AGENT := -lcurl -lssl -linih -lubootenv -lefivar $(LIBS_COMMON)
+LIBS_AGENT := -linih -lubootenv -lefivar $(LIBS_COMMON)
+LIBS_NET := -lcurl -lssl -lcrypto
+LIBS_ALL = $(sort $(LIBS_AGENT) $(LIBS_NET) $(LIBS_SIGNER))
 LIBS_SIGNER := -lfyaml -lsqlite3 $(LIBS_COMMON)
 
 COMMON_SRC := $(sort $(wildcard common/*/*.c))
 SIGNER_SRC := $(sort $(wildcard signer/*.c))
 AGENT_SRC := $(sort $(wildcard agent/*.c))
+# The program that has the network; agent/wire.c is what it shares with the agent.
+NET_SRC := $(sort $(wildcard agent/net/*.c))
 obj = $(patsubst %.c,$(B)/%.o,$(1))
 COMMON_OBJ := $(call obj,$(COMMON_SRC))
 SIGNER_OBJ := $(call obj,$(SIGNER_SRC))
 AGENT_OBJ := $(call obj,$(AGENT_SRC))
+NET_OBJ := $(call obj,$(NET_SRC))
 
 # A unit test tests/unit/test_NAME.c links with the whole library and with both programs' rooms
 # (all but their main), so it may look into any of them.
@@ -104,8 +109,7 @@ FUZZ_BIN := $(patsubst %.c,$(B)/%,$(FUZZ_SRC))
 FUZZ_OBJ := $(call obj,tests/fuzz/harness.c $(if $(filter fuzz,$(VARIANT)),,tests/fuzz/replay.c))
 FUZZ_JSON := $(foreach t,client files head metadata plan report request state tree,$(B)/tests/fuzz/fuzz_$(t))
 FUZZ_LD = $(if $(filter fuzz,$(VARIANT)),-fsanitize=fuzzer) $(foreach f,$(FUZZ_WRAP),-Wl,--wrap=$(f))
-# What a target plays itself: a process, or a network.
-$(B)/tests/fuzz/fuzz_net: FUZZ_WRAP := fork socketpair kill waitpid
+# What a target plays itself: a network.
 $(B)/tests/fuzz/fuzz_http: FUZZ_WRAP := curl_easy_setopt _exit
 SECONDS ?= 10
 TOOL_SRC := $(sort $(wildcard tests/tools/*.c))
@@ -117,12 +121,14 @@ CONFORMANCE_SRC := $(sort $(wildcard tests/conformance/*.c))
 	install-agent clean format \
 	conformance conformance-client mutants
 
-all: build/sluice build/sluice-agent
+all: build/sluice build/sluice-agent build/sluice-net
 
 build/sluice: $(B)/sluice FORCE
 	@ln -sfn $(notdir $(B))/sluice $@
 build/sluice-agent: $(B)/sluice-agent FORCE
 	@ln -sfn $(notdir $(B))/sluice-agent $@
+build/sluice-net: $(B)/sluice-net FORCE
+	@ln -sfn $(notdir $(B))/sluice-net $@
 .PHONY: FORCE
 FORCE:
 
@@ -132,6 +138,9 @@ $(B)/sluice: $(SIGNER_OBJ) $(B)/libcommon.a
 $(B)/sluice-agent: $(AGENT_OBJ) $(B)/libcommon.a
 	$(call say,LINK)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_AGENT)
+$(B)/sluice-net: $(NET_OBJ) $(B)/agent/wire.o $(B)/libcommon.a
+	$(call say,LINK)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_NET)
 
 # The archives are made anew, so that a source file that has gone leaves no object behind.
 $(B)/libcommon.a: $(COMMON_OBJ)
@@ -140,27 +149,30 @@ $(B)/libsigner.a: $(filter-out $(B)/signer/main.o,$(SIGNER_OBJ))
 	@mkdir -p $(@D) && rm -f $@ && ar rcs $@ $^
 $(B)/libagent.a: $(filter-out $(B)/agent/main.o,$(AGENT_OBJ))
 	@mkdir -p $(@D) && rm -f $@ && ar rcs $@ $^
+$(B)/libnet.a: $(filter-out $(B)/agent/net/main.o,$(NET_OBJ))
+	@mkdir -p $(@D) && rm -f $@ && ar rcs $@ $^
+ROOMS := $(B)/libsigner.a $(B)/libnet.a $(B)/libagent.a $(B)/libcommon.a
 
 $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
 
-$(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(B)/libsigner.a $(B)/libagent.a $(B)/libcommon.a
+$(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(ROOMS)
 	$(call say,LINK)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(B)/libsigner.a $(B)/libagent.a $(B)/libcommon.a \
-		-lcmocka $(sort $(LIBS_AGENT) $(LIBS_SIGNER))
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(ROOMS) -lcmocka $(LIBS_ALL)
 ifeq ($(VARIANT),fuzz)
 $(FUZZ_JSON): $(B)/tests/fuzz/mutate_json.o
 endif
-$(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(FUZZ_OBJ) $(B)/libsigner.a $(B)/libagent.a \
-		$(B)/libcommon.a
+$(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(FUZZ_OBJ) $(ROOMS)
 	$(call say,LINK)
-	$(Q)$(CC) $(LDFLAGS_ALL) $(FUZZ_LD) -o $@ $^ $(sort $(LIBS_AGENT) $(LIBS_SIGNER))
-$(B)/tests/tools/%: $(B)/tests/tools/%.o $(B)/libsigner.a $(B)/libagent.a $(B)/libcommon.a
+	$(Q)$(CC) $(LDFLAGS_ALL) $(FUZZ_LD) -o $@ $^ $(LIBS_ALL)
+$(B)/tests/tools/%: $(B)/tests/tools/%.o $(ROOMS)
 	$(call say,LINK)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(B)/libsigner.a $(B)/libagent.a $(B)/libcommon.a \
-		$(sort $(LIBS_AGENT) $(LIBS_SIGNER))
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(ROOMS) $(LIBS_ALL)
+# net_probe looks for it beside itself, as the agent does.
+$(B)/tests/tools/sluice-net: $(B)/sluice-net
+	@mkdir -p $(@D) && ln -sfn ../../sluice-net $@
 
 # tests/conformance/client is a link, which the suite's --entrypoint takes.
 $(B)/tests/conformance/client: $(call obj,$(CONFORMANCE_SRC)) $(B)/libcommon.a
@@ -176,7 +188,7 @@ conformance: conformance-client
 .SECONDARY: $(UNIT_BIN:=.o) $(TOOL_BIN:=.o) $(FUZZ_BIN:=.o) $(FUZZ_OBJ) \
 	$(call obj,$(CONFORMANCE_SRC))
 unit: $(UNIT_BIN)
-tools: $(TOOL_BIN)
+tools: $(TOOL_BIN) $(B)/tests/tools/sluice-net
 fuzzers: $(FUZZ_BIN)
 
 deps:
@@ -229,7 +241,8 @@ mutants: deps
 	@$(MAKE) --no-print-directory all unit tools conformance-client
 	$(PYTHON) tests/mutants/run --build $(B) $(ONLY)
 
-C_FILES := $(sort $(wildcard common/*.h common/*/*.[ch] signer/*.[ch] agent/*.[ch] tests/*/*.[ch]))
+C_FILES := $(sort $(wildcard common/*.h common/*/*.[ch] signer/*.[ch] agent/*.[ch] agent/*/*.[ch] \
+	tests/*/*.[ch]))
 lint: deps
 	$(PYTHON) tests/lint/run $(C_FILES)
 format:
@@ -251,6 +264,7 @@ install-host: all
 install-agent: all
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/sbin $(B)/sluice-agent
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/libexec agent/libexec/sluice-trial
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/libexec/sluice $(B)/sluice-net
 	install -D -m 644 -t $(MAN)/man8 $(wildcard agent/man/*.8)
 	install -D -m 644 -t $(MAN)/man5 $(wildcard agent/man/*.5)
 	$(to_prefix) agent/systemd/sluice-agent.service | \
@@ -269,6 +283,6 @@ install-agent: all
 clean:
 	rm -rf build
 
--include $(COMMON_OBJ:.o=.d) $(SIGNER_OBJ:.o=.d) $(AGENT_OBJ:.o=.d) $(UNIT_BIN:=.d) $(TOOL_BIN:=.d) \
+-include $(COMMON_OBJ:.o=.d) $(SIGNER_OBJ:.o=.d) $(AGENT_OBJ:.o=.d) $(NET_OBJ:.o=.d) $(UNIT_BIN:=.d) $(TOOL_BIN:=.d) \
 	$(patsubst %.c,$(B)/%.d,$(CONFORMANCE_SRC)) \
 	$(FUZZ_BIN:=.d) $(FUZZ_OBJ:.o=.d)

@@ -9,7 +9,6 @@
 #include "agent/courier.h"
 #include "agent/decide.h"
 #include "agent/doubt.h"
-#include "agent/footprint.h"
 #include "agent/head.h"
 #include "agent/hooks.h"
 #include "agent/install.h"
@@ -29,6 +28,7 @@
 #include "agent/trial.h"
 #include "agent/watchdog.h"
 #include "common/base/clock.h"
+#include "common/base/footprint.h"
 #include "common/base/log.h"
 #include "common/base/num.h"
 

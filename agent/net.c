@@ -34,9 +34,10 @@ struct net {
 	struct keep_going keep_going; /* while a child starts */
 	uint32_t last_id;
 	bool ready;
-	bool worked;	/* one child or another was ready once */
-	bool bare;	/* the site does not take the certificate, and is asked without */
-	struct err why; /* why the child is gone */
+	int64_t until_ms; /* it is to be ready by then */
+	bool worked;	  /* one child or another was ready once */
+	bool bare;	  /* the site does not take the certificate, and is asked without */
+	struct err why;	  /* why the child is gone */
 	uint64_t received, answers, refusals;
 	int64_t range_retry_after_s;
 	struct net_transfer *open[NET_REQUESTS_MAX];
@@ -270,20 +271,31 @@ net_pump(struct net *n, int wait_ms)
 	}
 }
 
-/* Makes sure that there is a child, and that it works. */
+/* Makes sure that there is a child. */
 static int
 net_revive(struct net *n, struct err *e)
 {
-	int64_t until_ms = clock_boot_ms() + START_MS;
-	struct err why;
-
 	if (n->socket >= 0)
 		net_pump(n, 0);
 	if (n->socket >= 0)
 		return 0;
-	if (net_child_start(n->conf, n->site, n->now_s, &n->pid, &n->socket, e) < 0)
-		return -1;
-	while (n->socket >= 0 && !n->ready && clock_boot_ms() < until_ms) {
+	if (net_child_start(n->conf, n->site, n->now_s, &n->keep_going, &n->pid, &n->socket, e) ==
+		0) {
+		n->until_ms = clock_boot_ms() + START_MS;
+		return 0;
+	}
+	if (n->worked && e->class != ERR_STOPPED)
+		e->class = ERR_NETWORK;
+	return -1;
+}
+
+/* And that it works. */
+static int
+net_await(struct net *n, struct err *e)
+{
+	struct err why;
+
+	while (n->socket >= 0 && !n->ready && clock_boot_ms() < n->until_ms) {
 		if (keep_going_ask(&n->keep_going, &why) < 0)
 			net_kill(n, &why);
 		net_pump(n, ASK_MS);
@@ -432,7 +444,7 @@ net_open(struct net *n, const struct net_request *r, struct net_transfer **out, 
 		m.etag = span_str(r->etag);
 	if (r->has_range)
 		n->range_retry_after_s = -1;
-	if (net_revive(n, e) < 0)
+	if (net_revive(n, e) < 0 || net_await(n, e) < 0)
 		return -1;
 	slot = net_slot(n, 0);
 	if (!slot)
@@ -542,30 +554,6 @@ const struct net_reply *
 net_reply_of(const struct net_transfer *t)
 {
 	return &t->reply;
-}
-
-int
-net_fetch(struct net *n, const struct net_request *r, struct buf *out, struct net_reply *reply,
-	const struct keep_going *keep_going, struct err *e)
-{
-	AUTO_TRANSFER struct net_transfer *t = NULL;
-	size_t before = out->len;
-	uint8_t piece[WIRE_DATA_MAX];
-	ssize_t got;
-
-	if (net_open(n, r, &t, e) < 0)
-		return -1;
-	while ((got = net_read(t, piece, sizeof(piece), keep_going, e)) > 0) {
-		if (buf_append(out, piece, (size_t)got, e) < 0) {
-			got = err_context(e, "%.200s", r->path);
-			break;
-		}
-	}
-	if (reply)
-		*reply = t->reply;
-	if (got < 0)
-		out->len = before;
-	return got < 0 ? -1 : 0;
 }
 
 uint64_t

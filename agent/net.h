@@ -11,6 +11,7 @@
 
 #include "agent/conf.h"
 #include "agent/source.h"
+#include "agent/wire.h"
 #include "common/base/buf.h"
 #include "common/base/cleanup.h"
 #include "common/base/err.h"
@@ -18,13 +19,12 @@
 
 struct net;
 
-/* Starts the child (fork, socketpair). now_s is the effective time that certificates are judged
- * at; net_set_time changes it (NET_ANY_TIME, NET_SINCE: tls.h). Should be called before any
- * descriptor or secret is opened that the child has no business with: it closes the descriptors,
- * but the memory was forked. c is borrowed. keep_going (or NULL) is copied, and asked at least once
- * a second while a child is waited for, here or later, for a watchdog may be running; ERR_STOPPED
- * where it says no. ERR_USAGE when agent.conf names no server, the child's
- * error when it cannot read the certificates. */
+/* Starts the child (net_child.h), and does not wait until it works: the first net_open does. now_s
+ * is the effective time that certificates are judged at; net_set_time changes it (NET_ANY_TIME,
+ * NET_SINCE: tls.h). c is borrowed. keep_going (or NULL) is copied, and asked at least once a
+ * second while a child is waited for, here or later, for a watchdog may be running; ERR_STOPPED
+ * where it says no. ERR_USAGE when agent.conf names no server; ERR_USAGE or ERR_SYSTEM when the
+ * certificates cannot be read. */
 int net_start(const struct conf *c, int64_t now_s, const struct keep_going *keep_going,
 	struct net **out, struct err *e);
 void net_stop(struct net **n);
@@ -33,19 +33,6 @@ int net_set_time(struct net *n, int64_t now_s, struct err *e);
 
 #define NET_ANY_TIME TLS_ANY_TIME
 #define NET_SINCE(s) TLS_SINCE(s)
-
-/* What e->errnum says of an ERR_NETWORK beside HTTP statuses, which start at 100. */
-enum {
-	NET_BAD_CERTIFICATE = 1,
-	NET_SILENT_SERVER, /* TLS was agreed on, and the answer did not come or was cut */
-	NET_TOO_LATE,	   /* keep_going says that the time for an answer is over (trial.h) */
-	NET_REFUSED,	   /* nobody listens there, or a firewall says so; or who took the
-			    * connection fell silent before TLS was agreed on */
-	NET_UNWELCOME,	   /* the server does not take the certificate, and says so */
-	NET_SHUT_OUT,	 /* no TLS is agreed on: it may be the certificate that it does not take or
-			  * misses, or all that this system offers */
-	NET_TURNED_AWAY, /* likewise, and it is the certificate */
-};
 
 /* Whether a server says that it does not take the box's certificate, which was shown: by what it
  * answered (400, as nginx does), or in the handshake. */
@@ -67,8 +54,6 @@ void net_restart(struct net *n);
 
 /* How many there are. */
 size_t net_sites(const struct net *n);
-
-enum net_base { NET_METADATA, NET_TARGETS, NET_REPORTS };
 
 struct net_request {
 	enum net_base base;

@@ -1,69 +1,259 @@
 #include "agent/net_child.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
 #include <signal.h>
-#include <sys/prctl.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent/http.h"
 #include "agent/identity.h"
 #include "agent/site.h"
+#include "agent/wire.h"
+#include "common/base/clock.h"
+#include "common/base/file.h"
+#include "common/base/num.h"
 
-/* So long a send may keep the parent. */
-enum { SEND_US = 250 * 1000 };
+/* So long a send may keep the parent, and so long the child may take to load. */
+enum { SEND_US = 250 * 1000, START_MS = 20 * 1000 };
 
-static void __attribute__((noreturn))
-child_main(int socket, const struct conf *c, const struct identity *id, size_t site, int64_t now_s)
+/* Beside the agent, as in a build folder, or where `make install` puts it. */
+static const char *const places[] = {"sluice-net", "../libexec/sluice/sluice-net"};
+
+/* All that it gets of the environment: where the agent's own libraries are, the way out, and what
+ * sanitizers are told. */
+static const char *const passed_on[] = {"LD_LIBRARY_PATH", "https_proxy", "HTTPS_PROXY",
+	"all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY", "ASAN_OPTIONS", "UBSAN_OPTIONS"};
+
+struct environment {
+	char *lines[ARRAY_LEN(passed_on) + 1];
+};
+
+static void
+environment_free(struct environment *env)
 {
-	struct http_setup setup = {.site_url = site_url(c, site),
-		.report_url = c->report_url,
-		.ca = c->tls_ca,
-		.authorities = id->authorities[0] ? id->authorities : NULL,
-		.cert = id->cert[0] ? id->cert : NULL,
-		.key = id->key[0] ? id->key : NULL,
-		.stall_s = c->stall_s,
-		.now_s = now_s};
+	for (size_t i = 0; env->lines[i]; i++)
+		free(env->lines[i]);
+}
+#define AUTO_ENVIRONMENT CLEANUP(environment_free)
+
+static void
+environment_gather(struct environment *env)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(passed_on); i++) {
+		const char *value = getenv(passed_on[i]);
+
+		if (value && asprintf(&env->lines[n], "%s=%s", passed_on[i], value) >= 0)
+			n++;
+		else
+			env->lines[n] = NULL;
+	}
+}
+
+/* The same file for every child of this process: a package that is being upgraded would bring one
+ * that speaks another language. Borrowed. */
+static int
+program_open(struct err *e)
+{
+	static int program = -1;
+	char self[PATH_MAX], folder[PATH_MAX], path[PATH_MAX];
+	ssize_t len;
+
+	if (program >= 0)
+		return program;
+	len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	if (len < 0)
+		return err_sys(e, errno, "reading /proc/self/exe");
+	self[len] = 0;
+	if (path_parent(self, folder, sizeof(folder), e) < 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_LEN(places) && program < 0; i++) {
+		if (path_join(path, sizeof(path), folder, places[i], e) < 0)
+			return -1;
+		program = open(path, O_PATH | O_CLOEXEC);
+	}
+	if (program < 0)
+		return err_sys(e, errno, "opening %s, which has the network", path);
+	return program;
+}
+
+/* It lives as long as its socket: signals to the process group are for the parent. What is ignored
+ * stays so across an exec. */
+static void
+signals_ignore(void)
+{
 	sigset_t none;
 
-	/* It lives as long as its socket: signals to the process group are for the parent. */
 	(void)signal(SIGTERM, SIG_IGN);
 	(void)signal(SIGINT, SIG_IGN);
 	(void)signal(SIGHUP, SIG_IGN);
-	(void)signal(SIGPIPE, SIG_IGN);
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	(void)prctl(PR_SET_NAME, "sluice-net");
-	if (dup2(socket, 3) < 0 || close_range(4, ~0U, 0) < 0)
+}
+
+/* Between fork and exec of a process that may have threads: nothing but system calls. Descriptors 0
+ * to 2 are nowhere, for the log is the parent's to write. */
+static void __attribute__((noreturn))
+child_exec(int socket, int nowhere, int program, struct environment *env)
+{
+	static char name[] = "sluice-net";
+	char *argv[] = {name, NULL};
+
+	signals_ignore();
+	for (int fd = 0; fd < WIRE_CHILD_SOCKET; fd++) {
+		if (dup2(nowhere, fd) < 0)
+			_exit(1);
+	}
+	if (dup2(socket, WIRE_CHILD_SOCKET) < 0 ||
+		close_range(WIRE_CHILD_SOCKET + 1, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
 		_exit(1);
-	http_run(3, &setup);
+	(void)syscall(SYS_execveat, program, "", argv, env->lines, AT_EMPTY_PATH);
+	_exit(1);
+}
+
+static int
+child_launch(int child_end, pid_t *pid, struct err *e)
+{
+	AUTO_ENVIRONMENT struct environment env = {0};
+	AUTO_CLOSE int nowhere = -1, socket = -1;
+	int program = program_open(e);
+	pid_t child;
+
+	if (program < 0)
+		return -1;
+	nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
+	/* Where it is not in the way of what becomes descriptor 0 to 3. */
+	socket = fcntl(child_end, F_DUPFD_CLOEXEC, WIRE_CHILD_SOCKET + 1);
+	if (nowhere < 0 || socket < 0)
+		return err_sys(e, errno, "starting the network process");
+	environment_gather(&env);
+	child = fork();
+	if (child == 0)
+		child_exec(socket, nowhere, program, &env);
+	if (child < 0)
+		return err_sys(e, errno, "starting the network process");
+	*pid = child;
+	return 0;
+}
+
+/* What is being said to a child. */
+struct briefing {
+	int socket;
+	int64_t until_ms;
+	const struct keep_going *keep_going;
+};
+
+static int
+tell(const struct briefing *b, const struct wire_message *m, struct err *e)
+{
+	bool sent = false;
+
+	do {
+		if (wire_send(b->socket, m, &sent, e) < 0 || sent)
+			return sent ? 0 : -1;
+	} while (clock_boot_ms() < b->until_ms && keep_going_ask(b->keep_going, e) == 0);
+	return err_set(e, ERR_NETWORK, "the network process does not start");
+}
+
+static int
+tell_url(const struct briefing *b, enum wire_url which, struct span url, struct err *e)
+{
+	if (url.len == 0)
+		return 0;
+	return tell(b, &(struct wire_message){.type = WIRE_URL, .base = which, .text = url}, e);
+}
+
+static void
+secret_wipe(struct buf *b)
+{
+	if (b->data)
+		explicit_bzero(b->data, b->len);
+	buf_free(b);
+}
+
+/* The files of one kind, as one text. One that holds a key leaves no copy here. */
+static int
+tell_paper(
+	const struct briefing *b, enum wire_paper which, const char *const paths[2], struct err *e)
+{
+	CLEANUP(secret_wipe) struct buf pem = BUF_INIT(2 * TLS_PEM_MAX);
+	struct span rest;
+
+	if (buf_reserve(&pem, PEM_BYTES_MAX, e) < 0)
+		return -1;
+	for (size_t i = 0; i < 2 && paths[i] && paths[i][0]; i++) {
+		if (file_read(paths[i], &pem, e) < 0)
+			return -1;
+		if (pem.len == 0 && which == WIRE_PAPER_CA)
+			return err_set(e, ERR_USAGE, "%s is empty", paths[i]);
+		if (pem.len > 0 && buf_append(&pem, "\n", 1, e) < 0)
+			return -1;
+	}
+	for (rest = buf_span(&pem); rest.len > 0;) {
+		struct span piece = span_of(rest.data, (size_t)num_min(rest.len, REPORT_BYTES_MAX));
+
+		if (tell(b,
+			    &(struct wire_message){
+				    .type = WIRE_PAPER, .base = which, .body = piece},
+			    e) < 0)
+			return -1;
+		rest = span_of(rest.data + piece.len, rest.len - piece.len);
+	}
+	return 0;
+}
+
+/* Some CAs are believed because of agent.conf, whatever was delivered. */
+static int
+child_brief(
+	const struct briefing *b, const struct conf *c, size_t site, int64_t now_s, struct err *e)
+{
+	struct identity id;
+	struct wire_message start = {.type = WIRE_START, .now_s = now_s, .stall_s = c->stall_s};
+
+	identity_choose(c, &id);
+	if (tell_url(b, WIRE_URL_SITE, site_span(c, site), e) < 0 ||
+		tell_url(b, WIRE_URL_REPORTS, span_str(c->report_url ? c->report_url : ""), e) <
+			0 ||
+		tell_paper(b, WIRE_PAPER_CA, (const char *[2]){c->tls_ca, id.authorities}, e) < 0 ||
+		tell_paper(b, WIRE_PAPER_CERT, (const char *[2]){id.cert}, e) < 0 ||
+		tell_paper(b, WIRE_PAPER_KEY, (const char *[2]){id.key}, e) < 0)
+		return -1;
+	return tell(b, &start, e);
 }
 
 int
-net_child_start(
-	const struct conf *c, size_t site, int64_t now_s, pid_t *pid, int *socket, struct err *e)
+net_child_start(const struct conf *c, size_t site, int64_t now_s,
+	const struct keep_going *keep_going, pid_t *pid, int *socket, struct err *e)
 {
 	struct timeval patience = {.tv_usec = SEND_US};
-	struct identity id;
+	AUTO_CLOSE int ours = -1, theirs = -1;
+	struct briefing b;
 	int pair[2];
-	pid_t child;
+	pid_t child = -1;
 
-	identity_choose(c, &id);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(e, errno, "making a socket pair");
-	child = fork();
-	if (child == 0)
-		child_main(pair[1], c, &id, site, now_s);
-	(void)close(pair[1]);
-	if (child < 0) {
-		(void)close(pair[0]);
-		return err_sys(e, errno, "starting the network process");
+	ours = pair[0];
+	theirs = pair[1];
+	(void)setsockopt(ours, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	if (child_launch(theirs, &child, e) < 0)
+		return -1;
+	(void)close(theirs);
+	theirs = -1;
+	b = (struct briefing){ours, clock_boot_ms() + START_MS, keep_going};
+	if (child_brief(&b, c, site, now_s, e) < 0) {
+		net_child_end(child);
+		return -1;
 	}
-	(void)setsockopt(pair[0], SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	*pid = child;
-	*socket = pair[0];
+	*socket = take_fd(&ours);
 	return 0;
 }
 

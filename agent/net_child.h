@@ -1,4 +1,4 @@
-/* The process that the network child runs in (http.h says what it does there). */
+/* The process that has the network: the program sluice-net (agent/net/), and what it is told. */
 #ifndef SLUICE_AGENT_NET_CHILD_H
 #define SLUICE_AGENT_NET_CHILD_H
 
@@ -8,12 +8,17 @@
 
 #include "agent/conf.h"
 #include "common/base/err.h"
+#include "common/base/keep_going.h"
 
-/* Forks it, to ask this one of the site's servers (site.h), as who the box is now (identity.h), and
- * to judge certificates at now_s. *socket is the parent's end, closed on exec; a send waits for a
- * quarter of a second at most. ERR_SYSTEM. */
-int net_child_start(
-	const struct conf *c, size_t site, int64_t now_s, pid_t *pid, int *socket, struct err *e);
+/* Starts it, to ask this one of the site's servers (site.h), as who the box is now (identity.h),
+ * and to judge certificates at now_s. It gets one end of a socket pair and nothing else of this
+ * process: it opens no file of ours, and certificates and TLS key go over the socket. It may still
+ * be loading when this returns; it says WIRE_READY. *socket is the parent's end, closed on exec; a
+ * send waits for a quarter of a second at most. keep_going (or NULL) is asked while the child takes
+ * in what it is told, should that ever be long. ERR_SYSTEM, also where the program is not found;
+ * ERR_USAGE where a file of agent.conf is not as it should be. */
+int net_child_start(const struct conf *c, size_t site, int64_t now_s,
+	const struct keep_going *keep_going, pid_t *pid, int *socket, struct err *e);
 
 /* Kills it and waits until it is gone. */
 void net_child_end(pid_t pid);

@@ -37,12 +37,3 @@ site_span(const struct conf *c, size_t number)
 
 	return mirror ? span_of(mirror, len) : span_str(c->site_url ? c->site_url : "");
 }
-
-const char *
-site_url(const struct conf *c, size_t number)
-{
-	size_t len;
-	const char *mirror = number > 0 ? mirror_at(c, number, &len) : NULL;
-
-	return mirror ? strndup(mirror, len) : c->site_url;
-}

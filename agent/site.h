@@ -11,8 +11,4 @@ size_t site_count(const struct conf *c);
 /* The base URL of one of them, from 0, as agent.conf has it; empty without a site. Borrowed. */
 struct span site_span(const struct conf *c, size_t number);
 
-/* The same as a string; NULL without a site, or without memory. What it returns for
- * a mirror is the caller's to free, and lives as long as the network child, which asks once. */
-const char *site_url(const struct conf *c, size_t number);
-
 #endif

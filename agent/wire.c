@@ -11,7 +11,8 @@
  * of text, etag and body, 0 (32 bits each). */
 enum { AT_BASE = 1, AT_FLAGS = 2, AT_ID = 4, AT_NUMBERS = 8, AT_LENGTHS = 40, NUMBERS = 4 };
 enum { FLAG_RANGE = 1, FLAG_PUT = 2 };
-enum { BASES = 3, STATUS_FIRST = 100, STATUS_LAST = 599 };
+enum { STATUS_FIRST = 100, STATUS_LAST = 599 };
+static const enum wire_type type_last = WIRE_START;
 
 /* A message as its packet has it, before and after the numbers get their names. */
 struct raw {
@@ -39,6 +40,9 @@ static const struct shape shapes[] = {
 	[WIRE_DATA] = {WIRE_TO_PARENT, true, 0, 0, 0, 0, 1, WIRE_DATA_MAX},
 	[WIRE_END] = {WIRE_TO_PARENT, true, 2, 0, WIRE_TEXT_MAX, 0, 0, 0},
 	[WIRE_STEP] = {WIRE_TO_PARENT, true, 1, 0, 0, 0, 0, 0},
+	[WIRE_URL] = {WIRE_TO_CHILD, false, 0, 1, WIRE_TEXT_MAX, 0, 0, 0},
+	[WIRE_PAPER] = {WIRE_TO_CHILD, false, 0, 0, 0, 0, 1, REPORT_BYTES_MAX},
+	[WIRE_START] = {WIRE_TO_CHILD, false, 2, 0, 0, 0, 0, 0},
 };
 
 bool
@@ -83,6 +87,33 @@ class_valid(uint64_t class)
 	       class == ERR_USAGE || class == ERR_SYSTEM;
 }
 
+/* How many there are for a type; one that has no use for them has the first. */
+static uint32_t
+bases(enum wire_type type)
+{
+	switch (type) {
+	case WIRE_REQUEST:
+		return NET_REPORTS + 1;
+	case WIRE_URL:
+		return WIRE_URLS;
+	case WIRE_PAPER:
+		return WIRE_PAPERS;
+	default:
+		return 1;
+	}
+}
+
+/* Whether a URL has nothing in it that ends one, and the end that it should have. */
+static bool
+url_valid(struct span url)
+{
+	for (size_t i = 0; i < url.len; i++) {
+		if (url.data[i] <= 0x20 || url.data[i] > 0x7e)
+			return false;
+	}
+	return url.len > 0 && url.data[url.len - 1] == '/';
+}
+
 /* What both sides hold every message to, sent or received. */
 static bool
 shape_holds(const struct shape *s, const struct wire_message *m)
@@ -100,7 +131,7 @@ values_hold(const struct wire_message *m)
 	case WIRE_TIME:
 		return m->now_s != INT64_MIN;
 	case WIRE_REQUEST:
-		return m->base < BASES && !(m->has_range && m->put) &&
+		return !(m->has_range && m->put) &&
 		       (m->has_range ? m->len > 0 && m->len <= INT64_MAX &&
 					       m->offset <= INT64_MAX - m->len
 				     : m->offset == 0 && m->len <= INT64_MAX) &&
@@ -108,6 +139,10 @@ values_hold(const struct wire_message *m)
 		       m->credit >= WIRE_DATA_MAX && wire_path_valid(m->text);
 	case WIRE_CREDIT:
 		return m->credit > 0;
+	case WIRE_URL:
+		return url_valid(m->text);
+	case WIRE_START:
+		return m->now_s != INT64_MIN && m->stall_s > 0 && m->stall_s <= INT32_MAX;
 	case WIRE_ANSWER:
 		return m->status >= STATUS_FIRST && m->status <= STATUS_LAST &&
 		       m->retry_after_s >= -1;
@@ -122,21 +157,20 @@ values_hold(const struct wire_message *m)
 static bool
 message_holds(const struct wire_message *m)
 {
-	return m->type >= WIRE_TIME && m->type <= WIRE_STEP && shape_holds(&shapes[m->type], m) &&
-	       values_hold(m);
+	return m->type >= WIRE_TIME && m->type <= type_last && m->base < bases(m->type) &&
+	       shape_holds(&shapes[m->type], m) && values_hold(m);
 }
 
 static struct raw
 raw_of(const struct wire_message *m)
 {
-	struct raw r = {.type = (uint8_t)m->type, .id = m->id};
+	struct raw r = {.type = (uint8_t)m->type, .base = (uint8_t)m->base, .id = m->id};
 
 	switch (m->type) {
 	case WIRE_TIME:
 		r.number[0] = (uint64_t)m->now_s;
 		break;
 	case WIRE_REQUEST:
-		r.base = (uint8_t)m->base;
 		r.flags = (uint8_t)((m->has_range ? FLAG_RANGE : 0) | (m->put ? FLAG_PUT : 0));
 		r.number[0] = m->offset;
 		r.number[1] = m->len;
@@ -157,6 +191,10 @@ raw_of(const struct wire_message *m)
 		break;
 	case WIRE_STEP:
 		r.number[0] = m->met;
+		break;
+	case WIRE_START:
+		r.number[0] = (uint64_t)m->now_s;
+		r.number[1] = m->stall_s;
 		break;
 	default:
 		break;
@@ -201,7 +239,6 @@ message_of(const struct raw *r, struct wire_message *m)
 		m->now_s = (int64_t)r->number[0];
 		return true;
 	case WIRE_REQUEST:
-		m->base = r->base;
 		m->has_range = r->flags & FLAG_RANGE;
 		m->put = r->flags & FLAG_PUT;
 		m->offset = r->number[0];
@@ -225,6 +262,10 @@ message_of(const struct raw *r, struct wire_message *m)
 	case WIRE_STEP:
 		m->met = r->number[0] == 1;
 		return r->number[0] <= 1;
+	case WIRE_START:
+		m->now_s = (int64_t)r->number[0];
+		m->stall_s = r->number[1];
+		return true;
 	default:
 		return true;
 	}
@@ -247,7 +288,7 @@ wire_decode(struct span packet, enum wire_to to, struct wire_message *out, struc
 
 	if (packet.len < WIRE_HEADER_BYTES || packet.len > WIRE_MESSAGE_BYTES)
 		return refuse(e, "its size is wrong");
-	if (p[0] < WIRE_TIME || p[0] > WIRE_STEP || shapes[p[0]].to != to)
+	if (p[0] < WIRE_TIME || p[0] > type_last || shapes[p[0]].to != to)
 		return refuse(e, "its type does not belong here");
 	s = &shapes[p[0]];
 	r = (struct raw){p[0], p[AT_BASE], p[AT_FLAGS], num_get_le32(p + AT_ID), {0}};
@@ -260,12 +301,13 @@ wire_decode(struct span packet, enum wire_to to, struct wire_message *out, struc
 	etag = num_get_le32(p + AT_LENGTHS + 4);
 	body = num_get_le32(p + AT_LENGTHS + 8);
 	if (p[3] != 0 || num_get_le32(p + AT_LENGTHS + 12) != 0 ||
-		(r.type != WIRE_REQUEST && (r.base != 0 || r.flags != 0)))
+		(r.type != WIRE_REQUEST && r.flags != 0))
 		return refuse(e, "a field that its type does not use is not zero");
 	if (text + etag + body != packet.len - WIRE_HEADER_BYTES)
 		return refuse(e, "its lengths do not add up");
 	m.type = (enum wire_type)r.type;
 	m.id = r.id;
+	m.base = r.base;
 	m.retry_after_s = -1;
 	m.text = span_of(p + WIRE_HEADER_BYTES, text);
 	m.etag = span_of(p + WIRE_HEADER_BYTES + text, etag);
@@ -303,6 +345,8 @@ wire_send(int fd, const struct wire_message *m, bool *sent, struct err *e)
 	do
 		n = send(fd, packet.data, packet.len, MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
+	if (m->type == WIRE_PAPER)
+		explicit_bzero(packet.data, packet.len);
 	if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
 		return err_set(e, ERR_NETWORK, "the other process is gone: %s", strerror(errno));
 	*sent = n >= 0;

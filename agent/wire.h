@@ -18,6 +18,25 @@ enum {
 	WIRE_MESSAGE_BYTES = WIRE_HEADER_BYTES + WIRE_TEXT_MAX + WIRE_ETAG_MAX + REPORT_BYTES_MAX,
 };
 
+/* What e->errnum says of an ERR_NETWORK beside HTTP statuses, which start at 100. */
+enum {
+	NET_BAD_CERTIFICATE = 1,
+	NET_SILENT_SERVER, /* TLS was agreed on, and the answer did not come or was cut */
+	NET_TOO_LATE,	   /* keep_going says that the time for an answer is over (trial.h) */
+	NET_REFUSED,	   /* nobody listens there, or a firewall says so; or who took the
+			    * connection fell silent before TLS was agreed on */
+	NET_UNWELCOME,	   /* the server does not take the certificate, and says so */
+	NET_SHUT_OUT,	 /* no TLS is agreed on: it may be the certificate that it does not take or
+			  * misses, or all that this system offers */
+	NET_TURNED_AWAY, /* likewise, and it is the certificate */
+};
+
+enum net_base { NET_METADATA, NET_TARGETS, NET_REPORTS };
+
+/* What the child is told before all else (WIRE_URL, WIRE_PAPER). The report key is none of it. */
+enum wire_url { WIRE_URL_SITE, WIRE_URL_REPORTS, WIRE_URLS };
+enum wire_paper { WIRE_PAPER_CA, WIRE_PAPER_CERT, WIRE_PAPER_KEY, WIRE_PAPERS };
+
 enum wire_type {
 	/* To the child. */
 	WIRE_TIME = 1, /* now_s: the time that certificates are judged at from now on (tls.h) */
@@ -33,6 +52,10 @@ enum wire_type {
 		      * nothing follows */
 	WIRE_STEP,   /* id, met: the request is made once more, or (met) somebody took its
 		      * connection; at most WIRE_STEPS_MAX times */
+	/* To the child, which is told these once, before all else. */
+	WIRE_URL,   /* base (enum wire_url), text: ends in '/' */
+	WIRE_PAPER, /* base (enum wire_paper), body: PEM, or the next piece of it */
+	WIRE_START, /* now_s, stall_s: that was all */
 };
 
 enum wire_to { WIRE_TO_CHILD, WIRE_TO_PARENT };
@@ -41,12 +64,13 @@ enum wire_to { WIRE_TO_CHILD, WIRE_TO_PARENT };
 struct wire_message {
 	enum wire_type type;
 	uint32_t id;
-	uint32_t base; /* enum net_base */
+	uint32_t base; /* enum net_base, or as its type has it */
 	bool has_range, put;
 	uint64_t offset, len; /* without a range, len is the most bytes taken */
 	uint64_t credit;
 	int64_t deadline_ms;
 	int64_t now_s;
+	uint64_t stall_s;
 	uint32_t status;
 	bool met;
 	bool bare; /* refused with the box's certificate, and asked without (manner.h) */
@@ -56,6 +80,9 @@ struct wire_message {
 	struct span text, etag, body;
 };
 
+/* The descriptor that a child finds its socket at. It has no other. */
+enum { WIRE_CHILD_SOCKET = 3 };
+
 /* Appends the packet of a message that follows the rules; ERR_LIMIT or ERR_MALFORMED for one that
  * does not. */
 int wire_encode(const struct wire_message *m, struct buf *out, struct err *e);
@@ -64,7 +91,8 @@ int wire_encode(const struct wire_message *m, struct buf *out, struct err *e);
 int wire_decode(struct span packet, enum wire_to to, struct wire_message *out, struct err *e);
 
 /* Sends a message, waiting while the socket is full (as long as its SO_SNDTIMEO, if blocking). A
- * socket that does not wait gives *sent false instead. ERR_NETWORK when the other side is gone. */
+ * socket that does not wait gives *sent false instead. Leaves no copy of a WIRE_PAPER in memory.
+ * ERR_NETWORK when the other side is gone. */
 int wire_send(int fd, const struct wire_message *m, bool *sent, struct err *e);
 
 /* Takes one message without waiting: *got false when there is none. packet is the memory that *out

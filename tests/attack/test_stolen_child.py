@@ -20,10 +20,19 @@ HOSTILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hostile_chil
 class NetworkChild(Siege):
     """2.0.0 is rolled out to the box with its gate open."""
 
-    def possess(self, deed, command="run", **env):
-        """Starts the agent with a child that does this; `check` is run to its end."""
-        argv = [self.box.programs.tool("possessed"), *self.box.agent_argv(command)[1:]]
-        env = {**os.environ, "POSSESSED_BY": f"exec {sys.executable} -B {HOSTILE} {deed}", **env}
+    def possess(self, deed, command="run", line=None, env=None, **told):
+        """Starts the agent with a child that does this; `check` is run to its end. env is the
+        agent's; what its child is told is no part of that, for it gets none."""
+        folder = self.box.path("possessed")
+        agent = os.path.join(folder, "sluice-agent")
+        os.makedirs(folder, exist_ok=True)
+        shutil.copy(self.box.programs.agent, agent)
+        shutil.copy(self.box.programs.tool("possessed"), os.path.join(folder, "sluice-net"))
+        with open(os.path.join(folder, "deed"), "w", encoding="utf-8") as f:
+            f.writelines(f"export {name}={value}\n" for name, value in told.items())
+            f.write(line or f"exec {sys.executable} -B {HOSTILE} {deed}\n")
+        argv = [agent, *self.box.agent_argv(command)[1:]]
+        env = {**os.environ, **(env or {})}
         if command == "check":
             done = subprocess.run(argv, env=env, cwd=self.box.dir, capture_output=True, text=True,
                                   timeout=60, stdin=subprocess.DEVNULL)
@@ -121,7 +130,7 @@ class NetworkChild(Siege):
         self.wait_for_log("updating: gateway 2.0.0")
         self.end_agent()
         self.possess("says_nothing_is_new", OLD_TIMESTAMP=old,
-                     **clock_preload(self.folder, 1200))
+                     env=clock_preload(self.folder, 1200))
         self.wait_for_log("timestamp metadata, version")
         self.assertRegex(self.box.log(), "timestamp metadata, version .* expired at")
         self.assert_no_harm()
@@ -137,7 +146,7 @@ class NetworkChild(Siege):
 
     def test_one_that_dies_before_it_works_takes_nobody_along(self):
         starts = self.box.path("starts")
-        self.possess("serves", POSSESSED_BY=f"echo >> {starts}; exit 1")
+        self.possess("serves", line=f"echo >> {starts}; exit 1\n")
         wait_until(lambda: os.path.exists(starts) and os.path.getsize(starts) > 1, 60,
                    "it has been started twice")
         self.assert_no_harm()

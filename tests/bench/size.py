@@ -80,6 +80,7 @@ def run(build, folder):
     os.makedirs(folder, exist_ok=True)
     yield from weigh(os.path.join(build, "sluice"), folder)
     yield from weigh(os.path.join(build, "sluice-agent"), folder, AGENT_MAX)
+    yield from weigh(os.path.join(build, "sluice-net"), folder)
     for part in (idle, peak):
         shutil.rmtree(folder, ignore_errors=True)
         os.makedirs(folder)

@@ -46,10 +46,11 @@ def digest_of_file(path, length=None, at=0):
     return state.hexdigest()
 
 
-def is_program(pid, path):
-    """Whether a process runs this program; a fork that has not started its own yet does, too."""
+def is_program(pid, *paths):
+    """Whether a process runs one of these programs; a fork that has not started its own yet does,
+    too."""
     try:
-        return os.path.realpath(f"/proc/{pid}/exe") == os.path.realpath(path)
+        return os.path.realpath(f"/proc/{pid}/exe") in map(os.path.realpath, paths)
     except OSError:
         return False
 
@@ -236,7 +237,8 @@ class Box:
                     children = [int(pid) for pid in f.read().split()]
             except (FileNotFoundError, ProcessLookupError):
                 children = []
-            children = [pid for pid in children if is_program(pid, self.programs.agent)]
+            children = [pid for pid in children
+                        if is_program(pid, self.programs.agent, self.programs.net)]
             found += children
             below = below[1:] + children
         return found

@@ -13,6 +13,7 @@ class Programs:
         self.build = os.path.abspath(build or os.environ["SLUICE_BUILD"])
         self.sluice = os.path.join(self.build, "sluice")
         self.agent = os.path.join(self.build, "sluice-agent")
+        self.net = os.path.join(self.build, "sluice-net")  # the agent finds it beside itself
 
     def tool(self, name):
         return os.path.join(self.build, "tests", "tools", name)

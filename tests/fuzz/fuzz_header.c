@@ -1,7 +1,7 @@
 /* Headers of a server's answer, as texts: Content-Range, Retry-After, Date and Last-Modified.
  *
  * Input: 8 bytes offset, 8 bytes length, a text, a line of "%%", another text. */
-#include "agent/header.h"
+#include "agent/net/header.h"
 #include "common/limits.h"
 #include "tests/fuzz/harness.h"
 

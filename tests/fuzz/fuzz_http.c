@@ -16,8 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "agent/http.h"
-#include "agent/net.h"
+#include "agent/net/http.h"
 #include "agent/wire.h"
 #include "common/base/num.h"
 #include "tests/fuzz/harness.h"
@@ -116,13 +115,12 @@ __wrap_curl_easy_setopt(CURL *easy, CURLoption option, ...)
 static void *
 child_main(void *arg)
 {
-	static struct http_setup setup = {.site_url = "http://127.0.0.1/",
-		.report_url = "http://127.0.0.1/",
-		.stall_s = 60,
-		.now_s = 1800000000};
+	static struct papers papers;
+	int socket = *(int *)arg;
+	struct err e;
 
-	setup.ca = fuzz_file_path(0, span_str("no certificate"));
-	http_run(*(int *)arg, &setup);
+	MUST(papers_receive(socket, &papers, &e) == 0);
+	http_run(socket, &papers);
 }
 
 /* Waits for the child to say something, whatever signals come. */
@@ -136,6 +134,15 @@ child_speaks(int socket, int wait_ms)
 		n = poll(&fd, 1, wait_ms);
 	while (n < 0 && errno == EINTR);
 	return n == 1;
+}
+
+static void
+say(int socket, const struct wire_message *m)
+{
+	struct err e = ERR_INIT;
+	bool sent = false;
+
+	MUST(wire_send(socket, m, &sent, &e) == 0 && sent);
 }
 
 /* One child for all inputs: it has no way to end but its process. */
@@ -154,6 +161,15 @@ child_socket(void)
 	(void)signal(SIGPIPE, SIG_IGN);
 	MUST(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
 	MUST(pthread_create(&thread, NULL, child_main, &pair[1]) == 0);
+	for (enum wire_url u = 0; u < WIRE_URLS; u++)
+		say(pair[0], &(struct wire_message){.type = WIRE_URL,
+				     .base = u,
+				     .text = span_str("http://127.0.0.1/")});
+	say(pair[0], &(struct wire_message){.type = WIRE_PAPER,
+			     .base = WIRE_PAPER_CA,
+			     .body = span_str("no certificate")});
+	say(pair[0],
+		&(struct wire_message){.type = WIRE_START, .now_s = 1800000000, .stall_s = 60});
 	MUST(child_speaks(pair[0], PATIENCE_MS));
 	MUST(wire_receive(pair[0], WIRE_TO_PARENT, packet, &m, &got, &e) == 0 && got);
 	MUST(m.type == WIRE_READY);
@@ -170,15 +186,6 @@ struct exchange {
 	uint64_t credit, taken, steps;
 	bool ended;
 };
-
-static void
-say(int socket, const struct wire_message *m)
-{
-	struct err e = ERR_INIT;
-	bool sent = false;
-
-	MUST(wire_send(socket, m, &sent, &e) == 0 && sent);
-}
 
 static void
 hear_data(struct exchange *x, const struct wire_message *m)

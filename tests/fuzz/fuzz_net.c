@@ -2,15 +2,13 @@
  * likes, whenever it likes, and the parent neither crashes, nor hangs, nor takes more than it asked
  * for.
  *
- * The input is a script: a byte says who acts and how, what follows is the act's. fork(), kill()
- * and waitpid() are replaced (see Makefile), so that the child's end of the socket is here. */
-#include <errno.h>
-#include <fcntl.h>
+ * The input is a script: a byte says who acts and how, what follows is the act's. What starts
+ * and ends a child (net_child.h) is here, and so is the child's end of the socket. */
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent/net.h"
+#include "agent/net_child.h"
 #include "agent/wire.h"
 #include "common/base/num.h"
 #include "tests/fuzz/harness.h"
@@ -28,25 +26,9 @@ static struct {
 	struct span script;
 	struct net *net;
 	int child_end; /* of the socket pair, -1: no child */
-	int pair_end;
 	unsigned launches;
 	struct asked asked[SLOTS];
 } stage;
-
-int __real_socketpair(int domain, int type, int protocol, int pair[2]);
-int __wrap_socketpair(int domain, int type, int protocol, int pair[2]);
-pid_t __wrap_fork(void);
-int __wrap_kill(pid_t pid, int sig);
-pid_t __wrap_waitpid(pid_t pid, int *status, int options);
-
-int
-__wrap_socketpair(int domain, int type, int protocol, int pair[2])
-{
-	int rc = __real_socketpair(domain, type, protocol, pair);
-
-	stage.pair_end = rc == 0 ? pair[1] : -1;
-	return rc;
-}
 
 static void
 child_leave(void)
@@ -56,22 +38,11 @@ child_leave(void)
 	stage.child_end = -1;
 }
 
-int
-__wrap_kill(pid_t pid, int sig)
+void
+net_child_end(pid_t pid)
 {
-	(void)sig;
 	MUST(pid == CHILD_PID);
 	child_leave();
-	return 0;
-}
-
-pid_t
-__wrap_waitpid(pid_t pid, int *status, int options)
-{
-	(void)status;
-	(void)options;
-	MUST(pid == CHILD_PID);
-	return pid;
 }
 
 /* False when the socket takes no more. */
@@ -142,29 +113,31 @@ child_babble(void)
 	return child_send(packet.data, packet.len);
 }
 
-pid_t
-__wrap_fork(void)
+int
+net_child_start(const struct conf *c, size_t site, int64_t now_s,
+	const struct keep_going *keep_going, pid_t *pid, int *socket, struct err *e)
 {
-	struct err e;
 	bool sent = false;
+	int pair[2];
 
-	if (stage.launches++ == LAUNCHES_MAX) {
-		errno = EAGAIN;
-		return -1;
-	}
+	(void)c, (void)site, (void)now_s, (void)keep_going;
+	if (stage.launches++ == LAUNCHES_MAX)
+		return err_set(e, ERR_SYSTEM, "too many children");
 	child_leave();
-	stage.child_end = fcntl(stage.pair_end, F_DUPFD_CLOEXEC, 0);
-	MUST(stage.child_end >= 0);
+	MUST(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
+	stage.child_end = pair[1];
+	*socket = pair[0];
+	*pid = CHILD_PID;
 	if (fuzz_take8(&stage.script) % 16 == 15) {
 		/* It begins with something else, and is gone. */
 		(void)child_say();
 		child_leave();
-		return CHILD_PID;
+		return 0;
 	}
-	MUST(wire_send(stage.child_end, &(struct wire_message){.type = WIRE_READY}, &sent, &e) ==
+	MUST(wire_send(stage.child_end, &(struct wire_message){.type = WIRE_READY}, &sent, e) ==
 			0 &&
 		sent);
-	return CHILD_PID;
+	return 0;
 }
 
 /* While the parent waits, the child goes on; when the script has ended, so does the waiting. */

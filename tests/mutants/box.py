@@ -10,7 +10,7 @@ RULES = "agent/conf_rules.c"
 SLOT = "agent/slot.c"
 TREE = "agent/tree_check.c"
 BOX = "agent/box.c"
-HEADER = "agent/header.c"
+HEADER = "agent/net/header.c"
 WIRE = "agent/wire.c"
 NET = "agent/net.c"
 SPOOL = "agent/spool.c"
@@ -271,7 +271,7 @@ MUTANTS = [
            "if (text + etag + body > packet.len - WIRE_HEADER_BYTES)",
            "test_wire", "every_prefix_and_every_longer_packet_is_refused"),
     Mutant("a message may go either way", WIRE,
-           "p[0] > WIRE_STEP || shapes[p[0]].to != to)", "p[0] > WIRE_STEP)",
+           "p[0] > type_last || shapes[p[0]].to != to)", "p[0] > WIRE_STEP)",
            "test_wire", "every_type_comes_back_as_it_went"),
     Mutant("too long a message is cut to one", WIRE,
            "MSG_DONTWAIT | MSG_TRUNC", "MSG_DONTWAIT",

@@ -3,11 +3,11 @@ from mutant import Mutant
 
 NGINX = "signer/nginx.c"
 AUTHORITY = "signer/authority.c"
-HTTP = "agent/http.c"
-MANNER = "agent/manner.c"
+HTTP = "agent/net/http.c"
+MANNER = "agent/net/manner.c"
 CYCLE = "agent/cycle.c"
 PACE = "agent/pace.c"
-FOOTPRINT = "agent/footprint.c"
+FOOTPRINT = "common/base/footprint.c"
 REFUSALS = "e2e/test_refusals"
 COST = "e2e/test_wire_cost"
 
@@ -89,7 +89,7 @@ MUTANTS = [
     Mutant("who is denied without a certificate goes on without", MANNER,
            "manner_helps(m, a, status) && !is_denied(status) ?", "manner_helps(m, a, status) ?",
            "test_manner", "a_server_that_has_nothing_for_strangers_is_shown_it_again"),
-    Mutant("a server that does not agree on TLS has answered", "agent/http.c",
+    Mutant("a server that does not agree on TLS has answered", "agent/net/http.c",
            "e->errnum = NET_SHUT_OUT;", "e->errnum = NET_UNWELCOME;",
            "e2e/test_net",
            "test_a_server_that_takes_nothing_of_what_is_offered_has_answered_nothing"),

@@ -2,10 +2,55 @@
 #ifndef SLUICE_TESTS_CHILD_SCENE_H
 #define SLUICE_TESTS_CHILD_SCENE_H
 
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent/net.h"
+#include "agent/net_child.h"
+#include "agent/site.h"
 #include "agent/wire.h"
+
+/* What the child does, as a test has it. */
+static void child_play(int socket, const char *name) __attribute__((noreturn));
+
+/* Stand where agent/net_child.c would be. The URL of the site's server says what is played. */
+int
+net_child_start(const struct conf *c, size_t site, int64_t now_s,
+	const struct keep_going *keep_going, pid_t *pid, int *socket, struct err *e)
+{
+	const struct timeval patience = {.tv_usec = 250 * 1000};
+	struct span url = site_span(c, site);
+	char *name = strndup((const char *)url.data, url.len);
+	int pair[2];
+
+	(void)now_s, (void)keep_going, (void)e;
+	assert_non_null(name);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	*pid = fork();
+	assert_true(*pid >= 0);
+	if (*pid == 0) {
+		(void)dup2(pair[1], WIRE_CHILD_SOCKET);
+		(void)close_range(WIRE_CHILD_SOCKET + 1, ~0U, 0);
+		child_play(WIRE_CHILD_SOCKET, name);
+	}
+	free(name);
+	(void)close(pair[1]);
+	(void)setsockopt(pair[0], SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	*socket = pair[0];
+	return 0;
+}
+
+void
+net_child_end(pid_t pid)
+{
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, NULL, 0);
+}
 
 static inline void
 tell(int socket, struct wire_message m)

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/footprint.h"
+#include "common/base/footprint.h"
 
 enum { BLOCK = 4096, BLOCKS = 2048 };
 

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "agent/header.h"
+#include "agent/net/header.h"
 #include "common/limits.h"
 
 static void

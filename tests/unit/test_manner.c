@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "agent/manner.h"
+#include "agent/net/manner.h"
 
 enum { OK = 200, MISSING = 404, REFUSED = 400, NONE = 0, NOW_MS = 7000, HOUR_MS = 3600 * 1000 };
 

@@ -1,5 +1,5 @@
 /* The parent's side of the network against a child that breaks every rule. The child here is this
- * file's http_run(), which takes the place of the real one; site_url says what it does. */
+ * file's child_play(); site_url says what it does. */
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,6 @@
 
 #include <cmocka.h>
 
-#include "agent/http.h"
 #include "common/base/num.h"
 #include "tests/unit/child_scene.h"
 
@@ -120,19 +119,19 @@ act(int socket, const char *name, const struct wire_message *m)
 	end(socket, id, ERR_NONE, "");
 }
 
-void
-http_run(int socket, const struct http_setup *setup)
+static void
+child_play(int socket, const char *name)
 {
 	static uint8_t packet[WIRE_MESSAGE_BYTES];
 	struct wire_message m;
 	struct err e;
 	bool got;
 
-	if (strcmp(setup->site_url, "cannot start") == 0) {
+	if (strcmp(name, "cannot start") == 0) {
 		end(socket, 0, ERR_USAGE, "no certificate");
 		_exit(1);
 	}
-	while (strcmp(setup->site_url, "never starts") == 0)
+	while (strcmp(name, "never starts") == 0)
 		(void)pause();
 	tell(socket, (struct wire_message){.type = WIRE_READY});
 	for (;;) {
@@ -142,7 +141,7 @@ http_run(int socket, const struct http_setup *setup)
 		if (wire_receive(socket, WIRE_TO_CHILD, packet, &m, &got, &e) < 0)
 			_exit(0);
 		if (got && m.type == WIRE_REQUEST)
-			act(socket, setup->site_url, &m);
+			act(socket, name, &m);
 	}
 }
 
@@ -380,21 +379,24 @@ a_tag_goes_to_no_other_server(void **state)
 static void
 a_child_that_cannot_start_says_why(void **state)
 {
-	struct conf c = {.site_url = (char *)(uintptr_t) "cannot start",
-		.tls_ca = (char *)(uintptr_t) "ca",
-		.stall_s = 60};
+	AUTO_BUF struct buf out = BUF_INIT(100);
 	struct net *n = NULL;
+	struct conf c;
 	struct err e = ERR_INIT;
 	int asked = 0;
 
 	(void)state;
-	assert_int_equal(net_start(&c, 0, NULL, &n, &e), -1);
+	n = start(&c, "cannot start", NULL);
+	assert_int_equal(net_fetch(n, &whole, &out, NULL, NULL, &e), -1);
 	assert_int_equal(e.class, ERR_USAGE);
 	assert_non_null(strstr(e.text, "no certificate"));
-	c.site_url = (char *)(uintptr_t) "never starts";
-	assert_int_equal(net_start(&c, 0, &(struct keep_going){ask_thrice, &asked}, &n, &e), -1);
+	net_stop(&n);
+	n = start(&c, "never starts", &(struct keep_going){ask_thrice, &asked});
+	assert_int_equal(asked, 0);
+	assert_int_equal(net_fetch(n, &whole, &out, NULL, NULL, &e), -1);
 	assert_int_equal(e.class, ERR_STOPPED);
 	assert_int_equal(asked, 3);
+	net_stop(&n);
 	c.site_url = NULL;
 	assert_int_equal(net_start(&c, 0, NULL, &n, &e), -1);
 	assert_int_equal(e.class, ERR_USAGE);

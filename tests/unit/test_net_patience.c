@@ -1,5 +1,5 @@
 /* Time between the parent and its network child: slow lines, silent servers, a child that hangs.
- * The child here is this file's http_run(), and site_url says what it does. */
+ * The child here is this file's child_play(), and site_url says what it does. */
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +13,6 @@
 
 #include <cmocka.h>
 
-#include "agent/http.h"
 #include "tests/unit/child_scene.h"
 
 /* What parent and child know of each other, beside their messages. The memory is shared: a child
@@ -77,8 +76,8 @@ act(int socket, const char *name, uint32_t id)
 	tell(socket, (struct wire_message){.type = WIRE_END, .id = id, .class = ERR_NONE});
 }
 
-void
-http_run(int socket, const struct http_setup *setup)
+static void
+child_play(int socket, const char *name)
 {
 	static uint8_t packet[WIRE_MESSAGE_BYTES];
 	struct wire_message m;
@@ -86,7 +85,7 @@ http_run(int socket, const struct http_setup *setup)
 	bool got;
 
 	tell(socket, (struct wire_message){.type = WIRE_READY});
-	while (strcmp(setup->site_url, "never reads") == 0)
+	while (strcmp(name, "never reads") == 0)
 		(void)pause();
 	for (;;) {
 		struct pollfd fd = {.fd = socket, .events = POLLIN};
@@ -95,7 +94,7 @@ http_run(int socket, const struct http_setup *setup)
 		if (wire_receive(socket, WIRE_TO_CHILD, packet, &m, &got, &e) < 0)
 			_exit(0);
 		if (got && m.type == WIRE_REQUEST)
-			act(socket, setup->site_url, m.id);
+			act(socket, name, m.id);
 	}
 }
 

@@ -6,7 +6,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "agent/reply.h"
+#include "agent/net/reply.h"
 #include "common/limits.h"
 
 static void

@@ -89,6 +89,15 @@ static const struct sample {
 	{WIRE_TO_CHILD, {.type = WIRE_TIME, .now_s = -1795359600, .retry_after_s = -1}},
 	{WIRE_TO_PARENT, {.type = WIRE_STEP, .id = 4, .retry_after_s = -1}},
 	{WIRE_TO_PARENT, {.type = WIRE_STEP, .id = 4, .met = true, .retry_after_s = -1}},
+	{WIRE_TO_CHILD, {.type = WIRE_URL,
+				.base = WIRE_URL_REPORTS,
+				.retry_after_s = -1,
+				.text = {(const uint8_t *)"https://a/b/", 12}}},
+	{WIRE_TO_CHILD, {.type = WIRE_PAPER,
+				.base = WIRE_PAPER_KEY,
+				.retry_after_s = -1,
+				.body = {body, REPORT_BYTES_MAX}}},
+	{WIRE_TO_CHILD, {.type = WIRE_START, .now_s = -5, .stall_s = 60, .retry_after_s = -1}},
 };
 
 static struct buf
@@ -189,6 +198,16 @@ assert_not_encoded(struct wire_message m)
 	buf_free(&b);
 }
 
+static struct wire_message
+told(enum wire_type type)
+{
+	size_t i = 0;
+
+	while (samples[i].m.type != type)
+		i++;
+	return samples[i].m;
+}
+
 static void
 messages_that_break_the_rules_are_not_sent(void **state)
 {
@@ -216,7 +235,14 @@ messages_that_break_the_rules_are_not_sent(void **state)
 	m = samples[0].m, m.id = 1, assert_not_encoded(m);
 	m = samples[0].m, m.now_s = INT64_MIN, assert_not_encoded(m);
 	m = (struct wire_message){.type = 0}, assert_not_encoded(m);
-	m = (struct wire_message){.type = WIRE_STEP + 1}, assert_not_encoded(m);
+	m = (struct wire_message){.type = WIRE_START + 1}, assert_not_encoded(m);
+	m = told(WIRE_URL), m.text = span_str("https://a"), assert_not_encoded(m);
+	m = told(WIRE_URL), m.text = span_str("https://a b/"), assert_not_encoded(m);
+	m = told(WIRE_URL), m.base = WIRE_URLS, assert_not_encoded(m);
+	m = told(WIRE_PAPER), m.base = WIRE_PAPERS, assert_not_encoded(m);
+	m = told(WIRE_PAPER), m.body.len = 0, assert_not_encoded(m);
+	m = told(WIRE_START), m.stall_s = 0, assert_not_encoded(m);
+	m = told(WIRE_START), m.base = 1, assert_not_encoded(m);
 }
 
 /* With no class the parent would take the failure for none. */

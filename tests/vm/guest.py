@@ -128,6 +128,11 @@ class Kernel:
         return [self.modules[m] for m in done]
 
 
+def beside(agent):
+    """The program that the agent starts for the network."""
+    return os.path.join(os.path.dirname(agent), "sluice-net")
+
+
 def libraries(program):
     """The shared libraries of a program, with the loader."""
     return sorted(set(re.findall(r"(/\S+) \(0x", run(["ldd", program]).stdout)))
@@ -160,6 +165,8 @@ def root_make(root, kernel, agent):
             os.symlink("busybox", link)
     program = file_put(root, "/usr/bin/sluice-agent", agent)
     subprocess.run(["strip", program], check=True)
+    program = file_put(root, "/usr/libexec/sluice/sluice-net", beside(agent))
+    subprocess.run(["strip", program], check=True)
     file_put(root, "/usr/libexec/sluice-trial", GUARD)
     loader, = (lib for lib in libraries(agent) if lib.startswith("/lib64/"))
     file_put(root, loader, os.path.realpath(loader))
@@ -185,10 +192,10 @@ def ext4_make(path, root, size):
 
 
 def libraries_make(path, agent, size):
-    """The partition with the shared libraries of the agent."""
+    """The partition with the shared libraries of the agent's programs."""
     work = path + ".root"
     os.makedirs(work)
-    for library in libraries(agent):
+    for library in sorted({*libraries(agent), *libraries(beside(agent))}):
         shutil.copyfile(os.path.realpath(library), os.path.join(work, os.path.basename(library)))
         os.chmod(os.path.join(work, os.path.basename(library)), 0o755)
     ext4_make(path, work, size)

@@ -1,4 +1,4 @@
-#include "agent/outbox.h"
+#include "agent/net/outbox.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "agent/manner.h"
+#include "agent/net/manner.h"
 
 /* What nginx says of a certificate that it does not take, or no longer by a resumed session, and
  * where it misses one. */

@@ -1,6 +1,6 @@
-#include "agent/reply.h"
+#include "agent/net/reply.h"
 
-#include "agent/header.h"
+#include "agent/net/header.h"
 #include "common/base/num.h"
 #include "common/limits.h"
 

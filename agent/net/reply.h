@@ -1,6 +1,6 @@
 /* How an answer is judged against what was asked for, without the network that brings it. */
-#ifndef SLUICE_AGENT_REPLY_H
-#define SLUICE_AGENT_REPLY_H
+#ifndef SLUICE_AGENT_NET_REPLY_H
+#define SLUICE_AGENT_NET_REPLY_H
 
 #include <stdbool.h>
 #include <stddef.h>

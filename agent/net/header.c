@@ -1,4 +1,4 @@
-#include "agent/header.h"
+#include "agent/net/header.h"
 
 #include <stdio.h>
 #include <string.h>

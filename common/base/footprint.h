@@ -1,6 +1,6 @@
-/* What the agent holds of memory while it waits. */
-#ifndef SLUICE_AGENT_FOOTPRINT_H
-#define SLUICE_AGENT_FOOTPRINT_H
+/* What a process holds of memory while it waits. */
+#ifndef SLUICE_BASE_FOOTPRINT_H
+#define SLUICE_BASE_FOOTPRINT_H
 
 /* Gives back what only work needs: free heap, and the pages of programs and libraries that are as
  * in their files, most of which only starting needed. What is used again comes back by itself, from

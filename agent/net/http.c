@@ -1,4 +1,4 @@
-#include "agent/http.h"
+#include "agent/net/http.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -7,18 +7,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/address.h"
-#include "agent/footprint.h"
-#include "agent/header.h"
-#include "agent/manner.h"
-#include "agent/net.h"
-#include "agent/outbox.h"
-#include "agent/papers.h"
-#include "agent/reply.h"
+#include "agent/net/address.h"
+#include "agent/net/header.h"
+#include "agent/net/manner.h"
+#include "agent/net/outbox.h"
+#include "agent/net/reply.h"
 #include "agent/wire.h"
 #include "common/base/buf.h"
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
+#include "common/base/footprint.h"
 #include "common/base/num.h"
 #include "common/crypto/tls.h"
 #include "common/limits.h"
@@ -28,8 +26,7 @@ enum { WAIT_MS = 1000, REST_MS = 24 * 3600 * 1000, KEPT_IDLE_S = 70 };
 
 struct child {
 	struct outbox outbox;
-	const struct http_setup *setup;
-	struct papers papers;
+	const struct papers *papers;
 	struct manner manner;
 	CURLM *multi;
 	CURLSH *share;
@@ -219,12 +216,14 @@ static bool
 job_set_guise(struct job *j)
 {
 	static const struct buf none;
-	const struct papers *p = &j->child->papers;
+	const struct buf *paper = j->child->papers->paper;
 	const struct asking *a = &j->asking;
 	CURL *easy = j->easy;
 
-	return option_blob(easy, CURLOPT_SSLCERT_BLOB, a->is_bare ? &none : &p->cert) &&
-	       option_blob(easy, CURLOPT_SSLKEY_BLOB, a->is_bare ? &none : &p->key) &&
+	return option_blob(
+		       easy, CURLOPT_SSLCERT_BLOB, a->is_bare ? &none : &paper[WIRE_PAPER_CERT]) &&
+	       option_blob(
+		       easy, CURLOPT_SSLKEY_BLOB, a->is_bare ? &none : &paper[WIRE_PAPER_KEY]) &&
 	       SET(CURLOPT_SSL_SESSIONID_CACHE,
 		       (long)(a->resumes && !tls_is_lenient(j->child->now_s)));
 }
@@ -242,9 +241,10 @@ job_set_trust(struct job *j)
 	       SET(CURLOPT_SSL_VERIFYHOST, 2L) &&
 	       SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) &&
 	       SET(CURLOPT_CAPATH, NULL) && SET(CURLOPT_CAINFO, NULL) &&
-	       option_blob(easy, CURLOPT_CAINFO_BLOB, &c->papers.ca) && job_set_guise(j) &&
-	       SET(CURLOPT_SSL_CTX_FUNCTION, on_tls) && SET(CURLOPT_SSL_CTX_DATA, j) &&
-	       SET(CURLOPT_FORBID_REUSE, lenient) && SET(CURLOPT_MAXAGE_CONN, (long)KEPT_IDLE_S) &&
+	       option_blob(easy, CURLOPT_CAINFO_BLOB, &c->papers->paper[WIRE_PAPER_CA]) &&
+	       job_set_guise(j) && SET(CURLOPT_SSL_CTX_FUNCTION, on_tls) &&
+	       SET(CURLOPT_SSL_CTX_DATA, j) && SET(CURLOPT_FORBID_REUSE, lenient) &&
+	       SET(CURLOPT_MAXAGE_CONN, (long)KEPT_IDLE_S) &&
 	       SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) &&
 	       SET(CURLOPT_SHARE, c->share);
 }
@@ -253,7 +253,7 @@ static bool
 job_set_flow(struct job *j)
 {
 	CURL *easy = j->easy;
-	long stall_s = (long)j->child->setup->stall_s;
+	long stall_s = (long)j->child->papers->stall_s;
 
 	return SET(CURLOPT_NOSIGNAL, 1L) && SET(CURLOPT_ERRORBUFFER, j->curl_text) &&
 	       SET(CURLOPT_PRIVATE, j) && SET(CURLOPT_WRITEFUNCTION, on_body) &&
@@ -327,7 +327,7 @@ job_start(struct job *j, const struct wire_message *m, struct err *e)
 	CURL *easy;
 
 	memcpy(j->reply.path, m->text.data, m->text.len);
-	if (address_of(j->child->setup, m->base, j->reply.path, &url, e) < 0)
+	if (address_of(j->child->papers, m->base, j->reply.path, &url, e) < 0)
 		return -1;
 	if (j->reply.put && buf_append(&j->body, m->body.data, m->body.len, e) < 0)
 		return -1;
@@ -555,9 +555,7 @@ child_rest(struct child *c)
 static int
 child_set_up(struct child *c, struct err *e)
 {
-	if (papers_read(c->setup, &c->papers, e) < 0)
-		return -1;
-	c->manner.has_cert = c->papers.cert.len > 0;
+	c->manner.has_cert = c->papers->paper[WIRE_PAPER_CERT].len > 0;
 	if (fcntl(c->outbox.socket, F_SETFL, O_NONBLOCK) < 0)
 		return err_sys(e, errno, "setting up the socket");
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || !(c->multi = curl_multi_init()) ||
@@ -569,9 +567,9 @@ child_set_up(struct child *c, struct err *e)
 }
 
 void
-http_run(int socket, const struct http_setup *setup)
+http_run(int socket, const struct papers *papers)
 {
-	struct child *c = &(struct child){.setup = setup, .now_s = setup->now_s};
+	struct child *c = &(struct child){.papers = papers, .now_s = papers->now_s};
 	struct err e = ERR_INIT;
 
 	outbox_init(&c->outbox, socket);

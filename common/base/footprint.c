@@ -1,4 +1,4 @@
-#include "agent/footprint.h"
+#include "common/base/footprint.h"
 
 #include <link.h>
 #include <malloc.h>

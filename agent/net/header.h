@@ -1,6 +1,6 @@
 /* What the headers of an answer say (RFC 9110). Text from outside that nobody has verified. */
-#ifndef SLUICE_AGENT_HEADER_H
-#define SLUICE_AGENT_HEADER_H
+#ifndef SLUICE_AGENT_NET_HEADER_H
+#define SLUICE_AGENT_NET_HEADER_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* Messages on their way into a socket that does not wait: those it has no room for, in order. */
-#ifndef SLUICE_AGENT_OUTBOX_H
-#define SLUICE_AGENT_OUTBOX_H
+#ifndef SLUICE_AGENT_NET_OUTBOX_H
+#define SLUICE_AGENT_NET_OUTBOX_H
 
 #include "agent/wire.h"
 

@@ -6,8 +6,8 @@
  * the box's own clock may be wrong. Reports always show it. What got through is remembered for a
  * while, so that no poll costs two requests; another certificate comes with another child, which
  * remembers nothing. */
-#ifndef SLUICE_AGENT_MANNER_H
-#define SLUICE_AGENT_MANNER_H
+#ifndef SLUICE_AGENT_NET_MANNER_H
+#define SLUICE_AGENT_NET_MANNER_H
 
 #include <stdbool.h>
 #include <stdint.h>

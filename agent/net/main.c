@@ -1,0 +1,37 @@
+/* sluice-net: the part of the agent that has the network. The agent starts it (net_child.h) with a
+ * socket as descriptor 3; nobody else has a use for it. */
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+#include "agent/net/http.h"
+#include "agent/net/outbox.h"
+
+static bool
+has_socket(void)
+{
+	int type = 0;
+	socklen_t len = sizeof(type);
+
+	return getsockopt(WIRE_CHILD_SOCKET, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
+	       type == SOCK_SEQPACKET;
+}
+
+int
+main(void)
+{
+	static struct papers papers;
+	struct err e = ERR_INIT;
+
+	if (!has_socket()) {
+		(void)fputs("sluice-net: sluice-agent starts this, and nobody else\n", stderr);
+		return 2;
+	}
+	(void)prctl(
+		PR_SET_NAME, "sluice-net"); /* started by its descriptor, it has that for a name */
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (papers_receive(WIRE_CHILD_SOCKET, &papers, &e) < 0)
+		return 1;
+	http_run(WIRE_CHILD_SOCKET, &papers);
+}
