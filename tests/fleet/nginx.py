@@ -13,6 +13,8 @@ from fleet.process import run, wait_until
 # a session, on which connection, and when.
 LOG_FORMAT = '''log_format boxes '-$sluice_box "$request" $status $body_bytes_sent '
     '$ssl_session_reused $connection $msec';
+log_format ranges '-$sluice_box $request_method $uri $status $body_bytes_sent $bytes_sent '
+    '$request_length "$http_range"';
 '''
 
 

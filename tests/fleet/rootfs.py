@@ -31,8 +31,9 @@ class RootfsFailed(Exception):
 
 
 def command(argv, **kwargs):
-    done = subprocess.run(argv, capture_output=True, text=True, errors="replace", timeout=300,
-                          check=False, **kwargs)
+    kwargs.setdefault("timeout", 300)
+    done = subprocess.run(argv, capture_output=True, text=True, errors="replace", check=False,
+                          **kwargs)
     if done.returncode != 0:
         raise RootfsFailed(f"{' '.join(argv[:6])} ...: exit {done.returncode}\n"
                            f"{done.stderr[-2000:]}")
@@ -94,10 +95,10 @@ def write_release(tree, version):
         f.write(f"VERSION={version}\n")
 
 
-def make_ext4(tree, image):
+def make_ext4(tree, image, size_mib=SIZE_MIB):
     temp = image + ".part"
     with open(temp, "wb") as f:
-        f.truncate(SIZE_MIB << 20)
+        f.truncate(size_mib << 20)
     command(["mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-O", "^has_journal", "-U", UUID,
              "-E", f"hash_seed={UUID},root_owner=0:0,lazy_itable_init=0,nodiscard", "-d", tree,
              temp], env=dict(os.environ, E2FSPROGS_FAKE_TIME=str(BUILT_AT)))
