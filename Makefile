@@ -4,6 +4,8 @@
 #   make demo             a workspace, a fleet of eight boxes, an update, an attack, a stop
 #   make test             all that CI needs; ends with "N passed, N failed"
 #   make vm               boots machines under qemu, updates them, cuts their power (SLUICE_SEED=N)
+#   make crash            the agent killed, and its disk failing it, at every call; images of every
+#                         awkward size. Of these the suite has a few; up to 20 minutes
 #   make asan             the same suite under the address and undefined-behaviour sanitizers
 #   make fuzz             every parser of bytes from outside, SECONDS=10 each
 #   make lint             clang-tidy, cppcheck, format, and the house's own rules
@@ -118,7 +120,7 @@ TOOL_BIN := $(patsubst tests/tools/%.c,$(B)/tests/tools/%,$(TOOL_SRC))
 CONFORMANCE_SRC := $(sort $(wildcard tests/conformance/*.c))
 
 .DELETE_ON_ERROR:
-.PHONY: all deps deb demo vm test asan unit tools fuzz fuzzers lint bench install install-host \
+.PHONY: all deps deb demo vm test crash asan unit tools fuzz fuzzers lint bench install install-host \
 	install-agent clean format \
 	conformance conformance-client mutants
 
@@ -210,6 +212,11 @@ test: deps
 .PHONY: test-run
 test-run: all unit tools fuzzers conformance-client
 	$(PYTHON) tests/run --build $(B)
+
+# Where a fault is put in is found anew in each run; SLUICE_SEED chooses those of the suite.
+crash: deps
+	@$(MAKE) --no-print-directory all tools
+	SLUICE_CRASH=whole $(PYTHON) tests/run --build $(B) crash/test_
 
 asan: deps
 	@$(MAKE) --no-print-directory VARIANT=asan test-run

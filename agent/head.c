@@ -84,6 +84,15 @@ head_spool_open(const char *dir, int *fd, struct err *e)
 	return 0;
 }
 
+int
+head_spool_fill(const char *dir, const struct source *s, uint64_t len, int fd, struct err *e)
+{
+	char name[PATH_MAX + 32];
+
+	(void)snprintf(name, sizeof(name), "a copy of the head in %s", dir);
+	return source_copy(s, len, fd, name, e);
+}
+
 static struct head
 head_named(const char *name)
 {
@@ -105,14 +114,14 @@ head_give(struct head *h, int fd, struct head *out)
 
 /* The whole file is looked at first, for what stands in it beside its members. */
 static int
-head_copy(const struct head *h, int from, int to, struct err *e)
+head_copy(const struct head *h, int from, const char *dir, int to, struct err *e)
 {
 	struct file_source file = {.fd = from, .name = h->name};
 	struct source source = source_file(&file);
 
 	if (bundle_check_layout(from, h->name, h->manifest, &h->layout, false, e) < 0)
 		return err_context(e, "%s", h->name);
-	if (source_copy(&source, h->layout.head_size, to, "the copy of the head", e) < 0)
+	if (head_spool_fill(dir, &source, h->layout.head_size, to, e) < 0)
 		return -1;
 	return head_check(h, to, e);
 }
@@ -129,7 +138,7 @@ head_verify_local(int fd, const char *name, const char *dir, const struct role_k
 	if (bundle_read_manifest(fd, h.name, &json, e) < 0 ||
 		envelope_verify(buf_span(&json), h.name, releases, &v, e) < 0 ||
 		head_plan(&h, &v, json.len, e) < 0 || head_spool_open(dir, &spool, e) < 0 ||
-		head_copy(&h, fd, spool, e) < 0)
+		head_copy(&h, fd, dir, spool, e) < 0)
 		return -1;
 	head_give(&h, take_fd(&spool), out);
 	return 0;

@@ -2,6 +2,7 @@
 #ifndef SLUICE_AGENT_HEAD_H
 #define SLUICE_AGENT_HEAD_H
 
+#include "agent/source.h"
 #include "agent/state.h"
 #include "common/base/buf.h"
 #include "common/base/err.h"
@@ -27,6 +28,9 @@ void head_free(struct head *h);
 
 /* Opens an empty file without a name in dir (the state folder) for a head. */
 int head_spool_open(const char *dir, int *fd, struct err *e);
+
+/* Copies the source's first len bytes there. A disk that fails is named by its dir. */
+int head_spool_fill(const char *dir, const struct source *s, uint64_t len, int fd, struct err *e);
 
 /* From a bundle file (fd): the manifest under the release role's threshold, the layout of the whole
  * file, and then a copy of the head in dir, with each index and file list checked against the

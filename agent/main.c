@@ -1,5 +1,6 @@
 #include <getopt.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -72,6 +73,9 @@ main(int argc, char **argv)
 
 	if (file_open_standard(NULL) < 0)
 		return EXIT_FAILED;
+	/* A limit to the size of files is an error of write(), which says where, and no sudden
+	 * death. */
+	(void)signal(SIGXFSZ, SIG_IGN);
 	(void)setlocale(LC_CTYPE, "C.UTF-8");
 	for (int option; (option = getopt_long(argc, argv, "+c:", options, NULL)) != -1;) {
 		if (option == 'c') {

@@ -72,7 +72,7 @@ kept_head_drop(struct kept_head *k)
 
 static int
 head_fetch(const struct order *o, const struct conf *c, struct net *n, struct budget *b,
-	const struct keep_going *keep_going, const char *name, int *out, struct err *e)
+	const struct keep_going *keep_going, int *out, struct err *e)
 {
 	CLEANUP(net_source_free) struct net_source *remote = NULL;
 	AUTO_CLOSE int fd = -1;
@@ -83,7 +83,7 @@ head_fetch(const struct order *o, const struct conf *c, struct net *n, struct bu
 		return -1;
 	source = net_source_of(remote);
 	counted = budget_meter(b, &source);
-	if (source_copy(&counted, o->listing.head_length, fd, name, e) < 0)
+	if (head_spool_fill(c->state_dir, &counted, o->listing.head_length, fd, e) < 0)
 		return -1;
 	*out = take_fd(&fd);
 	return 0;
@@ -109,8 +109,7 @@ head_try(const struct order *o, const struct conf *c, struct net *n, struct budg
 
 	if (budget_fits(b, o->listing.head_length, e) < 0)
 		return -1;
-	if (head_fetch(o, c, n, b, keep_going, name, &fd, e) == 0 &&
-		head_take(o, name, &fd, out, e) == 0)
+	if (head_fetch(o, c, n, b, keep_going, &fd, e) == 0 && head_take(o, name, &fd, out, e) == 0)
 		return 0;
 	budget_waste(b, spent);
 	return -1;

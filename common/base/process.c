@@ -77,6 +77,7 @@ child_exec(const struct process *p, const struct pipes *pipes, char *const *env)
 	if (child_descriptors(p, pipes) == 0) {
 		failure = FD_FAILURE;
 		(void)signal(SIGPIPE, SIG_DFL);
+		(void)signal(SIGXFSZ, SIG_DFL);
 		(void)sigemptyset(&none);
 		(void)sigprocmask(SIG_SETMASK, &none, NULL);
 		execvpe(p->argv[0], (char *const *)(uintptr_t)p->argv, env);

@@ -12,27 +12,16 @@ cut could have left it in (model.py says which), and of each state is asserted:
 Then, for each fsync that the agent made: played as if it had not been made, at least one state must
 break one of these, in this scenario or in another one where the agent makes it at the same place.
 """
-import glob
-import json
 import os
 import re
-import shutil
 import sys
-import tempfile
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import model  # noqa: E402
 import recorder  # noqa: E402
-from fleet.box import CHUNK, Box, make_image  # noqa: E402
-from fleet.nginx import free_port  # noqa: E402
-from fleet.process import run  # noqa: E402
-from fleet.workspace import Workspace  # noqa: E402
-
-IMAGE_CHUNKS = 6
-SPARE, OLD, NEW = "1.0", "2.0", "3.0"    # what side B holds at first, what runs, what is installed
-NEW_INDEX = 2
+from scene import NEW, Broken, Releases, Subject, in_memory  # noqa: E402
 
 # fsyncs that nothing would miss, by place(): why the agent makes them all the same.
 COVERED = {
@@ -42,10 +31,6 @@ COVERED = {
     "sync state after rename state/state.copy.json":
         "likewise: the file itself is renamed in the same folder next",
 }
-
-
-class Broken(Exception):
-    """A state of the disk that no power cut may lead to."""
 
 
 def place(events, i):
@@ -67,140 +52,16 @@ def with_its_copy(events, i):
     return frozenset((i,))
 
 
-class Scenes(unittest.TestCase):
+class PowerCuts(unittest.TestCase):
     """One workspace with three releases, and one box that every scenario starts from."""
 
     @classmethod
     def setUpClass(cls):
-        # In memory: hundreds of disks are made and synced, and none of them has to last.
-        memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-        cls.work = tempfile.TemporaryDirectory(prefix="sluice-crash-", dir=memory)
-        cls.addClassCleanup(cls.work.cleanup)
-        cls.ws = Workspace(os.path.join(cls.work.name, "ws"), free_port()).init().ceremony()
-        cls.images = {v: make_image(os.path.join(cls.work.name, v), v, IMAGE_CHUNKS * CHUNK)
-                      for v in (SPARE, OLD, NEW)}
-        cls.bundles = {v: cls.ws.pack(v, image, rollback_index=NEW_INDEX if v == NEW else 1)
-                       for v, image in cls.images.items()}
-        cls.box = Box(cls.ws, "gw-000001", cls.images[SPARE])
-        cls.box.set({"boot": {"reboot": None}})
-        cls.give_metadata()
-        for version in (SPARE, OLD):
-            cls.box.agent("install", cls.bundles[version], "--no-reboot")
-            cls.bootloader()
-            cls.box.agent("confirm")
-        cls.factory = cls.keep("factory")
-
-    @classmethod
-    def give_metadata(cls):
-        """What a box is given at manufacture, and the targets.json that names who may release."""
-        metadata = cls.box.path("state", "metadata")
-        os.makedirs(metadata, exist_ok=True)
-        shutil.copy(cls.ws.path("boxes", cls.box.name, "root.json"), metadata)
-        site = cls.ws.path("site", "metadata")
-        newest = max((n for n in os.listdir(site) if n.endswith(".targets.json")),
-                     key=lambda n: int(n.split(".")[0]))
-        shutil.copy(os.path.join(site, newest), os.path.join(metadata, "targets.json"))
-
-    @classmethod
-    def keep(cls, name):
-        """A copy of the box's folder as it is now."""
-        to = os.path.join(cls.work.name, name)
-        shutil.rmtree(to, ignore_errors=True)
-        shutil.copytree(cls.box.dir, to, symlinks=True)
-        return to
-
-    def put_back(self, kept):
-        shutil.rmtree(self.box.dir)
-        shutil.copytree(kept, self.box.dir, symlinks=True)
-
-    @classmethod
-    def bootloader(cls):
-        return run([cls.ws.programs.tool("power"), "--dir", cls.box.dir, "--once"], check=None)
-
-    def held(self, side):
-        """The version that a side holds whole, or None."""
-        return next((v for v, image in self.images.items() if self.box.holds(side, image)), None)
-
-    def remembered(self):
-        """state.json, or its copy where that is torn."""
-        try:
-            with open(self.box.path("state", "state.json"), encoding="utf-8") as f:
-                return json.load(f)
-        except (FileNotFoundError, ValueError):
-            with open(self.box.path("state", "state.copy.json"), encoding="utf-8") as f:
-                return json.load(f)
-
-    def told(self, version):
-        """Whether how an update ended is in the spool, or is remembered until it is."""
-        ended = self.remembered()["ended"]
-        found = {ended["update"]["release"]["version"]} if ended else set()
-        for path in glob.glob(self.box.path("state", "spool", "*.json")):
-            try:
-                with open(path, encoding="utf-8") as f:
-                    bundle = json.load(f)["signed"]["bundle"]
-            except ValueError as e:
-                raise Broken(f"a report is torn: {e}") from e
-            found.add(bundle.removesuffix(".ota").rpartition("-")[2])
-        return version in found
-
-    def look(self):
-        """What may boot is whole, what `status` says is so, and no outcome is lost."""
-        env = self.box.env()
-        for side in "AB":
-            if side.lower() + "_bootable" not in env:
-                raise Broken("the boot environment is torn")
-            if env[side.lower() + "_bootable"] == "yes" and not self.held(side):
-                raise Broken(f"side {side} may be booted, and holds no image whole")
-        for side, release in self.status()["running"].items():
-            if release and release["version"] != self.held(side):
-                raise Broken(f"side {side} is said to hold {release['version']}, and does not")
-
-        if not self.told(OLD):
-            raise Broken(f"nobody will be told what became of {OLD}")
-
-    def status(self):
-        self.agent("status", "--json")
-        return self.box.status()
-
-    def power_on(self):
-        done = self.bootloader()
-        if done.returncode != 0:
-            raise Broken("the bootloader finds nothing to boot: " + done.stdout + done.stderr)
-        return self.held(self.box.booted())
-
-    def agent(self, *args):
-        done = self.box.agent(*args, check=None)
-        if done.returncode != 0:
-            raise Broken(f"{' '.join(args)}: exit {done.returncode}: {done.stderr[-400:]}")
-
-    def install(self):
-        self.agent("install", self.bundles[NEW], "--no-reboot")
-
-    def survive(self, image):
-        """What must be true after any power cut; ends with the new one confirmed."""
-        model.write_image(image, self.box.dir)
-        self.look()
-        if self.power_on() == NEW:
-            if self.box.agent("confirm", check=None).returncode == 0:
-                self.confirmed()
-                return
-            # A rollback that was begun goes on.
-            if self.power_on() != OLD:
-                raise Broken("the new system is not confirmed, and boots again")
-        self.look()
-        self.install()
-        if self.power_on() != NEW:
-            raise Broken("installed again, and the old system still boots")
-        self.agent("confirm")
-        self.confirmed()
-
-    def confirmed(self):
-        status = self.status()
-        if status["rollback_floor"] != NEW_INDEX or not self.box.runs(self.images[NEW]):
-            raise Broken(f"the new system is not what this box keeps: {status}")
-        for _ in range(3):
-            if self.power_on() != NEW:
-                raise Broken("a confirmed system was given up")
+        work = in_memory("sluice-crash-")
+        cls.addClassCleanup(work.cleanup)
+        cls.subject = Subject(Releases(work.name), "gw-000001")
+        cls.box = cls.subject.box
+        cls.installing = ("install", cls.subject.bundles[NEW], "--no-reboot")
 
     def record(self, *args):
         code, said, events = recorder.record(self.box.agent_argv(*args), self.box.dir,
@@ -233,7 +94,8 @@ class Scenes(unittest.TestCase):
         if acknowledged:
             model.write_image(image, self.box.dir)
             acknowledged()
-        self.survive(image)
+        model.write_image(image, self.box.dir)
+        self.subject.survive()
 
     def is_missed(self, start, events, skip, acknowledged, seen):
         for i, image in model.crash_images(start, events, skip=skip, seen=seen):
@@ -243,52 +105,39 @@ class Scenes(unittest.TestCase):
                 return True
         return False
 
-    # What exit 0 promised.
-    def new_one_boots(self):
-        if self.power_on() != NEW:
-            raise Broken("install said that it was done, and the old system boots")
-
-    def stays_confirmed(self):
-        self.power_on()
-        self.confirmed()
-
-    def old_one_boots(self):
-        if self.power_on() != OLD:
-            raise Broken("rollback said that it was done, and the new system boots")
-
-
-class PowerCuts(Scenes):
     def install_scenario(self):
-        self.put_back(self.factory)
-        return self.replay(self.factory, self.record("install", self.bundles[NEW], "--no-reboot"),
-                           self.new_one_boots)
+        self.subject.put_back(self.subject.factory)
+        return self.replay(self.subject.factory, self.record(*self.installing),
+                           self.subject.new_one_boots)
 
     def killed_and_resumed_scenario(self):
         """The agent is killed once all is written and nothing is synced, and started again at once:
         what the first run left in the kernel's cache is not on the disk."""
-        self.put_back(self.factory)
-        first = self.record("install", self.bundles[NEW], "--no-reboot")
+        self.subject.put_back(self.subject.factory)
+        first = self.record(*self.installing)
         writes = [i for i, e in enumerate(first) if e.kind == "write" and e.path.endswith("b.img")]
         first = first[:writes[-1] + 1]
-        disk = model.Disk(self.factory)
+        disk = model.Disk(self.subject.factory)
         for event in first:
             disk.event(event)
         model.write_image(disk.image(len(disk.pending), lambda node: node.pending), self.box.dir)
-        second = self.record("install", self.bundles[NEW], "--no-reboot")
+        second = self.record(*self.installing)
         again = [e for e in second if e.kind == "write" and e.path.endswith("b.img")]
         self.assertEqual(again, [], "what is right was written again")
-        return self.replay(self.factory, first + second, self.new_one_boots)
+        return self.replay(self.subject.factory, first + second, self.subject.new_one_boots)
 
     def confirm_scenario(self):
-        self.put_back(self.factory)
-        self.install()
-        self.assertEqual(self.power_on(), NEW)
-        return self.replay(self.keep("booted"), self.record("confirm"), self.stays_confirmed)
+        self.subject.put_back(self.subject.factory)
+        self.subject.install()
+        self.assertEqual(self.subject.restart(), NEW)
+        return self.replay(self.subject.keep("booted"), self.record("confirm"),
+                           self.subject.stays_confirmed)
 
     def rollback_scenario(self):
-        self.put_back(self.factory)
-        self.install()
-        return self.replay(self.keep("installed"), self.record("rollback"), self.old_one_boots)
+        self.subject.put_back(self.subject.factory)
+        self.subject.install()
+        return self.replay(self.subject.keep("installed"), self.record("rollback"),
+                           self.subject.old_one_boots)
 
     def test_a_power_cut_at_any_moment_leaves_old_or_new_and_every_fsync_is_needed(self):
         missed = {}

@@ -1,0 +1,136 @@
+"""What was written and reads back other is found before it is activated.
+
+The agent is stopped (SIGSTOP) as the last fsync of its slot returns, so all is written and the
+device has said that it lasts. What is on the slot is changed then, and the agent goes on. Where the
+slot is a loop device, its backing file is changed: the kernel's cache of the device still has what
+was written, and only an agent that reads past it sees what the device holds.
+"""
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+import fault  # noqa: E402
+from fleet import wait_until  # noqa: E402
+from fleet.box import CHUNK, is_program  # noqa: E402
+from fleet.watch import tree_of  # noqa: E402
+from scene import (NEW, OLD, BlockSubject, Releases, Subject, TreeSubject,  # noqa: E402
+                   in_memory, loop_devices)
+
+TAKES_S = 10
+# Chunk 0 is noise that is new, 3 zeros that were there already, 5 new and compressible. SPARE's is
+# what was in the slot before: as if the write had been lost.
+FLIPPED, LOST, NOISY_HOLE = (CHUNK + 100, 1), (5 * CHUNK, CHUNK), (3 * CHUNK + 7, 1)
+
+
+class ReadBack(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        work = in_memory("sluice-read-back-")
+        cls.addClassCleanup(work.cleanup)
+        cls.releases = Releases(work.name)
+
+    def subject(self, kind, name):
+        subject = kind(self.releases, name)
+        self.addCleanup(subject.close)
+        self.words = ("install", subject.bundles[NEW], "--no-reboot")
+        return subject
+
+    def last_sync(self, subject, call, place):
+        """Which of its calls of that name is the last on that place."""
+        with tempfile.NamedTemporaryFile("r") as log:
+            subprocess.run(fault.strace(log.name) + subject.box.agent_argv(*self.words), check=True,
+                           capture_output=True, cwd=subject.box.dir,
+                           env=fault.environment(os.environ))
+            calls = [line for line in log if re.match(rf"\d+ +{call}\(", line)]
+        subject.put_back(subject.factory)
+        return max(i for i, line in enumerate(calls, 1) if f"<{place}" in line)
+
+    def install_changed(self, subject, call, place, change):
+        """Installs, with change() made behind its back. Returns what it says."""
+        number = self.last_sync(subject, call, place)
+        with tempfile.NamedTemporaryFile("r") as log:
+            argv = ["strace", "-f", "-q", "-e", "trace=" + call, "-e",
+                    f"inject={call}:signal=STOP:when={number}", "-o", log.name, "--"]
+            with subprocess.Popen(argv + subject.box.agent_argv(*self.words), cwd=subject.box.dir,
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.PIPE, text=True,
+                                  env=fault.environment(os.environ)) as process:
+                wait_until(lambda: "--- stopped by SIGSTOP ---" in open(log.name).read(),
+                           fault.FAR_S, "it is stopped", every_s=0.02)
+                change()
+                for pid in tree_of(process.pid):
+                    if is_program(pid, subject.box.programs.agent):
+                        os.kill(pid, signal.SIGCONT)
+                said = process.communicate(timeout=fault.FAR_S)[1]
+        self.assertEqual(process.returncode, 1, said)
+        return said
+
+    def look(self, subject, said, named):
+        """Not activated, not held against the release, and the next run mends it."""
+        self.assertIn(named, said)
+        subject.look()
+        subject.blames_nobody()
+        self.assertEqual(subject.restart(), OLD)
+        subject.install()
+        self.assertEqual(subject.restart(), NEW)
+        subject.agent("confirm")
+        subject.confirmed()
+
+    def change_image(self, path, at, length):
+        """A bit flips, or a write that was acknowledged has not come."""
+        with open(self.releases.images[NEW], "rb") as f:
+            f.seek(at)
+            good = f.read(length)
+        with open(path, "r+b") as f:
+            f.seek(at)
+            f.write(bytes(b ^ 4 for b in good))
+
+    def try_image(self, subject, place, behind):
+        for at, length in (FLIPPED, LOST, NOISY_HOLE):
+            with self.subTest(at=at):
+                subject.put_back(subject.factory)
+                said = self.install_changed(subject, "fsync", place,
+                                            lambda a=at, n=length: self.change_image(behind, a, n))
+                self.assertEqual(subject.box.env()["b_bootable"], "no")
+                start = at // CHUNK * CHUNK
+                named = f"bytes {start} to "
+                if (at, length) == NOISY_HOLE:    # a run of zeros may be longer than a chunk
+                    named = "read back other than they were written"
+                self.look(subject, said, named)
+
+    def test_a_slot_that_is_a_file(self):
+        subject = self.subject(Subject, "gw-f")
+        self.try_image(subject, subject.box.slot("B"), subject.box.slot("B"))
+
+    def test_a_block_device_that_has_other_bytes_than_the_cache(self):
+        """Where no loop device is to be had, as in a container, slots are files here, too."""
+        if not loop_devices():
+            self.test_a_slot_that_is_a_file()
+            return
+        subject = self.subject(BlockSubject, "gw-b")
+        self.try_image(subject, subject.devices["B"], subject.backing("B"))
+
+    def test_a_file_of_a_tree(self):
+        subject = self.subject(TreeSubject, "gw-t")
+        fresh = subject.box.path("app", "2", "app.new")
+
+        def change():
+            path = os.path.join(fresh, "share", NEW, "text")
+            before = os.stat(path)
+            with open(path, "r+b") as f:
+                f.seek(77)
+                f.write(b"!")
+            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+        said = self.install_changed(subject, "syncfs", fresh, change)
+        self.look(subject, said, "bytes 19 to 36018 read back other")
+
+
+if __name__ == "__main__":
+    unittest.main()
