@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 
@@ -163,10 +165,9 @@ count_each(struct walk *w, int dir, const char *name, const struct stat *st, str
 	return S_ISDIR(st->st_mode) ? walk_sub(w, dir, name, e) : 0;
 }
 
-int
-beneath_count(int root, const struct keep_going *keep_going, uint64_t *out, struct err *e)
+static int
+walk_root(struct walk *w, int root, struct err *e)
 {
-	struct walk w = {.each = count_each, .keep_going = keep_going};
 	struct stat st;
 	int dir = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -177,9 +178,54 @@ beneath_count(int root, const struct keep_going *keep_going, uint64_t *out, stru
 		(void)close(dir);
 		return -1;
 	}
-	w.device = st.st_dev;
-	if (walk_dir(&w, dir, ".", e) < 0)
+	w->device = st.st_dev;
+	return walk_dir(w, dir, ".", e);
+}
+
+int
+beneath_count(int root, const struct keep_going *keep_going, uint64_t *out, struct err *e)
+{
+	struct walk w = {.each = count_each, .keep_going = keep_going};
+
+	if (walk_root(&w, root, e) < 0)
 		return -1;
 	*out = w.count;
 	return 0;
+}
+
+/* A walk that knows where it is. */
+struct tour {
+	struct walk w;
+	char path[PATH_MAX];
+	size_t len; /* of the folder's path */
+	int (*each)(void *arg, const char *path, struct err *e);
+	void *arg;
+};
+
+static int
+tour_each(struct walk *w, int dir, const char *name, const struct stat *st, struct err *e)
+{
+	struct tour *t = (struct tour *)(void *)w;
+	size_t len = t->len, room = sizeof(t->path) - len;
+	int written = snprintf(t->path + len, room, "%s%s", len ? "/" : "", name);
+	int rc;
+
+	if (written < 0 || (size_t)written >= room)
+		return err_set(e, ERR_LIMIT, "the path of %s is too long", name);
+	t->len = len + (size_t)written;
+	rc = t->each(t->arg, t->path, e);
+	if (rc == 0 && S_ISDIR(st->st_mode))
+		rc = walk_sub(w, dir, name, e);
+	t->len = len;
+	return rc;
+}
+
+int
+beneath_each(int root, const struct keep_going *keep_going,
+	int (*each)(void *arg, const char *path, struct err *e), void *arg, struct err *e)
+{
+	struct tour t = {
+		.w = {.each = tour_each, .keep_going = keep_going}, .each = each, .arg = arg};
+
+	return walk_root(&t.w, root, e);
 }

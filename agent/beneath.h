@@ -39,4 +39,9 @@ int beneath_remove_at(const char *path, const struct keep_going *keep_going, str
 /* How many entries there are below the folder root, at any depth. keep_going likewise. */
 int beneath_count(int root, const struct keep_going *keep_going, uint64_t *out, struct err *e);
 
+/* Calls each for every one of them, by its path below root, a folder before what is in it, and ends
+ * at the first that fails. Paths are as they are on the disk: whoever prints one cleans it. */
+int beneath_each(int root, const struct keep_going *keep_going,
+	int (*each)(void *arg, const char *path, struct err *e), void *arg, struct err *e);
+
 #endif

@@ -19,6 +19,7 @@ extern const struct command command_run;
 extern const struct command command_check;
 extern const struct command command_install;
 extern const struct command command_status;
+extern const struct command command_audit;
 extern const struct command command_confirm;
 extern const struct command command_rollback;
 extern const struct command command_boot;

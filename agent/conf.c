@@ -84,6 +84,8 @@ static const struct key KEYS[] = {
 	TIME("intervals", "stop_poll", stop_poll_s, 60),
 	TIME("intervals", "retry_max", retry_max_s, 3600),
 	TIME("intervals", "stall", stall_s, 60),
+	{"audit", "interval", VALUE_DURATION, false, FIELD(audit_s), 0, CONF_SPAN_MAX_S,
+		7 * 24 * 3600},
 	COUNT("limits", "inconclusive", inconclusive_max, 1000, 3),
 };
 

@@ -54,6 +54,7 @@ struct conf {
 	uint64_t prompt_s; /* in which the old system, gone back to for lack of network, has to
 			    * reach the server for the new one to be at fault (doubt.h) */
 	uint64_t stall_s;  /* a transfer below NET_BYTES_PER_S_MIN for this long has failed */
+	uint64_t audit_s;  /* between two audits of what is installed; 0: none but by hand */
 	uint64_t inconclusive_max; /* tries of a release that ended inconclusive before it rests */
 };
 

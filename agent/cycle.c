@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/account.h"
+#include "agent/auditor.h"
 #include "agent/box.h"
 #include "agent/budget.h"
 #include "agent/courier.h"
@@ -44,6 +45,7 @@ struct cycle {
 	struct trial trial;
 	struct watchdog watchdog;
 	struct rescue rescue;
+	struct auditor auditor;
 	struct courier courier;
 	struct kept_head kept;
 	struct petition petition;
@@ -57,6 +59,7 @@ struct cycle {
 static void
 cycle_close(struct cycle *cy)
 {
+	auditor_stop(&cy->auditor);
 	kept_head_drop(&cy->kept);
 	poller_free(&cy->poller);
 	net_stop(&cy->net);
@@ -254,6 +257,7 @@ update(struct cycle *cy, const struct world *w, const struct decision *d, struct
 	if (order_take(w, d, &cy->box.conf, &o, e) < 0)
 		return -1;
 	p = order_announce(&o);
+	auditor_stop(&cy->auditor);
 	log_notice("updating: %s", d->reason);
 	say(cy, BOX_STARTING, OUTCOME_NONE, &p, NULL, "");
 	(void)send_reports(cy);
@@ -402,16 +406,10 @@ static void
 tell_decision(struct cycle *cy, const struct world *w, const struct decision *d)
 {
 	enum box_state state = d->running ? BOX_CONFIRMED : BOX_IDLE;
-	struct pending about = {0};
+	struct pending about = decide_about(w, d);
 
 	if (d->verdict == VERDICT_HELD)
 		state = BOX_HELD;
-	if (w->has_plan && (d->running || d->verdict != VERDICT_IDLE)) {
-		(void)snprintf(about.rollout, sizeof(about.rollout), "%s", w->plan.rollout);
-		(void)snprintf(about.wave, sizeof(about.wave), "%s", d->wave ? d->wave : "");
-		about.plan_version = w->plan.version;
-		about.attempt = w->plan.attempt;
-	}
 	log_line(strcmp(cy->reason, d->reason) == 0 ? LOG_DETAIL : LOG_INFO, "%s: %s",
 		verdict_name(d->verdict), d->reason);
 	(void)snprintf(cy->reason, sizeof(cy->reason), "%s", d->reason);
@@ -524,6 +522,7 @@ cycle_open(const char *conf_path, struct cycle *cy, struct err *e)
 	cy->lookout = (struct lookout){
 		.state = b->state, .ending = &signals_ending, .watchdog = &cy->watchdog};
 	cy->reporter.box = b;
+	cy->auditor = auditor_of(b, conf_path);
 	cy->petition = (struct petition){.conf = &b->conf, .state = b->state};
 	cy->trial = (struct trial){.box = b, .lookout = &cy->lookout};
 	return 0;
@@ -573,7 +572,7 @@ cycle_run(const char *conf_path, struct err *e)
 		else
 			wait_ms = rescue_step(&cy.rescue, &cy.box, &cy.watchdog, wait_ms);
 		footprint_trim();
-		watchdog_nap(&cy.watchdog, wait_ms);
+		auditor_nap(&cy.auditor, &cy.watchdog, wait_ms, cy.pace.failures == 0);
 	}
 	(void)notify_say(&cy.watchdog.notify, "STOPPING=1", NULL);
 	log_notice("ended at a safe point");

@@ -455,3 +455,17 @@ decide_switch(const struct world *w, int64_t now_s, struct err *e)
 	return err_set(e, ERR_REFUSED, "%s waits for its window (%s) to open again",
 		w->plan.rollout, window_text(window, text));
 }
+
+struct pending
+decide_about(const struct world *w, const struct decision *d)
+{
+	struct pending about = {0};
+
+	if (!w->has_plan || (!d->running && d->verdict == VERDICT_IDLE))
+		return about;
+	(void)snprintf(about.rollout, sizeof(about.rollout), "%s", w->plan.rollout);
+	(void)snprintf(about.wave, sizeof(about.wave), "%s", d->wave ? d->wave : "");
+	about.plan_version = w->plan.version;
+	about.attempt = w->plan.attempt;
+	return about;
+}

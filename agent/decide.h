@@ -68,4 +68,7 @@ int decide_go_on(
  * in a plan with a window only while that is open, whenever the box began. ERR_REFUSED. */
 int decide_switch(const struct world *w, int64_t now_s, struct err *e);
 
+/* The plan that a decision not to update is about, if any, for reports. */
+struct pending decide_about(const struct world *w, const struct decision *d);
+
 #endif

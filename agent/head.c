@@ -187,3 +187,38 @@ head_verify_target(int fd, const char *name, uint64_t len, const struct digest *
 	head_give(&h, fd, out);
 	return 0;
 }
+
+/* The manifest's "signed" part in its canonical form: what a release's digest is of. */
+static int
+kept_verify(struct span json, const char *name, const struct digest *manifest, struct verified *out,
+	struct err *e)
+{
+	AUTO_BUF struct buf body = BUF_INIT(MANIFEST_BYTES_MAX);
+	AUTO_JSON json_t *root = NULL;
+	const json_t *part;
+
+	if (json_parse(json, name, &root, e) < 0)
+		return -1;
+	part = json_object_get(root, "signed");
+	if (!part)
+		return err_set(e, ERR_MALFORMED, "%s: its manifest is no signed envelope", name);
+	if (json_canonical(part, &body, e) < 0)
+		return -1;
+	return verified_by_digest(buf_span(&body), name, body.len, manifest, out, e);
+}
+
+int
+head_verify_kept(
+	int fd, const char *name, const struct digest *manifest, struct head *out, struct err *e)
+{
+	AUTO_HEAD struct head h = head_named(name);
+	AUTO_BUF struct buf json = BUF_INIT(MANIFEST_BYTES_MAX);
+	AUTO_VERIFIED struct verified v = {0};
+
+	if (bundle_read_manifest(fd, h.name, &json, e) < 0 ||
+		kept_verify(buf_span(&json), h.name, manifest, &v, e) < 0 ||
+		head_plan(&h, &v, json.len, e) < 0 || head_check(&h, fd, e) < 0)
+		return -1;
+	head_give(&h, fd, out);
+	return 0;
+}

@@ -10,8 +10,9 @@
 #include "common/format/manifest.h"
 
 /* A head whose every byte was verified: by a release threshold over the manifest and its digests
- * (local), or by the digest of the whole head that signed TUF metadata names (network). Only
- * head_verify_local() and head_verify_target() make one. */
+ * (local), by the digest of the whole head that signed TUF metadata names (network), or by the
+ * manifest's digest that was remembered when it was installed (kept). Only the functions below make
+ * one. */
 struct head {
 	int fd;	       /* the spooled head: a file without a name, which nobody else can change */
 	char name[64]; /* for messages */
@@ -41,5 +42,11 @@ int head_verify_local(int fd, const char *name, const char *dir, const struct ro
 /* From a spooled head (fd, len bytes): digest first, then layout. fd is taken over on success. */
 int head_verify_target(int fd, const char *name, uint64_t len, const struct digest *sha256,
 	struct head *out, struct err *e);
+
+/* From a head that this box has kept (fd): its manifest is the one of this digest, and all else in
+ * it is what that says. Whose signatures are on it is not looked at. fd is taken over on success.
+ */
+int head_verify_kept(
+	int fd, const char *name, const struct digest *manifest, struct head *out, struct err *e);
 
 #endif

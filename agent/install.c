@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
+#include "agent/shelf.h"
 #include "agent/slot.h"
 #include "agent/tree.h"
 #include "common/base/cleanup.h"
@@ -416,24 +417,39 @@ install_manifest_path(
 	return path_join(out, PATH_MAX, c->state_dir, name, e);
 }
 
+/* What is to be known of the new side later. The manifest is what confirming asks for; a head that
+ * cannot be kept costs an audit, and is no reason to go without an update. */
+static int
+papers_keep(const struct conf *c, const struct pending *p, const struct head *h, struct err *e)
+{
+	char path[PATH_MAX];
+	struct err lost;
+
+	if (shelf_keep(c, p->tree_only, p->target, h, &lost) < 0)
+		log_warning("what is installed cannot be audited: %s", lost.text);
+	if (install_manifest_path(c, p->tree_only, p->target, path, e) < 0)
+		return -1;
+	return file_replace(path, 0600, buf_span(&h->body), e);
+}
+
 int
 install_write(const struct conf *c, const struct boot_backend *boot, struct state *s,
 	const struct head *h, const struct source *source, const struct keep_going *keep_going,
 	const struct pending *p, struct install_stats *stats, struct err *e)
 {
 	struct job j = {c, h, source, keep_going, SIDE_A, stats};
-	char path[PATH_MAX];
+	struct err stays;
 
 	if (install_begin(c, boot, s, h, p, e) < 0)
 		return -1;
 	j.target = s->pending.target;
+	if (shelf_clear(c, s->pending.tree_only, j.target, &stays) < 0)
+		log_warning("%s", stays.text);
 	for (size_t i = 0; i < h->manifest->payload_count; i++) {
 		if (payload_install(&j, i, e) < 0)
 			return err_context(e, "payload %s", h->manifest->payloads[i].name);
 	}
-	if (install_manifest_path(c, s->pending.tree_only, j.target, path, e) < 0)
-		return -1;
-	return file_replace(path, 0600, buf_span(&h->body), e);
+	return papers_keep(c, &s->pending, h, e);
 }
 
 int

@@ -16,6 +16,7 @@ static const struct command *const commands[] = {
 	&command_check,
 	&command_install,
 	&command_status,
+	&command_audit,
 	&command_confirm,
 	&command_rollback,
 	&command_boot,

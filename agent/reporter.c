@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/audit_record.h"
 #include "agent/identity.h"
 #include "agent/spool.h"
 #include "common/base/buf.h"
@@ -54,14 +55,20 @@ fill_update(const struct pending *p, struct report *r)
 	(void)digest_hex(&p->release.manifest, r->bundle_sha256);
 }
 
+/* What the audit found first is told with whatever else there is. */
 static void
-fill_why(const struct event *event, struct report *r)
+fill_why(const struct box *b, const struct event *event, struct report *r)
 {
 	enum err_class class = event->why ? event->why->class : ERR_NONE;
 	const char *text = event->why ? event->why->text : event->detail;
+	char found[AUDIT_WHY_SIZE];
 
+	r->authentic = audit_record_answer(b, found);
+	text = text ? text : "";
 	(void)snprintf(r->class_, sizeof(r->class_), "%s", err_class_name(class));
-	(void)snprintf(r->detail, sizeof(r->detail), "%s", text ? text : "");
+	(void)snprintf(r->detail, sizeof(r->detail), "%.*s%s%s%s",
+		found[0] ? REPORT_DETAIL_MAX - AUDIT_WHY_SIZE - 32 : REPORT_DETAIL_MAX, text,
+		found[0] && *text ? "; " : "", found[0] ? "not authentic: " : "", found);
 	if (event->why)
 		(void)log_tail(r->log, sizeof(r->log));
 }
@@ -79,8 +86,8 @@ event_digest(const struct report *r)
 		r->detail, r->plan);
 	for (size_t i = 0; i < r->stop_count; i++)
 		(void)buf_printf(&text, NULL, "\n%s", r->stops[i]);
-	(void)buf_printf(&text, NULL, "\n%s\n%s\n%s", r->certificate_serial, r->authorities_sha256,
-		r->certificate_request);
+	(void)buf_printf(&text, NULL, "\n%s\n%s\n%s\n%s", r->certificate_serial,
+		r->authorities_sha256, r->certificate_request, authentic_name(r->authentic));
 	/* Who asks, asks again every day: a host may have lost it. */
 	if (r->certificate_request[0])
 		(void)buf_printf(&text, NULL, "\n%lld", (long long)(r->at_s / DAY_S));
@@ -102,7 +109,7 @@ fill(const struct box *b, const struct event *event, int64_t at_s, struct report
 		identity_report(&b->conf, r);
 	if (event->update)
 		fill_update(event->update, r);
-	fill_why(event, r);
+	fill_why(b, event, r);
 }
 
 void

@@ -2,6 +2,9 @@
 
 #include <errno.h>
 
+#include "agent/audit_record.h"
+#include "common/base/clock.h"
+
 static int
 given(json_t *j, json_t **out, struct err *e)
 {
@@ -113,6 +116,19 @@ stops_json(const struct state *s)
 	return array;
 }
 
+static json_t *
+audit_json(const struct box *b)
+{
+	struct audit_record r;
+	char at[CLOCK_TEXT_SIZE];
+
+	if (audit_record_load(b, &r) != AUDIT_KNOWN)
+		return json_null();
+	return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s}", "authentic", authentic_name(r.running),
+		"why", r.why, "differences", (json_int_t)r.differences, "other",
+		authentic_name(r.other), "other_why", r.other_why, "at", clock_format(r.at_s, at));
+}
+
 int
 status_json(const struct box *b, json_t **out, struct err *e)
 {
@@ -121,12 +137,12 @@ status_json(const struct box *b, json_t **out, struct err *e)
 
 	if (status_boot_json(b, &boot, e) < 0)
 		return -1;
-	return given(json_pack("{s:s, s:s, s:O, s:o, s:o, s:o, s:I, s:o, s:o, s:s}", "box",
+	return given(json_pack("{s:s, s:s, s:O, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:s}", "box",
 			     b->conf.id, "compatible", b->conf.compatible, "boot", boot, "running",
 			     sides_json(s->running), "linked", sides_json(s->linked), "pending",
 			     pending_json(&s->pending), "rollback_floor",
 			     (json_int_t)s->rollback_floor, "failed", failed_json(s), "stops",
-			     stops_json(s), "last_result", s->last_result),
+			     stops_json(s), "audit", audit_json(b), "last_result", s->last_result),
 		out, e);
 }
 
@@ -157,6 +173,23 @@ status_boot_text(const struct box *b, struct buf *out, struct err *e)
 		side_text(&v, SIDE_A, out, e) < 0 || side_text(&v, SIDE_B, out, e) < 0)
 		return -1;
 	return buf_printf(out, e, "boot id: %s\n", v.boot_id);
+}
+
+static int
+audit_text(const struct box *b, struct buf *out, struct err *e)
+{
+	struct audit_record r;
+	char at[CLOCK_TEXT_SIZE];
+
+	if (audit_record_load(b, &r) != AUDIT_KNOWN)
+		return buf_printf(out, e, "audit: none yet of what runs\n");
+	if (buf_printf(out, e, "installed software authentic: %s, at %s%s%s\n",
+		    authentic_name(r.running), clock_format(r.at_s, at), r.why[0] ? ": " : "",
+		    r.why) < 0)
+		return -1;
+	if (r.other != AUTHENTIC_NO)
+		return 0;
+	return buf_printf(out, e, "what it would go back to is not authentic: %s\n", r.other_why);
 }
 
 static int
@@ -201,5 +234,7 @@ status_text(const struct box *b, struct buf *out, struct err *e)
 			    s->stops[i].reason, s->stops[i].id) < 0)
 			return -1;
 	}
+	if (audit_text(b, out, e) < 0)
+		return -1;
 	return s->last_result[0] ? buf_printf(out, e, "last: %s\n", s->last_result) : 0;
 }

@@ -32,6 +32,31 @@ struct tree_list {
 int tree_check(const char *path, const struct tree_list *list, const struct keep_going *keep_going,
 	bool *same, struct err *why, struct err *e);
 
+/* Whom a comparison tells. A symbolic or hard link, or a folder, is told in words; the bytes of a
+ * file that has its size are for content() to look at: fd is open for reading, and nothing of it is
+ * in the cache; offset is where they stand in the payload. */
+enum { TREE_ENOUGH = 1 };
+struct tree_watch {
+	void *arg;
+	/* False: that is enough. */
+	bool (*differs)(void *arg, const char *path, const char *what);
+	/* 0, TREE_ENOUGH, or -1 with e, which ends it. */
+	int (*content)(
+		void *arg, int fd, const struct tree_entry *t, uint64_t offset, struct err *e);
+};
+
+/* The same comparison, telling every difference as it comes; of an entry more than one may be told.
+ * *extra is how many entries the folder holds that the list has not (0 where it was enough before).
+ * A missing folder is ERR_SYSTEM. */
+int tree_compare(const char *path, const struct tree_list *list,
+	const struct keep_going *keep_going, const struct tree_watch *watch, uint64_t *extra,
+	struct err *e);
+
+/* Calls each for those, by path; it returns false where that is enough. */
+int tree_each_extra(const char *path, const struct tree_list *list,
+	const struct keep_going *keep_going, bool (*each)(void *arg, const char *path), void *arg,
+	struct err *e);
+
 /* Makes PATH.new hold the list, by g (whose place is filled in here), synced. Not yet checked. */
 int tree_build(
 	const char *path, const struct tree_list *list, const struct engine *g, struct err *e);

@@ -171,7 +171,7 @@ slice_ms(const struct watchdog *w, int64_t left_ms)
 	return left_ms;
 }
 
-void
+bool
 watchdog_nap(struct watchdog *w, int64_t ms)
 {
 	int64_t begin_ms = clock_boot_ms(), left_ms = ms;
@@ -179,9 +179,10 @@ watchdog_nap(struct watchdog *w, int64_t ms)
 	do {
 		watchdog_pet(w);
 		if (signals_nap(slice_ms(w, left_ms)))
-			return;
+			return true;
 		left_ms = ms - (clock_boot_ms() - begin_ms);
 	} while (left_ms > 0);
+	return false;
 }
 
 void

@@ -54,7 +54,7 @@ void watchdog_pet(struct watchdog *w);
 struct keep_going watchdog_beside(void);
 
 /* signals_nap() that pets all the while. */
-void watchdog_nap(struct watchdog *w, int64_t ms);
+bool watchdog_nap(struct watchdog *w, int64_t ms);
 
 /* The way back cannot be taken by itself: on trial the device is petted no more and resets the
  * box. Elsewhere nothing happens. */

@@ -129,13 +129,14 @@
 
 /* A box. */
 #define SLOT_CLASSES_MAX PAYLOADS_MAX
-#define CONF_SECTIONS_MAX (10 + SLOT_CLASSES_MAX)
+#define CONF_SECTIONS_MAX (11 + SLOT_CLASSES_MAX)
 #define CONF_SPAN_MAX_S (30 * 24 * 3600) /* a box that stays away for longer is given up */
 #define WATCHDOG_TIMEOUT_MIN_S 10	 /* one slow write takes seconds, and is no hang */
 #define WATCHDOG_TIMEOUT_MAX_S 3600	 /* a box that hangs for an hour is missed */
 #define INI_NAME_MAX 48 /* inih cuts longer ones without a word, so they are refused before */
 #define STATE_BYTES_MAX (256 * 1024)  /* 32 failures and 64 stops with their texts are 100 KiB */
 #define STATUS_BYTES_MAX (256 * 1024) /* the same, in other words */
+#define AUDIT_SHOWN_MAX 1000	      /* differences of a side; more say nothing new */
 #define FAILED_MAX 32		      /* releases that failed here; the oldest is forgotten */
 #define BOOT_ENV_BYTES_MAX 1024 /* what a simulated bootloader's file or a custom program says */
 #define BOOT_COMMAND_LINE_MAX (64 * 1024) /* the kernel's, 2 KiB on most machines */

@@ -37,6 +37,8 @@ box_print(void *arg, const struct ledger_box *b, struct err *e)
 		*b->plan ? b->plan : "no plan that it names");
 	(void)printf("  last heard of at %s (by its own clock %s)\n",
 		clock_format(b->heard_s, heard), clock_format(b->at_s, at));
+	if (*b->authentic)
+		(void)printf("  installed software authentic: %s\n", b->authentic);
 	if (*b->stops)
 		(void)printf("  obeys the stops %s\n", b->stops);
 	return 0;

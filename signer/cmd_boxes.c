@@ -11,8 +11,8 @@
 #include "signer/workspace.h"
 
 static const char help[] =
-	"usage: sluice boxes [--offline TIME] [--state STATE] [--version V] [--revoked]\n"
-	"           [--csv] [-w DIR]\n"
+	"usage: sluice boxes [--offline TIME] [--state STATE] [--version V]\n"
+	"           [--authentic WORD] [--revoked] [--csv] [-w DIR]\n"
 	"\n"
 	"Lists boxes by what they last said: state, how their last update ended, the\n"
 	"version that they run, when they were heard of. All conditions have to hold.\n"
@@ -22,8 +22,10 @@ static const char help[] =
 	"                   how the last update ended: ok, failed, reverted,\n"
 	"                   inconclusive, stopped\n"
 	"  --version V      that run this one\n"
+	"  --authentic WORD whose audit said so: yes, no, unknown\n"
 	"  --revoked        those that were revoked, which are left out else\n"
-	"  --csv            name,compatible,state,outcome,class,version,heard,plan,tags\n"
+	"  --csv            name,compatible,state,outcome,class,version,heard,plan,tags,\n"
+	"                   authentic\n"
 	"\n"
 	"example: sluice boxes --offline 1h\n"
 	"         sluice boxes --state failed --csv > failed.csv\n";
@@ -64,12 +66,27 @@ offline_choose(const char *word, struct ledger_filter *f, struct err *e)
 }
 
 static int
+authentic_choose(const char *word, struct ledger_filter *f, struct err *e)
+{
+	static const enum authentic words[] = {AUTHENTIC_YES, AUTHENTIC_NO, AUTHENTIC_UNKNOWN};
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		if (strcmp(word, authentic_name(words[i])) == 0) {
+			f->authentic = word;
+			return 0;
+		}
+	}
+	return err_set(e, ERR_USAGE, "--authentic: yes, no or unknown expected, not '%.32s'", word);
+}
+
+static int
 options_read(int argc, char **argv, struct boxes_options *o, struct err *e)
 {
-	enum { OFFLINE = 1, STATE, VERSION, REVOKED, CSV };
+	enum { OFFLINE = 1, STATE, VERSION, AUTHENTIC, REVOKED, CSV };
 	static const struct option known[] = {{"offline", required_argument, NULL, OFFLINE},
 		{"state", required_argument, NULL, STATE},
 		{"version", required_argument, NULL, VERSION},
+		{"authentic", required_argument, NULL, AUTHENTIC},
 		{"revoked", no_argument, NULL, REVOKED}, {"csv", no_argument, NULL, CSV},
 		{NULL, 0, NULL, 0}};
 	int option;
@@ -80,7 +97,8 @@ options_read(int argc, char **argv, struct boxes_options *o, struct err *e)
 		if (option == '?')
 			return err_set(e, ERR_USAGE, "see `sluice boxes --help`");
 		if ((option == STATE && state_choose(optarg, &o->filter, e) < 0) ||
-			(option == OFFLINE && offline_choose(optarg, &o->filter, e) < 0))
+			(option == OFFLINE && offline_choose(optarg, &o->filter, e) < 0) ||
+			(option == AUTHENTIC && authentic_choose(optarg, &o->filter, e) < 0))
 			return -1;
 		if (option == VERSION)
 			o->filter.version = optarg;
@@ -112,7 +130,7 @@ csv_row(void *arg, const struct ledger_box *b, struct err *e)
 {
 	char at[CLOCK_TEXT_SIZE] = "";
 	const char *const fields[] = {b->name, b->compatible, b->state, b->outcome, b->class_,
-		b->version, at, b->plan, b->tags};
+		b->version, at, b->plan, b->tags, b->authentic};
 
 	(void)arg;
 	(void)e;
@@ -135,8 +153,9 @@ row(void *arg, const struct ledger_box *b, struct err *e)
 	if ((*count)++ == 0)
 		(void)printf("%-24s %-12s %-13s %-14s %s\n", "box", "state", "last update",
 			"version", "heard");
-	(void)printf("%-24s %-12s %-13s %-14s %s%s\n", b->name, b->state, b->outcome, b->version,
-		at, *b->stops ? "  STOPPED" : "");
+	(void)printf("%-24s %-12s %-13s %-14s %s%s%s\n", b->name, b->state, b->outcome, b->version,
+		at, *b->stops ? "  STOPPED" : "",
+		strcmp(b->authentic, "no") == 0 ? "  NOT AUTHENTIC" : "");
 	return 0;
 }
 
@@ -152,7 +171,8 @@ run(int argc, char **argv, struct err *e)
 		fleet_open_read(&w, &f, e) < 0)
 		return -1;
 	if (o.csv) {
-		(void)printf("name,compatible,state,outcome,class,version,heard,plan,tags\n");
+		(void)printf(
+			"name,compatible,state,outcome,class,version,heard,plan,tags,authentic\n");
 		return ledger_each_box(f, &o.filter, csv_row, NULL, e);
 	}
 	if (ledger_each_box(f, &o.filter, row, &count, e) < 0)

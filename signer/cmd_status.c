@@ -206,6 +206,7 @@ boxes_print(const json_t *doc)
 	counts_print(doc, "states", "states", "(never heard of)");
 	counts_print(doc, "versions", "versions", "(not known)");
 	counts_print(doc, "failures", "last failed", "(not known)");
+	counts_print(doc, "audits", "installed software authentic", "");
 	(void)printf("reports: %llu", (unsigned long long)number(spool, "reports"));
 	if (number(spool, "aside") + number(spool, "clashes") > 0)
 		(void)printf("; %llu files were set aside in spool/aside/, %llu reports clashed",

@@ -39,7 +39,8 @@ row_count(const struct query *q, int64_t silent_since_s, struct headcount *h, st
 	h->census.silent += heard_s >= 0 && heard_s < silent_since_s;
 	if (count(h->of[HEADCOUNT_BY_STATE], query_text(q, 0), e) < 0 ||
 		count(h->of[HEADCOUNT_BY_VERSION], query_text(q, 1), e) < 0 ||
-		count(h->of[HEADCOUNT_BY_PLAN], query_text(q, 4), e) < 0)
+		count(h->of[HEADCOUNT_BY_PLAN], query_text(q, 4), e) < 0 ||
+		(*query_text(q, 6) && count(h->of[HEADCOUNT_BY_AUDIT], query_text(q, 6), e) < 0))
 		return -1;
 	if (strcmp(outcome, "failed") != 0 && strcmp(outcome, "reverted") != 0)
 		return 0;
@@ -61,8 +62,9 @@ headcount_take(struct fleet *f, int64_t silent_since_s, struct headcount *out, s
 	}
 	if (fleet_sql(f, &s, e) < 0 ||
 		query_begin(s, &q, e,
-			"SELECT state, version, outcome, class, plan, coalesce(heard_s, -1) FROM "
-			"box LEFT JOIN known ON known.box = box.id WHERE revoked_s = 0",
+			"SELECT state, version, outcome, class, plan, coalesce(heard_s, -1), "
+			"authentic FROM box LEFT JOIN known "
+			"ON known.box = box.id WHERE revoked_s = 0",
 			"") < 0)
 		return -1;
 	for (;;) {

@@ -16,6 +16,7 @@ enum headcount_kind {
 	HEADCOUNT_BY_VERSION, /* "" is not known */
 	HEADCOUNT_BY_FAILURE, /* class of those whose last outcome was failed or reverted */
 	HEADCOUNT_BY_PLAN,    /* path of the plan that they follow; "" is not known */
+	HEADCOUNT_BY_AUDIT,   /* authentic_name() of those that said something of that */
 	HEADCOUNT_KINDS
 };
 

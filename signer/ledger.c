@@ -22,14 +22,17 @@ ledger_each_box(struct fleet *f, const struct ledger_filter *filter,
 	rc = query_begin(s, &q, e,
 		"SELECT name, coalesce(known.compatible, box.compatible), coalesce(known.tags, "
 		"box.tags), revoked_s != 0, seq, at_s, heard_s, state, outcome, class, version, "
-		"running, linked, rollback_floor, plan, stops, failed_seq FROM box LEFT JOIN known "
+		"running, linked, rollback_floor, plan, stops, failed_seq, authentic FROM box LEFT "
+		"JOIN known "
 		"ON known.box = box.id WHERE (?1 = '' OR name = ?1) AND (?2 = '' OR state = ?2) "
 		"AND "
 		"(?3 = '' OR outcome = ?3) AND (?4 = '' OR version = ?4) AND (?5 = 0 OR "
-		"coalesce(heard_s, 0) < ?5) AND (revoked_s != 0) = ?6 ORDER BY name",
-		"ssssii", filter->name ? filter->name : "", filter->state ? filter->state : "",
+		"coalesce(heard_s, 0) < ?5) AND (revoked_s != 0) = ?6 AND (?7 = '' OR "
+		"authentic = ?7) ORDER BY name",
+		"ssssiis", filter->name ? filter->name : "", filter->state ? filter->state : "",
 		filter->outcome ? filter->outcome : "", filter->version ? filter->version : "",
-		filter->silent_since_s, (int64_t)filter->revoked);
+		filter->silent_since_s, (int64_t)filter->revoked,
+		filter->authentic ? filter->authentic : "");
 	while (rc == 0 && (rc = query_next(q, &row, e)) == 0 && row) {
 		struct ledger_box b = {.name = query_text(q, 0),
 			.compatible = query_text(q, 1),
@@ -47,7 +50,8 @@ ledger_each_box(struct fleet *f, const struct ledger_filter *filter,
 			.rollback_floor = (uint64_t)query_int(q, 13),
 			.plan = query_text(q, 14),
 			.stops = query_text(q, 15),
-			.failed_seq = (uint64_t)query_int(q, 16)};
+			.failed_seq = (uint64_t)query_int(q, 16),
+			.authentic = query_text(q, 17)};
 
 		rc = each(arg, &b, e);
 	}

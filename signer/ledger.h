@@ -28,16 +28,17 @@ struct ledger_box {
 	const char *outcome, *class_; /* outcome_name() and class of the last that was not `none` */
 	const char *version, *running, *linked;
 	uint64_t rollback_floor;
-	const char *plan;    /* path of the plan that it follows */
-	const char *stops;   /* ids of the stops that it obeys or keeps, a blank between two */
-	uint64_t failed_seq; /* of its last failure; 0: none */
+	const char *plan;      /* path of the plan that it follows */
+	const char *stops;     /* ids of the stops that it obeys or keeps, a blank between two */
+	const char *authentic; /* authentic_name() of what it last said of its audit; or "" */
+	uint64_t failed_seq;   /* of its last failure; 0: none */
 };
 
 /* Which boxes. What is 0 or NULL says nothing. Revoked ones are left out unless asked for. */
 struct ledger_filter {
 	const char *name;
 	const char *state, *outcome; /* as above */
-	const char *version;
+	const char *version, *authentic;
 	int64_t silent_since_s; /* last heard of before then, or never */
 	bool revoked;		/* revoked ones only */
 };

@@ -314,6 +314,8 @@ boxes_build(struct sight *s, struct err *e)
 		kind_build(s, "states", HEADCOUNT_BY_STATE, e) < 0 ||
 		kind_build(s, "versions", HEADCOUNT_BY_VERSION, e) < 0)
 		return -1;
+	if (kind_build(s, "audits", HEADCOUNT_BY_AUDIT, e) < 0)
+		return -1;
 	return kind_build(s, "failures", HEADCOUNT_BY_FAILURE, e);
 }
 

@@ -14,7 +14,7 @@
  *                  "overdue","inconclusive"}]}],
  *    "withdrawn":[NAME], "planless":[{"name","stops":[...]}],
  *    "all":{"paused","stops":[...]}, "boxes":{"count","never","offline","offline_after_s"},
- *    "states":[{"what","boxes"}], "versions":[...], "failures":[...],
+ *    "states":[{"what","boxes"}], "versions":[...], "failures":[...], "audits":[...],
  *    "expiries":[as doctor has them], "spool":{"reports","duplicates","clashes","aside"},
  *    "crl_unread":N}  (the number of the CRL that the web server was not told of yet, see reload.h;
  *    0: none)

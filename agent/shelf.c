@@ -1,0 +1,82 @@
+#include "agent/shelf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "agent/source.h"
+#include "common/base/cleanup.h"
+#include "common/base/file.h"
+
+static int
+path_of(const struct conf *c, bool tree_only, enum side side, const char *end, char *out,
+	struct err *e)
+{
+	char name[32];
+
+	(void)snprintf(
+		name, sizeof(name), "head.%s%s%s", tree_only ? "link." : "", side_name(side), end);
+	return path_join(out, PATH_MAX, c->state_dir, name, e);
+}
+
+int
+shelf_path(const struct conf *c, bool tree_only, enum side side, char *out, struct err *e)
+{
+	return path_of(c, tree_only, side, "", out, e);
+}
+
+int
+shelf_clear(const struct conf *c, bool tree_only, enum side side, struct err *e)
+{
+	char path[PATH_MAX];
+
+	if (shelf_path(c, tree_only, side, path, e) < 0)
+		return -1;
+	return file_remove(path, e);
+}
+
+static int
+head_write(const char *path, const struct head *h, struct err *e)
+{
+	AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	struct file_source file = {.fd = h->fd, .name = h->name};
+	struct source source = source_file(&file);
+
+	if (fd < 0)
+		return err_sys(e, errno, "making %s", path);
+	if (source_copy(&source, h->layout.head_size, fd, path, e) < 0)
+		return -1;
+	return fsync(fd) < 0 ? err_sys(e, errno, "syncing %s", path) : 0;
+}
+
+/* What an attempt that was cut off has left is written over by the next. */
+int
+shelf_keep(
+	const struct conf *c, bool tree_only, enum side side, const struct head *h, struct err *e)
+{
+	char path[PATH_MAX], fresh[PATH_MAX];
+
+	if (shelf_path(c, tree_only, side, path, e) < 0 ||
+		path_of(c, tree_only, side, ".new", fresh, e) < 0)
+		return -1;
+	if (head_write(fresh, h, e) == 0)
+		return file_rename(fresh, path, e);
+	(void)unlink(fresh);
+	return -1;
+}
+
+int
+shelf_take(const struct conf *c, bool tree_only, enum side side, const struct digest *manifest,
+	struct head *out, struct err *e)
+{
+	AUTO_CLOSE int fd = -1;
+	char path[PATH_MAX];
+
+	if (shelf_path(c, tree_only, side, path, e) < 0 || file_open_regular(path, &fd, e) < 0)
+		return -1;
+	if (head_verify_kept(fd, path, manifest, out, e) < 0)
+		return err_own(e);
+	(void)take_fd(&fd);
+	return 0;
+}
