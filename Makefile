@@ -34,7 +34,7 @@ say = $(if $(V),,@printf '  %-4s %s\n' $(1) $@)
 
 # The one list of Debian packages: what builds it, then what tests and demonstrates it.
 DEPS_BUILD := gcc make pkg-config libc6-dev libsodium-dev libssl-dev libcurl4-openssl-dev \
-	libarchive-dev zlib1g-dev libjansson-dev libfyaml-dev libinih-dev libsqlite3-dev \
+	libarchive-dev zlib1g-dev libdeflate-dev libjansson-dev libfyaml-dev libinih-dev libsqlite3-dev \
 	libubootenv-dev libefivar-dev
 DEPS_TEST := libcmocka-dev python3 nginx-light openssl minisign e2fsprogs util-linux procps curl \
 	sqlite3 tzdata python3-securesystemslib python3-cryptography zstd xz-utils bzip2 strace \

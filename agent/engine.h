@@ -2,14 +2,18 @@
  *
  * Whatever the place holds is compared chunk by chunk; what is wrong is fetched as coalesced
  * ranges, checked, and written. So a first install, a resume after a power cut and an install of
- * what is there already are the same thing. Memory is bounded: two chunks, and a bit for every
- * entry of the index. */
+ * what is there already are the same thing.
+ *
+ * One thread reads the index and the source, and asks whether to go on; a crew of others (crew.h)
+ * reads the place, hashes, inflates and writes, batch by batch. Memory is bounded: a batch for each
+ * of them and one more, of 2 MiB at most, and two bits for every entry of the index. */
 #ifndef SLUICE_AGENT_ENGINE_H
 #define SLUICE_AGENT_ENGINE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/place.h"
 #include "agent/source.h"
 #include "agent/wants.h"
 #include "common/base/err.h"
@@ -22,20 +26,6 @@ struct install_stats {
 		bytes_written,	 /* plain bytes written; holes count as nothing */
 		chunks;		 /* entries of the index looked at */
 };
-
-/* Where a payload goes: an address space of exactly its plain bytes. Each pass over it goes
- * upwards. Errors are ERR_SYSTEM with the name. */
-struct place {
-	void *arg;
-	int (*read)(void *arg, void *data, size_t len, uint64_t offset, struct err *e);
-	int (*write)(void *arg, const void *data, size_t len, uint64_t offset, struct err *e);
-	/* Makes a range read as zeros; *written is what had to be written for it. */
-	int (*zero)(void *arg, uint64_t offset, uint64_t len, uint64_t *written, struct err *e);
-};
-
-/* A way to zero() for a place without holes: writes zeros where it reads other bytes. */
-int place_zero_by_writing(
-	const struct place *p, uint64_t offset, uint64_t len, uint64_t *written, struct err *e);
 
 /* One payload's work. index and scout are two readers of the same index; data_offset is where its
  * data member starts in the source. */
@@ -52,16 +42,20 @@ struct engine {
  * *out. */
 int engine_compare(const struct engine *g, struct wants **out, struct err *e);
 
-/* The second: mends what is. *changed: something was written or made a hole, so it has to be synced
- * and read back. A broken range (ERR_NETWORK) is opened again from where it broke as long as each
- * try brings something. Bytes that are not what the index says are asked for elsewhere (source.h),
- * and are ERR_UNTRUSTED where nobody has others: nothing of that chunk was written. */
-int engine_mend(const struct engine *g, struct wants *wrong, bool *changed, struct err *e);
+/* The second: mends what is, and drops it from wrong. A broken range (ERR_NETWORK) is opened again
+ * from where it broke as long as each try brings something. Bytes that are not what the index says
+ * are asked for elsewhere (source.h), and are ERR_UNTRUSTED where nobody has others: nothing of
+ * that chunk was written. Whatever ends it, what was fetched and is right has been written by then,
+ * and nothing is written any more. */
+int engine_mend(const struct engine *g, struct wants *wrong, struct err *e);
 
-/* Both: makes the place equal. */
-int engine_fill(const struct engine *g, bool *changed, struct err *e);
+/* Both: makes the place equal. *changed, which the caller frees, is what was wrong: if that is
+ * anything, it has to be synced and read back. */
+int engine_fill(const struct engine *g, struct wants **changed, struct err *e);
 
-/* Reads everything back: ERR_SYSTEM naming the first byte range that is not as it should be. */
-int engine_check(const struct engine *g, struct err *e);
+/* Reads back what was written; NULL: everything. What the comparison found right was read from
+ * where it will be read after a power cut, and has not changed since. ERR_SYSTEM naming a byte
+ * range that is not as it should be. */
+int engine_check(const struct engine *g, const struct wants *written, struct err *e);
 
 #endif

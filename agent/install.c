@@ -253,9 +253,9 @@ image_install(const struct job *j, const struct slot_class *class, const struct 
 	struct err *e)
 {
 	AUTO_SLOT struct slot slot = SLOT_INIT;
+	AUTO_WANTS struct wants *changed = NULL;
 	struct engine g = *with;
 	struct place place;
-	bool changed;
 
 	if (slot_open(class, j->target, true, &slot, e) < 0 || slot_sync(&slot, e) < 0)
 		return -1;
@@ -263,11 +263,11 @@ image_install(const struct job *j, const struct slot_class *class, const struct 
 	g.place = &place;
 	if (engine_fill(&g, &changed, e) < 0)
 		return err_context(e, "slot %s", slot.name);
-	if (!changed)
+	if (wants_count(changed) == 0)
 		return 0;
 	if (slot_sync(&slot, e) < 0)
 		return -1;
-	return engine_check(&g, e) < 0 ? err_context(e, "slot %s", slot.name) : 0;
+	return engine_check(&g, changed, e) < 0 ? err_context(e, "slot %s", slot.name) : 0;
 }
 
 /* A tree that was written and is not what its list says: the storage's fault, and tried again, but

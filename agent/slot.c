@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -10,11 +11,26 @@
 #include "common/base/file.h"
 #include "common/base/num.h"
 
+/* What direct reads and writes are multiples of. No device that we know asks for more. */
+enum { DIRECT_BYTES = 4096 };
+
 void
 slot_close(struct slot *s)
 {
 	cleanup_fd(&s->fd);
-	s->fd = -1;
+	cleanup_fd(&s->direct);
+	s->fd = s->direct = -1;
+}
+
+/* The same slot once more, whatever its path means by now. Its first descriptor has it for itself
+ * already. */
+static int
+direct_open(int fd)
+{
+	char path[sizeof("/proc/self/fd/") + 16];
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_RDWR | O_DIRECT | O_CLOEXEC | O_NOCTTY);
 }
 
 static int
@@ -52,8 +68,10 @@ slot_open(
 	if (type_check(class, path, &st, e) < 0 || file_size(s.fd, path, &s.size, e) < 0)
 		return err_context(e, "slot %s", s.name);
 	s.block = S_ISBLK(st.st_mode);
+	if (write)
+		s.direct = direct_open(s.fd);
 	*out = s;
-	s.fd = -1;
+	s.fd = s.direct = -1;
 	return 0;
 }
 
@@ -92,12 +110,31 @@ slot_sync(const struct slot *s, struct err *e)
 	return 0;
 }
 
+/* How much of it may go past the cache. */
+static size_t
+direct_part(const struct slot *s, const void *data, size_t len, uint64_t offset)
+{
+	if (s->direct < 0 || offset % DIRECT_BYTES != 0 || (uintptr_t)data % DIRECT_BYTES != 0)
+		return 0;
+	return len - len % DIRECT_BYTES;
+}
+
 static int
 slot_read(void *arg, void *data, size_t len, uint64_t offset, struct err *e)
 {
 	const struct slot *s = arg;
+	size_t done = direct_part(s, data, len, offset);
 
-	return file_pread_full(s->fd, s->name, data, len, offset, e) < 0 ? err_own(e) : 0;
+	/* EINVAL: the device wants it otherwise. */
+	if (done > 0 && file_pread_full(s->direct, s->name, data, done, offset, e) < 0) {
+		if (e->errnum != EINVAL)
+			return err_own(e);
+		done = 0;
+	}
+	return file_pread_full(s->fd, s->name, (char *)data + done, len - done, offset + done, e) <
+			       0
+		       ? err_own(e)
+		       : 0;
 }
 
 int
@@ -123,11 +160,29 @@ slot_digest(const struct slot *s, uint64_t len, const struct keep_going *keep_go
 	return 0;
 }
 
+/* Threads may write at once; there is one slot that is written. */
+static int
+cached_write(struct slot *s, const void *data, size_t len, uint64_t offset, struct err *e)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	int rc;
+
+	if (len == 0)
+		return 0;
+	if (file_pwrite_full(s->fd, s->name, data, len, offset, e) < 0)
+		return -1;
+	(void)pthread_mutex_lock(&lock);
+	rc = writeback_add(&s->writeback, s->fd, s->name, offset, len, e);
+	(void)pthread_mutex_unlock(&lock);
+	return rc;
+}
+
 static int
 slot_write(void *arg, const void *data, size_t len, uint64_t offset, struct err *e)
 {
 	struct slot *s = arg;
 	uint64_t end;
+	size_t done;
 
 	/* install_check() saw to it; here it keeps a file slot from growing whatever happens. */
 	if (num_add(offset, len, &end, s->name, e) < 0)
@@ -135,9 +190,13 @@ slot_write(void *arg, const void *data, size_t len, uint64_t offset, struct err 
 	if (end > s->size)
 		return err_set(e, ERR_SYSTEM, "slot %s ends before byte %llu", s->name,
 			(unsigned long long)end);
-	if (file_pwrite_full(s->fd, s->name, data, len, offset, e) < 0)
-		return -1;
-	return writeback_add(&s->writeback, s->fd, s->name, offset, len, e);
+	done = direct_part(s, data, len, offset);
+	if (done > 0 && file_pwrite_full(s->direct, s->name, data, done, offset, e) < 0) {
+		if (e->errnum != EINVAL)
+			return -1;
+		done = 0;
+	}
+	return cached_write(s, (const char *)data + done, len - done, offset + done, e);
 }
 
 static int
@@ -158,5 +217,5 @@ slot_zero(void *arg, uint64_t offset, uint64_t len, uint64_t *written, struct er
 struct place
 slot_place(struct slot *s)
 {
-	return (struct place){s, slot_read, slot_write, slot_zero};
+	return (struct place){s, slot_read, slot_write, slot_zero, true};
 }

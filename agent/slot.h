@@ -18,13 +18,14 @@
  * (truncate -s 512M FILE), and what is behind the image in it stays as it is. */
 struct slot {
 	int fd;
+	int direct; /* the same past the kernel's cache, where it is written and can be; or -1 */
 	bool block;
 	char name[NAME_BYTES_MAX + 8]; /* "rootfs B", for messages */
 	uint64_t size;
 	struct writeback writeback;
 };
 
-#define SLOT_INIT ((struct slot){.fd = -1})
+#define SLOT_INIT ((struct slot){.fd = -1, .direct = -1})
 #define AUTO_SLOT CLEANUP(slot_close)
 void slot_close(struct slot *s);
 
@@ -45,7 +46,10 @@ int slot_sync(const struct slot *s, struct err *e);
 int slot_digest(const struct slot *s, uint64_t len, const struct keep_going *keep_going,
 	struct digest *out, struct err *e);
 
-/* The slot as a place for the engine. s is borrowed. Zeros become holes where the slot can. */
+/* The slot as a place for the engine. s is borrowed. Zeros become holes where the slot can. Whole
+ * blocks of 4 KiB in memory that begins at such a boundary go past the kernel's cache: that takes a
+ * third of the time of its processor, and what is read comes from the device. The rest, and all
+ * where the slot cannot, goes through it, and is sent on as it grows (writeback.h). */
 struct place slot_place(struct slot *s);
 
 #endif

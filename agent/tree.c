@@ -288,8 +288,8 @@ fill(const char *path, const struct tree_list *list, const struct engine *g, int
 	struct pass finish = {root, list, g->keep_going, entry_finish};
 	struct pass folders = {root, list, g->keep_going, folder_finish};
 	struct engine own = *g;
+	AUTO_WANTS struct wants *changed = NULL;
 	struct place place;
-	bool changed;
 
 	if (tree_place_open(root, list, &tree, e) < 0)
 		return -1;
@@ -372,7 +372,7 @@ tree_check_chunks(
 		return -1;
 	place = tree_place_of(tree);
 	own.place = &place;
-	return engine_check(&own, e);
+	return engine_check(&own, NULL, e);
 }
 
 int

@@ -1,4 +1,4 @@
-/* The files of a tree as one address space. */
+/* The files of a tree as one address space. One file is open at a time, so nobody shares it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -155,5 +155,5 @@ place_zero(void *arg, uint64_t offset, uint64_t len, uint64_t *written, struct e
 struct place
 tree_place_of(struct tree_place *p)
 {
-	return (struct place){p, place_read, place_write, place_zero};
+	return (struct place){p, place_read, place_write, place_zero, false};
 }

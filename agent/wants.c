@@ -2,11 +2,12 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/num.h"
 
 struct wants {
-	uint64_t count;
+	uint64_t entries, count;
 	uint8_t bits[];
 };
 
@@ -17,7 +18,18 @@ wants_new(uint64_t entries, struct wants **out, struct err *e)
 
 	if (!w)
 		return err_sys(e, ENOMEM, "installing");
+	w->entries = entries;
 	*out = w;
+	return 0;
+}
+
+int
+wants_copy(const struct wants *w, struct wants **out, struct err *e)
+{
+	if (wants_new(w->entries, out, e) < 0)
+		return -1;
+	(*out)->count = w->count;
+	memcpy((*out)->bits, w->bits, num_div_up(w->entries, 8));
 	return 0;
 }
 

@@ -10,8 +10,9 @@
 
 struct wants;
 
-/* None of so many entries at first. ERR_SYSTEM without memory for them. */
+/* None of so many entries at first; or the same as those of another. ERR_SYSTEM without memory. */
 int wants_new(uint64_t entries, struct wants **out, struct err *e);
+int wants_copy(const struct wants *w, struct wants **out, struct err *e);
 void wants_free(struct wants **w);
 #define AUTO_WANTS CLEANUP(wants_free)
 

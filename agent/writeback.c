@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "common/base/num.h"
+
 enum { PIECE_BYTES = 8 << 20 };
 
 static int
@@ -19,9 +21,8 @@ int
 writeback_add(
 	struct writeback *w, int fd, const char *name, uint64_t offset, size_t len, struct err *e)
 {
-	if (w->dirty == 0)
-		w->from = offset;
-	w->to = offset + len;
+	w->from = w->dirty == 0 ? offset : num_min(w->from, offset);
+	w->to = num_max(w->to, offset + len);
 	w->dirty += len;
 	if (w->dirty < PIECE_BYTES)
 		return 0;

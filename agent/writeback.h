@@ -14,9 +14,9 @@ struct writeback {
 	uint64_t sent_from, sent_to; /* on its way to the disk */
 };
 
-/* After bytes were written to fd, in the order of their offsets. Now and then sends on what was
- * written, and waits for what was sent before. ERR_SYSTEM: the disk failed. It makes nothing last;
- * fsync() is still the caller's. */
+/* After bytes were written to fd, in about the order of their offsets. Now and then sends on what
+ * was written, and waits for what was sent before. ERR_SYSTEM: the disk failed. It makes nothing
+ * last; fsync() is still the caller's. */
 int writeback_add(
 	struct writeback *w, int fd, const char *name, uint64_t offset, size_t len, struct err *e);
 

@@ -1,6 +1,9 @@
 #include "common/format/codec.h"
 
+#include <dlfcn.h>
 #include <errno.h>
+#include <libdeflate.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +13,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/num.h"
+#include "common/crypto/digest_many.h"
 #include "common/limits.h"
 
 struct deflater {
@@ -18,7 +22,29 @@ struct deflater {
 
 struct inflater {
 	z_stream z;
+	struct libdeflate_decompressor *fast; /* NULL: there is no libdeflate */
 };
+
+/* libdeflate, once somebody inflates, where it is installed. */
+static struct {
+	pthread_once_t once;
+	__typeof__(libdeflate_alloc_decompressor) *make;
+	__typeof__(libdeflate_free_decompressor) *end;
+	__typeof__(libdeflate_zlib_decompress_ex) *inflate;
+} fast = {.once = PTHREAD_ONCE_INIT};
+
+static void
+fast_load(void)
+{
+	void *library = dlopen("libdeflate.so.0", RTLD_NOW | RTLD_LOCAL);
+
+	if (!library)
+		return;
+	/* POSIX has functions fit in a void *, ISO C does not. */
+	*(void **)&fast.make = dlsym(library, "libdeflate_alloc_decompressor");
+	*(void **)&fast.end = dlsym(library, "libdeflate_free_decompressor");
+	*(void **)&fast.inflate = dlsym(library, "libdeflate_zlib_decompress_ex");
+}
 
 static int
 zlib_failed(const z_stream *z, int status, const char *what, struct err *e)
@@ -117,7 +143,7 @@ chunk_encode(struct deflater *d, struct span plain, uint8_t *stored, struct chun
 }
 
 int
-inflater_new(struct inflater **out, struct err *e)
+inflater_new_zlib(struct inflater **out, struct err *e)
 {
 	AUTO_FREE struct inflater *i = calloc(1, sizeof(*i));
 	int status;
@@ -131,22 +157,50 @@ inflater_new(struct inflater **out, struct err *e)
 	return 0;
 }
 
+int
+inflater_new(struct inflater **out, struct err *e)
+{
+	if (inflater_new_zlib(out, e) < 0)
+		return -1;
+	(void)pthread_once(&fast.once, fast_load);
+	if (fast.make && fast.end && fast.inflate)
+		(*out)->fast = fast.make();
+	return 0;
+}
+
 void
 inflater_free(struct inflater **i)
 {
 	if (!*i)
 		return;
+	if ((*i)->fast)
+		fast.end((*i)->fast);
 	(void)inflateEnd(&(*i)->z);
 	free(*i);
 	*i = NULL;
+}
+
+/* Whether libdeflate takes it without reserve. What it does not, zlib judges and has words for. */
+static bool
+inflate_fast(const struct inflater *i, struct span stored, uint8_t *plain, uint64_t size)
+{
+	size_t taken = 0, made = 0;
+
+	return i->fast &&
+	       fast.inflate(i->fast, stored.data, stored.len, plain, (size_t)size, &taken, &made) ==
+		       LIBDEFLATE_SUCCESS &&
+	       taken == stored.len && made == size;
 }
 
 /* One whole stream into exactly size bytes. */
 static int
 inflate_whole(struct inflater *i, struct span stored, uint8_t *plain, uint64_t size, struct err *e)
 {
-	int status = inflateReset(&i->z);
+	int status;
 
+	if (inflate_fast(i, stored, plain, size))
+		return 0;
+	status = inflateReset(&i->z);
 	if (status != Z_OK)
 		return zlib_failed(&i->z, status, "decompressing a chunk", e);
 	i->z.next_in = stored.data;
@@ -183,29 +237,99 @@ check_sizes(const struct chunk *c, struct span stored, struct err *e)
 	return good ? 0 : err_set(e, ERR_MALFORMED, "a chunk with sizes that cannot be");
 }
 
+/* Many chunks under way. why is of the one that matters most so far, failed. */
+struct decoding {
+	struct chunk_job *jobs;
+	size_t n, failed;
+	struct err why;
+};
+
+static void
+job_fail(struct decoding *d, size_t at, const struct err *why)
+{
+	bool worse = d->why.class == ERR_UNTRUSTED && why->class != ERR_UNTRUSTED;
+
+	d->jobs[at].class = why->class;
+	if (d->why.class != ERR_NONE && !worse && (at > d->failed || d->why.class != why->class))
+		return;
+	d->why = *why;
+	d->failed = at;
+}
+
+/* Of those that are all right so far: whether plain, or stored, has the digest that it should. */
+static void
+digests_check(struct decoding *d, bool plain)
+{
+	struct span in[CODEC_CHUNKS] = {0};
+	struct digest got[CODEC_CHUNKS];
+	size_t job[CODEC_CHUNKS], n = 0;
+	struct err why;
+
+	for (size_t i = 0; i < d->n; i++) {
+		const struct chunk_job *j = &d->jobs[i];
+
+		/* Where both are the same bytes they have the same digest. */
+		if (j->class != ERR_NONE || (plain && j->c->store == CHUNK_RAW))
+			continue;
+		in[n] = plain ? span_of(j->plain, (size_t)j->c->size) : j->stored;
+		job[n++] = i;
+	}
+	digest_of_many(in, n, got);
+	for (size_t i = 0; i < n; i++) {
+		const struct chunk *c = d->jobs[job[i]].c;
+
+		if (digest_equal(&got[i], plain ? &c->plain : &c->stored))
+			continue;
+		(void)err_set(&why, ERR_UNTRUSTED, "a chunk's %s bytes are not those of the index",
+			plain ? "plain" : "stored");
+		job_fail(d, job[i], &why);
+	}
+}
+
+static int
+job_inflate(struct inflater *i, const struct chunk_job *j, struct err *e)
+{
+	if (j->c->store != CHUNK_RAW)
+		return inflate_whole(i, j->stored, j->plain, j->c->size, e);
+	if (!digest_equal(&j->c->stored, &j->c->plain))
+		return err_set(
+			e, ERR_UNTRUSTED, "a chunk's plain bytes are not those of the index");
+	memcpy(j->plain, j->stored.data, j->stored.len);
+	return 0;
+}
+
+int
+chunks_decode(struct inflater *i, struct chunk_job *jobs, size_t n, size_t *failed, struct err *e)
+{
+	struct decoding d = {.jobs = jobs, .n = n, .why = ERR_INIT};
+	struct err why;
+
+	for (size_t at = 0; at < n; at++) {
+		jobs[at].class = ERR_NONE;
+		if (check_sizes(jobs[at].c, jobs[at].stored, &why) < 0)
+			job_fail(&d, at, &why);
+	}
+	digests_check(&d, false);
+	for (size_t at = 0; at < n; at++) {
+		if (jobs[at].class == ERR_NONE && job_inflate(i, &jobs[at], &why) < 0)
+			job_fail(&d, at, &why);
+	}
+	digests_check(&d, true);
+	if (d.why.class == ERR_NONE)
+		return 0;
+	*failed = d.failed;
+	*e = d.why;
+	return -1;
+}
+
 int
 chunk_decode(struct inflater *i, const struct chunk *c, struct span stored, uint8_t *plain,
 	struct err *e)
 {
-	struct digest got;
+	struct chunk_job job = {c, stored, plain, ERR_NONE};
+	size_t failed;
 
-	if (check_sizes(c, stored, e) < 0)
-		return -1;
-	got = digest_of(stored);
-	if (!digest_equal(&got, &c->stored))
-		return err_set(
-			e, ERR_UNTRUSTED, "a chunk's stored bytes are not those of the index");
-	if (c->store == CHUNK_RAW) {
-		memcpy(plain, stored.data, stored.len);
-	} else {
-		if (inflate_whole(i, stored, plain, c->size, e) < 0)
-			return -1;
-		got = digest_of(span_of(plain, c->size));
-	}
-	if (!digest_equal(&got, &c->plain))
-		return err_set(
-			e, ERR_UNTRUSTED, "a chunk's plain bytes are not those of the index");
-	return 0;
+	return chunks_decode(i, &job, 1, &failed, e);
 }
 
 /* zlib's windowBits for gzip's wrapping and nothing else, with the largest window. */

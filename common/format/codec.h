@@ -1,4 +1,5 @@
-/* Chunks: plain bytes ↔ stored bytes; and gzip files. The only include of zlib. */
+/* Chunks: plain bytes ↔ stored bytes; and gzip files. The only include of zlib and of libdeflate,
+ * which inflates whole chunks 2.5 times as fast and is used where it is installed. */
 #ifndef SLUICE_FORMAT_CODEC_H
 #define SLUICE_FORMAT_CODEC_H
 
@@ -27,9 +28,23 @@ int chunk_encode(struct deflater *d, struct span plain, uint8_t *stored, struct 
  * in plain after a failure is nobody's. */
 struct inflater;
 int inflater_new(struct inflater **out, struct err *e);
+int inflater_new_zlib(struct inflater **out, struct err *e); /* without libdeflate in any case */
 void inflater_free(struct inflater **i);
 int chunk_decode(struct inflater *i, const struct chunk *c, struct span stored, uint8_t *plain,
 	struct err *e);
+
+/* The same for up to CODEC_CHUNKS chunks at once, which hashes them side by side. Each is done
+ * whatever becomes of the others; class says how it went. -1 where one failed: e is that of
+ * *failed, the first whose class is other than ERR_UNTRUSTED, or of those the first. */
+enum { CODEC_CHUNKS = 64 };
+struct chunk_job {
+	const struct chunk *c;
+	struct span stored;
+	uint8_t *plain;
+	enum err_class class;
+};
+int chunks_decode(
+	struct inflater *i, struct chunk_job *jobs, size_t n, size_t *failed, struct err *e);
 
 /* Reads gzip files (RFC 1952), which packers are given as inputs, piece by piece: one member after
  * the other, each checked against its own CRC and length at its end. (libarchive 3.6 reads them too

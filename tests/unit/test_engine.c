@@ -1,162 +1,4 @@
-#include "tests/unit/payload.h"
-
-#include "agent/engine.h"
-
-/* Seven and a bit chunks: noise, text, zeros, zeros, noise, text, noise, and a short end. */
-enum { IMAGE_BYTES = 7 * CHUNK_BYTES + 1234 };
-static uint8_t image[IMAGE_BYTES];
-
-/* A place in memory that counts what is written, and stops holding what it is given if told to. */
-struct memory_place {
-	uint8_t *bytes;
-	uint64_t written;
-	bool forgets;
-};
-
-struct bench {
-	struct made made;
-	int index_fd;
-	struct memory_place memory;
-	struct memory_source source;
-	struct place place;
-	struct source as_source;
-	struct install_stats stats;
-	struct keep_going keep_going;
-	unsigned asked, asks_left;
-	struct index_reader *index, *scout;
-};
-
-static int
-place_read(void *arg, void *data, size_t len, uint64_t offset, struct err *e)
-{
-	const struct memory_place *m = arg;
-
-	(void)e;
-	assert_true(offset <= IMAGE_BYTES && len <= IMAGE_BYTES - offset);
-	memcpy(data, m->bytes + offset, len);
-	return 0;
-}
-
-static int
-place_write(void *arg, const void *data, size_t len, uint64_t offset, struct err *e)
-{
-	struct memory_place *m = arg;
-
-	(void)e;
-	assert_true(offset <= IMAGE_BYTES && len <= IMAGE_BYTES - offset);
-	if (!m->forgets)
-		memcpy(m->bytes + offset, data, len);
-	m->written += len;
-	return 0;
-}
-
-static int
-place_zero(void *arg, uint64_t offset, uint64_t len, uint64_t *written, struct err *e)
-{
-	struct memory_place *m = arg;
-	struct place p = {m, place_read, place_write, place_zero};
-
-	*written = 0;
-	return place_zero_by_writing(&p, offset, len, written, e);
-}
-
-static int
-ask(void *arg, struct err *e)
-{
-	struct bench *b = arg;
-
-	b->asked++;
-	if (b->asks_left == 0)
-		return err_set(e, ERR_STOPPED, "stopped by the test");
-	b->asks_left--;
-	return 0;
-}
-
-static void
-bench_free(struct bench *b)
-{
-	index_close(&b->index);
-	index_close(&b->scout);
-	(void)close(b->index_fd);
-	made_free(&b->made);
-	free(b->memory.bytes);
-}
-
-/* The place holds before. */
-static void
-bench_make_size(struct bench *b, const uint8_t *before, size_t size)
-{
-	struct err e = ERR_INIT;
-
-	*b = (struct bench){.asks_left = UINT32_MAX};
-	made_image(&b->made, "rootfs", "rootfs", span_of(image, size));
-	b->index_fd = memory_file(buf_span(&b->made.index));
-	b->memory.bytes = malloc(IMAGE_BYTES);
-	assert_non_null(b->memory.bytes);
-	memcpy(b->memory.bytes, before, IMAGE_BYTES);
-	b->source.bytes = buf_span(&b->made.data);
-	b->place = (struct place){&b->memory, place_read, place_write, place_zero};
-	b->as_source = memory_source(&b->source);
-	b->keep_going = (struct keep_going){ask, b};
-	assert_int_equal(index_open(b->index_fd, "index", 0, &b->made.p, &b->index, &e), 0);
-	assert_int_equal(index_open(b->index_fd, "index", 0, &b->made.p, &b->scout, &e), 0);
-}
-
-static void
-bench_make(struct bench *b, const uint8_t *before)
-{
-	bench_make_size(b, before, IMAGE_BYTES);
-}
-
-static struct engine
-bench_engine(struct bench *b)
-{
-	return (struct engine){
-		&b->place, b->index, b->scout, &b->as_source, 0, &b->keep_going, &b->stats};
-}
-
-static int
-bench_fill(struct bench *b, bool *changed, struct err *e)
-{
-	struct engine g = bench_engine(b);
-
-	*e = ERR_INIT;
-	return engine_fill(&g, changed, e);
-}
-
-static void
-assert_equal_and_checked(struct bench *b)
-{
-	struct engine g = bench_engine(b);
-	struct err e = ERR_INIT;
-
-	assert_memory_equal(b->memory.bytes, image, IMAGE_BYTES);
-	assert_int_equal(engine_check(&g, &e), 0);
-}
-
-static int
-make_image(void **state)
-{
-	(void)state;
-	noise(image, CHUNK_BYTES, 1);
-	memset(image + CHUNK_BYTES, 't', CHUNK_BYTES);
-	noise(image + 4 * CHUNK_BYTES, CHUNK_BYTES, 2);
-	memset(image + 5 * CHUNK_BYTES, 'u', CHUNK_BYTES);
-	noise(image + 6 * CHUNK_BYTES, CHUNK_BYTES, 3);
-	memset(image + 7 * CHUNK_BYTES, 0, 1234);
-	image[7 * CHUNK_BYTES + 1233] = 1;
-	return 0;
-}
-
-static uint8_t *
-other_bytes(void)
-{
-	uint8_t *before = malloc(IMAGE_BYTES);
-
-	assert_non_null(before);
-	memset(before, 0xee, IMAGE_BYTES);
-	return before;
-}
+#include "tests/unit/engine_scene.h"
 
 static void
 all_wrong_is_fetched_as_one_range(void **state)
@@ -250,9 +92,8 @@ flipped_stored_byte_is_refused_and_not_written(void **state)
 		b.made.data.data[at] ^= 1;
 		assert_int_equal(bench_fill(&b, &changed, &e), -1);
 		assert_int_equal(e.class, ERR_UNTRUSTED);
-		assert_int_equal(b.memory.written, CHUNK_BYTES);
-		assert_memory_equal(
-			b.memory.bytes + CHUNK_BYTES, before, IMAGE_BYTES - CHUNK_BYTES);
+		assert_int_equal(b.memory.written, IMAGE_BYTES - CHUNK_BYTES);
+		assert_memory_equal(b.memory.bytes + CHUNK_BYTES, before, CHUNK_BYTES);
 	}
 }
 
@@ -347,10 +188,10 @@ every_chunk_is_asked_for(void **state)
 	assert_true(b.asked >= 14);
 	g = bench_engine(&b);
 	b.asked = 0;
-	assert_int_equal(engine_check(&g, &e), 0);
+	assert_int_equal(engine_check(&g, NULL, &e), 0);
 	assert_true(b.asked >= 7);
 	b.asks_left = 0;
-	assert_int_equal(engine_check(&g, &e), -1);
+	assert_int_equal(engine_check(&g, NULL, &e), -1);
 	assert_int_equal(e.class, ERR_STOPPED);
 }
 
@@ -382,7 +223,7 @@ chunks_that_a_server_spoils_are_asked_for_elsewhere(void **state)
 		assert_int_equal(rc, -1);
 		assert_int_equal(e.class, ERR_UNTRUSTED);
 		assert_non_null(strstr(e.text, "chunk at byte 0"));
-		assert_int_equal(b.memory.written, 0);
+		assert_memory_equal(b.memory.bytes, before, CHUNK_BYTES);
 	}
 }
 
@@ -402,7 +243,7 @@ what_reads_back_wrong_is_found(void **state)
 		assert_int_equal(bench_fill(&b, &changed, &e), 0);
 		b.memory.bytes[at] ^= 4;
 		g = bench_engine(&b);
-		assert_int_equal(engine_check(&g, &e), -1);
+		assert_int_equal(engine_check(&g, NULL, &e), -1);
 		assert_int_equal(e.class, ERR_SYSTEM);
 		assert_non_null(strstr(e.text, "read back"));
 	}
@@ -422,7 +263,7 @@ place_that_forgets_is_found(void **state)
 	b.memory.forgets = true;
 	assert_int_equal(bench_fill(&b, &changed, &e), 0);
 	g = bench_engine(&b);
-	assert_int_equal(engine_check(&g, &e), -1);
+	assert_int_equal(engine_check(&g, NULL, &e), -1);
 }
 
 static void
@@ -485,9 +326,9 @@ a_long_run_of_zeros_is_asked_for_in_pieces(void **state)
 	static const uint8_t zeros[LONG_RUN_BYTES];
 	struct dirty_place d = {0};
 	struct bench b;
-	struct engine g;
 	struct err e = ERR_INIT;
-	unsigned to_compare;
+	AUTO_WANTS struct wants *wrong = NULL;
+	struct engine g;
 	bool changed;
 
 	(void)state;
@@ -500,18 +341,17 @@ a_long_run_of_zeros_is_asked_for_in_pieces(void **state)
 	b.index_fd = memory_file(buf_span(&b.made.index));
 	assert_int_equal(index_open(b.index_fd, "index", 0, &b.made.p, &b.index, &e), 0);
 	assert_int_equal(index_open(b.index_fd, "index", 0, &b.made.p, &b.scout, &e), 0);
-	b.place = (struct place){&d, dirty_read, NULL, dirty_zero};
-	g = bench_engine(&b);
-	assert_int_equal(engine_fill(&g, &changed, &e), 0);
+	b.place = (struct place){&d, dirty_read, NULL, dirty_zero, false};
+	assert_int_equal(bench_fill(&b, &changed, &e), 0);
 	assert_int_equal(d.next, LONG_RUN_BYTES);
 	assert_true(d.longest <= 4 << 20);
 	assert_int_equal(b.stats.bytes_written, LONG_RUN_BYTES);
-	to_compare = b.asked - d.zeroed;
 
-	b.asked = 0;
-	b.asks_left = to_compare + 1; /* the first piece, not the second */
 	d = (struct dirty_place){0};
-	assert_int_equal(engine_fill(&g, &changed, &e), -1);
+	g = bench_engine(&b);
+	assert_int_equal(engine_compare(&g, &wrong, &e), 0);
+	b.asks_left = 1; /* the first piece, not the second */
+	assert_int_equal(engine_mend(&g, wrong, &e), -1);
 	assert_int_equal(e.class, ERR_STOPPED);
 	assert_int_equal(d.zeroed, 1);
 	bench_free(&b);
@@ -538,7 +378,7 @@ every_odd_size_is_filled_and_checked(void **state)
 		assert_memory_equal(
 			b.memory.bytes + sizes[i], before + sizes[i], IMAGE_BYTES - sizes[i]);
 		g = bench_engine(&b);
-		assert_int_equal(engine_check(&g, &e), 0);
+		assert_int_equal(engine_check(&g, NULL, &e), 0);
 	}
 }
 
@@ -563,5 +403,5 @@ main(void)
 		cmocka_unit_test(index_that_changed_since_it_was_checked_writes_nothing),
 	};
 
-	return cmocka_run_group_tests(tests, make_image, NULL);
+	return run_both_ways("engine", tests, ARRAY_LEN(tests));
 }

@@ -1,0 +1,138 @@
+#include "tests/unit/engine_scene.h"
+
+/* Mended in the second round, from somebody else; what stood beside it was right and is not fetched
+ * again. */
+static void
+spoilt_chunks_among_good_ones_are_mended(void **state)
+{
+	static const uint64_t spoilt_at[] = {70000, CHUNK_BYTES + 70, 2 * CHUNK_BYTES + 200};
+	AUTO_FREE uint8_t *before = other_bytes();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(spoilt_at); i++) {
+		CLEANUP(bench_free) struct bench b;
+		struct err e;
+		bool changed;
+
+		bench_make(&b, before);
+		b.source.others = 1;
+		b.source.spoilt_at = spoilt_at[i];
+		assert_int_equal(bench_fill(&b, &changed, &e), 0);
+		assert_int_equal(b.source.elsewheres, 1);
+		assert_true(b.source.spoilt > 0 && b.source.spoilt <= CHUNK_BYTES);
+		assert_int_equal(b.stats.bytes_fetched, b.made.data.len + b.source.spoilt);
+		assert_int_equal(b.stats.bytes_written, IMAGE_BYTES);
+		assert_equal_and_checked(&b);
+	}
+}
+
+static void
+a_place_that_fails_ends_it(void **state)
+{
+	AUTO_FREE uint8_t *before = other_bytes();
+
+	(void)state;
+	for (int writing = 0; writing < 2; writing++) {
+		CLEANUP(bench_free) struct bench b;
+		struct engine g;
+		struct err e;
+		bool changed;
+
+		bench_make(&b, before);
+		b.memory.fails_to_read = !writing;
+		b.memory.fails_to_write = writing;
+		assert_int_equal(bench_fill(&b, &changed, &e), -1);
+		assert_int_equal(e.class, ERR_SYSTEM);
+		assert_int_equal(e.errnum, EIO);
+		assert_memory_equal(b.memory.bytes, before, IMAGE_BYTES);
+		g = bench_engine(&b);
+		b.memory.fails_to_read = true;
+		e = ERR_INIT;
+		assert_int_equal(engine_check(&g, NULL, &e), -1);
+		assert_int_equal(e.errnum, EIO);
+	}
+}
+
+/* What the comparison found right has been read already. */
+static void
+only_what_was_written_is_read_back(void **state)
+{
+	CLEANUP(bench_free) struct bench b;
+	AUTO_FREE uint8_t *before = malloc(IMAGE_BYTES);
+	AUTO_WANTS struct wants *changed = NULL;
+	struct engine g;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_non_null(before);
+	memcpy(before, image, IMAGE_BYTES);
+	before[5 * CHUNK_BYTES] ^= 1;
+	bench_make(&b, before);
+	g = bench_engine(&b);
+	assert_int_equal(engine_fill(&g, &changed, &e), 0);
+	assert_int_equal(wants_count(changed), 1);
+	b.memory.bytes[0] ^= 1;
+	assert_int_equal(engine_check(&g, changed, &e), 0);
+	b.memory.bytes[5 * CHUNK_BYTES + 9] ^= 1;
+	assert_int_equal(engine_check(&g, changed, &e), -1);
+	assert_int_equal(e.class, ERR_SYSTEM);
+}
+
+/* More than all batches hold, of which every third chunk is right already. */
+static void
+many_batches_are_worked_on_in_turn(void **state)
+{
+	enum { CHUNKS = 16 * 13 + 5, BYTES = CHUNKS * CHUNK_BYTES - 77 };
+	AUTO_FREE uint8_t *large = malloc(BYTES);
+	AUTO_FREE uint8_t *held = malloc(BYTES);
+	AUTO_WANTS struct wants *changed = NULL;
+	struct bench b;
+	struct engine g;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_true(large && held);
+	bench_make(&b, image);
+	index_close(&b.index);
+	index_close(&b.scout);
+	(void)close(b.index_fd);
+	made_free(&b.made);
+	noise(large, BYTES, 5);
+	memcpy(held, large, BYTES);
+	for (size_t i = 0; i < CHUNKS; i++) {
+		if (i % 5 == 0)
+			memset(large + i * CHUNK_BYTES, (int)i, CHUNK_BYTES / 2);
+		if (i % 3 != 0)
+			held[i * CHUNK_BYTES + i] ^= 1;
+	}
+	for (size_t i = 0; i < CHUNKS; i += 15)
+		memcpy(held + i * CHUNK_BYTES, large + i * CHUNK_BYTES, CHUNK_BYTES / 2);
+	made_image(&b.made, "rootfs", "rootfs", span_of(large, BYTES));
+	b.index_fd = memory_file(buf_span(&b.made.index));
+	b.source.bytes = buf_span(&b.made.data);
+	assert_int_equal(index_open(b.index_fd, "index", 0, &b.made.p, &b.index, &e), 0);
+	assert_int_equal(index_open(b.index_fd, "index", 0, &b.made.p, &b.scout, &e), 0);
+	free(b.memory.bytes);
+	b.memory = (struct memory_place){.bytes = held, .size = BYTES};
+	b.source.step = 50000;
+	g = bench_engine(&b);
+	assert_int_equal(engine_fill(&g, &changed, &e), 0);
+	assert_int_equal(wants_count(changed), CHUNKS - (CHUNKS + 2) / 3);
+	assert_memory_equal(held, large, BYTES);
+	assert_int_equal(engine_check(&g, NULL, &e), 0);
+	b.memory.bytes = NULL;
+	bench_free(&b);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(spoilt_chunks_among_good_ones_are_mended),
+		cmocka_unit_test(a_place_that_fails_ends_it),
+		cmocka_unit_test(only_what_was_written_is_read_back),
+		cmocka_unit_test(many_batches_are_worked_on_in_turn),
+	};
+
+	return run_both_ways("engine_batches", tests, ARRAY_LEN(tests));
+}
