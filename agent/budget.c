@@ -1,5 +1,7 @@
 #include "agent/budget.h"
 
+#include <string.h>
+
 #include "common/base/log.h"
 #include "common/base/num.h"
 
@@ -30,13 +32,19 @@ sum(uint64_t a, uint64_t b)
 	return b > INT64_MAX - a ? INT64_MAX : a + b;
 }
 
+static bool
+fits(const struct budget *b, uint64_t spent, uint64_t len)
+{
+	return b->bytes == 0 || (spent <= b->bytes && len <= b->bytes - spent);
+}
+
 /* Whether len more bytes may be fetched than what was spent. */
 static int
 check(struct budget *b, uint64_t spent, uint64_t len, struct err *e)
 {
 	char wants[NUM_HUMAN_SIZE], budget[NUM_HUMAN_SIZE];
 
-	if (b->bytes == 0 || (spent <= b->bytes && len <= b->bytes - spent))
+	if (fits(b, spent, len))
 		return 0;
 	b->state->spent.wants_bytes = sum(spent, len);
 	return err_set(e, ERR_REFUSED, "it takes %s or more, and the plan allows a box %s",
@@ -95,11 +103,25 @@ budget_waste(struct budget *b, uint64_t spent_before)
 		save(b);
 }
 
+/* What was expected at or before the end of a range that is opened, is on its way no more. */
+static void
+expected_drop(struct budget *b, uint64_t end)
+{
+	size_t gone = 0;
+
+	while (gone < b->expected_count && b->expected[gone].offset < end)
+		gone++;
+	b->expected_count -= gone;
+	memmove(b->expected, b->expected + gone, b->expected_count * sizeof(*b->expected));
+}
+
 static int
 meter_open(void *arg, uint64_t offset, uint64_t len, struct err *e)
 {
 	struct budget *b = arg;
 
+	b->open_left = len;
+	expected_drop(b, sum(offset, len));
 	return b->inner.open(b->inner.arg, offset, len, e);
 }
 
@@ -108,9 +130,41 @@ source_open(void *arg, uint64_t offset, uint64_t len, struct err *e)
 {
 	struct budget *b = arg;
 
-	return check(b, b->state->spent.bytes, len, e) < 0
-		       ? -1
-		       : b->inner.open(b->inner.arg, offset, len, e);
+	return check(b, b->state->spent.bytes, len, e) < 0 ? -1 : meter_open(arg, offset, len, e);
+}
+
+static bool
+source_expect(void *arg, uint64_t offset, uint64_t len)
+{
+	struct budget *b = arg;
+	uint64_t spent = sum(b->state->spent.bytes, b->open_left);
+
+	for (size_t i = 0; i < b->expected_count; i++)
+		spent = sum(spent, b->expected[i].len);
+	if (b->expected_count == BUDGET_EXPECTED || !fits(b, spent, len) ||
+		!b->inner.expect(b->inner.arg, offset, len))
+		return false;
+	b->expected[b->expected_count++] = (struct expected){offset, len};
+	return true;
+}
+
+static int
+meter_bill(void *arg, uint64_t bytes, struct err *e)
+{
+	(void)e;
+	count(arg, bytes);
+	return 0;
+}
+
+static int
+source_bill(void *arg, uint64_t bytes, struct err *e)
+{
+	struct budget *b = arg;
+
+	if (check(b, sum(b->state->spent.bytes, b->open_left), bytes, e) < 0)
+		return -1;
+	count(b, bytes);
+	return 0;
 }
 
 static ssize_t
@@ -119,8 +173,10 @@ source_read(void *arg, void *data, size_t len, struct err *e)
 	struct budget *b = arg;
 	ssize_t n = b->inner.read(b->inner.arg, data, len, e);
 
-	if (n > 0)
+	if (n > 0) {
 		count(b, (uint64_t)n);
+		b->open_left -= num_min(b->open_left, (uint64_t)n);
+	}
 	return n;
 }
 
@@ -133,6 +189,7 @@ source_elsewhere(void *arg, unsigned tries, uint64_t spoilt, struct err *why)
 
 	if (!b->inner.elsewhere)
 		return -1;
+	b->expected_count = 0;
 	budget_waste(b, spent - num_min(spent, spoilt));
 	return budget_fits(b, 0, why) < 0 ? -1
 					  : b->inner.elsewhere(b->inner.arg, tries, spoilt, why);
@@ -146,18 +203,36 @@ source_close(void *arg)
 	b->inner.close(b->inner.arg);
 }
 
+/* The same for both, but for who may open a range and be billed. */
+static struct source
+counted(struct budget *b, const struct source *inner,
+	int (*bill)(void *arg, uint64_t bytes, struct err *e))
+{
+	b->inner = *inner;
+	b->open_left = b->expected_count = 0;
+	if (inner->bill)
+		inner->bill(inner->arg, &(struct bill){bill, b});
+	return (struct source){.arg = b,
+		.open = source_open,
+		.read = source_read,
+		.close = source_close,
+		.elsewhere = source_elsewhere,
+		.expect = inner->expect ? source_expect : NULL};
+}
+
 struct source
 budget_meter(struct budget *b, const struct source *inner)
 {
-	b->inner = *inner;
-	return (struct source){b, meter_open, source_read, source_close, source_elsewhere};
+	struct source s = counted(b, inner, meter_bill);
+
+	s.open = meter_open;
+	return s;
 }
 
 struct source
 budget_source(struct budget *b, const struct source *inner)
 {
-	b->inner = *inner;
-	return (struct source){b, source_open, source_read, source_close, source_elsewhere};
+	return counted(b, inner, source_bill);
 }
 
 bool

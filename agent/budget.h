@@ -17,6 +17,8 @@
 #include "common/base/err.h"
 #include "common/crypto/digest.h"
 
+enum { BUDGET_EXPECTED = 8 };
+
 /* A budget while an update spends it. The caller keeps it, and what it borrows, as long as a source
  * of it is in use. */
 struct budget {
@@ -25,6 +27,11 @@ struct budget {
 	struct state *state; /* state->spent is what was spent */
 	uint64_t saved;	     /* of it, what is on the disk */
 	struct source inner; /* what is counted */
+	uint64_t open_left;  /* of the open range */
+	struct expected {
+		uint64_t offset, len;
+	} expected[BUDGET_EXPECTED]; /* behind it, and on their way maybe */
+	size_t expected_count;
 };
 
 /* Begins to spend a plan's budget on a release, or goes on with it: another release or attempt
@@ -41,8 +48,9 @@ int budget_fits(struct budget *b, uint64_t len, struct err *e);
 uint64_t budget_spent(const struct budget *b);
 void budget_waste(struct budget *b, uint64_t spent_before);
 
-/* A source that gives what inner gives and counts what came; for one at a time. The first opens any
- * range; the second none that is more than is left: ERR_REFUSED, which is remembered. */
+/* A source that gives what inner gives and counts what came, and what came for nothing; for one at
+ * a time. The first opens any range; the second none that is more than is left: ERR_REFUSED, which
+ * is remembered. Nothing is on its way ahead that would go over what is left. */
 struct source budget_meter(struct budget *b, const struct source *inner);
 struct source budget_source(struct budget *b, const struct source *inner);
 

@@ -178,7 +178,7 @@ write_slots(struct cycle *cy, const struct order *o, struct budget *budget, cons
 	struct box *b = &cy->box;
 	struct source source, counted;
 
-	if (net_source_new(cy->net, o->bundle_url, &keep_going, &remote, e) < 0)
+	if (net_source_new(cy->net, o->bundle_url, o->bundle_length, &keep_going, &remote, e) < 0)
 		return -1;
 	source = net_source_of(remote);
 	counted = budget_source(budget, &source);

@@ -15,7 +15,7 @@
 #include "common/base/num.h"
 #include "common/limits.h"
 
-enum { HTTP_TOO_MANY = 429, HTTP_UNAVAILABLE = 503 };
+enum { HTTP_OK = 200, HTTP_TOO_MANY = 429, HTTP_UNAVAILABLE = 503 };
 
 /* The child keeps deadlines and the stall limit itself; a child that does not is given this much
  * longer. */
@@ -157,6 +157,8 @@ transfer_answer(struct net_transfer *t, const struct wire_message *m, struct err
 		m->retry_after_s > NET_RETRY_AFTER_MAX_S ? NET_RETRY_AFTER_MAX_S : m->retry_after_s;
 	if (t->has_range && (m->status == HTTP_TOO_MANY || m->status == HTTP_UNAVAILABLE))
 		t->net->range_retry_after_s = t->reply.retry_after_s;
+	if (t->has_range && m->status == HTTP_OK)
+		t->len = INT64_MAX; /* all of the file, whatever was asked for */
 	memcpy(t->reply.etag, m->etag.data, m->etag.len);
 	t->reply.etag[m->etag.len] = 0;
 	return 0;
@@ -183,7 +185,8 @@ transfer_end(struct net_transfer *t, const struct wire_message *m, struct err *e
 		return err_set(e, ERR_MALFORMED, "the end of a request before its answer");
 	if (m->class == ERR_NONE && t->reply.status >= 400)
 		return err_set(e, ERR_MALFORMED, "an error passed off as success");
-	if (m->class == ERR_NONE && t->has_range && t->taken != t->len)
+	if (m->class == ERR_NONE && t->has_range && t->reply.status != HTTP_OK &&
+		t->taken != t->len)
 		return err_set(e, ERR_MALFORMED, "a range with bytes missing");
 	t->ended = true;
 	if (m->class == ERR_NONE)
@@ -506,6 +509,33 @@ net_ready(struct net_transfer *t)
 		transfer_watch(t);
 	}
 	return t->queue.count > 0 || t->ended;
+}
+
+bool
+net_failed(struct net_transfer *t)
+{
+	return net_ready(t) && t->queue.count == 0 && t->err.class != ERR_NONE;
+}
+
+static bool
+is_under_way(const struct net *n)
+{
+	for (size_t i = 0; i < NET_REQUESTS_MAX; i++) {
+		if (n->open[i] && n->open[i]->has_range && !n->open[i]->ended)
+			return true;
+	}
+	return false;
+}
+
+void
+net_settle(struct net *n, int64_t ms)
+{
+	int64_t until_ms = clock_boot_ms() + ms, left_ms = ms;
+
+	while (left_ms > 0 && is_under_way(n)) {
+		net_pump(n, (int)left_ms);
+		left_ms = until_ms - clock_boot_ms();
+	}
 }
 
 /* Grants again what was read, in pieces worth a message. */

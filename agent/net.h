@@ -59,8 +59,8 @@ struct net_request {
 	enum net_base base;
 	const char *path; /* quoted, relative to the base */
 	bool has_range;
-	/* has_range: exactly these bytes; an answer of any other kind or length is ERR_NETWORK (a
-	 * 200 that starts at 0 is skipped up to offset) */
+	/* has_range: exactly these bytes; an answer of any other kind or length is ERR_NETWORK, but
+	 * for the whole file (status 200), which then comes from its byte 0 on */
 	uint64_t offset, len;
 	uint64_t max;	     /* no range: the most bytes taken; more is ERR_LIMIT */
 	const char *etag;    /* ask only for what changed since; or NULL */
@@ -93,6 +93,12 @@ bool net_ready(struct net_transfer *t);
 ssize_t net_read(struct net_transfer *t, void *data, size_t len,
 	const struct keep_going *keep_going, struct err *e);
 
+/* Whether it has ended without success, and there is nothing left to read. Does not wait. */
+bool net_failed(struct net_transfer *t);
+
+/* Waits until no range is on its way any more, or so long. */
+void net_settle(struct net *n, int64_t ms);
+
 /* What is known of the answer so far; status 0: nothing yet. */
 const struct net_reply *net_reply_of(const struct net_transfer *t);
 
@@ -106,10 +112,16 @@ void net_close(struct net_transfer **t);
 int net_fetch(struct net *n, const struct net_request *r, struct buf *out, struct net_reply *reply,
 	const struct keep_going *keep_going, struct err *e);
 
-/* A source over one target path (bundle), for install_write and for the head. path is copied. */
+/* A source over one target path (bundle) of so many bytes, for install_write and for the head.
+ *
+ * Ranges that are expected are asked for while others are read, a few at a time, and fewer where a
+ * server does not like that. A server (or a proxy before it) that answers with the whole file is
+ * read once, from its beginning up to the last range: what lies between them is billed. Where that
+ * is not enough, since it was cut off or ranges do not come in order, all further ones are
+ * ERR_NETWORK that would bring it to more than the file and a hundredth. path is copied. */
 struct net_source;
-int net_source_new(struct net *n, const char *path, const struct keep_going *keep_going,
-	struct net_source **out, struct err *e);
+int net_source_new(struct net *n, const char *path, uint64_t bytes,
+	const struct keep_going *keep_going, struct net_source **out, struct err *e);
 void net_source_free(struct net_source **s);
 struct source net_source_of(struct net_source *s);
 

@@ -79,7 +79,7 @@ head_fetch(const struct order *o, const struct conf *c, struct net *n, struct bu
 	struct source source, counted;
 
 	if (head_spool_open(c->state_dir, &fd, e) < 0 ||
-		net_source_new(n, o->bundle_url, keep_going, &remote, e) < 0)
+		net_source_new(n, o->bundle_url, o->bundle_length, keep_going, &remote, e) < 0)
 		return -1;
 	source = net_source_of(remote);
 	counted = budget_meter(b, &source);

@@ -2,11 +2,18 @@
 #ifndef SLUICE_AGENT_SOURCE_H
 #define SLUICE_AGENT_SOURCE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "common/base/err.h"
 #include "common/base/keep_going.h"
+
+/* Who has a say in bytes that come and that nobody reads. */
+struct bill {
+	int (*ask)(void *arg, uint64_t bytes, struct err *e);
+	void *arg;
+};
 
 /* A stream of one range at a time. What it gives was verified by nobody. */
 struct source {
@@ -22,6 +29,13 @@ struct source {
 	 * else, as often as there are others for the same bytes (tries: from 0). -1 where there is
 	 * nobody (left), and *why stays, or it may ask no more, and *why says so. May be NULL. */
 	int (*elsewhere)(void *arg, unsigned tries, uint64_t spoilt, struct err *why);
+	/* Names a range that is opened later, behind all that were named before: it may be on its
+	 * way by then. False where it has no room for it yet. What is named binds nobody: open()
+	 * forgets what does not lie behind the range that it starts. May be NULL. */
+	bool (*expect)(void *arg, uint64_t offset, uint64_t len);
+	/* Whom to ask before bytes are taken that lie outside every range; ERR_REFUSED where they
+	 * may not be. Copied. May be NULL. */
+	void (*bill)(void *arg, const struct bill *to);
 };
 
 /* A source that reads from an open file. The caller fills in fd and name (for messages), and keeps

@@ -111,7 +111,8 @@
 /* Talking to servers. */
 #define NET_REQUESTS_MAX 8	      /* a bundle, a stop poll, a report, and room */
 #define NET_WINDOW_BYTES (256 * 1024) /* sent ahead per request: 20 ms at 100 Mbit/s */
-#define NET_SKIP_MAX (1ULL << 30)     /* before a range that a server answers with the whole file */
+#define NET_AHEAD_MAX 4		      /* ranges opened before their turn; browsers take 6 in all */
+#define NET_AHEAD_BYTES (256 * 1024)  /* under way, above which none is: 100 ms at 20 Mbit/s */
 #define NET_BYTES_PER_S_MIN 1024      /* less is a stall: GPRS, the slowest there is, gives 3000 */
 #define NET_IGNORED_MAX (16 * 1024)   /* of an error's body, read so that the connection lasts */
 #define NET_RETRY_AFTER_MAX_S 86400   /* a server that says more is not believed */

@@ -95,27 +95,28 @@ job_say_answer(struct job *j)
 static int
 job_check_head(struct job *j, long status, struct err *e)
 {
-	curl_off_t declared = -1;
+	struct reply_head head = {
+		status, -1, job_header(j, "Content-Range"), job_header(j, "Content-Encoding")};
 
-	(void)curl_easy_getinfo(j->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &declared);
-	return reply_check_head(&j->reply, status, declared, job_header(j, "Content-Range"), e);
+	(void)curl_easy_getinfo(j->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &head.declared);
+	return reply_check_head(&j->reply, &head, e);
 }
 
 static size_t
 job_take(struct job *j, const uint8_t *data, size_t len)
 {
-	size_t skip, wanted;
+	size_t wanted;
 
-	if (reply_measure(&j->reply, len, &skip, &wanted, &j->err) < 0)
+	if (reply_measure(&j->reply, len, &wanted, &j->err) < 0)
 		return 0;
 	if (!outbox_is_empty(&j->child->outbox) || wanted > j->credit) {
 		j->paused = true;
 		return CURL_WRITEFUNC_PAUSE;
 	}
 	j->credit -= wanted;
-	reply_take(&j->reply, skip, wanted);
-	outbox_must_bring(&j->child->outbox, j->id, span_of(data + skip, wanted));
-	return skip + wanted < len ? 0 : len;
+	reply_take(&j->reply, wanted);
+	outbox_must_bring(&j->child->outbox, j->id, span_of(data, wanted));
+	return wanted < len ? 0 : len;
 }
 
 /* Whether the parent is to hear nothing of this answer, and the request is made again. */
@@ -288,10 +289,9 @@ job_add_header(struct job *j, const char *line)
 {
 	struct curl_slist *more = curl_slist_append(j->headers, line);
 
-	if (!more)
-		return false;
-	j->headers = more;
-	return true;
+	if (more)
+		j->headers = more;
+	return more != NULL;
 }
 
 static bool

@@ -1,5 +1,7 @@
 #include "agent/net/reply.h"
 
+#include <strings.h>
+
 #include "agent/net/header.h"
 #include "common/base/num.h"
 #include "common/limits.h"
@@ -24,54 +26,55 @@ reply_check_status(const struct reply *r, long status, struct err *e)
 	return -1;
 }
 
-int
-reply_check_head(
-	struct reply *r, long status, int64_t declared, const char *content_range, struct err *e)
+static int
+check_range(const struct reply *r, const struct reply_head *head, struct err *e)
 {
-	if (!r->has_range) {
-		if (declared > 0 && (uint64_t)declared > r->len)
-			return err_set(e, ERR_LIMIT,
-				"%s: %lld bytes, of which at most %llu are taken", r->path,
-				(long long)declared, (unsigned long long)r->len);
-		return 0;
-	}
-	if (status == 206) {
-		if (!header_range_fits(content_range, r->offset, r->len))
-			return err_set(e, ERR_NETWORK,
-				"%s: the server answered with another range than was asked for",
-				r->path);
-		return 0;
-	}
-	if (r->offset > NET_SKIP_MAX)
+	if (!header_range_fits(head->range, r->offset, r->len))
 		return err_set(e, ERR_NETWORK,
-			"%s: the server ignores Range, and %llu bytes are too many to skip",
-			r->path, (unsigned long long)r->offset);
-	if (declared >= 0 && (uint64_t)declared < r->offset + r->len)
-		return err_set(e, ERR_NETWORK, "%s: the file ends before the range", r->path);
-	r->skip = r->offset;
+			"%s: the server answered with another range than was asked for", r->path);
 	return 0;
 }
 
 int
-reply_measure(const struct reply *r, size_t len, size_t *skip, size_t *wanted, struct err *e)
+reply_check_head(struct reply *r, const struct reply_head *head, struct err *e)
 {
-	size_t before = (size_t)num_min(r->skip, len), rest = len - before;
+	uint64_t declared = head->declared > 0 ? (uint64_t)head->declared : 0;
+
+	/* Nobody asked for it; the bytes are not those of the file. */
+	if (head->encoding && strcasecmp(head->encoding, "identity") != 0)
+		return err_set(e, ERR_NETWORK,
+			"%s: the server, or a proxy before it, encoded it as %.32s unasked",
+			r->path, head->encoding);
+	if (!r->has_range && declared > r->len)
+		return err_set(e, ERR_LIMIT, "%s: %llu bytes, of which at most %llu are taken",
+			r->path, (unsigned long long)declared, (unsigned long long)r->len);
+	if (!r->has_range)
+		return 0;
+	if (head->status == 206)
+		return check_range(r, head, e);
+	if (head->declared >= 0 && declared < r->offset + r->len)
+		return err_set(e, ERR_NETWORK, "%s: the file ends before the range", r->path);
+	r->whole = true;
+	return 0;
+}
+
+int
+reply_measure(const struct reply *r, size_t len, size_t *wanted, struct err *e)
+{
 	uint64_t room = r->len - r->taken;
 
-	if (!r->has_range && rest > room)
+	if (!r->has_range && len > room)
 		return err_set(e, ERR_LIMIT, "%s: more than %llu bytes", r->path,
 			(unsigned long long)r->len);
-	*skip = before;
-	*wanted = (size_t)num_min(rest, room);
+	*wanted = r->whole ? len : (size_t)num_min(len, room);
 	return 0;
 }
 
 void
-reply_take(struct reply *r, size_t skip, size_t wanted)
+reply_take(struct reply *r, size_t wanted)
 {
-	r->skip -= skip;
 	r->taken += wanted;
-	r->complete = r->has_range && r->taken == r->len;
+	r->complete = r->has_range && !r->whole && r->taken == r->len;
 }
 
 bool
@@ -84,8 +87,10 @@ reply_ignore(struct reply *r, size_t len)
 int
 reply_check_end(const struct reply *r, long status, struct err *e)
 {
-	if (r->has_range && !r->complete && status != 304)
+	uint64_t least = r->whole ? r->offset + r->len : r->len;
+
+	if (r->has_range && r->taken < least && status != 304)
 		return err_set(e, ERR_NETWORK, "%s: the answer ended after %llu of %llu bytes",
-			r->path, (unsigned long long)r->taken, (unsigned long long)r->len);
+			r->path, (unsigned long long)r->taken, (unsigned long long)least);
 	return 0;
 }

@@ -15,7 +15,7 @@ struct reply {
 	bool has_range, put, conditional;
 	uint64_t offset, len;
 	/* What has come. */
-	uint64_t skip;	  /* of a 200: bytes before the range still to come */
+	bool whole;	  /* all of the file comes, and not the range */
 	uint64_t taken;	  /* bytes handed over */
 	uint64_t ignored; /* bytes of an answer that nobody wants */
 	bool complete;	  /* all bytes of the range are there: the rest is cut off */
@@ -26,18 +26,24 @@ struct reply {
 bool reply_status_fits(const struct reply *r, long status);
 int reply_check_status(const struct reply *r, long status, struct err *e);
 
-/* Judges the head of an answer whose status fits, before its first body byte is taken. declared is
- * its Content-Length, or -1; content_range may be NULL. ERR_LIMIT for more bytes than are taken,
- * ERR_NETWORK for another range than was asked for, or one that cannot be reached. */
-int reply_check_head(
-	struct reply *r, long status, int64_t declared, const char *content_range, struct err *e);
+/* What the head of an answer says of its body. */
+struct reply_head {
+	long status;
+	int64_t declared;	      /* Content-Length, or -1 */
+	const char *range, *encoding; /* Content-Range and -Encoding, or NULL */
+};
 
-/* Of the next len bytes of the body, *skip come before what is wanted and *wanted then are; what is
- * left lies behind the range. ERR_LIMIT when a file has more than was asked for at most. */
-int reply_measure(const struct reply *r, size_t len, size_t *skip, size_t *wanted, struct err *e);
+/* Judges the head of an answer whose status fits, before its first body byte is taken. ERR_LIMIT
+ * for more bytes than are taken; ERR_NETWORK for another range than was asked for, one that the
+ * file does not have, or content that was compressed on the way. */
+int reply_check_head(struct reply *r, const struct reply_head *head, struct err *e);
+
+/* How many of the next len bytes of the body are wanted; what is left lies behind the range.
+ * ERR_LIMIT when a file has more than was asked for at most. */
+int reply_measure(const struct reply *r, size_t len, size_t *wanted, struct err *e);
 
 /* Counts what was measured, once it is handed over. */
-void reply_take(struct reply *r, size_t skip, size_t wanted);
+void reply_take(struct reply *r, size_t wanted);
 
 /* Passes over len bytes of an error's or a redirect's body: whether it is short enough to be read
  * to its end, so that the connection lasts. */

@@ -106,10 +106,10 @@ class Exchange:
         if not found or found[1] != self.box:
             return self.reply(403)
         spool = self.server.workspace.path("spool")
-        with open(os.path.join(spool, ".new"), "wb") as f:
+        new = os.path.join(spool, f".{self.box}.new")  # several boxes report at once
+        with open(new, "wb") as f:
             f.write(self.body)
-        os.replace(os.path.join(spool, ".new"),
-                   os.path.join(spool, f"{self.box}@{found[2]}.json"))
+        os.replace(new, os.path.join(spool, f"{self.box}@{found[2]}.json"))
         return self.reply(201)
 
     def wait(self, seconds):

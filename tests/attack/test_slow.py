@@ -112,7 +112,7 @@ class Slow(AttackCase):
         starts = [int(re.search(r"\d+", x.headers["range"])[0]) for x in self.server.asked(BUNDLE)]
         data = [start for start in starts if start > 0]
         self.assertGreater(len(data), 2)
-        self.assertEqual(data, sorted(set(data)))
+        self.assertEqual(sorted(data), sorted(set(data)))
 
     def test_a_network_child_that_falls_silent_is_killed_and_replaced(self):
         """Its parent allows it twice the stall limit, and fifteen seconds."""

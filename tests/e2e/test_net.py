@@ -322,18 +322,6 @@ class NetTest(unittest.TestCase):
         self.assert_err(probe.ask("range", "data", len(DATA), 10), "network", 416)
         self.assert_err(probe.ask("range", "data", len(DATA) - 5, 10), "network")
 
-    def test_a_server_that_ignores_range_is_skipped_up_to_the_offset(self):
-        _, probe = self.pair()
-        self.assert_ok(probe.ask("range", "ignores-range", 300001, 400000),
-                       DATA[300001:700001], 206)
-        self.assert_ok(probe.ask("range", "ignores-range", 0, len(DATA)), DATA, 206)
-        self.assert_err(probe.ask("range", "ignores-range", 900000, 400000), "network", 0, "ends")
-
-    def test_a_server_that_ignores_range_far_into_a_file_is_refused(self):
-        _, probe = self.pair()
-        self.assert_err(probe.ask("range", "ignores-range", (1 << 30) + 1, 10), "network", 0,
-                        "ignores Range")
-
     def test_another_range_than_asked_for_is_refused(self):
         _, probe = self.pair()
         self.assert_err(probe.ask("range", "wrong-range", 10, 10), "network", 0, "another range")

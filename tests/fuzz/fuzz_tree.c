@@ -201,7 +201,7 @@ stage_check(const char *beside)
 static void
 build(const char *path, const char *fresh, const struct made *m)
 {
-	struct source source = {NULL, source_open, source_read, source_close, NULL};
+	struct source source = {.open = source_open, .read = source_read, .close = source_close};
 	struct tree_list list = {fuzz_file(0, buf_span(&m->files)), "fuzz", &m->p, 0};
 	int index_fd = fuzz_file(1, buf_span(&m->index));
 	AUTO_INDEX struct index_reader *index = NULL, *scout = NULL;

@@ -32,7 +32,7 @@ MUTANTS = [
            "len <= b->bytes - spent)", "len <= b->bytes - spent + 1)",
            "test_budget", COUNTS),
     Mutant("what is fetched is not counted", BUDGET,
-           "if (n > 0)\n\t\tcount(", "if (0)\n\t\tcount(",
+           "if (n > 0) {\n\t\tcount(", "if (0) {\n\t\tcount(",
            "test_budget", COUNTS),
     Mutant("a head is held to what is left of a budget", BUDGET,
            "return check(b, 0, len, e);", "return check(b, b->state->spent.bytes, len, e);",

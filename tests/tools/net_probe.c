@@ -8,6 +8,10 @@
  *   nested PATH OFFSET LEN OTHER MAX                 the same, with `get targets OTHER` inside
  *   leave PATH OFFSET LEN NAP_MS                     opens a range, takes a little, waits, closes
  *   refuse PATH OFFSET LEN ASKS                      keep_going says no when asked ASKS times
+ *   size BYTES                                       that the files have, of which ranges are asked
+ *   ranges PATH GAP LEN COUNT                        so many ranges of LEN with GAP between, ahead
+ *   named PATH OFFSET LEN NEXT LEN TAKE              opens one, names the next, takes a little
+ *   patient PATH GAP LEN COUNT                       the same; one that breaks off is opened again
  *   time NOW_S
  *   since S                                          the time is S or later
  *   child                                            the process id of the network child
@@ -24,12 +28,13 @@
 #include "common/base/num.h"
 #include "common/crypto/digest.h"
 
-enum { WORDS_MAX = 8, LINE_BYTES = 4096, FETCH_MAX = 64 * 1024 * 1024 };
+enum { WORDS_MAX = 8, LINE_BYTES = 4096, FETCH_MAX = 64 * 1024 * 1024, BREAKS_MAX = 20 };
 
 struct probe {
 	struct net *net;
 	char *words[WORDS_MAX];
 	uint64_t asked, refuse_at;
+	uint64_t bytes;	       /* of the file that ranges are of */
 	int64_t retry_after_s; /* of the last failure */
 };
 
@@ -136,7 +141,7 @@ do_range(struct probe *p, struct err *e)
 
 	p->asked = 0;
 	p->refuse_at = strcmp(p->words[0], "refuse") == 0 ? number(p, 4) : UINT64_MAX;
-	if (net_source_new(p->net, p->words[1], &keep_going, &ns, e) < 0)
+	if (net_source_new(p->net, p->words[1], p->bytes, &keep_going, &ns, e) < 0)
 		return -1;
 	s = net_source_of(ns);
 	if (s.open(s.arg, number(p, 2), number(p, 3), e) < 0)
@@ -165,6 +170,60 @@ do_range(struct probe *p, struct err *e)
 	return 0;
 }
 
+/* Each range is named as soon as there is room for it, as ranges.c does. */
+static int
+do_ranges(struct probe *p, struct err *e)
+{
+	AUTO_BUF struct buf out = BUF_INIT(FETCH_MAX);
+	CLEANUP(net_source_free) struct net_source *ns = NULL;
+	uint64_t gap = number(p, 2), len = number(p, 3), count = number(p, 4), named = 1,
+		 breaks = 0;
+	struct net_reply reply = {.status = 206, .retry_after_s = -1};
+	struct source s;
+
+	if (net_source_new(p->net, p->words[1], p->bytes, NULL, &ns, e) < 0)
+		return -1;
+	s = net_source_of(ns);
+	for (uint64_t i = 0; i < count; i++) {
+		uint64_t at = i * (gap + len), end = at + len, before = out.len;
+
+		if (s.open(s.arg, at, len, e) < 0)
+			return -1;
+		named = named > i ? named : i + 1;
+		while (named < count && s.expect(s.arg, named * (gap + len), len))
+			named++;
+		while (drain(&s, UINT64_MAX, &out, e) < 0) {
+			at += out.len - before;
+			before = out.len;
+			if (strcmp(p->words[0], "patient") != 0 || ++breaks == BREAKS_MAX ||
+				s.open(s.arg, at, end - at, e) < 0)
+				return -1;
+		}
+	}
+	print_ok(&reply, buf_span(&out));
+	return 0;
+}
+
+static int
+do_named(struct probe *p, struct err *e)
+{
+	AUTO_BUF struct buf out = BUF_INIT(FETCH_MAX);
+	CLEANUP(net_source_free) struct net_source *ns = NULL;
+	struct net_reply reply = {.status = 206, .retry_after_s = -1};
+	struct source s;
+
+	if (net_source_new(p->net, p->words[1], p->bytes, NULL, &ns, e) < 0)
+		return -1;
+	s = net_source_of(ns);
+	if (s.open(s.arg, number(p, 2), number(p, 3), e) < 0)
+		return -1;
+	(void)s.expect(s.arg, number(p, 4), number(p, 5));
+	if (drain(&s, number(p, 6), &out, e) < 0)
+		return -1;
+	print_ok(&reply, buf_span(&out));
+	return 0;
+}
+
 static int
 run(struct probe *p, struct err *e)
 {
@@ -174,6 +233,15 @@ run(struct probe *p, struct err *e)
 		return do_get(p, e);
 	if (strcmp(word, "put") == 0)
 		return do_put(p, e);
+	if (strcmp(word, "size") == 0) {
+		p->bytes = number(p, 1);
+		(void)puts("ok");
+		return 0;
+	}
+	if (strcmp(word, "named") == 0)
+		return do_named(p, e);
+	if (strcmp(word, "ranges") == 0 || strcmp(word, "patient") == 0)
+		return do_ranges(p, e);
 	if (strcmp(word, "time") == 0) {
 		if (net_set_time(p->net, (int64_t)number(p, 1), e) < 0)
 			return -1;

@@ -202,8 +202,11 @@ memory_source_close(void *arg)
 static inline struct source
 memory_source(struct memory_source *m)
 {
-	return (struct source){m, memory_source_open, memory_source_read, memory_source_close,
-		memory_source_elsewhere};
+	return (struct source){.arg = m,
+		.open = memory_source_open,
+		.read = memory_source_read,
+		.close = memory_source_close,
+		.elsewhere = memory_source_elsewhere};
 }
 
 /* The bytes in an unnamed file. The caller closes it. */

@@ -13,7 +13,8 @@
 /* Gives as much as is asked for, in pieces of up to 300. */
 struct spring {
 	uint64_t left;
-	int opened, closed;
+	int opened, closed, expected;
+	struct bill bill;
 };
 
 static int
@@ -42,6 +43,25 @@ spring_read(void *arg, void *data, size_t len, struct err *e)
 	return (ssize_t)n;
 }
 
+static bool
+spring_expect(void *arg, uint64_t offset, uint64_t len)
+{
+	struct spring *s = arg;
+
+	(void)offset;
+	(void)len;
+	s->expected++;
+	return true;
+}
+
+static void
+spring_bill(void *arg, const struct bill *to)
+{
+	struct spring *s = arg;
+
+	s->bill = *to;
+}
+
 static void
 spring_close(void *arg)
 {
@@ -60,7 +80,8 @@ static struct budget
 begin(uint64_t max)
 {
 	spring = (struct spring){0};
-	inner = (struct source){&spring, spring_open, spring_read, spring_close, NULL};
+	inner = (struct source){
+		.arg = &spring, .open = spring_open, .read = spring_read, .close = spring_close};
 	one = (struct state){.next_seq = 1};
 	return budget_begin(".", &one, &release, 1, max);
 }
@@ -116,6 +137,77 @@ spring_elsewhere(void *arg, unsigned tries, uint64_t spoilt, struct err *why)
 	(void)spoilt;
 	(void)why;
 	return tries < 1 ? 0 : -1;
+}
+
+static void
+nothing_is_on_its_way_that_the_budget_does_not_allow(void **state)
+{
+	struct source s;
+	struct err e = ERR_INIT;
+	struct budget b;
+	uint8_t bytes[300];
+
+	(void)state;
+	b = begin(1000);
+	inner.expect = spring_expect;
+	s = budget_source(&b, &inner);
+	assert_int_equal(read_all(&s, 100), 100);
+	assert_int_equal(s.open(s.arg, 100, 300, &e), 0);
+	assert_true(s.expect(s.arg, 500, 400));
+	assert_false(s.expect(s.arg, 1000, 201));
+	assert_true(s.expect(s.arg, 1000, 200));
+	assert_false(s.expect(s.arg, 1300, 1));
+	assert_int_equal(spring.expected, 2);
+	/* What has come of the open range is spent, and no longer to come. */
+	assert_int_equal(s.read(s.arg, bytes, sizeof(bytes), &e), 300);
+	assert_false(s.expect(s.arg, 1300, 1));
+	/* What was expected before the range that is opened never comes. */
+	assert_int_equal(s.open(s.arg, 1000, 200, &e), 0);
+	assert_true(s.expect(s.arg, 1300, 400));
+	assert_false(s.expect(s.arg, 1800, 1));
+	assert_false(budget_is_over(&b));
+	/* Nor what was expected of somebody else. */
+	inner.elsewhere = spring_elsewhere;
+	s = budget_source(&b, &inner);
+	assert_true(s.expect(s.arg, 1300, 600));
+	assert_int_equal(s.elsewhere(s.arg, 0, 0, &e), 0);
+	assert_true(s.expect(s.arg, 1300, 600));
+}
+
+static void
+a_source_that_expects_nothing_is_told_nothing(void **state)
+{
+	struct budget b;
+
+	(void)state;
+	b = begin(1000);
+	assert_null(budget_source(&b, &inner).expect);
+}
+
+static void
+what_comes_for_nothing_is_spent(void **state)
+{
+	struct source s;
+	struct err e = ERR_INIT;
+	struct budget b;
+
+	(void)state;
+	b = begin(1000);
+	inner.bill = spring_bill;
+	s = budget_source(&b, &inner);
+	assert_int_equal(s.open(s.arg, 0, 300, &e), 0);
+	assert_int_equal(spring.bill.ask(spring.bill.arg, 700, &e), 0);
+	assert_int_equal(one.spent.bytes, 700);
+	assert_int_equal(spring.bill.ask(spring.bill.arg, 1, &e), -1);
+	assert_int_equal(e.class, ERR_REFUSED);
+	assert_int_equal(one.spent.bytes, 700);
+	assert_true(budget_is_over(&b));
+	/* A head comes whatever was spent. */
+	b = begin(1000);
+	inner.bill = spring_bill;
+	s = budget_meter(&b, &inner);
+	assert_int_equal(spring.bill.ask(spring.bill.arg, 2000, &e), 0);
+	assert_int_equal(one.spent.bytes, 2000);
 }
 
 /* Nor are they asked for without end. */
@@ -269,6 +361,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_is_on_its_way_that_the_budget_does_not_allow),
+		cmocka_unit_test(a_source_that_expects_nothing_is_told_nothing),
+		cmocka_unit_test(what_comes_for_nothing_is_spent),
 		cmocka_unit_test_setup_teardown(
 			a_budget_counts_what_was_fetched_and_asks_for_no_more, folder_enter_memory,
 			folder_leave),

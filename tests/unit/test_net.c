@@ -102,7 +102,7 @@ act(int socket, const char *name, const struct wire_message *m)
 	}
 	while (strcmp(name, "never falls silent") == 0)
 		tell(socket, (struct wire_message){.type = WIRE_READY});
-	answer(socket, id, 200);
+	answer(socket, id, m->has_range ? 206 : 200);
 	if (strcmp(name, "answers twice") == 0)
 		answer(socket, id, 200);
 	if (strcmp(name, "speaks for nobody") == 0) {
@@ -276,7 +276,7 @@ a_source_gives_ranges_and_nothing_else(void **state)
 
 	(void)state;
 	n = start(&c, "is honest", NULL);
-	assert_int_equal(net_source_new(n, "bundles/a", NULL, &remote, &e), 0);
+	assert_int_equal(net_source_new(n, "bundles/a", 10, NULL, &remote, &e), 0);
 	s = net_source_of(remote);
 	assert_int_equal(s.read(s.arg, piece, sizeof(piece), &e), -1);
 	assert_int_equal(e.class, ERR_NETWORK);

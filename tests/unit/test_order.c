@@ -57,12 +57,13 @@ net_next_site(struct net *n, const struct err *left_for)
 }
 
 int
-net_source_new(struct net *n, const char *path, const struct keep_going *keep_going,
+net_source_new(struct net *n, const char *path, uint64_t bytes, const struct keep_going *keep_going,
 	struct net_source **out, struct err *e)
 {
 	static struct net_source only;
 
 	(void)n;
+	(void)bytes;
 	(void)keep_going;
 	(void)e;
 	only.file = (struct file_source){.fd = served_fd, .name = path};

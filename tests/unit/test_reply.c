@@ -38,6 +38,12 @@ another_status_is_the_errors_number(void **state)
 	assert_string_equal(e.text, "x.json: the server answered 503");
 }
 
+static int
+check(struct reply *r, long status, int64_t declared, const char *range, struct err *e)
+{
+	return reply_check_head(r, &(struct reply_head){status, declared, range, NULL}, e);
+}
+
 static void
 a_file_may_declare_its_limit_and_no_more(void **state)
 {
@@ -45,9 +51,9 @@ a_file_may_declare_its_limit_and_no_more(void **state)
 	struct err e = ERR_INIT;
 
 	(void)state;
-	assert_int_equal(reply_check_head(&r, 200, -1, NULL, &e), 0);
-	assert_int_equal(reply_check_head(&r, 200, 9, NULL, &e), 0);
-	assert_int_equal(reply_check_head(&r, 200, 10, NULL, &e), -1);
+	assert_int_equal(check(&r, 200, -1, NULL, &e), 0);
+	assert_int_equal(check(&r, 200, 9, NULL, &e), 0);
+	assert_int_equal(check(&r, 200, 10, NULL, &e), -1);
 	assert_int_equal(e.class, ERR_LIMIT);
 }
 
@@ -56,14 +62,14 @@ a_file_that_goes_on_past_its_limit_is_refused(void **state)
 {
 	struct reply r = {.path = "x", .len = 9};
 	struct err e = ERR_INIT;
-	size_t skip, wanted;
+	size_t wanted;
 
 	(void)state;
-	assert_int_equal(reply_measure(&r, 5, &skip, &wanted, &e), 0);
+	assert_int_equal(reply_measure(&r, 5, &wanted, &e), 0);
 	assert_int_equal(wanted, 5);
-	reply_take(&r, skip, wanted);
-	assert_int_equal(reply_measure(&r, 4, &skip, &wanted, &e), 0);
-	assert_int_equal(reply_measure(&r, 5, &skip, &wanted, &e), -1);
+	reply_take(&r, wanted);
+	assert_int_equal(reply_measure(&r, 4, &wanted, &e), 0);
+	assert_int_equal(reply_measure(&r, 5, &wanted, &e), -1);
 	assert_int_equal(e.class, ERR_LIMIT);
 	assert_int_equal(reply_check_end(&r, 200, &e), 0);
 }
@@ -75,46 +81,51 @@ a_range_must_be_the_one_that_was_asked_for(void **state)
 	struct err e = ERR_INIT;
 
 	(void)state;
-	assert_int_equal(reply_check_head(&r, 206, 10, "bytes 100-109/200", &e), 0);
-	assert_int_equal(reply_check_head(&r, 206, 10, "bytes 101-110/200", &e), -1);
+	assert_int_equal(check(&r, 206, 10, "bytes 100-109/200", &e), 0);
+	assert_int_equal(check(&r, 206, 10, "bytes 101-110/200", &e), -1);
 	assert_int_equal(e.class, ERR_NETWORK);
-	assert_int_equal(reply_check_head(&r, 206, 10, NULL, &e), -1);
-	assert_int_equal(r.skip, 0);
+	assert_int_equal(check(&r, 206, 10, NULL, &e), -1);
+	assert_false(r.whole);
 }
 
 static void
-a_whole_file_in_answer_to_a_range_is_skipped_up_to_it(void **state)
+a_whole_file_in_answer_to_a_range_comes_from_its_beginning(void **state)
 {
 	struct reply r = {.path = "x", .has_range = true, .offset = 100, .len = 10};
 	struct err e = ERR_INIT;
-	size_t skip, wanted;
+	size_t wanted;
 
 	(void)state;
-	assert_int_equal(reply_check_head(&r, 200, 109, NULL, &e), -1);
-	assert_int_equal(reply_check_head(&r, 200, 110, NULL, &e), 0);
-	assert_int_equal(reply_measure(&r, 60, &skip, &wanted, &e), 0);
-	assert_int_equal(skip, 60);
-	assert_int_equal(wanted, 0);
-	reply_take(&r, skip, wanted);
+	assert_int_equal(check(&r, 200, 109, NULL, &e), -1);
+	assert_string_equal(e.text, "x: the file ends before the range");
+	assert_int_equal(check(&r, 200, 110, NULL, &e), 0);
+	assert_true(r.whole);
+	assert_int_equal(reply_measure(&r, 109, &wanted, &e), 0);
+	assert_int_equal(wanted, 109);
+	reply_take(&r, wanted);
+	assert_int_equal(reply_check_end(&r, 200, &e), -1);
+	assert_string_equal(e.text, "x: the answer ended after 109 of 110 bytes");
+	/* Who asked says when it is enough. */
+	assert_int_equal(reply_measure(&r, 60, &wanted, &e), 0);
+	assert_int_equal(wanted, 60);
+	reply_take(&r, wanted);
 	assert_false(r.complete);
-	assert_int_equal(reply_measure(&r, 60, &skip, &wanted, &e), 0);
-	assert_int_equal(skip, 40);
-	assert_int_equal(wanted, 10);
-	reply_take(&r, skip, wanted);
-	assert_true(r.complete);
+	assert_int_equal(reply_check_end(&r, 200, &e), 0);
 }
 
 static void
-what_is_too_far_to_skip_is_not_fetched(void **state)
+what_was_compressed_on_the_way_is_not_taken(void **state)
 {
-	struct reply r = {.path = "x", .has_range = true, .offset = NET_SKIP_MAX, .len = 10};
+	struct reply r = {.path = "x", .has_range = true, .len = 10};
+	struct reply_head head = {200, -1, NULL, "gzip"};
 	struct err e = ERR_INIT;
 
 	(void)state;
-	assert_int_equal(reply_check_head(&r, 200, -1, NULL, &e), 0);
-	r.offset++;
-	assert_int_equal(reply_check_head(&r, 200, -1, NULL, &e), -1);
+	assert_int_equal(reply_check_head(&r, &head, &e), -1);
 	assert_int_equal(e.class, ERR_NETWORK);
+	assert_non_null(strstr(e.text, "encoded it as gzip unasked"));
+	head.encoding = "Identity";
+	assert_int_equal(reply_check_head(&r, &head, &e), 0);
 }
 
 static void
@@ -124,11 +135,11 @@ a_range_that_ends_early_is_no_success(void **state)
 	struct err e = ERR_INIT;
 
 	(void)state;
-	reply_take(&r, 0, 9);
+	reply_take(&r, 9);
 	assert_int_equal(reply_check_end(&r, 206, &e), -1);
 	assert_string_equal(e.text, "x: the answer ended after 9 of 10 bytes");
 	assert_int_equal(reply_check_end(&r, 304, &e), 0);
-	reply_take(&r, 0, 1);
+	reply_take(&r, 1);
 	assert_int_equal(reply_check_end(&r, 206, &e), 0);
 }
 
@@ -152,8 +163,8 @@ main(void)
 		cmocka_unit_test(a_file_may_declare_its_limit_and_no_more),
 		cmocka_unit_test(a_file_that_goes_on_past_its_limit_is_refused),
 		cmocka_unit_test(a_range_must_be_the_one_that_was_asked_for),
-		cmocka_unit_test(a_whole_file_in_answer_to_a_range_is_skipped_up_to_it),
-		cmocka_unit_test(what_is_too_far_to_skip_is_not_fetched),
+		cmocka_unit_test(a_whole_file_in_answer_to_a_range_comes_from_its_beginning),
+		cmocka_unit_test(what_was_compressed_on_the_way_is_not_taken),
 		cmocka_unit_test(a_range_that_ends_early_is_no_success),
 		cmocka_unit_test(an_errors_body_is_read_where_it_is_short),
 	};

@@ -1,0 +1,153 @@
+"""Many ranges of one file, over lines and from servers that make that hard (agent/net_source.c)."""
+import shutil
+import tempfile
+import threading
+import time
+import unittest
+
+import test_net
+from test_net import DATA, Probe, Server, sha
+
+
+class Ranges(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="sluice-ranges-")
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        test_net.make_certificates(cls.folder)
+
+    def pair(self):
+        server = Server(self.folder)
+        self.addCleanup(server.close)
+        probe = Probe(server.url, self.folder)
+        self.addCleanup(lambda: self.assertEqual(probe.close(), 0))
+        self.assertEqual(probe.ask("size", len(DATA)), "ok")
+        return server, probe
+
+    def assert_gives(self, answer, data):
+        self.assertEqual(answer.split()[:4], ["ok", "206", str(len(data)), sha(data)], answer)
+
+    def assert_fails(self, answer, text):
+        self.assertEqual(answer.split()[:2], ["err", "network"], answer)
+        self.assertIn(text, answer)
+
+    @staticmethod
+    def pieces(gap, length, count):
+        return b"".join(DATA[i * (gap + length):][:length] for i in range(count))
+
+    # Several in flight.
+
+    def test_ranges_are_asked_for_before_their_turn(self):
+        """A server that answers a third of a second after it was asked: one after the other, forty
+        ranges would take thirteen seconds."""
+        server, probe = self.pair()
+        busy, most = [0], [0]
+        honest = server.do_data
+
+        def do_slow(tls, method, path, headers):
+            busy[0] += 1
+            most[0] = max(most[0], busy[0])
+            time.sleep(0.3)
+            busy[0] -= 1
+            return honest(tls, method, path, headers)
+
+        server.do_slow = do_slow
+        started = time.monotonic()
+        self.assert_gives(probe.ask("ranges", "slow", 5000, 2000, 40), self.pieces(5000, 2000, 40))
+        self.assertLess(time.monotonic() - started, 10)
+        self.assertEqual(most[0], 5)
+        self.assertEqual(len(server.requests), 40)
+        self.assertLess(server.handshakes, 10)
+
+    def test_nothing_is_asked_for_behind_a_long_range_until_its_end_is_near(self):
+        server, probe = self.pair()
+        self.assertEqual(probe.ask("named", "data", 0, 600000, 700000, 100000, 1000).split()[:3],
+                         ["ok", "206", "1000"])
+        self.assertEqual(len(server.requests), 1)
+
+    def test_a_server_that_allows_one_connection_is_asked_for_one_range_at_a_time(self):
+        server, probe = self.pair()
+        lock, refused = threading.Lock(), [0]
+
+        def do_alone(tls, method, path, headers):
+            if not lock.acquire(blocking=False):
+                refused[0] += 1
+                return server.reply(tls, 503)
+            try:
+                time.sleep(0.02)
+                return server.do_data(tls, method, path, headers)
+            finally:
+                lock.release()
+
+        server.do_alone = do_alone
+        self.assert_gives(probe.ask("patient", "alone", 5000, 2000, 60),
+                          self.pieces(5000, 2000, 60))
+        self.assertGreater(refused[0], 0)
+        self.assertLess(refused[0], 15)
+
+    # Servers, and proxies before them, that ignore ranges.
+
+    def test_a_server_that_ignores_range_is_skipped_up_to_the_offset(self):
+        _, probe = self.pair()
+        self.assert_gives(probe.ask("range", "ignores-range", 300001, 400000),
+                          DATA[300001:700001])
+        self.assert_gives(probe.ask("range", "ignores-range", 0, len(DATA)), DATA)
+        self.assert_fails(probe.ask("range", "ignores-range", 900000, 400000), "ends")
+
+    def test_a_server_that_ignores_range_is_asked_once_for_all_ranges(self):
+        server, probe = self.pair()
+        self.assert_gives(probe.ask("ranges", "ignores-range", 50000, 20000, 14),
+                          self.pieces(50000, 20000, 14))
+        self.assertEqual(len(server.requests), 1)
+
+    def test_a_server_that_ignores_range_and_cuts_is_not_asked_for_more_than_the_file(self):
+        """Cut off early it is asked again, for that costs next to nothing; later it is not."""
+        server, probe = self.pair()
+        cuts = [5000, len(DATA)]
+
+        def do_cut_whole(tls, *_):
+            server.reply(tls, 200, DATA[:cuts.pop(0)], length=len(DATA))
+            return False
+
+        server.do_cut_whole = do_cut_whole
+        answer = probe.ask("patient", "cut-whole", 50000, 20000, 14)
+        self.assert_gives(answer, self.pieces(50000, 20000, 14))
+        self.assertEqual(len(server.requests), 2)
+        cuts += [600000, len(DATA)]
+        self.assert_fails(probe.ask("patient", "cut-whole", 50000, 20000, 14), "ignores Range")
+        self.assertEqual(len(server.requests), 3)
+
+    def test_a_server_that_ignores_some_ranges_is_read_on_from_there(self):
+        server, probe = self.pair()
+        answers = iter([server.do_data] * 3 + [server.do_ignores_range] * 9)
+        server.do_mixed = lambda *words: next(answers)(*words)
+        self.assert_gives(probe.ask("ranges", "mixed", 50000, 20000, 14),
+                          self.pieces(50000, 20000, 14))
+
+    def test_a_range_in_chunks_or_compressed_or_of_many_parts(self):
+        server, probe = self.pair()
+
+        def do_chunked(tls, _method, _path, headers):
+            first, last = map(int, headers["range"].removeprefix("bytes=").split("-"))
+            tls.sendall(b"HTTP/1.1 206 X\r\nTransfer-Encoding: chunked\r\n"
+                        b"Content-Range: bytes %d-%d/%d\r\n\r\n" % (first, last, len(DATA)))
+            for at in range(first, last + 1, 3000):
+                part = DATA[at:min(at + 3000, last + 1)]
+                tls.sendall(b"%x\r\n%s\r\n" % (len(part), part))
+            tls.sendall(b"0\r\n\r\n")
+            return True
+
+        def do_zipped(tls, *_):
+            return server.reply(tls, 200, DATA, Content_Encoding="gzip")
+
+        server.do_chunked, server.do_zipped = do_chunked, do_zipped
+        self.assert_gives(probe.ask("ranges", "chunked", 5000, 20000, 20),
+                          self.pieces(5000, 20000, 20))
+        self.assert_fails(probe.ask("ranges", "zipped", 5000, 20000, 2), "encoded it as gzip")
+        self.assert_fails(probe.ask("ranges", "multipart", 5000, 20000, 2), "another range")
+        self.assert_fails(probe.ask("ranges", "wrong-range", 5000, 20000, 2), "another range")
+        self.assert_fails(probe.ask("ranges", "data", 5000, 200000, 6), "another range")
+
+
+if __name__ == "__main__":
+    unittest.main()
