@@ -7,15 +7,13 @@
 #include <unistd.h>
 
 #include "agent/net_child.h"
-#include "agent/ring.h"
 #include "agent/site.h"
+#include "agent/transfer.h"
 #include "agent/wire.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/num.h"
 #include "common/limits.h"
-
-enum { HTTP_OK = 200, HTTP_TOO_MANY = 429, HTTP_UNAVAILABLE = 503 };
 
 /* The child keeps deadlines and the stall limit itself; a child that does not is given this much
  * longer. */
@@ -36,39 +34,11 @@ struct net {
 	bool ready;
 	int64_t until_ms; /* it is to be ready by then */
 	bool worked;	  /* one child or another was ready once */
-	bool bare;	  /* the site does not take the certificate, and is asked without */
 	struct err why;	  /* why the child is gone */
-	uint64_t received, answers, refusals;
-	int64_t range_retry_after_s;
+	struct net_tally tally;
 	struct net_transfer *open[NET_REQUESTS_MAX];
 	uint8_t packet[WIRE_MESSAGE_BYTES];
 };
-
-struct net_transfer {
-	struct net *net;
-	uint32_t id;
-	char *path;
-	bool has_range, is_report;
-	uint64_t len;	 /* of a range exactly, else the most */
-	uint64_t taken;	 /* bytes that came */
-	uint64_t credit; /* bytes that may still come */
-	uint64_t owed;	 /* bytes read and not yet granted again */
-	int64_t deadline_ms, alive_ms, stall_ms;
-	struct net_reply reply;
-	bool ended, met; /* met: somebody took its connection */
-	unsigned steps;
-	struct err err; /* class ERR_NONE: ended well */
-	struct ring queue;
-};
-
-static void
-transfer_fail(struct net_transfer *t, const struct err *why)
-{
-	if (t->ended)
-		return;
-	t->ended = true;
-	t->err = *why;
-}
 
 /* Gives the child up; the open transfers end with why. */
 static void
@@ -130,96 +100,6 @@ net_slot(struct net *n, uint32_t id)
 	return NULL;
 }
 
-/* Somebody has to see to it. */
-static void
-note_guise(const struct net_transfer *t, bool bare)
-{
-	bool was = t->net->bare;
-
-	if (t->is_report)
-		return;
-	t->net->bare = bare;
-	if (bare && !was)
-		log_warning("the site refuses this box's certificate, and is asked without");
-	else if (was && !bare)
-		log_notice("the site takes this box's certificate again");
-}
-
-static int
-transfer_answer(struct net_transfer *t, const struct wire_message *m, struct err *e)
-{
-	if (t->reply.status != 0)
-		return err_set(e, ERR_MALFORMED, "a second answer to one request");
-	t->reply.status = (long)m->status;
-	t->net->answers++;
-	note_guise(t, m->bare);
-	t->reply.retry_after_s =
-		m->retry_after_s > NET_RETRY_AFTER_MAX_S ? NET_RETRY_AFTER_MAX_S : m->retry_after_s;
-	if (t->has_range && (m->status == HTTP_TOO_MANY || m->status == HTTP_UNAVAILABLE))
-		t->net->range_retry_after_s = t->reply.retry_after_s;
-	if (t->has_range && m->status == HTTP_OK)
-		t->len = INT64_MAX; /* all of the file, whatever was asked for */
-	memcpy(t->reply.etag, m->etag.data, m->etag.len);
-	t->reply.etag[m->etag.len] = 0;
-	return 0;
-}
-
-static int
-transfer_data(struct net_transfer *t, const struct wire_message *m, struct err *e)
-{
-	if (t->reply.status != 200 && t->reply.status != 206)
-		return err_set(e, ERR_MALFORMED, "body bytes without a good answer");
-	if (m->body.len > t->credit || m->body.len > t->len - t->taken)
-		return err_set(e, ERR_LIMIT, "more bytes than were asked for");
-	ring_put(&t->queue, m->body);
-	t->credit -= m->body.len;
-	t->taken += m->body.len;
-	t->net->received += m->body.len;
-	return 0;
-}
-
-static int
-transfer_end(struct net_transfer *t, const struct wire_message *m, struct err *e)
-{
-	if (m->class == ERR_NONE && t->reply.status == 0)
-		return err_set(e, ERR_MALFORMED, "the end of a request before its answer");
-	if (m->class == ERR_NONE && t->reply.status >= 400)
-		return err_set(e, ERR_MALFORMED, "an error passed off as success");
-	if (m->class == ERR_NONE && t->has_range && t->reply.status != HTTP_OK &&
-		t->taken != t->len)
-		return err_set(e, ERR_MALFORMED, "a range with bytes missing");
-	t->ended = true;
-	if (m->class == ERR_NONE)
-		return 0;
-	wire_failure(m, &t->err);
-	if (m->errnum == NET_SILENT_SERVER || m->errnum == NET_UNWELCOME)
-		t->net->answers++;
-	if (m->errnum == NET_REFUSED || m->errnum == NET_SHUT_OUT || m->errnum == NET_TURNED_AWAY)
-		t->net->refusals++;
-	/* Where no range is asked for, the server may have more than is taken. Nothing else that a
-	 * child says is wrong is held against what it was to fetch. */
-	if (m->class != ERR_SYSTEM && (m->class != ERR_LIMIT || t->has_range))
-		t->err.class = ERR_NETWORK;
-	return 0;
-}
-
-/* It gets ahead, however slow the line is; but not for ever. */
-static int
-transfer_step(struct net_transfer *t, const struct wire_message *m, struct err *e)
-{
-	t->met |= m->met;
-	return ++t->steps <= WIRE_STEPS_MAX ? 0 : err_set(e, ERR_LIMIT, "too many steps");
-}
-
-/* Nobody waits for its answer any more. Whether TLS was agreed on is not known. */
-static void
-transfer_give_up(struct net_transfer *t)
-{
-	if (t->met && t->reply.status == 0 && !t->ended)
-		t->net->refusals++;
-	t->met = false;
-}
-
 static int
 net_dispatch(struct net *n, const struct wire_message *m, struct err *e)
 {
@@ -236,17 +116,7 @@ net_dispatch(struct net *n, const struct wire_message *m, struct err *e)
 	/* What was closed here may still be under way there. */
 	if (!slot || (*slot)->ended)
 		return 0;
-	(*slot)->alive_ms = clock_boot_ms();
-	switch (m->type) {
-	case WIRE_ANSWER:
-		return transfer_answer(*slot, m, e);
-	case WIRE_DATA:
-		return transfer_data(*slot, m, e);
-	case WIRE_STEP:
-		return transfer_step(*slot, m, e);
-	default:
-		return transfer_end(*slot, m, e);
-	}
+	return transfer_hear(*slot, m, e);
 }
 
 /* Takes what the child has sent, waiting up to wait_ms for it to send something. */
@@ -326,7 +196,7 @@ net_start(const struct conf *c, int64_t now_s, const struct keep_going *keep_goi
 		return err_sys(e, ENOMEM, "starting the network process");
 	n->conf = c;
 	n->socket = -1;
-	n->range_retry_after_s = -1;
+	n->tally.range_retry_after_s = -1;
 	n->now_s = now_s;
 	n->keep_going = keep_going ? *keep_going : (struct keep_going){0};
 	if (net_revive(n, e) < 0)
@@ -413,6 +283,7 @@ transfer_new(struct net *n, const struct net_request *r)
 		return NULL;
 	}
 	t->net = n;
+	t->tally = &n->tally;
 	t->id = net_next_id(n);
 	t->has_range = r->has_range;
 	t->is_report = r->base == NET_REPORTS;
@@ -446,7 +317,7 @@ net_open(struct net *n, const struct net_request *r, struct net_transfer **out, 
 	if (r->etag && r->etag_site == n->site)
 		m.etag = span_str(r->etag);
 	if (r->has_range)
-		n->range_retry_after_s = -1;
+		n->tally.range_retry_after_s = -1;
 	if (net_revive(n, e) < 0 || net_await(n, e) < 0)
 		return -1;
 	slot = net_slot(n, 0);
@@ -589,25 +460,25 @@ net_reply_of(const struct net_transfer *t)
 uint64_t
 net_answers(const struct net *n)
 {
-	return n->answers;
+	return n->tally.answers;
 }
 
 uint64_t
 net_refusals(const struct net *n)
 {
-	return n->refusals;
+	return n->tally.refusals;
 }
 
 uint64_t
 net_bytes_received(const struct net *n)
 {
-	return n->received;
+	return n->tally.received;
 }
 
 int64_t
 net_range_retry_after_s(const struct net *n)
 {
-	return n->range_retry_after_s;
+	return n->tally.range_retry_after_s;
 }
 
 pid_t

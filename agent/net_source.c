@@ -92,8 +92,8 @@ ahead_ask(struct net_source *s)
 	}
 }
 
-/* Servers and firewalls limit how many connections one client has: it has fewer from now on, and the
- * next none beside it. */
+/* Servers and firewalls limit how many connections one client has: it has fewer from now on, and
+ * the next none beside it. */
 static void
 ahead_recede(struct net_source *s)
 {

@@ -187,7 +187,6 @@ struct exchange {
 	bool ended;
 };
 
-static void
 /* All of the file, where a range was asked for. */
 static bool
 is_whole(const struct exchange *x)

@@ -361,9 +361,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nothing_is_on_its_way_that_the_budget_does_not_allow),
+		cmocka_unit_test_setup_teardown(
+			nothing_is_on_its_way_that_the_budget_does_not_allow, folder_enter_memory,
+			folder_leave),
 		cmocka_unit_test(a_source_that_expects_nothing_is_told_nothing),
-		cmocka_unit_test(what_comes_for_nothing_is_spent),
+		cmocka_unit_test_setup_teardown(
+			what_comes_for_nothing_is_spent, folder_enter_memory, folder_leave),
 		cmocka_unit_test_setup_teardown(
 			a_budget_counts_what_was_fetched_and_asks_for_no_more, folder_enter_memory,
 			folder_leave),
