@@ -31,10 +31,10 @@ struct ranges {
 	uint64_t data_offset;	    /* of the data member in the source */
 	uint64_t *fetched;	    /* added to as bytes come, those of gaps, too */
 
-	struct range open;			/* what is left of it */
+	struct range open;		    /* what is left of it */
 	struct range planned[RANGES_AHEAD]; /* those behind it, in order */
-	unsigned planned_count, named;		/* named: so many of them, to the source */
-	struct chunk ahead; /* what the scout has read, and is in no range yet */
+	unsigned planned_count, named;	    /* named: so many of them, to the source */
+	struct chunk ahead;		    /* what the scout has read, and is in no range yet */
 	uint64_t ahead_entry;
 	bool scouting, ahead_more;
 };
