@@ -35,6 +35,7 @@ class Fleet:
     def __init__(self, folder):
         shutil.rmtree(folder, ignore_errors=True)
         self.workspace = Workspace(os.path.join(folder, "fleet"), free_port()).init().ceremony()
+        self.nginx = Nginx(self.workspace, directives(self.workspace))
         self.count = 0
 
     def update(self, old, new):
@@ -43,13 +44,13 @@ class Fleet:
         plan, name = f"plan{self.count}", f"gw-{self.count:06}"
         bundle = self.workspace.pack(f"{self.count}.0", new)
         self.workspace.roll_out(bundle, [("all", "100%")], name=plan)
-        with Nginx(self.workspace, directives(self.workspace)) as nginx:
+        with self.nginx:
             box = Box(self.workspace, name, old, plan=plan,
                       slot_size=max(map(os.path.getsize, (old, new))))
             watched_install(box, os.path.getsize(new), timeout_s=1800)
             if not box.holds("B", new):
                 raise SystemExit(f"bench: slot B is not the image\n{box.log()}")
-            found = tally(nginx, name, bundle), os.path.getsize(bundle)
+            found = tally(self.nginx, name, bundle), os.path.getsize(bundle)
         shutil.rmtree(box.dir)
         os.unlink(bundle)
         return found

@@ -12,8 +12,8 @@ from debian import Suites
 from fleet import free_port, wait_until
 from fleet.rootfs import RootfsFailed, command
 
-PACKAGES = ("casync", "mender-artifact", "mender-client", "rauc", "swupdate", "xdelta3", "zchunk",
-            "zstd")
+PACKAGES = ("casync", "cpio", "dbus-daemon", "mender-artifact", "mender-client", "rauc",
+            "squashfs-tools", "swupdate", "xdelta3", "zchunk", "zstd")
 CONF = """worker_processes 1;
 pid {0}/nginx.pid;
 error_log {0}/error.log;
@@ -56,7 +56,7 @@ class Peers:
 
     def program(self, name):
         """One of theirs; this machine's, if it has the package."""
-        for folder in ("usr/bin", "usr/sbin"):
+        for folder in ("usr/bin", "usr/sbin", "bin", "sbin"):
             path = os.path.join(self.root, folder, name)
             if os.path.exists(path):
                 return path
@@ -71,6 +71,7 @@ class Peers:
                 self.program(name), *map(str, args)]
 
     def run(self, name, *args, **kwargs):
+        """Returns what it printed."""
         done = subprocess.run(self.argv(name, *args), check=False, capture_output=True, text=True,
                               errors="replace", **kwargs)
         if done.returncode != 0:
@@ -140,13 +141,18 @@ def beside(image, ending):
 
 # Each: what a box on `old` fetches of `new`, and gets the right bytes by.
 
-def casync(peers, old, new, folder):
+def casync_store(peers, image):
+    """Returns the folder that a web server would serve."""
     def make(part):
         os.makedirs(part)
         peers.run("casync", "make", "--store=" + os.path.join(part, "store"),
-                  os.path.join(part, "image.caibx"), new)
+                  os.path.join(part, "image.caibx"), image)
 
-    root = made(beside(new, ".casync"), make)
+    return made(beside(image, ".casync"), make)
+
+
+def casync(peers, old, new, folder):
+    root = casync_store(peers, new)
     with scratch(folder, "casync") as there, FileServer(root, there) as server:
         got = os.path.join(there, "got")
         peers.run("casync", "extract", f"--store={server.url}store", f"--seed={old}",
