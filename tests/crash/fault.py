@@ -10,7 +10,7 @@ import re
 import subprocess
 import tempfile
 
-from recorder import environment
+from recorder import environment, joined
 
 # All by which a program changes what is on a disk, or makes a change last.
 CALLS = ("write", "pwrite64", "writev", "pwritev", "pwritev2", "copy_file_range", "sendfile",
@@ -53,8 +53,8 @@ def count(lines):
 def hits(lines):
     """The calls that met the fault, as strace wrote them. A call that a process was killed before
     has no result; one that others kill, as an agent ends its network child, was in none of them."""
+    found = [line for line in joined(lines) if "(INJECTED)" in line]
     lines = [line.strip() for line in lines]
-    found = [line for line in lines if "(INJECTED)" in line]
     for pid in {line.split()[0] for line in lines if line.endswith("+++ killed by SIGKILL +++")}:
         last = [line for line in lines if line.split()[0] == pid and "(" in line][-1:]
         found += [line for line in last if line.endswith(("= ?", "<unfinished ...>"))]
@@ -74,7 +74,8 @@ def places(hit):
 
 def run(argv, cwd, env, call=None, effect=None, when=1):
     """Runs it to its end."""
-    with tempfile.NamedTemporaryFile("r", errors="surrogateescape") as log:
+    with tempfile.NamedTemporaryFile("r", errors="surrogateescape",
+                                     dir=os.path.dirname(cwd)) as log:
         done = subprocess.run(strace(log.name, call, effect, when) + argv, cwd=cwd,
                               env=environment(env), stdin=subprocess.DEVNULL, capture_output=True,
                               text=True, errors="replace", timeout=FAR_S, check=False)

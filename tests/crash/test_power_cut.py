@@ -21,7 +21,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import model  # noqa: E402
 import recorder  # noqa: E402
-from scene import NEW, Broken, Releases, Subject, in_memory  # noqa: E402
+from scene import MILD, NEW, Broken, Releases, Subject, in_memory  # noqa: E402
 
 # fsyncs that nothing would miss, by place(): why the agent makes them all the same.
 COVERED = {
@@ -69,13 +69,13 @@ class PowerCuts(unittest.TestCase):
         self.assertEqual(code, 0, said)
         return events
 
-    def replay(self, start, events, acknowledged):
+    def replay(self, start, events, acknowledged, survives="survive"):
         """Tries every state of the disk, and then those that a missing fsync would add."""
         seen, count = set(), 0
         for i, image in model.crash_images(start, events, seen=seen):
             count += 1
             try:
-                self.try_state(image, acknowledged if i == len(events) else None)
+                self.try_state(image, survives, acknowledged if i == len(events) else None)
             except Broken as broken:
                 before = events[i - 1] if i else "nothing"
                 self.fail(f"power cut after {i} of {len(events)} events ({before}): {broken}")
@@ -86,21 +86,22 @@ class PowerCuts(unittest.TestCase):
             if e.kind in ("sync", "sync_all"):
                 skip = with_its_copy(events, i)
                 if skip not in known:
-                    known[skip] = self.is_missed(start, events, skip, acknowledged, set(seen))
+                    known[skip] = self.is_missed(start, events, skip, acknowledged, survives,
+                                                 set(seen))
                 missed[place(events, i)] = known[skip]
         return missed
 
-    def try_state(self, image, acknowledged):
+    def try_state(self, image, survives, acknowledged):
         if acknowledged:
             model.write_image(image, self.box.dir)
             acknowledged()
         model.write_image(image, self.box.dir)
-        self.subject.survive()
+        getattr(self.subject, survives)()
 
-    def is_missed(self, start, events, skip, acknowledged, seen):
+    def is_missed(self, start, events, skip, acknowledged, survives, seen):
         for i, image in model.crash_images(start, events, skip=skip, seen=seen):
             try:
-                self.try_state(image, acknowledged if i == len(events) else None)
+                self.try_state(image, survives, acknowledged if i == len(events) else None)
             except Broken:
                 return True
         return False
@@ -139,10 +140,19 @@ class PowerCuts(unittest.TestCase):
         return self.replay(self.subject.keep("installed"), self.record("rollback"),
                            self.subject.old_one_boots)
 
+    def rollback_of_a_confirmed_one_scenario(self):
+        self.subject.put_back(self.subject.factory)
+        self.subject.agent("install", self.subject.bundles[MILD], "--no-reboot")
+        self.subject.restart()
+        self.subject.agent("confirm")
+        return self.replay(self.subject.keep("confirmed"), self.record("rollback"),
+                           self.subject.old_one_boots, "survive_rollback")
+
     def test_a_power_cut_at_any_moment_leaves_old_or_new_and_every_fsync_is_needed(self):
         missed = {}
         for scenario in (self.install_scenario, self.killed_and_resumed_scenario,
-                         self.confirm_scenario, self.rollback_scenario):
+                         self.confirm_scenario, self.rollback_scenario,
+                         self.rollback_of_a_confirmed_one_scenario):
             with self.subTest(scenario.__name__):
                 for where, needed in scenario().items():
                     missed[where] = missed.get(where, False) or needed

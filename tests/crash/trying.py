@@ -21,7 +21,7 @@ SHOWN = 12    # failures of one phase
 Phase = collections.namedtuple("Phase", "name words start promised survives")
 
 
-# Left out of the short form: a folder that is there already, and a mode.
+# Left out of the short form and over the network: a folder that is there already, and a mode.
 PLAIN = ("mkdir", "fchmod")
 
 

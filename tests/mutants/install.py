@@ -232,4 +232,15 @@ MUTANTS = [
            "return decide_no_stop(s, gate_path, e) < 0",
            "return 0 && decide_no_stop(s, gate_path, e) < 0",
            "test_local", "stops_of_everything_and_of_its_plan_hold_a_box"),
+
+    Mutant("a head that finds no room does not say where", HEAD,
+           '"a copy of the head in %s", dir', '"a copy of the head"',
+           "test_head", "a_full_disk_is_named_by_its_folder"),
+    Mutant("a slot may boot while it is written", INSTALL,
+           "boot->disable(boot, c, target, e)) < 0 ||", "0) < 0 ||",
+           "crash/test_faults", "test_a_slot_that_is_a_file_survives_a_fault_at_any_call"),
+    Mutant("what a device holds is read from the cache", "agent/slot.c",
+           'return err_sys(e, errno, "syncing slot %s", s->name);',
+           'return err_sys(e, errno, "syncing slot %s", s->name);\n\tif (s->block)\n\t\treturn 0;',
+           "crash/test_read_back", "test_a_block_device_that_has_other_bytes_than_the_cache"),
 ]

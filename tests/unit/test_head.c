@@ -1,4 +1,6 @@
 /* What a bundle's head is held to. */
+#include <errno.h>
+
 #include "tests/unit/rig.h"
 
 static const char SLOTS[] = "[slot app]\ntype = dir\na = @/a.app\nb = @/b.app\n"
@@ -117,6 +119,23 @@ a_listed_head_whose_tar_says_otherwise_is_refused(void **state)
 	assert_int_equal(e.class, ERR_MALFORMED);
 }
 
+static void
+a_full_disk_is_named_by_its_folder(void **state)
+{
+	AUTO_CLOSE int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+	AUTO_CLOSE int from = memory_file(span_of("head", 4));
+	struct file_source file = {.fd = from, .name = "x.ota"};
+	struct source source = source_file(&file);
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_true(full >= 0);
+	assert_int_equal(head_spool_fill("/var/lib/box", &source, 4, full, &e), -1);
+	assert_int_equal(e.class, ERR_SYSTEM);
+	assert_int_equal(e.errnum, ENOSPC);
+	assert_non_null(strstr(e.text, "/var/lib/box"));
+}
+
 int
 main(void)
 {
@@ -126,6 +145,7 @@ main(void)
 		IN_FOLDER(every_index_and_list_is_compared_with_the_manifest),
 		IN_FOLDER(bytes_behind_a_listed_head_are_refused),
 		IN_FOLDER(a_listed_head_whose_tar_says_otherwise_is_refused),
+		cmocka_unit_test(a_full_disk_is_named_by_its_folder),
 	};
 
 	return cmocka_run_group_tests_name("head", tests, NULL, NULL);
