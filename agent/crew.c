@@ -7,10 +7,18 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
 #include "common/base/num.h"
 
-/* More threads than cores, for some of them wait for the disk; and few, for each has a batch. */
-enum { THREADS_LEAST = 2, THREADS_MOST = 4, STACK_BYTES = 256 << 10, ASK_MS = 500 };
+/* More threads than cores, for some of them wait for the disk; and few, for each has a batch. A
+ * disk that does not bring a batch to its end within STUCK_MS hangs. */
+enum {
+	THREADS_LEAST = 2,
+	THREADS_MOST = 4,
+	STACK_BYTES = 256 << 10,
+	ASK_MS = 500,
+	STUCK_MS = 60 * 1000
+};
 
 struct queue {
 	struct batch *first, **end;
@@ -25,6 +33,7 @@ struct crew {
 	/* The owner's own. */
 	pthread_t threads[THREADS_MOST];
 	size_t thread_count, under_way;
+	int64_t moved_ms; /* when a batch was last done, or given to a crew that had none */
 	struct queue idle;
 	struct batch *filling;
 	struct batch *batches[THREADS_MOST + 1];
@@ -107,9 +116,12 @@ threads_for(const struct place *place)
 				     : (size_t)num_min((uint64_t)cores + 1, THREADS_MOST);
 }
 
-/* A signal that comes while they run is the owner's: its handlers know nothing of other threads. */
-static int
-threads_start(struct crew *c, size_t threads, struct err *e)
+/* A signal that comes while they run is the owner's: its handlers know nothing of other threads. It
+ * makes do with fewer, or with none (crew_give()): a limit on tasks is not to cost a box its
+ * updates.
+ */
+static void
+threads_start(struct crew *c, size_t threads)
 {
 	pthread_attr_t attr;
 	sigset_t all, before;
@@ -125,7 +137,6 @@ threads_start(struct crew *c, size_t threads, struct err *e)
 	}
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	(void)pthread_attr_destroy(&attr);
-	return rc == 0 ? 0 : err_sys(e, rc, "starting a thread");
 }
 
 static void
@@ -159,8 +170,7 @@ crew_start(const struct crew_plan *p, struct crew **out, struct err *e)
 			return -1;
 		queue_put(&c->idle, c->batches[i]);
 	}
-	if (threads_start(c, threads, e) < 0)
-		return -1;
+	threads_start(c, threads);
 	*out = TAKE_PTR(c);
 	return 0;
 }
@@ -195,10 +205,21 @@ settle(struct crew *c, struct batch *b, struct err *e)
 		batch_clear(b);
 		queue_put(&c->idle, b);
 		c->under_way--;
+		c->moved_ms = clock_boot_ms();
 		if (rc < 0)
 			return -1;
 	}
 	return 0;
+}
+
+/* Whoever is asked takes it that the agent gets ahead (watchdog.h), which is not so while all of
+ * the crew hang in the disk. */
+static int
+ask(const struct crew *c, struct err *e)
+{
+	if (clock_boot_ms() - c->moved_ms > STUCK_MS)
+		return 0;
+	return keep_going_ask(c->plan.keep_going, e);
 }
 
 int
@@ -208,7 +229,7 @@ crew_batch(struct crew *c, struct batch **out, struct err *e)
 		struct batch *b = done_take(c, 0);
 
 		while (!b && !c->idle.first) {
-			if (keep_going_ask(c->plan.keep_going, e) < 0)
+			if (ask(c, e) < 0)
 				return -1;
 			b = done_take(c, ASK_MS);
 		}
@@ -228,9 +249,12 @@ crew_give(struct crew *c)
 	if (!b || b->count == 0)
 		return;
 	c->filling = NULL;
-	c->under_way++;
+	if (c->under_way++ == 0)
+		c->moved_ms = clock_boot_ms();
+	if (c->thread_count == 0)
+		c->plan.work(b);
 	(void)pthread_mutex_lock(&c->lock);
-	queue_put(&c->given, b);
+	queue_put(c->thread_count == 0 ? &c->done : &c->given, b);
 	(void)pthread_cond_signal(&c->given_some);
 	(void)pthread_mutex_unlock(&c->lock);
 }
@@ -245,10 +269,8 @@ crew_finish(struct crew *c, struct err *e)
 	while (c->under_way > 0) {
 		struct batch *b = done_take(c, ASK_MS);
 
-		/* Who watches that it gets ahead is told, and a stop is the next pass's. */
-		if (!b && keep_going_ask(c->plan.keep_going, &later) < 0)
-			continue;
-		if (settle(c, b, why) < 0) {
+		/* A stop may be told once only, so it is not left to the next pass. */
+		if ((!b && ask(c, why) < 0) || settle(c, b, why) < 0) {
 			rc = -1;
 			why = &later;
 		}

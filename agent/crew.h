@@ -2,8 +2,9 @@
  *
  * One thread, the owner, calls all of this: it fills batches, hands them over, and settles what has
  * been done. There are as many batches as threads and one more, and they are used over and over, so
- * memory is bounded. A place that only one thread may use at a time has one thread for it, which
- * takes the batches in the order in which they were given. */
+ * memory is bounded. Where there can be no threads the owner does the work. A place that only one
+ * thread may use at a time has one thread for it, which takes the batches in the order in which
+ * they were given. */
 #ifndef SLUICE_AGENT_CREW_H
 #define SLUICE_AGENT_CREW_H
 
@@ -34,7 +35,7 @@ int crew_batch(struct crew *c, struct batch **out, struct err *e);
 void crew_give(struct crew *c);
 
 /* The same, and then waits until all is done, whatever comes: what has been fetched is written,
- * also where the install is to stop. -1 for the first that settle() said. */
+ * also where the install is to stop. -1 for the first that settle() or keep_going said. */
 int crew_finish(struct crew *c, struct err *e);
 
 /* Ends the threads when they are through with what they were given, and settles nothing. */

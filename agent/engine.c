@@ -237,10 +237,11 @@ engine_mend(const struct engine *g, struct wants *wrong, struct err *e)
 	if (pass_start(&p, batch_mend, mended, e) < 0)
 		return -1;
 	for (;;) {
-		if (mend_round(&p, e) < 0)
-			return -1;
-		if (p.spoilt == 0)
-			return 0;
+		int rc = mend_round(&p, e);
+
+		/* Who spoils bytes may well break off behind them. */
+		if (p.spoilt == 0 || (rc < 0 && e->class != ERR_NETWORK))
+			return rc;
 		tries = p.spoilt_entry == before ? tries + 1 : 0;
 		before = p.spoilt_entry;
 		*e = p.why;

@@ -8,7 +8,8 @@
 
 #include "common/base/err.h"
 
-/* Each pass over it goes upwards. Errors are ERR_SYSTEM with the name. */
+/* Each pass over it goes upwards. Errors are ERR_SYSTEM with the name; without
+ * one, e is as it was. */
 struct place {
 	void *arg;
 	int (*read)(void *arg, void *data, size_t len, uint64_t offset, struct err *e);

@@ -119,16 +119,25 @@ direct_part(const struct slot *s, const void *data, size_t len, uint64_t offset)
 	return len - len % DIRECT_BYTES;
 }
 
+/* The device or its file system takes nothing past the cache, or not in such pieces. */
+static bool
+is_wanted_otherwise(const struct err *why)
+{
+	return why->errnum == EINVAL || why->errnum == EOPNOTSUPP;
+}
+
 static int
 slot_read(void *arg, void *data, size_t len, uint64_t offset, struct err *e)
 {
 	const struct slot *s = arg;
 	size_t done = direct_part(s, data, len, offset);
+	struct err why;
 
-	/* EINVAL: the device wants it otherwise. */
-	if (done > 0 && file_pread_full(s->direct, s->name, data, done, offset, e) < 0) {
-		if (e->errnum != EINVAL)
+	if (done > 0 && file_pread_full(s->direct, s->name, data, done, offset, &why) < 0) {
+		if (!is_wanted_otherwise(&why)) {
+			*e = why;
 			return err_own(e);
+		}
 		done = 0;
 	}
 	return file_pread_full(s->fd, s->name, (char *)data + done, len - done, offset + done, e) <
@@ -181,6 +190,7 @@ static int
 slot_write(void *arg, const void *data, size_t len, uint64_t offset, struct err *e)
 {
 	struct slot *s = arg;
+	struct err why;
 	uint64_t end;
 	size_t done;
 
@@ -191,9 +201,11 @@ slot_write(void *arg, const void *data, size_t len, uint64_t offset, struct err 
 		return err_set(e, ERR_SYSTEM, "slot %s ends before byte %llu", s->name,
 			(unsigned long long)end);
 	done = direct_part(s, data, len, offset);
-	if (done > 0 && file_pwrite_full(s->direct, s->name, data, done, offset, e) < 0) {
-		if (e->errnum != EINVAL)
+	if (done > 0 && file_pwrite_full(s->direct, s->name, data, done, offset, &why) < 0) {
+		if (!is_wanted_otherwise(&why)) {
+			*e = why;
 			return -1;
+		}
 		done = 0;
 	}
 	return cached_write(s, (const char *)data + done, len - done, offset + done, e);

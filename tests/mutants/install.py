@@ -6,6 +6,8 @@ INSTALL = "agent/install.c"
 ENGINE = "agent/engine.c"
 RANGES = "agent/ranges.c"
 BATCH = "agent/batch.c"
+CREW = "agent/crew.c"
+SLOT = "agent/slot.c"
 
 MUTANTS = [
     Mutant("a box that was rolled back blames the next release", "agent/install.c",
@@ -198,6 +200,24 @@ MUTANTS = [
     Mutant("what was compressed on the way is wrong", "agent/net/reply.c",
            'if (head->encoding && strcasecmp(head->encoding, "identity") != 0)', "if (0)",
            "test_reply", "what_was_compressed_on_the_way_is_not_taken"),
+    Mutant("a stop that comes as the last batches are waited for is lost", CREW,
+           "if ((!b && ask(c, why) < 0) || settle(",
+           "if (!b)\n\t\t\t(void)ask(c, &later);\n\t\tif (settle(",
+           "test_crew", "a_stop_that_comes_as_the_last_batches_are_waited_for_counts"),
+    Mutant("a disk that hangs is taken for one that is slow", CREW,
+           "if (clock_boot_ms() - c->moved_ms > STUCK_MS)\n\t\treturn 0;", "",
+           "test_crew", "nobody_is_asked_any_more_once_the_disk_has_hung_for_long"),
+    Mutant("without threads nothing is done", CREW,
+           "if (c->thread_count == 0)\n\t\tc->plan.work(b);", "",
+           "test_crew", "with_few_threads_or_none_it_is_done_all_the_same"),
+    Mutant("a server that spoils bytes and breaks off is asked again", ENGINE,
+           "if (p.spoilt == 0 || (rc < 0 && e->class != ERR_NETWORK))",
+           "if (p.spoilt == 0 || rc < 0)",
+           "test_crew", "a_server_that_spoils_bytes_and_breaks_off_is_left"),
+    Mutant("a file system that refuses direct reads fails the install", SLOT,
+           "if (!is_wanted_otherwise(&why)) {\n\t\t\t*e = why;\n\t\t\treturn err_own(e);",
+           "*e = why;\n\t\tif (!is_wanted_otherwise(&why)) {\n\t\t\treturn err_own(e);",
+           "test_slot", "where_nothing_goes_past_the_cache_all_goes_through_it"),
     Mutant("a range may be empty", "agent/net_source.c",
            "if (len == 0)", "if (0)",
            "test_net", "a_source_gives_ranges_and_nothing_else"),

@@ -135,13 +135,14 @@ struct memory_source {
 	uint64_t given;	    /* bytes, all in all */
 	uint64_t break_at;  /* a range that reaches this many bytes given breaks off; 0: never */
 	bool broken_always; /* every open range breaks before its first byte */
-	enum err_class broken_as; /* ERR_NONE: ERR_NETWORK */
-	size_t step;		  /* the most that one read gives; 0: all */
-	unsigned others;	  /* that may be asked elsewhere; the last of them is honest */
-	bool all_spoil;		  /* but not where all do */
-	uint64_t spoilt_at;	  /* this byte is wrong; 0: none */
-	unsigned elsewheres;	  /* how often somebody else was asked for */
-	uint64_t spoilt;	  /* bytes that were said to be */
+	enum err_class broken_as;   /* ERR_NONE: ERR_NETWORK */
+	size_t step;		    /* the most that one read gives; 0: all */
+	unsigned others;	    /* that may be asked elsewhere; the last of them is honest */
+	bool all_spoil;		    /* but not where all do */
+	uint64_t spoilt_at;	    /* this byte is wrong; 0: none */
+	unsigned elsewheres;	    /* how often somebody else was asked for */
+	uint64_t spoilt;	    /* bytes that were said to be */
+	uint64_t spoiler_breaks_at; /* here the first one always breaks off; 0: nowhere */
 };
 
 static inline int
@@ -166,7 +167,9 @@ memory_source_read(void *arg, void *data, size_t len, struct err *e)
 
 	if (m->step && n > m->step)
 		n = m->step;
-	if (m->broken_always || (m->break_at && m->given + n > m->break_at)) {
+	if (m->spoiler_breaks_at && m->elsewheres == 0)
+		n = (size_t)num_min(n, m->spoiler_breaks_at - m->at);
+	if (n == 0 || m->broken_always || (m->break_at && m->given + n > m->break_at)) {
 		m->break_at = 0;
 		m->end = m->at;
 		return err_set(e, m->broken_as ? m->broken_as : ERR_NETWORK, "cut by the test");

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "agent/slot.h"
 
@@ -19,6 +21,28 @@ fstat(int fd, struct stat *st)
 	if (rc == 0 && files_are_devices)
 		st->st_mode = (st->st_mode & 07777) | S_IFBLK;
 	return rc;
+}
+
+/* No reads and writes past the cache, by a file system that let itself be opened for them. */
+static int direct_errnum;
+
+static bool
+is_refused(int fd)
+{
+	errno = direct_errnum;
+	return direct_errnum != 0 && (fcntl(fd, F_GETFL) & O_DIRECT);
+}
+
+ssize_t
+pread(int fd, void *data, size_t len, off_t offset)
+{
+	return is_refused(fd) ? -1 : syscall(SYS_pread64, fd, data, len, offset);
+}
+
+ssize_t
+pwrite(int fd, const void *data, size_t len, off_t offset)
+{
+	return is_refused(fd) ? -1 : syscall(SYS_pwrite64, fd, data, len, offset);
 }
 
 static struct slot_class
@@ -67,6 +91,44 @@ file_slot_is_written_synced_and_read(void **state)
 	assert_int_equal(slot_sync(&s, &e), 0);
 	assert_int_equal(p.read(p.arg, back, sizeof(back), 70000, &e), 0);
 	assert_memory_equal(data, back, sizeof(data));
+}
+
+/* And without a word of what was tried: an error that is filled in ends an install. */
+static void
+where_nothing_goes_past_the_cache_all_goes_through_it(void **state)
+{
+	static const int errnums[] = {EINVAL, EOPNOTSUPP};
+	CLEANUP(class_free) struct slot_class class = file_class("a", "b");
+	AUTO_FREE uint8_t *data = aligned_alloc(4096, 2 * CHUNK_BYTES);
+	uint8_t *back = data + CHUNK_BYTES;
+
+	(void)state;
+	assert_non_null(data);
+	make_file("b", SLOT_BYTES);
+	for (size_t i = 0; i < ARRAY_LEN(errnums); i++) {
+		AUTO_SLOT struct slot s = SLOT_INIT;
+		struct err e = ERR_INIT;
+		struct place p;
+
+		assert_int_equal(slot_open(&class, SIDE_B, true, &s, &e), 0);
+		p = slot_place(&s);
+		noise(data, CHUNK_BYTES, i);
+		/* A tmpfs of an older kernel does not even let it be opened. */
+		if (s.direct < 0)
+			s.direct = open("/dev/full", O_RDWR | O_DIRECT | O_CLOEXEC);
+		direct_errnum = errnums[i];
+		assert_int_equal(p.write(p.arg, data, CHUNK_BYTES, 4096, &e), 0);
+		assert_int_equal(e.class, ERR_NONE);
+		assert_int_equal(p.read(p.arg, back, CHUNK_BYTES, 4096, &e), 0);
+		assert_int_equal(e.class, ERR_NONE);
+		assert_memory_equal(data, back, CHUNK_BYTES);
+		direct_errnum = EIO;
+		assert_int_equal(p.write(p.arg, data, CHUNK_BYTES, 4096, &e), -1);
+		assert_int_equal(e.errnum, EIO);
+		assert_int_equal(p.read(p.arg, back, CHUNK_BYTES, 4096, &e), -1);
+		assert_int_equal(e.errnum, EIO);
+		direct_errnum = 0;
+	}
 }
 
 /* A condemned release would be the wrong answer to a disk that shrinks. */
@@ -248,6 +310,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, folder_enter, folder_leave)
 		IN_FOLDER(file_slot_is_written_synced_and_read),
+		IN_FOLDER(where_nothing_goes_past_the_cache_all_goes_through_it),
 		IN_FOLDER(a_slot_that_ends_early_is_the_machines_fault),
 		IN_FOLDER(nothing_is_written_past_the_end),
 		IN_FOLDER(zeroed_ranges_become_holes),
