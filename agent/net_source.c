@@ -77,6 +77,7 @@ static void
 ahead_ask(struct net_source *s)
 {
 	uint64_t under_way = s->left;
+	struct err why;
 
 	for (unsigned i = 0; i < s->asked; i++)
 		under_way += s->ahead[i].len;
@@ -85,7 +86,7 @@ ahead_ask(struct net_source *s)
 		struct ahead *next = &s->ahead[s->asked];
 
 		/* Where it cannot be it is asked for in its turn, and that says why. */
-		if (range_ask(s, next->offset, next->len, &next->transfer, NULL) < 0)
+		if (range_ask(s, next->offset, next->len, &next->transfer, &why) < 0)
 			return;
 		s->asked++;
 		under_way += next->len;
