@@ -154,6 +154,7 @@ lanes_digest(lanes_run *run, const struct span *in, size_t n, struct digest *out
 		lanes_step(&w);
 }
 
+#ifdef __x86_64__
 /* What this processor makes of the lanes is believed only where it agrees with libcrypto. */
 static bool
 is_right(lanes_run *run)
@@ -177,7 +178,6 @@ is_right(lanes_run *run)
 	return true;
 }
 
-#ifdef __x86_64__
 /* Instructions for SHA-256, with which libcrypto is as fast (CPUID leaf 7, EBX bit 29). */
 static bool
 has_sha(void)

@@ -140,6 +140,13 @@ MUTANTS = [
            "digests_check(&d, true);", "",
            "test_codec", "chunk_with_another_plain_digest_is_untrusted"),
 
+    Mutant("a broken libdeflate is the bundle's fault", CODEC,
+           "if (plain && is_right_by_zlib(d->inflater, &d->jobs[job[i]])) {", "if (0) {",
+           "test_codec_library", "what_a_broken_library_makes_is_made_by_zlib"),
+    Mutant("a broken libdeflate is believed", CODEC,
+           "return digest_equal(&got, &j->c->plain);", "return true;",
+           "test_codec_library", "what_is_wrong_by_zlib_too_is_untrusted"),
+
     Mutant("a plan may have unknown words", PLAN,
            "if (field_format(body, e) < 0 || json_only(body, known, e) < 0 ||",
            "if (field_format(body, e) < 0 ||",
