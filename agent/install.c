@@ -438,13 +438,10 @@ install_write(const struct conf *c, const struct boot_backend *boot, struct stat
 	const struct pending *p, struct install_stats *stats, struct err *e)
 {
 	struct job j = {c, h, source, keep_going, SIDE_A, stats};
-	struct err stays;
 
 	if (install_begin(c, boot, s, h, p, e) < 0)
 		return -1;
 	j.target = s->pending.target;
-	if (shelf_clear(c, s->pending.tree_only, j.target, &stays) < 0)
-		log_warning("%s", stays.text);
 	for (size_t i = 0; i < h->manifest->payload_count; i++) {
 		if (payload_install(&j, i, e) < 0)
 			return err_context(e, "payload %s", h->manifest->payloads[i].name);

@@ -26,16 +26,6 @@ shelf_path(const struct conf *c, bool tree_only, enum side side, char *out, stru
 	return path_of(c, tree_only, side, "", out, e);
 }
 
-int
-shelf_clear(const struct conf *c, bool tree_only, enum side side, struct err *e)
-{
-	char path[PATH_MAX];
-
-	if (shelf_path(c, tree_only, side, path, e) < 0)
-		return -1;
-	return file_remove(path, e);
-}
-
 static int
 head_write(const char *path, const struct head *h, struct err *e)
 {

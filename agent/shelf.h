@@ -18,9 +18,6 @@
  */
 int shelf_path(const struct conf *c, bool tree_only, enum side side, char *out, struct err *e);
 
-/* Before a side is written: what it held is gone, and so is the need for its head. */
-int shelf_clear(const struct conf *c, bool tree_only, enum side side, struct err *e);
-
 /* Once a side is written, before it is switched to. Durable when it returns 0; cut off anywhere, it
  * leaves none or a whole one. */
 int shelf_keep(

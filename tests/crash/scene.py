@@ -234,6 +234,11 @@ class Subject:
         if self.restart() != NEW:
             raise Broken("install said that it was done, and the old system boots")
 
+    def new_one_boots_and_is_known(self):
+        """What the bundle said of it lasts as long as it does."""
+        self.new_one_boots()
+        self.agent("audit")
+
     def stays_confirmed(self):
         self.restart()
         self.confirmed()

@@ -28,6 +28,8 @@ COVERED = {
     "sync state after rename state/manifest.B.json":
         "the state saved next, in the same folder, makes this name last too, and nothing reads the "
         "manifest before that; file_replace() does not know who comes next",
+    "sync state after rename state/head.B":
+        "likewise: the manifest is renamed in the same folder next",
     "sync state after rename state/state.copy.json":
         "likewise: the file itself is renamed in the same folder next",
 }
@@ -109,7 +111,7 @@ class PowerCuts(unittest.TestCase):
     def install_scenario(self):
         self.subject.put_back(self.subject.factory)
         return self.replay(self.subject.factory, self.record(*self.installing),
-                           self.subject.new_one_boots)
+                           self.subject.new_one_boots_and_is_known)
 
     def killed_and_resumed_scenario(self):
         """The agent is killed once all is written and nothing is synced, and started again at once:
@@ -125,7 +127,8 @@ class PowerCuts(unittest.TestCase):
         second = self.record(*self.installing)
         again = [e for e in second if e.kind == "write" and e.path.endswith("b.img")]
         self.assertEqual(again, [], "what is right was written again")
-        return self.replay(self.subject.factory, first + second, self.subject.new_one_boots)
+        return self.replay(self.subject.factory, first + second,
+                           self.subject.new_one_boots_and_is_known)
 
     def confirm_scenario(self):
         self.subject.put_back(self.subject.factory)

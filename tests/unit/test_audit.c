@@ -186,23 +186,6 @@ an_index_that_cannot_be_kept_stops_no_update(void **state)
 	assert_answers(&s, AUTHENTIC_UNKNOWN, AUTHENTIC_UNKNOWN);
 }
 
-/* The old one tells of what is written over now. */
-static void
-an_index_goes_before_its_side_is_written(void **state)
-{
-	CLEANUP(scene_free) struct scene s;
-	struct err e = ERR_INIT;
-
-	scene_image(&s, *state, ROOTFS);
-	rig_write_image(&s.rig, span_of(image, IMAGE_BYTES), "2.1", 0, "y.ota");
-	assert_int_equal(rig_install(&s.rig, "y.ota", NULL, &e), 0);
-	assert_int_equal(access("state/head.A", F_OK), 0);
-	s.heard.asks_left = 0;
-	assert_int_equal(rig_install(&s.rig, "y.ota", &(struct keep_going){ask, &s.heard}, &e), -1);
-	assert_int_equal(access("state/head.A", F_OK), -1);
-	assert_int_equal(access("state/head.B", F_OK), 0);
-}
-
 static void
 a_slot_that_may_be_written_to_proves_nothing(void **state)
 {
@@ -403,7 +386,6 @@ main(void)
 		IN_MEMORY(nobody_can_say_by_an_index_that_rots),
 		IN_MEMORY(the_index_of_another_release_says_nothing),
 		IN_MEMORY(an_index_that_cannot_be_kept_stops_no_update),
-		IN_MEMORY(an_index_goes_before_its_side_is_written),
 		IN_MEMORY(a_slot_that_may_be_written_to_proves_nothing),
 		IN_MEMORY(a_side_that_is_written_meanwhile_is_not_judged),
 		IN_MEMORY(what_waits_for_its_reboot_is_known),
