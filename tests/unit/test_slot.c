@@ -131,6 +131,47 @@ where_nothing_goes_past_the_cache_all_goes_through_it(void **state)
 	}
 }
 
+/* Whole blocks go past the kernel's cache, what is left of them through it: what either wrote, both
+ * read, whatever memory it comes from. */
+static void
+blocks_and_what_is_left_of_them_are_one_slot(void **state)
+{
+	static const struct {
+		uint64_t offset;
+		size_t len, from;
+	} pieces[] = {{0, 4096, 0}, {4096, 4095, 4096}, {8192, 65536, 0}, {73728, 4097, 0},
+		{81920, 8192, 8}, {90113, 4096, 0}, {131072, 1, 0}};
+	CLEANUP(class_free) struct slot_class class = file_class("a", "b");
+	AUTO_SLOT struct slot s = SLOT_INIT;
+	AUTO_FREE uint8_t *data = aligned_alloc(4096, SLOT_BYTES);
+	AUTO_FREE uint8_t *back = aligned_alloc(4096, SLOT_BYTES);
+	AUTO_FREE uint8_t *want = calloc(1, SLOT_BYTES);
+	struct err e = ERR_INIT;
+	struct place p;
+
+	(void)state;
+	assert_true(data && back && want);
+	make_file("b", SLOT_BYTES);
+	assert_int_equal(slot_open(&class, SIDE_B, true, &s, &e), 0);
+	p = slot_place(&s);
+	assert_true(p.shared);
+	assert_int_equal(p.read(p.arg, want, SLOT_BYTES, 0, &e), 0);
+	noise(data, SLOT_BYTES, 4);
+	for (size_t i = 0; i < ARRAY_LEN(pieces); i++) {
+		const uint8_t *from = data + pieces[i].from;
+
+		memcpy(want + pieces[i].offset, from, pieces[i].len);
+		assert_int_equal(p.write(p.arg, from, pieces[i].len, pieces[i].offset, &e), 0);
+	}
+	for (int synced = 0; synced < 2; synced++) {
+		assert_int_equal(p.read(p.arg, back, SLOT_BYTES, 0, &e), 0);
+		assert_memory_equal(back, want, SLOT_BYTES);
+		assert_int_equal(p.read(p.arg, back + 1, SLOT_BYTES - 1, 1, &e), 0);
+		assert_memory_equal(back + 1, want + 1, SLOT_BYTES - 1);
+		assert_int_equal(slot_sync(&s, &e), 0);
+	}
+}
+
 /* A condemned release would be the wrong answer to a disk that shrinks. */
 static void
 a_slot_that_ends_early_is_the_machines_fault(void **state)
@@ -311,6 +352,7 @@ main(void)
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, folder_enter, folder_leave)
 		IN_FOLDER(file_slot_is_written_synced_and_read),
 		IN_FOLDER(where_nothing_goes_past_the_cache_all_goes_through_it),
+		IN_FOLDER(blocks_and_what_is_left_of_them_are_one_slot),
 		IN_FOLDER(a_slot_that_ends_early_is_the_machines_fault),
 		IN_FOLDER(nothing_is_written_past_the_end),
 		IN_FOLDER(zeroed_ranges_become_holes),
