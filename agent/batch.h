@@ -28,7 +28,7 @@ struct batch_item {
 	uint8_t *stored, *plain; /* in the batch */
 	uint64_t entry_bytes;	 /* of the whole run */
 	bool last;		 /* nothing of it comes behind this */
-	bool good;		 /* compared: it is right. Mended: it is written */
+	bool good; /* compared: it is right. Mended: it is written, where err is ERR_NONE */
 };
 
 struct batch {

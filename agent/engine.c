@@ -152,7 +152,8 @@ mended(void *arg, const struct batch *b, struct err *e)
 	struct pass *p = arg;
 
 	p->g->stats->bytes_written += b->written;
-	for (size_t i = 0; i < b->count; i++) {
+	/* Where the place failed, what is good may not be written. */
+	for (size_t i = 0; i < b->count && b->err.class == ERR_NONE; i++) {
 		if (b->item[i].good && b->item[i].last)
 			wants_drop(p->wrong, b->item[i].entry);
 	}

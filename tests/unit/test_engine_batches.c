@@ -53,6 +53,29 @@ a_place_that_fails_ends_it(void **state)
 	}
 }
 
+/* Whoever mends it later by other means goes by that. */
+static void
+what_was_not_written_stays_wanted(void **state)
+{
+	CLEANUP(bench_free) struct bench b;
+	AUTO_FREE uint8_t *before = other_bytes();
+	AUTO_WANTS struct wants *wrong = NULL;
+	struct engine g;
+	struct err e = ERR_INIT;
+	uint64_t all;
+
+	(void)state;
+	bench_make(&b, before);
+	b.memory.fails_to_write = true;
+	g = bench_engine(&b);
+	assert_int_equal(engine_compare(&g, &wrong, &e), 0);
+	all = wants_count(wrong);
+	assert_int_equal(all, index_entries(b.index));
+	assert_int_equal(engine_mend(&g, wrong, &e), -1);
+	assert_int_equal(wants_count(wrong), all);
+	assert_int_equal(b.stats.bytes_written, 0);
+}
+
 /* What the comparison found right has been read already. */
 static void
 only_what_was_written_is_read_back(void **state)
@@ -130,6 +153,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(spoilt_chunks_among_good_ones_are_mended),
 		cmocka_unit_test(a_place_that_fails_ends_it),
+		cmocka_unit_test(what_was_not_written_stays_wanted),
 		cmocka_unit_test(only_what_was_written_is_read_back),
 		cmocka_unit_test(many_batches_are_worked_on_in_turn),
 	};

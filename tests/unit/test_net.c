@@ -291,6 +291,32 @@ a_source_gives_ranges_and_nothing_else(void **state)
 	assert_int_equal(e.class, ERR_NETWORK);
 }
 
+/* What is asked for before its turn has nobody to tell why it cannot be. */
+static void
+a_child_that_dies_and_does_not_come_back_fails_the_range_in_its_turn(void **state)
+{
+	AUTO_NET struct net *n = NULL;
+	CLEANUP(net_source_free) struct net_source *remote = NULL;
+	struct source s;
+	char piece[10];
+	struct conf c;
+	siginfo_t dead;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	n = start(&c, "is honest", NULL);
+	assert_int_equal(net_source_new(n, "bundles/a", 10, NULL, &remote, &e), 0);
+	s = net_source_of(remote);
+	assert_int_equal(s.open(s.arg, 0, 5, &e), 0);
+	assert_int_equal(s.read(s.arg, piece, sizeof(piece), &e), 5);
+	c.site_url = (char *)(uintptr_t) "cannot start";
+	assert_int_equal(kill(net_pid(n), SIGKILL), 0);
+	assert_int_equal(waitid(P_PID, (id_t)net_pid(n), &dead, WEXITED | WNOWAIT), 0);
+	assert_true(s.expect(s.arg, 5, 5));
+	assert_int_equal(s.open(s.arg, 5, 5, &e), -1);
+	assert_int_equal(e.class, ERR_NETWORK);
+}
+
 static void
 messages_for_nobody_are_passed_over(void **state)
 {
@@ -500,6 +526,8 @@ main(void)
 		cmocka_unit_test(a_child_that_sends_more_than_its_credit_is_ended),
 		cmocka_unit_test(a_file_over_its_limit_is_refused_by_the_parent_too),
 		cmocka_unit_test(a_source_gives_ranges_and_nothing_else),
+		cmocka_unit_test(
+			a_child_that_dies_and_does_not_come_back_fails_the_range_in_its_turn),
 		cmocka_unit_test(messages_for_nobody_are_passed_over),
 		cmocka_unit_test(a_failure_is_told_in_printable_words),
 		cmocka_unit_test(whatever_a_server_says_is_an_answer),
