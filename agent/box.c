@@ -127,6 +127,7 @@ box_facts(const struct box *b, struct facts *out, struct err *e)
 				  .tags = b->conf.tags,
 				  .version = ""},
 		.inconclusive_max = b->conf.inconclusive_max,
+		.downloads = &b->conf.downloads,
 		.put_off_max_s = pace_spaced_max_s(&b->conf)};
 	const struct release *running[2] = {0};
 

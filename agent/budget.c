@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/num.h"
 
@@ -103,6 +104,35 @@ budget_waste(struct budget *b, uint64_t spent_before)
 		save(b);
 }
 
+int
+budget_check_hours(const struct window *hours, int64_t now_s, struct err *e)
+{
+	char text[WINDOW_TEXT_SIZE];
+	struct opening o;
+
+	if (!hours || hours->length_s == 0 ||
+		(window_opening(hours, now_s, &o) && o.opens_s <= now_s))
+		return 0;
+	return err_set(
+		e, ERR_REFUSED, "downloads wait for their hours (%s)", window_text(hours, text));
+}
+
+void
+budget_keep_hours(struct budget *b, const struct window *hours, int64_t now_s)
+{
+	b->hours = hours;
+	b->ahead_s = now_s - clock_boot_ms() / 1000;
+}
+
+static int
+keep_hours(struct budget *b, struct err *e)
+{
+	if (budget_check_hours(b->hours, b->ahead_s + clock_boot_ms() / 1000, e) == 0)
+		return 0;
+	b->is_late = true;
+	return -1;
+}
+
 /* What was expected at or before the end of a range that is opened, is on its way no more. */
 static void
 expected_drop(struct budget *b, uint64_t end)
@@ -120,6 +150,8 @@ meter_open(void *arg, uint64_t offset, uint64_t len, struct err *e)
 {
 	struct budget *b = arg;
 
+	if (keep_hours(b, e) < 0)
+		return -1;
 	b->open_left = len;
 	expected_drop(b, sum(offset, len));
 	return b->inner.open(b->inner.arg, offset, len, e);
@@ -171,7 +203,7 @@ static ssize_t
 source_read(void *arg, void *data, size_t len, struct err *e)
 {
 	struct budget *b = arg;
-	ssize_t n = b->inner.read(b->inner.arg, data, len, e);
+	ssize_t n = keep_hours(b, e) < 0 ? -1 : b->inner.read(b->inner.arg, data, len, e);
 
 	if (n > 0) {
 		count(b, (uint64_t)n);
@@ -238,7 +270,7 @@ budget_source(struct budget *b, const struct source *inner)
 bool
 budget_is_over(const struct budget *b)
 {
-	return b->state->spent.wants_bytes > 0;
+	return b->is_late || b->state->spent.wants_bytes > 0;
 }
 
 bool

@@ -16,6 +16,7 @@
 #include "agent/state.h"
 #include "common/base/err.h"
 #include "common/crypto/digest.h"
+#include "common/format/window.h"
 
 enum { BUDGET_EXPECTED = 8 };
 
@@ -32,7 +33,17 @@ struct budget {
 		uint64_t offset, len;
 	} expected[BUDGET_EXPECTED]; /* behind it, and on their way maybe */
 	size_t expected_count;
+	const struct window *hours; /* NULL: at any time */
+	int64_t ahead_s;	    /* of the boot clock, is the time */
+	bool is_late;		    /* the hours ended */
 };
+
+/* From now on nothing is taken but in these hours (agent.conf): ERR_REFUSED, and budget_is_over().
+ * now_s is the effective time. */
+void budget_keep_hours(struct budget *b, const struct window *hours, int64_t now_s);
+
+/* Whether downloads may go on; ERR_REFUSED. hours NULL, or without a length: they may. */
+int budget_check_hours(const struct window *hours, int64_t now_s, struct err *e);
 
 /* Begins to spend a plan's budget on a release, or goes on with it: another release or attempt
  * starts at 0. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/conf_rules.h"
+#include "agent/conf_values.h"
 #include "common/base/file.h"
 #include "common/base/num.h"
 #include "common/base/text.h"
@@ -21,6 +22,10 @@ enum value_kind {
 	VALUE_DURATION, /* uint64_t, seconds */
 	VALUE_COUNT,	/* uint64_t */
 	VALUE_BOOL,	/* bool; no, where it is not said */
+	VALUE_PROXY,	/* char *, as VALUE_URL, of a host and a port */
+	VALUE_RATE,	/* uint64_t, bytes */
+	VALUE_HOURS,	/* struct window: its hours */
+	VALUE_DAYS,	/* struct window: its days */
 };
 
 /* One word that agent.conf may say, where it goes, and between what it must be. */
@@ -59,6 +64,7 @@ static const struct key KEYS[] = {
 	TEXT("site", "url", VALUE_URL, site_url),
 	TEXT("site", "mirrors", VALUE_URLS, mirrors),
 	TEXT("site", "report_url", VALUE_URL, report_url),
+	TEXT("site", "proxy", VALUE_PROXY, proxy),
 	TEXT("site", "ca", VALUE_PATH, tls_ca),
 	TEXT("site", "cert", VALUE_PATH, tls_cert),
 	TEXT("site", "key", VALUE_PATH, tls_key),
@@ -86,6 +92,9 @@ static const struct key KEYS[] = {
 	TIME("intervals", "stall", stall_s, 60),
 	{"audit", "interval", VALUE_DURATION, false, FIELD(audit_s), 0, CONF_SPAN_MAX_S,
 		7 * 24 * 3600},
+	{"downloads", "rate", VALUE_RATE, false, FIELD(rate), NET_RATE_MIN, INT32_MAX, 0},
+	TEXT("downloads", "hours", VALUE_HOURS, downloads),
+	TEXT("downloads", "days", VALUE_DAYS, downloads),
 	COUNT("limits", "inconclusive", inconclusive_max, 1000, 3),
 };
 
@@ -125,89 +134,11 @@ conf_free(struct conf *c)
 		enum value_kind kind = KEYS[i].kind;
 
 		if (kind != VALUE_NAME && kind != VALUE_DURATION && kind != VALUE_COUNT &&
-			kind != VALUE_BOOL)
+			kind != VALUE_BOOL && kind != VALUE_RATE && kind != VALUE_HOURS &&
+			kind != VALUE_DAYS)
 			free(*(char **)(void *)((char *)c + KEYS[i].offset));
 	}
 	*c = (struct conf){0};
-}
-
-static int
-text_set(char **field, const char *value, struct err *e)
-{
-	*field = strdup(value);
-	return *field ? 0 : err_sys(e, ENOMEM, "reading agent.conf");
-}
-
-static int
-name_set(char field[NAME_BYTES_MAX + 1], const char *value, struct err *e)
-{
-	if (!name_is_plain(value) || strlen(value) > NAME_BYTES_MAX)
-		return err_set(e, ERR_USAGE,
-			"\"%s\" is not a plain name (1 to %d of A-Z a-z 0-9 . _ + -, not starting "
-			"with . or -)",
-			value, NAME_BYTES_MAX);
-	memcpy(field, value, strlen(value) + 1);
-	return 0;
-}
-
-static int
-path_set(char **field, const char *value, struct err *e)
-{
-	if (value[0] != '/' || strlen(value) >= PATH_MAX - NAME_BYTES_MAX)
-		return err_set(e, ERR_USAGE, "\"%.64s\" is not an absolute path", value);
-	return text_set(field, value, e);
-}
-
-static int
-plan_set(char **field, const char *value, struct err *e)
-{
-	static const char prefix[] = "rollouts/";
-
-	if (strlen(value) > TUF_PATH_MAX || strncmp(value, prefix, sizeof(prefix) - 1) != 0 ||
-		!name_is_plain(value + sizeof(prefix) - 1) ||
-		!text_ends_with(value + sizeof(prefix) - 1, ".json"))
-		return err_set(
-			e, ERR_USAGE, "\"%s\" is not a plan's path: rollouts/NAME.json", value);
-	return text_set(field, value, e);
-}
-
-static int
-url_check(const char *value, struct err *e)
-{
-	size_t scheme = strncmp(value, "https://", 8) == 0  ? 8
-			: strncmp(value, "http://", 7) == 0 ? 7
-							    : 0;
-
-	if (scheme == 0 || value[scheme] == '/' || strpbrk(value, " \t?#\"\\") ||
-		value[strlen(value) - 1] != '/' || value[scheme] == 0)
-		return err_set(e, ERR_USAGE,
-			"\"%s\" is not a base URL: https://HOST/ with a / at its end", value);
-	return 0;
-}
-
-static int
-urls_check(const char *value, struct err *e)
-{
-	AUTO_FREE char *words = strdup(value);
-	char *rest = NULL;
-
-	if (!words)
-		return err_sys(e, ENOMEM, "reading agent.conf");
-	for (char *word = strtok_r(words, " \t", &rest); word;
-		word = strtok_r(NULL, " \t", &rest)) {
-		if (url_check(word, e) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-static int
-bool_set(bool *field, const char *value, struct err *e)
-{
-	if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
-		return err_set(e, ERR_USAGE, "\"%s\" is neither yes nor no", value);
-	*field = value[0] == 'y';
-	return 0;
 }
 
 static int
@@ -218,17 +149,17 @@ value_set(struct conf *c, const struct key *k, const char *value, struct err *e)
 
 	switch (k->kind) {
 	case VALUE_NAME:
-		return name_set(field, value, e);
+		return value_name(field, value, e);
 	case VALUE_TEXT:
-		return text_set(field, value, e);
+		return value_text(field, value, e);
 	case VALUE_PATH:
-		return path_set(field, value, e);
+		return value_path(field, value, e);
 	case VALUE_PLAN:
-		return plan_set(field, value, e);
+		return value_plan(field, value, e);
 	case VALUE_URL:
-		return url_check(value, e) < 0 ? -1 : text_set(field, value, e);
+		return value_url(field, value, e);
 	case VALUE_URLS:
-		return urls_check(value, e) < 0 ? -1 : text_set(field, value, e);
+		return value_urls(field, value, e);
 	case VALUE_DURATION:
 		if (num_parse_duration(value, k->max, &n, e) < 0)
 			return -1;
@@ -240,7 +171,15 @@ value_set(struct conf *c, const struct key *k, const char *value, struct err *e)
 	case VALUE_COUNT:
 		return num_parse(value, k->min, k->max, field, e);
 	case VALUE_BOOL:
-		return bool_set(field, value, e);
+		return value_bool(field, value, e);
+	case VALUE_PROXY:
+		return value_proxy(field, value, e);
+	case VALUE_RATE:
+		return value_size(field, value, k->min, k->max, e);
+	case VALUE_HOURS:
+		return value_hours(field, value, e);
+	case VALUE_DAYS:
+		return value_days(field, value, e);
 	}
 	return -1;
 }
@@ -266,13 +205,13 @@ slot_value_set(struct slot_class *class, enum slot_key key, const char *value, s
 	case SLOT_TYPE:
 		return type_set(class, value, e);
 	case SLOT_A:
-		return path_set(&class->path[SIDE_A], value, e);
+		return value_path(&class->path[SIDE_A], value, e);
 	case SLOT_B:
-		return path_set(&class->path[SIDE_B], value, e);
+		return value_path(&class->path[SIDE_B], value, e);
 	case SLOT_CURRENT:
-		return path_set(&class->current, value, e);
+		return value_path(&class->current, value, e);
 	default:
-		return bool_set(&class->read_only, value, e);
+		return value_bool(&class->read_only, value, e);
 	}
 }
 
@@ -361,7 +300,7 @@ class_begin(struct conf *c, const char *name, struct err *e)
 {
 	if (c->class_count == SLOT_CLASSES_MAX)
 		return err_set(e, ERR_USAGE, "more than %d slot classes", (int)SLOT_CLASSES_MAX);
-	if (name_set(c->classes[c->class_count].name, name, e) < 0)
+	if (value_name(c->classes[c->class_count].name, name, e) < 0)
 		return -1;
 	c->class_count++;
 	return 0;

@@ -9,6 +9,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/err.h"
 #include "common/base/json.h"
+#include "common/format/window.h"
 #include "common/limits.h"
 
 enum slot_type { SLOT_BLOCK, SLOT_FILE, SLOT_DIR };
@@ -32,6 +33,7 @@ struct conf {
 	char *site_url;	  /* ends in '/'; or NULL: a box that only installs from files */
 	char *mirrors;	  /* more of them with the same content, blanks between; or NULL */
 	char *report_url; /* ends in '/'; or NULL */
+	char *proxy;	  /* "http://host:port/", which all connections go through; or NULL */
 	char *tls_ca, *tls_cert, *tls_key; /* cert and key may be NULL */
 	char *report_key;		   /* minisign secret key, not encrypted; or NULL */
 	char *plan;			   /* "rollouts/stable.json" */
@@ -55,6 +57,8 @@ struct conf {
 			    * reach the server for the new one to be at fault (doubt.h) */
 	uint64_t stall_s;  /* a transfer below NET_BYTES_PER_S_MIN for this long has failed */
 	uint64_t audit_s;  /* between two audits of what is installed; 0: none but by hand */
+	uint64_t rate;	   /* bytes a second that bundles take; 0: as fast as they come */
+	struct window downloads;   /* when bundles are fetched; length_s 0: at any time */
 	uint64_t inconclusive_max; /* tries of a release that ended inconclusive before it rests */
 };
 

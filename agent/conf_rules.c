@@ -143,6 +143,18 @@ site_check(const struct rules *r)
 }
 
 static int
+downloads_check(const struct rules *r)
+{
+	const struct conf *c = r->c;
+
+	if (c->downloads.days != 0 && c->downloads.length_s == 0)
+		return section_error(r, "downloads", "hours is missing: days is about it");
+	if (c->proxy && !c->site_url)
+		return section_error(r, "site", "proxy needs url");
+	return 0;
+}
+
+static int
 watchdog_check(const struct rules *r)
 {
 	if (r->c->watchdog_always && !r->c->watchdog_device)
@@ -155,7 +167,8 @@ conf_rules_check(const struct conf *c, conf_complain_fn *complain, const void *a
 {
 	struct rules r = {c, complain, arg, e};
 
-	if (classes_check(&r) < 0 || boot_check(&r) < 0 || watchdog_check(&r) < 0)
+	if (classes_check(&r) < 0 || boot_check(&r) < 0 || watchdog_check(&r) < 0 ||
+		downloads_check(&r) < 0)
 		return -1;
 	return site_check(&r);
 }

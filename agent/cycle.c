@@ -229,8 +229,7 @@ carry_out(struct cycle *cy, const struct order *o, bool *held, struct err *e)
 {
 	AUTO_HEAD struct head head = HEAD_INIT;
 	struct box *b = &cy->box;
-	struct budget budget = budget_begin(b->conf.state_dir, b->state,
-		&o->listing.manifest_sha256, o->attempt, o->budget_bytes);
+	struct budget budget = order_budget(o, &b->conf, b->state, now_s(cy));
 
 	*held = false;
 	if (fetch_and_check(cy, o, &budget, &head, held, e) < 0)

@@ -401,6 +401,7 @@ decide(const struct world *w, const struct state *s, const struct facts *f, stru
 {
 	struct question q = {.w = w, .s = s, .f = f};
 	struct decision d = {0};
+	struct err closed;
 
 	if (w->has_bundle)
 		q.past = state_failed(s, &w->listing.manifest_sha256);
@@ -411,6 +412,12 @@ decide(const struct world *w, const struct state *s, const struct facts *f, stru
 	d.known = q.offer.tried;
 	d.wave = q.offer.wave ? q.offer.wave->name : NULL;
 	answers[q.offer.answer].tell(&q, &d);
+	/* Going back is never put off. */
+	if (d.verdict == VERDICT_UPDATE && !w->plan.has_recall &&
+		budget_check_hours(f->downloads, f->now_s, &closed) < 0) {
+		d.verdict = VERDICT_HELD;
+		say(&d, "%s", closed.text);
+	}
 	*out = d;
 }
 

@@ -17,6 +17,7 @@ struct facts {
 	int64_t now_s;	      /* effective time */
 	bool fresh;	      /* effective_is_fresh() */
 	uint64_t inconclusive_max;
+	const struct window *downloads; /* agent.conf's hours for them; or NULL */
 	int64_t put_off_max_s; /* pace_spaced_max_s(): no try was ever put off for longer */
 };
 

@@ -8,6 +8,7 @@
 
 #include "agent/net_child.h"
 #include "agent/site.h"
+#include "agent/throttle.h"
 #include "agent/transfer.h"
 #include "agent/wire.h"
 #include "common/base/clock.h"
@@ -36,6 +37,7 @@ struct net {
 	bool worked;	  /* one child or another was ready once */
 	struct err why;	  /* why the child is gone */
 	struct net_tally tally;
+	struct throttle throttle; /* of bundles */
 	struct net_transfer *open[NET_REQUESTS_MAX];
 	uint8_t packet[WIRE_MESSAGE_BYTES];
 };
@@ -198,6 +200,7 @@ net_start(const struct conf *c, int64_t now_s, const struct keep_going *keep_goi
 	n->socket = -1;
 	n->tally.range_retry_after_s = -1;
 	n->now_s = now_s;
+	n->throttle.bytes_per_s = c->rate;
 	n->keep_going = keep_going ? *keep_going : (struct keep_going){0};
 	if (net_revive(n, e) < 0)
 		return -1;
@@ -269,6 +272,17 @@ net_next_id(struct net *n)
 	return n->last_id;
 }
 
+/* Less than so much would be less than a message of the child's and what is not granted yet. */
+static uint64_t
+net_window(const struct net *n, const struct net_request *r)
+{
+	uint64_t rate = n->throttle.bytes_per_s;
+
+	return !r->has_range || rate == 0 || rate / 2 > NET_WINDOW_BYTES ? NET_WINDOW_BYTES
+	       : rate / 2 < 2 * WIRE_DATA_MAX				 ? 2 * WIRE_DATA_MAX
+									 : rate / 2;
+}
+
 static struct net_transfer *
 transfer_new(struct net *n, const struct net_request *r)
 {
@@ -288,7 +302,7 @@ transfer_new(struct net *n, const struct net_request *r)
 	t->has_range = r->has_range;
 	t->is_report = r->base == NET_REPORTS;
 	t->len = r->has_range ? r->len : r->max;
-	t->credit = NET_WINDOW_BYTES;
+	t->credit = t->window = net_window(n, r);
 	t->reply.retry_after_s = -1;
 	t->reply.site = n->site;
 	t->alive_ms = now_ms;
@@ -310,7 +324,7 @@ net_open(struct net *n, const struct net_request *r, struct net_transfer **out, 
 		.offset = r->has_range ? r->offset : 0,
 		.len = r->has_range ? r->len : r->max,
 		.deadline_ms = r->deadline_ms,
-		.credit = NET_WINDOW_BYTES,
+		.credit = net_window(n, r),
 		.text = span_str(r->path),
 		.body = r->put};
 
@@ -416,7 +430,7 @@ transfer_grant(struct net_transfer *t)
 	struct wire_message m = {.type = WIRE_CREDIT, .id = t->id, .credit = t->owed};
 	struct err e;
 
-	if (t->ended || t->owed < NET_WINDOW_BYTES / 4)
+	if (t->ended || t->owed < t->window / 4)
 		return;
 	/* While nothing is granted the child may rightly be silent. */
 	t->alive_ms = clock_boot_ms();
@@ -429,15 +443,19 @@ ssize_t
 net_read(struct net_transfer *t, void *data, size_t len, const struct keep_going *keep_going,
 	struct err *e)
 {
+	struct throttle *throttle = t->has_range ? &t->net->throttle : &(struct throttle){0};
+	int64_t wait_ms = 0;
 	size_t n;
 
-	while (!net_ready(t)) {
+	while (!net_ready(t) || (wait_ms = throttle_wait_ms(throttle, clock_boot_ms())) > 0) {
 		if (keep_going_ask(keep_going, e) < 0) {
 			transfer_give_up(t);
 			return -1;
 		}
 		if (t->queue.count == 0 && !t->ended)
 			net_pump(t->net, ASK_MS);
+		else if (net_ready(t))
+			clock_sleep_ms((int64_t)num_min((uint64_t)wait_ms, ASK_MS));
 	}
 	if (t->queue.count == 0) {
 		if (t->err.class == ERR_NONE)
@@ -445,7 +463,8 @@ net_read(struct net_transfer *t, void *data, size_t len, const struct keep_going
 		*e = t->err;
 		return -1;
 	}
-	n = ring_take(&t->queue, data, len);
+	n = ring_take(&t->queue, data, throttle_piece(throttle, len));
+	throttle_take(throttle, n);
 	t->owed += n;
 	transfer_grant(t);
 	return (ssize_t)n;

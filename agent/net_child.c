@@ -25,10 +25,9 @@ enum { SEND_US = 250 * 1000, START_MS = 20 * 1000 };
 /* Beside the agent, as in a build folder, or where `make install` puts it. */
 static const char *const places[] = {"sluice-net", "../libexec/sluice/sluice-net"};
 
-/* All that it gets of the environment: where the agent's own libraries are, the way out, and what
- * sanitizers are told. */
-static const char *const passed_on[] = {"LD_LIBRARY_PATH", "https_proxy", "HTTPS_PROXY",
-	"all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY", "ASAN_OPTIONS", "UBSAN_OPTIONS"};
+/* All that it gets of the environment: where the agent's own libraries are, and what sanitizers are
+ * told. */
+static const char *const passed_on[] = {"LD_LIBRARY_PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS"};
 
 struct environment {
 	char *lines[ARRAY_LEN(passed_on) + 1];
@@ -221,6 +220,7 @@ child_brief(
 	if (tell_url(b, WIRE_URL_SITE, site_span(c, site), e) < 0 ||
 		tell_url(b, WIRE_URL_REPORTS, span_str(c->report_url ? c->report_url : ""), e) <
 			0 ||
+		tell_url(b, WIRE_URL_PROXY, span_str(c->proxy ? c->proxy : ""), e) < 0 ||
 		tell_paper(b, WIRE_PAPER_CA, (const char *[2]){c->tls_ca, id.authorities}, e) < 0 ||
 		tell_paper(b, WIRE_PAPER_CERT, (const char *[2]){id.cert}, e) < 0 ||
 		tell_paper(b, WIRE_PAPER_KEY, (const char *[2]){id.key}, e) < 0)

@@ -26,7 +26,8 @@ order_take(const struct world *w, const struct decision *d, const struct conf *c
 		.attempt = w->plan.attempt,
 		.deadline_s = num_min(w->plan.deadline_s, c->confirm_deadline_s),
 		.stop_poll_s = w->plan.stop_poll_s,
-		.budget_bytes = w->plan.budget_bytes};
+		.budget_bytes = w->plan.budget_bytes,
+		.recalls = w->plan.has_recall};
 
 	(void)snprintf(o.rollout, sizeof(o.rollout), "%s", w->plan.rollout);
 	(void)snprintf(o.wave, sizeof(o.wave), "%s", d->wave);
@@ -35,6 +36,17 @@ order_take(const struct world *w, const struct decision *d, const struct conf *c
 		return err_sys(e, ENOMEM, "taking an order");
 	*out = o;
 	return 0;
+}
+
+struct budget
+order_budget(const struct order *o, const struct conf *c, struct state *s, int64_t now_s)
+{
+	struct budget b = budget_begin(
+		c->state_dir, s, &o->listing.manifest_sha256, o->attempt, o->budget_bytes);
+
+	if (!o->recalls)
+		budget_keep_hours(&b, &c->downloads, now_s);
+	return b;
 }
 
 struct pending

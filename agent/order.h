@@ -20,6 +20,7 @@ struct order {
 	char rollout[NAME_BYTES_MAX + 1], wave[NAME_BYTES_MAX + 1];
 	uint64_t plan_version, attempt, deadline_s, stop_poll_s;
 	uint64_t budget_bytes; /* 0: anything */
+	bool recalls;	       /* boxes, from what they run: hours for downloads do not bind */
 };
 
 void order_free(struct order *o);
@@ -29,6 +30,10 @@ void order_free(struct order *o);
  * is sooner. */
 int order_take(const struct world *w, const struct decision *d, const struct conf *c,
 	struct order *out, struct err *e);
+
+/* What it may spend, and when, from now_s on. */
+struct budget order_budget(
+	const struct order *o, const struct conf *c, struct state *s, int64_t now_s);
 
 /* The pending record that an install begins with. */
 struct pending order_pending(const struct order *o);

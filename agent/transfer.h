@@ -26,6 +26,7 @@ struct net_transfer {
 	uint64_t len;	 /* of a range exactly, else the most */
 	uint64_t taken;	 /* bytes that came */
 	uint64_t credit; /* bytes that may still come */
+	uint64_t window; /* bytes that may be on their way */
 	uint64_t owed;	 /* bytes read and not yet granted again */
 	int64_t deadline_ms, alive_ms, stall_ms;
 	struct net_reply reply;

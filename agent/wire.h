@@ -34,7 +34,7 @@ enum {
 enum net_base { NET_METADATA, NET_TARGETS, NET_REPORTS };
 
 /* What the child is told before all else (WIRE_URL, WIRE_PAPER). The report key is none of it. */
-enum wire_url { WIRE_URL_SITE, WIRE_URL_REPORTS, WIRE_URLS };
+enum wire_url { WIRE_URL_SITE, WIRE_URL_REPORTS, WIRE_URL_PROXY, WIRE_URLS };
 enum wire_paper { WIRE_PAPER_CA, WIRE_PAPER_CERT, WIRE_PAPER_KEY, WIRE_PAPERS };
 
 enum wire_type {

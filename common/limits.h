@@ -116,6 +116,7 @@
 #define NET_BYTES_PER_S_MIN 1024      /* less is a stall: GPRS, the slowest there is, gives 3000 */
 #define NET_IGNORED_MAX (16 * 1024)   /* of an error's body, read so that the connection lasts */
 #define NET_RETRY_AFTER_MAX_S 86400   /* a server that says more is not believed */
+#define NET_RATE_MIN (16 * 1024)      /* less: a chunk takes many seconds, an image days */
 #define NET_CONNECT_MAX_S 30	      /* TCP and TLS; a server that takes longer is not there */
 #define URL_BYTES_MAX 4096	      /* half of what nginx takes as a request line */
 /* Messages between the agent and its network child. */
@@ -130,7 +131,7 @@
 
 /* A box. */
 #define SLOT_CLASSES_MAX PAYLOADS_MAX
-#define CONF_SECTIONS_MAX (11 + SLOT_CLASSES_MAX)
+#define CONF_SECTIONS_MAX (12 + SLOT_CLASSES_MAX)
 #define CONF_SPAN_MAX_S (30 * 24 * 3600) /* a box that stays away for longer is given up */
 #define WATCHDOG_TIMEOUT_MIN_S 10	 /* one slow write takes seconds, and is no hang */
 #define WATCHDOG_TIMEOUT_MAX_S 3600	 /* a box that hangs for an hour is missed */

@@ -237,9 +237,10 @@ job_set_trust(struct job *j)
 	struct child *c = j->child;
 	long lenient = tls_is_lenient(c->now_s);
 
-	return SET(CURLOPT_PROTOCOLS_STR, "https") && SET(CURLOPT_REDIR_PROTOCOLS_STR, "https") &&
-	       SET(CURLOPT_FOLLOWLOCATION, 0L) && SET(CURLOPT_SSL_VERIFYPEER, 1L) &&
-	       SET(CURLOPT_SSL_VERIFYHOST, 2L) &&
+	return SET(CURLOPT_PROXY, buf_str(&c->papers->url[WIRE_URL_PROXY])) &&
+	       SET(CURLOPT_NOPROXY, "") && SET(CURLOPT_PROTOCOLS_STR, "https") &&
+	       SET(CURLOPT_REDIR_PROTOCOLS_STR, "https") && SET(CURLOPT_FOLLOWLOCATION, 0L) &&
+	       SET(CURLOPT_SSL_VERIFYPEER, 1L) && SET(CURLOPT_SSL_VERIFYHOST, 2L) &&
 	       SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) &&
 	       SET(CURLOPT_CAPATH, NULL) && SET(CURLOPT_CAINFO, NULL) &&
 	       option_blob(easy, CURLOPT_CAINFO_BLOB, &c->papers->paper[WIRE_PAPER_CA]) &&

@@ -175,6 +175,37 @@ nothing_is_on_its_way_that_the_budget_does_not_allow(void **state)
 }
 
 static void
+what_comes_when_its_hours_are_over_is_held(void **state)
+{
+	static const struct window all = {
+		.days = WINDOW_EVERY_DAY, .opens_s = 22 * 3600, .length_s = 7 * 3600, .utc = true};
+	const int64_t inside_s = 1800000000 / 86400 * 86400 + 4 * 3600, outside_s = inside_s + 3600;
+	struct source s;
+	struct err e = ERR_INIT;
+	struct budget b;
+	uint8_t bytes[300];
+
+	(void)state;
+	b = begin(0);
+	budget_keep_hours(&b, &all, inside_s);
+	s = budget_source(&b, &inner);
+	assert_int_equal(s.open(s.arg, 0, 300, &e), 0);
+	assert_int_equal(s.read(s.arg, bytes, 100, &e), 100);
+	assert_false(budget_is_over(&b));
+	budget_keep_hours(&b, &all, outside_s);
+	assert_int_equal(s.read(s.arg, bytes, 100, &e), -1);
+	assert_int_equal(e.class, ERR_REFUSED);
+	assert_string_equal(e.text, "downloads wait for their hours (daily 22:00-05:00 UTC)");
+	assert_true(budget_is_over(&b));
+	assert_int_equal(one.spent.wants_bytes, 0);
+	b = begin(0);
+	budget_keep_hours(&b, &all, outside_s);
+	s = budget_meter(&b, &inner);
+	assert_int_equal(s.open(s.arg, 0, 300, &e), -1);
+	assert_int_equal(spring.opened, 0);
+}
+
+static void
 a_source_that_expects_nothing_is_told_nothing(void **state)
 {
 	struct budget b;
@@ -361,6 +392,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_comes_when_its_hours_are_over_is_held),
 		cmocka_unit_test_setup_teardown(
 			nothing_is_on_its_way_that_the_budget_does_not_allow, folder_enter_memory,
 			folder_leave),

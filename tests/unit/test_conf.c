@@ -339,6 +339,41 @@ too_long_a_file_is_refused(void **state)
 }
 
 static void
+downloads_are_bound_as_it_is_said(void **state)
+{
+	char text[1000];
+	struct conf c;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(load(MINIMAL, strlen(MINIMAL), &c, &e), 0);
+	assert_int_equal(c.rate, 0);
+	assert_int_equal(c.downloads.length_s, 0);
+	assert_null(c.proxy);
+	conf_free(&c);
+	(void)snprintf(text, sizeof(text),
+		"%s[downloads]\nrate=64KiB\ndays=sat  sun\nhours=22:00-05:00\n", SAMPLE);
+	assert_int_equal(load(text, strlen(text), &c, &e), 0);
+	assert_int_equal(c.rate, 65536);
+	assert_int_equal(c.downloads.days, window_day("sat") | window_day("sun"));
+	assert_int_equal(c.downloads.opens_s, 22 * 3600);
+	assert_int_equal(c.downloads.length_s, 7 * 3600);
+	assert_false(c.downloads.utc);
+	conf_free(&c);
+	assert_refused_with("[downloads]\nrate=16383\n", "13", "less than 16384");
+	assert_refused_with("[downloads]\nrate=fast\n", "13", "fast");
+	assert_refused_with("[downloads]\nhours=22-5\n", "13", "22:00-05:00");
+	assert_refused_with("[downloads]\nhours=22:00-05:00\ndays=sat,sun\n", "14", "not a day");
+	assert_refused_with("[downloads]\ndays=sat\n", "12", "hours is missing");
+	assert_refused_with("[site]\nproxy=https://host:1\n", "13", "http://HOST:PORT");
+	assert_refused_with("[site]\nproxy=http://host\n", "13", "http://HOST:PORT");
+	assert_refused_with("[site]\nproxy=http://me:secret@host:1\n", "13", "http://HOST:PORT");
+	assert_refused_with("[site]\nproxy=http://host:1/x\n", "13", "http://HOST:PORT");
+	assert_refused_with("[site]\nproxy=http://host:65536\n", "13", "http://HOST:PORT");
+	assert_refused_with("[site]\nproxy=http://host:1\n", "12", "proxy needs url");
+}
+
+static void
 a_pipe_is_not_waited_for(void **state)
 {
 	char pipe_path[] = "/tmp/test_conf.XXXXXX";
@@ -373,6 +408,7 @@ main(void)
 		cmocka_unit_test(slots_that_cannot_work_are_refused),
 		cmocka_unit_test(slots_may_share_one_link),
 		cmocka_unit_test(too_long_a_file_is_refused),
+		cmocka_unit_test(downloads_are_bound_as_it_is_said),
 		cmocka_unit_test(a_pipe_is_not_waited_for),
 	};
 

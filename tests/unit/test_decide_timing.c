@@ -61,6 +61,25 @@ each_box_has_a_turn_of_its_own_in_a_window(void **state)
 }
 
 static void
+hours_for_downloads_hold_all_but_recalls(void **state)
+{
+	struct scene *c = *state;
+	struct window hours = {.days = WINDOW_EVERY_DAY, .length_s = 3600, .utc = true};
+
+	c->f.downloads = &hours;
+	c->f.now_s = 1800;
+	assert_verdict(c, VERDICT_UPDATE, "");
+	hours.opens_s = 3600;
+	assert_verdict(c, VERDICT_HELD, "downloads wait for their hours (daily 01:00-02:00 UTC)");
+	c->w->plan.has_recall = true;
+	decide(c->w, c->s, &c->f, &c->d);
+	assert_null(strstr(c->d.reason, "hours"));
+	c->w->plan.has_recall = false;
+	c->f.now_s = 3600;
+	assert_verdict(c, VERDICT_UPDATE, "");
+}
+
+static void
 a_stop_beats_a_window(void **state)
 {
 	struct scene *c = *state;
@@ -125,6 +144,7 @@ main(void)
 		IN_SCENE(nobody_starts_before_the_plan_does),
 		IN_SCENE(a_window_binds_starting_and_switching),
 		IN_SCENE(each_box_has_a_turn_of_its_own_in_a_window),
+		IN_SCENE(hours_for_downloads_hold_all_but_recalls),
 		IN_SCENE(a_stop_beats_a_window),
 		IN_SCENE(a_release_that_takes_more_than_its_budget_is_held),
 		IN_SCENE(a_recall_takes_boxes_that_run_what_it_recalls),
