@@ -24,7 +24,7 @@ MUTANTS = [
            "e2e/test_downloads", "test_a_limited_download_takes_its_time_and_is_no_stall"),
     Mutant("who was slow for long may be fast for as long", "agent/throttle.c",
            "if (t->spare > rate)", "if (0)",
-           "test_throttle", "a_rate_is_kept_to_the_byte"),
+           "test_throttle", "what_was_not_taken_for_long_is_not_made_up_for"),
     Mutant("the environment names a proxy", "agent/net/http.c",
            "SET(CURLOPT_PROXY, buf_str(&c->papers->url[WIRE_URL_PROXY])) &&", "",
            "e2e/test_downloads", "test_all_goes_through_the_proxy_and_none_of_it_in_the_clear"),

@@ -54,9 +54,10 @@ what_was_not_taken_for_long_is_not_made_up_for(void **state)
 	throttle_take(&t, 20000);
 	assert_int_equal(throttle_wait_ms(&t, 1000000), 1);
 	assert_int_equal(throttle_wait_ms(&t, 9000000), 0);
+	assert_int_equal(throttle_wait_ms(&t, 9002000), 0);
 	throttle_take(&t, 40000);
-	assert_int_equal(throttle_wait_ms(&t, 9000000), 1001);
-	assert_int_equal(throttle_wait_ms(&t, 9000500), 501);
+	assert_int_equal(throttle_wait_ms(&t, 9002000), 1001);
+	assert_int_equal(throttle_wait_ms(&t, 9002500), 501);
 }
 
 static void
