@@ -235,6 +235,14 @@ source_close(void *arg)
 	b->inner.close(b->inner.arg);
 }
 
+static int
+source_foresee(void *arg, uint64_t bytes, struct err *e)
+{
+	struct budget *b = arg;
+
+	return check(b, b->state->spent.bytes, bytes, e);
+}
+
 /* The same for both, but for who may open a range and be billed. */
 static struct source
 counted(struct budget *b, const struct source *inner,
@@ -264,7 +272,10 @@ budget_meter(struct budget *b, const struct source *inner)
 struct source
 budget_source(struct budget *b, const struct source *inner)
 {
-	return counted(b, inner, source_bill);
+	struct source s = counted(b, inner, source_bill);
+
+	s.foresee = source_foresee;
+	return s;
 }
 
 bool

@@ -60,8 +60,9 @@ uint64_t budget_spent(const struct budget *b);
 void budget_waste(struct budget *b, uint64_t spent_before);
 
 /* A source that gives what inner gives and counts what came, and what came for nothing; for one at
- * a time. The first opens any range; the second none that is more than is left: ERR_REFUSED, which
- * is remembered. Nothing is on its way ahead that would go over what is left. */
+ * a time. The first opens any range; the second none that is more than is left, and foresees what
+ * would be: ERR_REFUSED, which is remembered. Nothing is on its way ahead that would go over what
+ * is left. */
 struct source budget_meter(struct budget *b, const struct source *inner);
 struct source budget_source(struct budget *b, const struct source *inner);
 

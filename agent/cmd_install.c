@@ -96,10 +96,17 @@ write_it(struct box *b, const struct head *h, int fd, struct err *e)
 	struct source source = source_file(&file);
 	struct pending p = {.local = true, .deadline_s = b->conf.confirm_deadline_s};
 	struct install_stats stats = {0};
+	struct intake_job j = {.c = &b->conf,
+		.h = h,
+		.source = &source,
+		.keep_going = &UNTIL_SIGNAL,
+		.near = true,
+		.stats = &stats};
+	AUTO_INTAKE struct intake *i = NULL;
 	char in_place[NUM_HUMAN_SIZE], written[NUM_HUMAN_SIZE];
 
-	if (install_write(&b->conf, b->boot, b->state, h, &source, &UNTIL_SIGNAL, &p, &stats, e) <
-		0)
+	if (install_look(&b->conf, b->boot, b->state, &j, &i, e) < 0 ||
+		install_write(&b->conf, b->boot, b->state, i, &p, e) < 0)
 		return -1;
 	log_notice("%s %s: %s written, %s were in place; all read back right", h->release.name,
 		h->release.version, num_human_size(stats.bytes_written, written),

@@ -6,16 +6,14 @@
 #include "agent/account.h"
 #include "agent/auditor.h"
 #include "agent/box.h"
-#include "agent/budget.h"
 #include "agent/courier.h"
 #include "agent/decide.h"
+#include "agent/delivery.h"
 #include "agent/doubt.h"
-#include "agent/head.h"
 #include "agent/hooks.h"
 #include "agent/install.h"
 #include "agent/local.h"
 #include "agent/lookout.h"
-#include "agent/net.h"
 #include "agent/order.h"
 #include "agent/pace.h"
 #include "agent/petition.h"
@@ -167,28 +165,30 @@ ask_hooks(struct cycle *cy, const struct head *h, struct err *e)
 	return hooks_run(&b->conf, HOOK_PRE, &h->release, target, &keep_going, e);
 }
 
+static void
+foretell(void *arg, const struct pending *update, const char *text)
+{
+	say(arg, BOX_STARTING, OUTCOME_NONE, update, NULL, text);
+	(void)send_reports(arg);
+}
+
 static int
 write_slots(struct cycle *cy, const struct order *o, struct budget *budget, const struct head *h,
 	bool *held, struct err *e)
 {
-	CLEANUP(net_source_free) struct net_source *remote = NULL;
-	struct keep_going keep_going = lookout_keep_going(&cy->lookout);
-	struct pending p = order_pending(o);
-	struct install_stats stats = {0};
-	struct box *b = &cy->box;
-	struct source source, counted;
+	struct delivery d = {
+		&cy->box, cy->net, o, budget, lookout_keep_going(&cy->lookout), foretell, cy};
 
-	if (net_source_new(cy->net, o->bundle_url, o->bundle_length, &keep_going, &remote, e) < 0)
-		return -1;
-	source = net_source_of(remote);
-	counted = budget_source(budget, &source);
-	if (install_write(&b->conf, b->boot, b->state, h, &counted, &keep_going, &p, &stats, e) <
-		0) {
-		*held = budget_is_over(budget);
-		return -1;
-	}
-	install_log(&h->release, &stats);
-	return 0;
+	return delivery_run(&d, h, held, e);
+}
+
+static void
+say_installed(struct cycle *cy, const struct state *s)
+{
+	char text[INSTALL_TEXT_SIZE];
+
+	say(cy, BOX_INSTALLED, OUTCOME_NONE, &s->pending, NULL,
+		install_text(&s->intake.stats, text));
 }
 
 static int
@@ -269,7 +269,7 @@ update(struct cycle *cy, const struct world *w, const struct decision *d, struct
 	}
 	kept_head_drop(&cy->kept);
 	log_notice("%s %s: installed and activated", o.listing.name, o.listing.version);
-	say(cy, BOX_INSTALLED, OUTCOME_NONE, &cy->box.state->pending, NULL, "");
+	say_installed(cy, cy->box.state);
 	return 0;
 }
 
@@ -351,7 +351,7 @@ wait_for_reboot(struct cycle *cy)
 		return poller_wait_ms(cy->poller, pace_retry_ms(&cy->pace, c, -1));
 	}
 	/* From here on silence counts. */
-	say(cy, BOX_INSTALLED, OUTCOME_NONE, p, NULL, "");
+	say_installed(cy, cy->box.state);
 	if (c->reboot)
 		return reboot(cy);
 	return poller_wait_ms(cy->poller, INT64_MAX);

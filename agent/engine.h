@@ -22,7 +22,9 @@
 /* What an install came to, for logs and reports. */
 struct install_stats {
 	uint64_t bytes_in_place, /* plain bytes that were right already */
-		bytes_fetched,	 /* stored bytes taken from the source */
+		bytes_running,	 /* plain bytes taken from the running side, */
+		bytes_inactive,	 /* and from elsewhere in the inactive one */
+		bytes_fetched,	 /* bytes taken from the source: stored chunks, and hints */
 		bytes_written,	 /* plain bytes written; holes count as nothing */
 		chunks;		 /* entries of the index looked at */
 };

@@ -211,126 +211,6 @@ install_check(const struct conf *c, const struct state *s, const struct head *h,
 	return rooms_check(c, side_other(current), m, e);
 }
 
-/* One install under way. */
-struct job {
-	const struct conf *c;
-	const struct head *h;
-	const struct source *source;
-	const struct keep_going *keep_going;
-	enum side target;
-	struct install_stats *stats;
-};
-
-static int
-readers_open(const struct job *j, size_t payload, struct index_reader **index,
-	struct index_reader **scout, struct err *e)
-{
-	const struct head *h = j->h;
-	uint64_t offset = h->layout.offset[payload][MEMBER_INDEX];
-	const struct payload *p = &h->manifest->payloads[payload];
-
-	if (index_open(h->fd, h->name, offset, p, index, e) < 0)
-		return -1;
-	return index_open(h->fd, h->name, offset, p, scout, e);
-}
-
-static struct engine
-engine_of(
-	const struct job *j, size_t payload, struct index_reader *index, struct index_reader *scout)
-{
-	return (struct engine){.index = index,
-		.scout = scout,
-		.source = j->source,
-		.data_offset = j->h->layout.offset[payload][MEMBER_DATA],
-		.keep_going = j->keep_going,
-		.stats = j->stats};
-}
-
-/* The first sync is what makes the comparison honest: what an interrupted install has left in the
- * kernel's cache only is not in place yet. */
-static int
-image_install(const struct job *j, const struct slot_class *class, const struct engine *with,
-	struct err *e)
-{
-	AUTO_SLOT struct slot slot = SLOT_INIT;
-	AUTO_WANTS struct wants *changed = NULL;
-	struct engine g = *with;
-	struct place place;
-
-	if (slot_open(class, j->target, true, &slot, e) < 0 || slot_sync(&slot, e) < 0)
-		return -1;
-	place = slot_place(&slot);
-	g.place = &place;
-	if (engine_fill(&g, &changed, e) < 0)
-		return err_context(e, "slot %s", slot.name);
-	if (wants_count(changed) == 0)
-		return 0;
-	if (slot_sync(&slot, e) < 0)
-		return -1;
-	return engine_check(&g, changed, e) < 0 ? err_context(e, "slot %s", slot.name) : 0;
-}
-
-/* A tree that was written and is not what its list says: the storage's fault, and tried again, but
- * where every chunk is right and only the list calls a file something else. */
-static int
-tree_blame(const char *path, const struct tree_list *list, const struct engine *g,
-	const struct err *why, struct err *e)
-{
-	if (why->class != ERR_UNTRUSTED)
-		return err_set(
-			e, ERR_SYSTEM, "it reads back other than it was written: %s", why->text);
-	if (tree_check_chunks(path, list, g, e) < 0)
-		return -1;
-	return err_set(e, ERR_MALFORMED,
-		"the bundle contradicts itself: its chunks are all right, but %s", why->text);
-}
-
-static int
-tree_install(const struct job *j, const struct slot_class *class, size_t payload,
-	const struct engine *g, struct err *e)
-{
-	const struct head *h = j->h;
-	struct tree_list list = {h->fd, h->name, &h->manifest->payloads[payload],
-		h->layout.offset[payload][MEMBER_FILES]};
-	const char *path = class->path[j->target];
-	char new_path[PATH_MAX];
-	struct err why = ERR_INIT;
-	bool same;
-
-	if (tree_check(path, &list, j->keep_going, &same, &why, e) < 0)
-		return -1;
-	if (same) {
-		j->stats->bytes_in_place += list.payload->size;
-		return 0;
-	}
-	log_detail("slot %s %s: %s", class->name, side_name(j->target), why.text);
-	if (tree_new_path(path, new_path, e) < 0 || tree_build(path, &list, g, e) < 0 ||
-		tree_check(new_path, &list, j->keep_going, &same, &why, e) < 0)
-		return -1;
-	if (!same) {
-		(void)tree_blame(path, &list, g, &why, e);
-		return err_context(e, "slot %s %s", class->name, side_name(j->target));
-	}
-	return tree_swap_in(path, j->keep_going, e);
-}
-
-static int
-payload_install(const struct job *j, size_t payload, struct err *e)
-{
-	AUTO_INDEX struct index_reader *index = NULL;
-	AUTO_INDEX struct index_reader *scout = NULL;
-	const struct payload *p = &j->h->manifest->payloads[payload];
-	const struct slot_class *class = conf_class(j->c, p->slot_class);
-	struct engine g;
-
-	if (readers_open(j, payload, &index, &scout, e) < 0)
-		return -1;
-	g = engine_of(j, payload, index, scout);
-	if (p->kind == PAYLOAD_TREE)
-		return tree_install(j, class, payload, &g, e);
-	return image_install(j, class, &g, e);
-}
-
 /* What runs is what boots, from now on, where the environment has it otherwise. */
 static int
 disable_and_look(const struct conf *c, const struct boot_backend *boot, enum side target, bool lost,
@@ -432,21 +312,52 @@ papers_keep(const struct conf *c, const struct pending *p, const struct head *h,
 	return file_replace(path, 0600, buf_span(&h->body), e);
 }
 
+/* Tells what it will take, and whether that is more than may be. */
+static int
+haul_tell(struct state *s, const struct intake *i, struct err *e)
+{
+	const struct intake_job *j = intake_job_of(i);
+	const struct release *r = &j->h->release;
+	const struct haul *haul = intake_haul(i);
+	bool again = digest_equal(&s->intake.manifest, &r->manifest);
+	char text[HAUL_TEXT_SIZE];
+
+	s->intake = (struct intake_record){.manifest = r->manifest, .haul = *haul};
+	log_notice("%s %s: %s: %s", r->name, r->version, again ? "planned again" : "planned",
+		haul_text(haul, text));
+	return j->source->foresee ? j->source->foresee(j->source->arg, haul->stored, e) : 0;
+}
+
+int
+install_look(const struct conf *c, const struct boot_backend *boot, struct state *s,
+	const struct intake_job *job, struct intake **out, struct err *e)
+{
+	bool tree_only = install_is_tree_only(c, job->h->manifest), lost;
+	AUTO_INTAKE struct intake *i = NULL;
+	struct intake_job j = *job;
+
+	if (target_find(c, boot_for(boot, tree_only), s, tree_only, &j.target, &lost, e) < 0 ||
+		intake_look(&j, &i, e) < 0 || haul_tell(s, i, e) < 0)
+		return -1;
+	*out = TAKE_PTR(i);
+	return 0;
+}
+
 int
 install_write(const struct conf *c, const struct boot_backend *boot, struct state *s,
-	const struct head *h, const struct source *source, const struct keep_going *keep_going,
-	const struct pending *p, struct install_stats *stats, struct err *e)
+	struct intake *i, const struct pending *p, struct err *e)
 {
-	struct job j = {c, h, source, keep_going, SIDE_A, stats};
+	const struct intake_job *j = intake_job_of(i);
 
-	if (install_begin(c, boot, s, h, p, e) < 0)
+	if (install_begin(c, boot, s, j->h, p, e) < 0)
 		return -1;
-	j.target = s->pending.target;
-	for (size_t i = 0; i < h->manifest->payload_count; i++) {
-		if (payload_install(&j, i, e) < 0)
-			return err_context(e, "payload %s", h->manifest->payloads[i].name);
-	}
-	return papers_keep(c, &s->pending, h, e);
+	if (s->pending.target != j->target)
+		return err_set(e, ERR_SYSTEM, "side %s was looked at, and side %s is to be written",
+			side_name(j->target), side_name(s->pending.target));
+	if (intake_write(i, e) < 0)
+		return -1;
+	s->intake.stats = *j->stats;
+	return papers_keep(c, &s->pending, j->h, e);
 }
 
 int
@@ -487,13 +398,19 @@ install_abandon(const struct conf *c, struct state *s, const struct release *r, 
 	return -1;
 }
 
-void
-install_log(const struct release *r, const struct install_stats *stats)
+const char *
+install_text(const struct install_stats *stats, char out[INSTALL_TEXT_SIZE])
 {
-	char fetched[NUM_HUMAN_SIZE], kept[NUM_HUMAN_SIZE], written[NUM_HUMAN_SIZE];
+	char fetched[NUM_HUMAN_SIZE], kept[NUM_HUMAN_SIZE], written[NUM_HUMAN_SIZE],
+		running[NUM_HUMAN_SIZE], inactive[NUM_HUMAN_SIZE];
 
-	log_notice("%s %s: %s fetched, %s in place already, %s written", r->name, r->version,
+	(void)snprintf(out, INSTALL_TEXT_SIZE,
+		"%s fetched, %s in place already, %s from the running side, %s from elsewhere in "
+		"the inactive one, %s written",
 		num_human_size(stats->bytes_fetched, fetched),
 		num_human_size(stats->bytes_in_place, kept),
+		num_human_size(stats->bytes_running, running),
+		num_human_size(stats->bytes_inactive, inactive),
 		num_human_size(stats->bytes_written, written));
+	return out;
 }

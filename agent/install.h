@@ -10,7 +10,7 @@
 #include "agent/conf.h"
 #include "agent/engine.h"
 #include "agent/head.h"
-#include "agent/source.h"
+#include "agent/intake.h"
 #include "agent/state.h"
 #include "common/base/err.h"
 #include "common/format/manifest.h"
@@ -21,17 +21,24 @@
  * written when this says no. ERR_REFUSED; ERR_SYSTEM for a bootloader that is not set up for it. */
 int install_check(const struct conf *c, const struct state *s, const struct head *h, struct err *e);
 
-/* Marks the target not bootable (and reads that back), records PHASE_INSTALLING, then makes every
- * slot of the target side equal to its index: compare, fetch what is wrong, verify stored bytes,
- * inflate, verify plain bytes, write, sync, drop caches, read back and compare again. *stats is
- * kept up to date. On failure the target stays not bootable and right chunks stay where they are.
- * p is the pending record to begin (release and target are filled in here). */
-int install_write(const struct conf *c, const struct boot_backend *boot, struct state *s,
-	const struct head *h, const struct source *source, const struct keep_going *keep_going,
-	const struct pending *p, struct install_stats *stats, struct err *e);
+/* Looks at what it will take (job's target is filled in here), tells the log, and asks the source
+ * whether so much may be fetched (ERR_REFUSED). Hints may have been fetched then, and nothing was
+ * written. After an interruption it looks anew, and says so. */
+int install_look(const struct conf *c, const struct boot_backend *boot, struct state *s,
+	const struct intake_job *job, struct intake **out, struct err *e);
 
-/* Tells the log what it took. */
-void install_log(const struct release *r, const struct install_stats *stats);
+/* Marks the target not bootable (and reads that back), records PHASE_INSTALLING, then makes every
+ * slot of the target side equal to its index: takes what was found on this box, fetches what is
+ * still wrong, verifies stored bytes, inflates, verifies plain bytes, writes, syncs, drops caches,
+ * reads back and compares again. The job's stats are kept up to date. On failure the target stays
+ * not bootable and right chunks stay where they are. p is the pending record to begin (release and
+ * target are filled in here). */
+int install_write(const struct conf *c, const struct boot_backend *boot, struct state *s,
+	struct intake *i, const struct pending *p, struct err *e);
+
+/* What it took, in words. out holds INSTALL_TEXT_SIZE. Returns out. */
+enum { INSTALL_TEXT_SIZE = 256 };
+const char *install_text(const struct install_stats *stats, char out[INSTALL_TEXT_SIZE]);
 
 /* Whether the bundle goes into slots that the link switches. install_check() saw that it is so for
  * all of them or for none. */

@@ -36,6 +36,9 @@ struct source {
 	/* Whom to ask before bytes are taken that lie outside every range; ERR_REFUSED where they
 	 * may not be. Copied. May be NULL. */
 	void (*bill)(void *arg, const struct bill *to);
+	/* So many bytes will be asked for in all: -1 where that is more than may be. May be NULL.
+	 */
+	int (*foresee)(void *arg, uint64_t bytes, struct err *e);
 };
 
 /* A source that reads from an open file. The caller fills in fd and name (for messages), and keeps

@@ -11,6 +11,8 @@
 #include <stdint.h>
 
 #include "agent/conf.h"
+#include "agent/engine.h"
+#include "agent/haul.h"
 #include "common/base/cleanup.h"
 #include "common/base/err.h"
 #include "common/crypto/digest.h"
@@ -103,6 +105,14 @@ struct spending {
 	uint64_t wasted_bytes; /* of heads that did not come as they were signed; not in bytes */
 };
 
+/* What the last install was to take, and what it took; all 0 as long as it has not come to its end.
+ */
+struct intake_record {
+	struct digest manifest; /* of its release */
+	struct haul haul;
+	struct install_stats stats;
+};
+
 struct state {
 	/* What each side holds, as far as this agent installed it: of the slots that the bootloader
 	 * switches, and of those that the link switches. */
@@ -115,6 +125,7 @@ struct state {
 	size_t stop_count;
 	struct sticky_stop stops[STOPS_MAX];
 	struct spending spent;
+	struct intake_record intake;
 	uint64_t next_seq;	  /* of the next report; starts at 1 */
 	int64_t floor_s;	  /* signed_at of the newest timestamp, 0: none */
 	uint64_t floor_version;	  /* that timestamp's version */

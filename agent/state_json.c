@@ -233,6 +233,42 @@ read_spent(const json_t *j, struct spending *out, struct err *e)
 	return 0;
 }
 
+enum { INTAKE_COUNTS = 12 };
+
+/* Its numbers, and what each is called. */
+static void
+intake_fields(struct intake_record *r, uint64_t *fields[INTAKE_COUNTS])
+{
+	uint64_t *all[INTAKE_COUNTS] = {&r->haul.in_place, &r->haul.zeros, &r->haul.inactive,
+		&r->haul.running, &r->haul.network, &r->haul.stored, &r->haul.ranges,
+		&r->stats.bytes_in_place, &r->stats.bytes_running, &r->stats.bytes_inactive,
+		&r->stats.bytes_fetched, &r->stats.bytes_written};
+
+	memcpy(fields, all, sizeof(all));
+}
+
+static const char *const intake_keys[INTAKE_COUNTS] = {"plan_in_place", "plan_zeros",
+	"plan_inactive", "plan_running", "plan_network", "plan_stored", "plan_ranges", "in_place",
+	"running", "inactive", "fetched", "written"};
+
+/* Older agents kept none. */
+static int
+read_intake(const json_t *j, struct intake_record *out, struct err *e)
+{
+	uint64_t *fields[INTAKE_COUNTS];
+
+	if (!j)
+		return 0;
+	if (!json_is_object(j))
+		return err_set(e, ERR_MALFORMED, "intake is not an object");
+	intake_fields(out, fields);
+	for (size_t i = 0; i < INTAKE_COUNTS; i++) {
+		if (read_count(j, intake_keys[i], fields[i], e) < 0)
+			return err_context(e, "intake");
+	}
+	return read_digest(j, "manifest", &out->manifest, e) < 0 ? err_context(e, "intake") : 0;
+}
+
 /* Older agents kept none. */
 static int
 read_seen(const json_t *j, struct tuf_floor *out, struct err *e)
@@ -311,6 +347,7 @@ state_from_json(const json_t *root, struct state *out, struct err *e)
 		return err_context(e, "ended");
 	if (read_all_failed(root, out, e) < 0 || read_stops(root, out, e) < 0 ||
 		read_spent(json_object_get(root, "spent"), &out->spent, e) < 0 ||
+		read_intake(json_object_get(root, "intake"), &out->intake, e) < 0 ||
 		json_get_uint(root, "next_seq", 1, INT64_MAX, &out->next_seq, e) < 0 ||
 		read_time(root, "floor_s", &out->floor_s, e) < 0 ||
 		read_count(root, "floor_version", &out->floor_version, e) < 0 ||
@@ -427,6 +464,20 @@ spent_json(const struct spending *s)
 		(json_int_t)s->wasted_bytes, "wants_bytes", (json_int_t)s->wants_bytes);
 }
 
+json_t *
+state_intake_json(const struct intake_record *record)
+{
+	struct intake_record copy = *record;
+	uint64_t *fields[INTAKE_COUNTS];
+	json_t *j = json_object();
+
+	intake_fields(&copy, fields);
+	for (size_t i = 0; i < INTAKE_COUNTS; i++)
+		(void)json_object_set_new(j, intake_keys[i], json_integer((json_int_t)*fields[i]));
+	(void)json_object_set_new(j, "manifest", digest_json(&record->manifest));
+	return j;
+}
+
 static json_t *
 seen_json(const struct tuf_floor *f)
 {
@@ -439,14 +490,15 @@ json_t *
 state_to_json(const struct state *s)
 {
 	return json_pack(
-		"{s:i, s:[o, o], s:[o, o], s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o, "
-		"s:o}",
+		"{s:i, s:[o, o], s:[o, o], s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, "
+		"s:o, s:o, s:o}",
 		"format", STATE_FORMAT, "running", release_json(&s->running[SIDE_A]),
 		release_json(&s->running[SIDE_B]), "linked", release_json(&s->linked[SIDE_A]),
 		release_json(&s->linked[SIDE_B]), "rollback_floor", (json_int_t)s->rollback_floor,
 		"pending", pending_json(&s->pending), "ended", ended_json(&s->ended), "failed",
-		failed_json(s), "stops", stops_json(s), "spent", spent_json(&s->spent), "next_seq",
-		(json_int_t)s->next_seq, "floor_s", (json_int_t)s->floor_s, "floor_version",
-		(json_int_t)s->floor_version, "floor_keys", digest_json(&s->floor_keys), "seen",
-		seen_json(&s->seen), "last_result", text_json(s->last_result));
+		failed_json(s), "stops", stops_json(s), "spent", spent_json(&s->spent), "intake",
+		state_intake_json(&s->intake), "next_seq", (json_int_t)s->next_seq, "floor_s",
+		(json_int_t)s->floor_s, "floor_version", (json_int_t)s->floor_version, "floor_keys",
+		digest_json(&s->floor_keys), "seen", seen_json(&s->seen), "last_result",
+		text_json(s->last_result));
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "agent/audit_record.h"
+#include "agent/state_json.h"
 #include "common/base/clock.h"
 
 static int
@@ -137,12 +138,13 @@ status_json(const struct box *b, json_t **out, struct err *e)
 
 	if (status_boot_json(b, &boot, e) < 0)
 		return -1;
-	return given(json_pack("{s:s, s:s, s:O, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:s}", "box",
-			     b->conf.id, "compatible", b->conf.compatible, "boot", boot, "running",
-			     sides_json(s->running), "linked", sides_json(s->linked), "pending",
-			     pending_json(&s->pending), "rollback_floor",
-			     (json_int_t)s->rollback_floor, "failed", failed_json(s), "stops",
-			     stops_json(s), "audit", audit_json(b), "last_result", s->last_result),
+	return given(
+		json_pack("{s:s, s:s, s:O, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:s}", "box",
+			b->conf.id, "compatible", b->conf.compatible, "boot", boot, "running",
+			sides_json(s->running), "linked", sides_json(s->linked), "pending",
+			pending_json(&s->pending), "rollback_floor", (json_int_t)s->rollback_floor,
+			"failed", failed_json(s), "stops", stops_json(s), "audit", audit_json(b),
+			"intake", state_intake_json(&s->intake), "last_result", s->last_result),
 		out, e);
 }
 

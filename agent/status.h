@@ -9,7 +9,7 @@
 /* {"box", "compatible", "boot": status_boot_json(), "running": {"A": RELEASE or null, "B": ...},
  * "linked": the same, "pending": null or {...}, "rollback_floor", "failed": [...], "stops": [...],
  * "audit": null or {"authentic", "why", "differences", "other", "other_why", "at"},
- * "last_result"}. The caller owns *out. */
+ * "intake": state_intake_json(), "last_result"}. The caller owns *out. */
 int status_json(const struct box *b, json_t **out, struct err *e);
 
 /* {"backend", "current", "primary", "boot_id", "sides": {"A": {"bootable", "confirmed",

@@ -281,21 +281,23 @@ prepare(const char *path, const struct tree_list *list, const struct engine *g, 
 }
 
 static int
-fill(const char *path, const struct tree_list *list, const struct engine *g, int root,
-	struct err *e)
+fill(const char *path, const char *running, const struct tree_list *list, const struct engine *g,
+	int root, struct err *e)
 {
 	CLEANUP(tree_place_close) struct tree_place *tree = NULL;
+	AUTO_WANTS struct wants *wrong = NULL;
 	struct pass finish = {root, list, g->keep_going, entry_finish};
 	struct pass folders = {root, list, g->keep_going, folder_finish};
 	struct engine own = *g;
-	AUTO_WANTS struct wants *changed = NULL;
 	struct place place;
 
 	if (tree_place_open(root, list, &tree, e) < 0)
 		return -1;
 	place = tree_place_of(tree);
 	own.place = &place;
-	if (engine_fill(&own, &changed, e) < 0 || pass_run(&finish, e) < 0 ||
+	if (engine_compare(&own, &wrong, e) < 0 ||
+		(running && tree_take(running, list, &own, wrong, e) < 0) ||
+		engine_mend(&own, wrong, e) < 0 || pass_run(&finish, e) < 0 ||
 		pass_run(&folders, e) < 0)
 		return err_context(e, "%s", path);
 	if (syncfs(root) < 0)
@@ -347,14 +349,15 @@ prepare_clean(const char *path, const struct tree_list *list, const struct engin
 }
 
 int
-tree_build(const char *path, const struct tree_list *list, const struct engine *g, struct err *e)
+tree_build(const char *path, const char *running, const struct tree_list *list,
+	const struct engine *g, struct err *e)
 {
 	AUTO_CLOSE int root = -1;
 	char new_path[PATH_MAX];
 
 	if (tree_new_path(path, new_path, e) < 0 || prepare_clean(new_path, list, g, &root, e) < 0)
 		return -1;
-	return fill(new_path, list, g, root, e);
+	return fill(new_path, running, list, g, root, e);
 }
 
 int

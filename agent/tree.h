@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "agent/engine.h"
+#include "agent/haul.h"
 #include "common/base/err.h"
 #include "common/format/files.h"
 #include "common/format/manifest.h"
@@ -57,9 +58,20 @@ int tree_each_extra(const char *path, const struct tree_list *list,
 	const struct keep_going *keep_going, bool (*each)(void *arg, const char *path), void *arg,
 	struct err *e);
 
-/* Makes PATH.new hold the list, by g (whose place is filled in here), synced. Not yet checked. */
-int tree_build(
-	const char *path, const struct tree_list *list, const struct engine *g, struct err *e);
+/* Makes PATH.new hold the list, by g (whose place is filled in here), synced. Not yet checked.
+ * running is a folder whose files of the same paths are taken as far as they are the same; or NULL.
+ */
+int tree_build(const char *path, const char *running, const struct tree_list *list,
+	const struct engine *g, struct err *e);
+
+/* Adds to h what that will come to. Writes and counts nothing. */
+int tree_haul(const char *path, const char *running, const struct tree_list *list,
+	const struct engine *g, struct haul *h, struct err *e);
+
+/* Takes chunks that are wrong in g's place from the folder running. Only that is for tree_build().
+ */
+int tree_take(const char *running, const struct tree_list *list, const struct engine *g,
+	struct wants *wrong, struct err *e);
 
 /* Reads PATH.new's chunks back by g's index: where they are right and the list says otherwise, the
  * bundle contradicts itself. ERR_SYSTEM where they are not. */
@@ -84,6 +96,11 @@ bool tree_counts_xattr(const char *name);
  * list are borrowed. */
 struct tree_place;
 int tree_place_open(int root, const struct tree_list *list, struct tree_place **out, struct err *e);
+
+/* Of a folder that is only read, and may hold anything: what is missing there reads as zeros. root
+ * -1: nothing is there. */
+int tree_place_open_old(
+	int root, const struct tree_list *list, struct tree_place **out, struct err *e);
 void tree_place_close(struct tree_place **p);
 struct place tree_place_of(struct tree_place *p);
 

@@ -4,16 +4,13 @@
 #include <string.h>
 
 #include "common/base/num.h"
-#include "common/crypto/digest.h"
+#include "common/crypto/digest_many.h"
 
 uint64_t
 hints_size(uint64_t image_bytes)
 {
 	return num_div_up(image_bytes, HINT_BLOCK_BYTES) * HINT_BYTES;
 }
-
-/* Much of an image is zeros, which need not be hashed again. */
-static const uint8_t zeros_hint[HINT_BYTES] = {0xad, 0x7f, 0xac, 0xb2, 0x58, 0x6f, 0xc6, 0xe9};
 
 static bool
 is_zeros(struct span block)
@@ -22,29 +19,26 @@ is_zeros(struct span block)
 	       memcmp(block.data, block.data + 1, block.len - 1) == 0;
 }
 
-static void
-hint_of(struct span block, uint8_t out[HINT_BYTES])
-{
-	struct digest d;
-
-	if (is_zeros(block)) {
-		memcpy(out, zeros_hint, HINT_BYTES);
-		return;
-	}
-	d = digest_of(block);
-	memcpy(out, d.b, HINT_BYTES);
-}
-
 size_t
 hints_of(struct span plain, uint8_t out[HINTS_CHUNK_BYTES])
 {
-	size_t used = 0;
+	struct span blocks[HINTS_CHUNK_BYTES / HINT_BYTES] = {{0}};
+	struct digest digests[HINTS_CHUNK_BYTES / HINT_BYTES];
+	size_t used = 0, count = 0, place[HINTS_CHUNK_BYTES / HINT_BYTES];
 
 	for (size_t at = 0; at < plain.len && used < HINTS_CHUNK_BYTES; at += HINT_BLOCK_BYTES) {
-		size_t len = (size_t)num_min(HINT_BLOCK_BYTES, plain.len - at);
-
-		hint_of(span_of(plain.data + at, len), out + used);
+		blocks[count] =
+			span_of(plain.data + at, (size_t)num_min(HINT_BLOCK_BYTES, plain.len - at));
+		place[count] = used;
+		/* Much of an image is zeros, which need not be hashed again. */
+		if (is_zeros(blocks[count]))
+			num_put_le64(out + used, HINT_OF_ZEROS);
+		else
+			count++;
 		used += HINT_BYTES;
 	}
+	digest_of_many(blocks, count, digests);
+	for (size_t i = 0; i < count; i++)
+		memcpy(out + place[i], digests[i].b, HINT_BYTES);
 	return used;
 }

@@ -14,6 +14,9 @@ enum { HINT_BLOCK_BYTES = 4096, HINT_BYTES = 8 };
 /* Of a whole chunk. */
 enum { HINTS_CHUNK_BYTES = CHUNK_BYTES / HINT_BLOCK_BYTES * HINT_BYTES };
 
+/* The hint of a whole block of zeros, as num_get_le64() reads it. */
+#define HINT_OF_ZEROS 0xe9c66f58b2ac7fadULL
+
 /* What PAYLOAD.hints of an image of this size takes. */
 uint64_t hints_size(uint64_t image_bytes);
 

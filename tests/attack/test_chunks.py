@@ -27,7 +27,7 @@ class Indexes(Siege):
         bundle.put_index(index)
         return bundle.seal(self.release_key).tar()
 
-    def refuse(self, why, *changes, other_side=False):
+    def refuse(self, why, *changes, other_side=True):
         """All are refused from a stick; the last one over HTTPS, too."""
         for change in changes[:-1]:
             self.refuse_from_stick(self.lying(change), why, other_side)

@@ -212,8 +212,8 @@ build(const char *path, const char *fresh, const struct made *m)
 	if (index_open(index_fd, "fuzz", 0, &m->p, &index, &e) < 0)
 		return;
 	MUST(index_open(index_fd, "fuzz", 0, &m->p, &scout, &e) == 0);
-	if (tree_build(path, &list, &(struct engine){NULL, index, scout, &source, 0, NULL, &stats},
-		    &e) < 0) {
+	if (tree_build(path, NULL, &list,
+		    &(struct engine){NULL, index, scout, &source, 0, NULL, &stats}, &e) < 0) {
 		fuzz_check_err(&e);
 		return;
 	}

@@ -3,6 +3,11 @@ from mutant import Mutant
 
 HEAD = "agent/head.c"
 INSTALL = "agent/install.c"
+INTAKE = "agent/intake.c"
+REUSE = "agent/reuse.c"
+REUSE_MATCH = "agent/reuse_match.c"
+REUSE_WRITE = "agent/reuse_write.c"
+SURVEY = "agent/survey.c"
 ENGINE = "agent/engine.c"
 RANGES = "agent/ranges.c"
 BATCH = "agent/batch.c"
@@ -113,14 +118,37 @@ MUTANTS = [
            "there[target] = (struct release){0};", "",
            "test_install_rules",
            "what_was_on_the_other_side_is_forgotten_before_it_is_written_over"),
-    Mutant("an image is not read back", INSTALL,
-           "return engine_check(&g, changed, e) < 0 ?", "return 0 ?",
+    Mutant("an image is not read back", INTAKE,
+           "return engine_check(&part->engine, changed, e) < 0\n\t\t       ?", "return 0\n\t\t ?",
            "test_install_rules",
            "an_image_that_reads_back_other_than_written_is_not_installed"),
-    Mutant("a tree that was built wrong is put in place", INSTALL,
+    Mutant("a tree that was built wrong is put in place", INTAKE,
            "if (!same) {\n\t\t(void)tree_blame", "if (0) {\n\t\t(void)tree_blame",
            "test_install_rules",
            "a_tree_that_reads_back_other_than_written_is_not_put_in_place"),
+
+    Mutant("what is found on the box is written unchecked", REUSE_WRITE,
+           "return digest_equal(&now, &c->plain);", "return true;",
+           "test_reuse", "hint_that_is_a_lie_costs_one_chunk"),
+    Mutant("a block that was overwritten counts as there", REUSE_MATCH,
+           "!wants_has(m->taken, piece);", "true;",
+           "test_reuse",
+           "blocks_that_move_up_the_inactive_slot_are_taken_unless_overwritten"),
+    Mutant("hints are looked for only in the running slot", REUSE_MATCH,
+           "window_match(m, REUSE_OLD_INACTIVE, e) < 0", "false",
+           "test_reuse", "blocks_that_move_down_the_inactive_slot_are_taken"),
+    Mutant("a window ends the search", REUSE_MATCH,
+           "while (m->more) {", "for (int once = 1; once; once = 0) {",
+           "test_reuse", "windows_smaller_than_the_image_find_the_same"),
+    Mutant("a slot is searched whatever the sample says", REUSE,
+           "if (s.hits * s.every * 100 < sampled * WORTH_PERCENT || s.hits == 0)", "if (0)",
+           "test_reuse", "slot_that_has_nothing_is_not_searched"),
+    Mutant("a search cannot be stopped", SURVEY,
+           "if (keep_going_ask(s->keep_going, e) < 0)\n\t\treturn -1;", "",
+           "test_reuse", "stopped_anywhere_it_goes_on"),
+    Mutant("what cannot be read ends the search", SURVEY,
+           "offset, &unread) < 0)\n\t\treturn 0;", "offset, e) < 0)\n\t\treturn -1;",
+           "test_reuse", "what_cannot_be_read_is_fetched"),
 
     Mutant("a stop while a range is read is retried", RANGES,
            "if (n < 0 && (e->class != ERR_NETWORK || range_reopen(r, &opened_at, e) < 0))",

@@ -5,6 +5,7 @@ DECIDE = "agent/decide.c"
 OFFER = "common/format/offer.c"
 BUDGET = "agent/budget.c"
 CYCLE = "agent/cycle.c"
+DELIVERY = "agent/delivery.c"
 WINDOW = "a_window_binds_starting_and_switching"
 COUNTS = "a_budget_counts_what_was_fetched_and_asks_for_no_more"
 
@@ -78,7 +79,7 @@ MUTANTS = [
            "if (!signals_ending)\n\t\t\tsay(cy, BOX_HELD, OUTCOME_NONE, p, &e, NULL);", "",
            "e2e/test_permit", "test_what_waits_for_its_reboot_needs_a_newer_timestamp"),
     Mutant("a box that reboots still says that it waits", CYCLE,
-           "say(cy, BOX_INSTALLED, OUTCOME_NONE, p, NULL, \"\");", "",
+           "say_installed(cy, cy->box.state);\n\tif (c->reboot)", "if (c->reboot)",
            "e2e/test_permit", "test_what_waits_for_its_reboot_needs_a_newer_timestamp"),
     Mutant("what was spent is forgotten with the process", BUDGET,
            "if (b->bytes > 0 && s->bytes - b->saved >= b->bytes / SAVES)", "if (0)",
@@ -86,7 +87,7 @@ MUTANTS = [
     Mutant("another attempt finds the budget spent", BUDGET,
            "return s->attempt == attempt && digest_equal", "return digest_equal",
            "test_budget", "another_release_or_attempt_starts_anew"),
-    Mutant("the source of an install is not held to the budget", CYCLE,
-           "counted = budget_source(budget, &source);", "counted = source;",
+    Mutant("the source of an install is not held to the budget", DELIVERY,
+           "counted = budget_source(d->budget, &source);", "counted = source;",
            "e2e/test_timing", "test_a_budget_is_kept_and_condemns_nothing"),
 ]

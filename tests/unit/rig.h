@@ -30,6 +30,7 @@ struct rig {
 	struct signer signer;
 	struct role_keys releases;
 	struct install_stats stats;
+	bool far; /* bundles come as over a network */
 	struct head head;
 	struct file_source file; /* the bundle that head was read from */
 };
@@ -281,13 +282,22 @@ static inline int
 rig_install(struct rig *r, const char *path, const struct keep_going *keep_going, struct err *e)
 {
 	struct pending p = {.local = true, .deadline_s = 900};
+	AUTO_INTAKE struct intake *i = NULL;
 	struct source source;
+	struct intake_job j = {.c = r->c,
+		.h = &r->head,
+		.source = &source,
+		.keep_going = keep_going,
+		.near = !r->far,
+		.stats = &r->stats};
 
 	r->stats = (struct install_stats){0};
 	if (rig_verify(r, path, e) < 0 || install_check(r->c, r->s, &r->head, e) < 0)
 		return -1;
 	source = source_file(&r->file);
-	return install_write(r->c, r->boot, r->s, &r->head, &source, keep_going, &p, &r->stats, e);
+	if (install_look(r->c, r->boot, r->s, &j, &i, e) < 0)
+		return -1;
+	return install_write(r->c, r->boot, r->s, i, &p, e);
 }
 
 #endif

@@ -94,7 +94,7 @@ tree_is_built_checked_and_put_in_place(void **state)
 
 	(void)state;
 	bench_make(&b, ENTRIES, ARRAY_LEN(ENTRIES));
-	if (tree_build("app", &b.list, &b.g, &e) < 0)
+	if (tree_build("app", NULL, &b.list, &b.g, &e) < 0)
 		fail_msg("%s", e.text);
 	assert_same(&b, "app.new", true);
 	assert_int_equal(access("app", F_OK), -1);
@@ -125,7 +125,7 @@ a_stop_between_two_trees_leaves_the_new_one_whole(void **state)
 		rig_file(path, "x");
 	}
 	bench_make(&b, ENTRIES, ARRAY_LEN(ENTRIES));
-	assert_int_equal(tree_build("app", &b.list, &b.g, &e), 0);
+	assert_int_equal(tree_build("app", NULL, &b.list, &b.g, &e), 0);
 	b.asks_left = 3;
 	assert_int_equal(tree_swap_in("app", &b.keep_going, &e), -1);
 	assert_int_equal(e.class, ERR_STOPPED);
@@ -150,7 +150,7 @@ older_tree_gives_way(void **state)
 	assert_int_equal(symlink("/etc", "app/old/link"), 0);
 	bench_make(&b, ENTRIES, ARRAY_LEN(ENTRIES));
 	assert_same(&b, "app", false);
-	assert_int_equal(tree_build("app", &b.list, &b.g, &e), 0);
+	assert_int_equal(tree_build("app", NULL, &b.list, &b.g, &e), 0);
 	assert_int_equal(tree_swap_in("app", NULL, &e), 0);
 	assert_same(&b, "app", true);
 	assert_int_equal(access("/etc/passwd", F_OK), 0);
@@ -183,7 +183,7 @@ every_difference_is_seen(void **state)
 		if (getuid() != 0 && strstr(changes[i], "chown"))
 			continue;
 		bench_make(&b, ENTRIES, ARRAY_LEN(ENTRIES));
-		assert_int_equal(tree_build("app", &b.list, &b.g, &e), 0);
+		assert_int_equal(tree_build("app", NULL, &b.list, &b.g, &e), 0);
 		assert_same(&b, "app.new", true);
 		assert_int_equal(system(changes[i]), 0);
 		assert_same(&b, "app.new", false);
@@ -204,10 +204,10 @@ stopped_anywhere_it_resumes(void **state)
 		assert_int_equal(beneath_remove_at("app.new", NULL, &e), 0);
 		bench_make(&b, ENTRIES, ARRAY_LEN(ENTRIES));
 		b.asks_left = asks;
-		if (tree_build("app", &b.list, &b.g, &e) < 0)
+		if (tree_build("app", NULL, &b.list, &b.g, &e) < 0)
 			assert_int_equal(e.class, ERR_STOPPED);
 		b.asks_left = UINT32_MAX;
-		if (tree_build("app", &b.list, &b.g, &e) < 0)
+		if (tree_build("app", NULL, &b.list, &b.g, &e) < 0)
 			fail_msg("%s", e.text);
 		assert_same(&b, "app.new", true);
 		/* A file that got its second name before the stop is fetched again. */
@@ -233,7 +233,7 @@ what_another_attempt_left_is_cleared(void **state)
 		assert_int_equal(beneath_remove_at("app.new", NULL, &e), 0);
 		assert_int_equal(system(leftovers[i]), 0);
 		bench_make(&b, ENTRIES, ARRAY_LEN(ENTRIES));
-		if (tree_build("app", &b.list, &b.g, &e) < 0)
+		if (tree_build("app", NULL, &b.list, &b.g, &e) < 0)
 			fail_msg("%s: %s", leftovers[i], e.text);
 		assert_same(&b, "app.new", true);
 	}
@@ -251,7 +251,7 @@ place_that_is_a_link_is_refused(void **state)
 	bench_make(&b, ENTRIES, ARRAY_LEN(ENTRIES));
 	assert_int_equal(mkdir("elsewhere", 0755), 0);
 	assert_int_equal(symlink("elsewhere", "app.new"), 0);
-	assert_int_equal(tree_build("app", &b.list, &b.g, &e), -1);
+	assert_int_equal(tree_build("app", NULL, &b.list, &b.g, &e), -1);
 	assert_int_equal(rmdir("elsewhere"), 0);
 	assert_int_equal(symlink("elsewhere", "app"), 0);
 	assert_int_equal(mkdir("elsewhere", 0755), 0);
@@ -295,7 +295,7 @@ flipped_byte_of_a_file_is_refused(void **state)
 	(void)state;
 	bench_make(&b, ENTRIES, ARRAY_LEN(ENTRIES));
 	b.made.data.data[0] ^= 1;
-	assert_int_equal(tree_build("app", &b.list, &b.g, &e), -1);
+	assert_int_equal(tree_build("app", NULL, &b.list, &b.g, &e), -1);
 	assert_int_equal(e.class, ERR_UNTRUSTED);
 }
 
@@ -307,10 +307,10 @@ extended_attributes_are_compared(void **state)
 
 	(void)state;
 	bench_make(&b, ENTRIES, ARRAY_LEN(ENTRIES));
-	assert_int_equal(tree_build("app", &b.list, &b.g, &e), 0);
+	assert_int_equal(tree_build("app", NULL, &b.list, &b.g, &e), 0);
 	assert_int_equal(lsetxattr("app.new/bin/empty", "user.more", "1", 1, 0), 0);
 	assert_same(&b, "app.new", false);
-	assert_int_equal(tree_build("app", &b.list, &b.g, &e), 0);
+	assert_int_equal(tree_build("app", NULL, &b.list, &b.g, &e), 0);
 	assert_same(&b, "app.new", true);
 }
 
@@ -324,7 +324,7 @@ listed_attributes_are_there_as_listed(void **state)
 
 	(void)state;
 	bench_make(&b, &red, 1);
-	if (tree_build("app", &b.list, &b.g, &e) < 0)
+	if (tree_build("app", NULL, &b.list, &b.g, &e) < 0)
 		fail_msg("%s", e.text);
 	assert_same(&b, "app.new", true);
 	assert_int_equal(lsetxattr("app.new/app", "user.colour", "rad", 3, 0), 0);
@@ -341,7 +341,7 @@ empty_tree_is_a_tree(void **state)
 
 	(void)state;
 	bench_make(&b, ENTRIES + 6, 1);
-	if (tree_build("app", &b.list, &b.g, &e) < 0)
+	if (tree_build("app", NULL, &b.list, &b.g, &e) < 0)
 		fail_msg("%s", e.text);
 	assert_same(&b, "app.new", true);
 }

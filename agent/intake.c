@@ -1,0 +1,267 @@
+#include "agent/intake.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+
+#include "agent/reuse.h"
+#include "agent/slot.h"
+#include "agent/tree.h"
+#include "common/base/log.h"
+#include "common/base/num.h"
+
+/* One payload of it. Of a tree, whose folder is made anew, only what the look came to is kept. */
+struct part {
+	const struct payload *p;
+	const struct slot_class *class;
+	size_t number;
+	struct index_reader *index, *scout;
+	struct slot slot, running;
+	struct place place, running_place;
+	struct engine engine;
+	struct wants *wrong;
+	struct reuse *found;
+	bool same; /* a tree that is there as it should be */
+};
+
+struct intake {
+	struct intake_job j;
+	struct haul haul;
+	size_t count;
+	struct part parts[PAYLOADS_MAX];
+};
+
+static void
+part_free(struct part *p)
+{
+	reuse_free(&p->found);
+	wants_free(&p->wrong);
+	index_close(&p->index);
+	index_close(&p->scout);
+	slot_close(&p->slot);
+	slot_close(&p->running);
+}
+
+void
+intake_free(struct intake **i)
+{
+	if (!*i)
+		return;
+	for (size_t n = 0; n < (*i)->count; n++)
+		part_free(&(*i)->parts[n]);
+	free(*i);
+	*i = NULL;
+}
+
+const struct haul *
+intake_haul(const struct intake *i)
+{
+	return &i->haul;
+}
+
+const struct intake_job *
+intake_job_of(const struct intake *i)
+{
+	return &i->j;
+}
+
+static int
+part_open(const struct intake *i, struct part *part, struct err *e)
+{
+	const struct head *h = i->j.h;
+	const uint64_t *offset = h->layout.offset[part->number];
+
+	if (index_open(h->fd, h->name, offset[MEMBER_INDEX], part->p, &part->index, e) < 0 ||
+		index_open(h->fd, h->name, offset[MEMBER_INDEX], part->p, &part->scout, e) < 0)
+		return -1;
+	part->engine = (struct engine){.index = part->index,
+		.scout = part->scout,
+		.source = i->j.source,
+		.data_offset = offset[MEMBER_DATA],
+		.keep_going = i->j.keep_going,
+		.stats = i->j.stats};
+	return 0;
+}
+
+/* The side that runs is only read. Where it cannot be, nothing is taken from it. */
+static void
+running_open(const struct intake *i, struct part *part)
+{
+	struct err e;
+
+	if (slot_open(part->class, side_other(i->j.target), false, &part->running, &e) < 0) {
+		log_warning("%s", e.text);
+		return;
+	}
+	part->running_place = slot_place(&part->running);
+}
+
+/* An old image is seldom twice as large as the new one, and a slot may be many times. */
+static int
+image_reuse(const struct intake *i, struct part *part, struct err *e)
+{
+	const struct member *hints = &part->p->members[MEMBER_HINTS];
+	struct reuse_job j = {.g = &part->engine,
+		.wrong = part->wrong,
+		.image_bytes = part->p->size,
+		.hints = hints->present,
+		.hints_offset = i->j.h->layout.offset[part->number][MEMBER_HINTS],
+		.state_dir = i->j.c->state_dir};
+
+	running_open(i, part);
+	if (part->running.fd >= 0) {
+		j.running = &part->running_place;
+		j.running_bytes = num_min(part->running.size, 2 * part->p->size);
+	}
+	return reuse_look(&j, &part->found, e);
+}
+
+/* The sync is what makes the comparison honest: what an interrupted install has left in the
+ * kernel's cache only is not in place yet. */
+static int
+image_look(struct intake *i, struct part *part, struct err *e)
+{
+	if (slot_open(part->class, i->j.target, true, &part->slot, e) < 0 ||
+		slot_sync(&part->slot, e) < 0)
+		return -1;
+	part->place = slot_place(&part->slot);
+	part->engine.place = &part->place;
+	if (engine_compare(&part->engine, &part->wrong, e) < 0)
+		return err_context(e, "slot %s", part->slot.name);
+	if (!i->j.near && image_reuse(i, part, e) < 0)
+		return -1;
+	return haul_add(&i->haul, part->index, part->wrong, part->found, e);
+}
+
+static int
+image_write(struct part *part, struct err *e)
+{
+	AUTO_WANTS struct wants *changed = NULL;
+
+	if (wants_count(part->wrong) == 0)
+		return 0;
+	if (wants_copy(part->wrong, &changed, e) < 0)
+		return -1;
+	if ((part->found && reuse_write(part->found, part->wrong, e) < 0) ||
+		engine_mend(&part->engine, part->wrong, e) < 0)
+		return err_context(e, "slot %s", part->slot.name);
+	if (slot_sync(&part->slot, e) < 0)
+		return -1;
+	return engine_check(&part->engine, changed, e) < 0
+		       ? err_context(e, "slot %s", part->slot.name)
+		       : 0;
+}
+
+static struct tree_list
+list_of(const struct intake *i, const struct part *part)
+{
+	const struct head *h = i->j.h;
+
+	return (struct tree_list){
+		h->fd, h->name, part->p, h->layout.offset[part->number][MEMBER_FILES]};
+}
+
+/* The folder that runs, for a tree to take files from; NULL: none. */
+static const char *
+tree_running(const struct intake *i, const struct part *part)
+{
+	return i->j.near ? NULL : part->class->path[side_other(i->j.target)];
+}
+
+static int
+tree_look(struct intake *i, struct part *part, struct err *e)
+{
+	struct tree_list list = list_of(i, part);
+	const char *path = part->class->path[i->j.target];
+	struct err why = ERR_INIT;
+
+	if (tree_check(path, &list, i->j.keep_going, &part->same, &why, e) < 0)
+		return -1;
+	if (part->same) {
+		i->j.stats->bytes_in_place += part->p->size;
+		i->haul.in_place += part->p->size;
+		return 0;
+	}
+	log_detail("slot %s %s: %s", part->class->name, side_name(i->j.target), why.text);
+	return tree_haul(path, tree_running(i, part), &list, &part->engine, &i->haul, e);
+}
+
+/* A tree that was written and is not what its list says: the storage's fault, and tried again, but
+ * where every chunk is right and only the list calls a file something else. */
+static int
+tree_blame(const char *path, const struct tree_list *list, const struct engine *g,
+	const struct err *why, struct err *e)
+{
+	if (why->class != ERR_UNTRUSTED)
+		return err_set(
+			e, ERR_SYSTEM, "it reads back other than it was written: %s", why->text);
+	if (tree_check_chunks(path, list, g, e) < 0)
+		return -1;
+	return err_set(e, ERR_MALFORMED,
+		"the bundle contradicts itself: its chunks are all right, but %s", why->text);
+}
+
+static int
+tree_write(const struct intake *i, struct part *part, struct err *e)
+{
+	struct tree_list list = list_of(i, part);
+	const char *path = part->class->path[i->j.target];
+	char new_path[PATH_MAX];
+	struct err why = ERR_INIT;
+	bool same;
+
+	if (part->same)
+		return 0;
+	if (tree_new_path(path, new_path, e) < 0 ||
+		tree_build(path, tree_running(i, part), &list, &part->engine, e) < 0 ||
+		tree_check(new_path, &list, i->j.keep_going, &same, &why, e) < 0)
+		return -1;
+	if (!same) {
+		(void)tree_blame(path, &list, &part->engine, &why, e);
+		return err_context(e, "slot %s %s", part->class->name, side_name(i->j.target));
+	}
+	return tree_swap_in(path, i->j.keep_going, e);
+}
+
+static int
+part_look(struct intake *i, struct part *part, struct err *e)
+{
+	if (part_open(i, part, e) < 0)
+		return -1;
+	return part->p->kind == PAYLOAD_TREE ? tree_look(i, part, e) : image_look(i, part, e);
+}
+
+int
+intake_look(const struct intake_job *j, struct intake **out, struct err *e)
+{
+	AUTO_INTAKE struct intake *i = calloc(1, sizeof(*i));
+
+	if (!i)
+		return err_sys(e, ENOMEM, "installing");
+	i->j = *j;
+	while (i->count < j->h->manifest->payload_count) {
+		struct part *part = &i->parts[i->count];
+
+		part->number = i->count++;
+		part->p = &j->h->manifest->payloads[part->number];
+		part->class = conf_class(j->c, part->p->slot_class);
+		part->slot = part->running = SLOT_INIT;
+		if (part_look(i, part, e) < 0)
+			return err_context(e, "payload %s", part->p->name);
+	}
+	*out = TAKE_PTR(i);
+	return 0;
+}
+
+int
+intake_write(struct intake *i, struct err *e)
+{
+	for (size_t n = 0; n < i->count; n++) {
+		struct part *part = &i->parts[n];
+
+		if ((part->p->kind == PAYLOAD_TREE ? tree_write(i, part, e)
+						   : image_write(part, e)) < 0)
+			return err_context(e, "payload %s", part->p->name);
+	}
+	return 0;
+}

@@ -1,0 +1,127 @@
+"""What a box has already is not fetched: counted in the log of the web server, by member."""
+import json
+import os
+import random
+import unittest
+
+from fleet import Box, Nginx, Workspace, free_port
+from fleet.case import FolderCase
+from fleet.process import wait_until
+from fleet.tally import directives, members, tally
+from fleet.watch import watched_install
+
+NAME = "gw-000001"
+BLOCK, CHUNK = 4096, 65536
+SIZE = 64 * CHUNK
+NEWS = (10, 30, 50)  # chunks that no older image has
+
+
+def noise(seed, size):
+    return random.Random(seed).randbytes(size)
+
+
+class Reuse(FolderCase):
+    """From an image of noise to the same, all of it a block further up, with three new chunks."""
+
+    def setUp(self):
+        super().setUp()
+        self.workspace = Workspace(os.path.join(self.folder, "fleet"), free_port()).init()
+        self.workspace.ceremony()
+        self.nginx = Nginx(self.workspace, directives(self.workspace)).start()
+        self.addCleanup(self.nginx.stop)
+        old = noise("old", SIZE)
+        new = bytearray(noise("head", BLOCK) + old[:-BLOCK])
+        for i in NEWS:
+            new[i * CHUNK:(i + 1) * CHUNK] = noise(i, CHUNK)
+        self.old, self.new = self.image("old", old), self.image("new", new)
+        self.bundle = self.workspace.pack("2.0.0", self.new)
+        self.workspace.roll_out(self.bundle, [("all", "100%")])
+        self.box = Box(self.workspace, NAME, self.old)
+        self.addCleanup(self.box.stop)
+
+    def image(self, name, data):
+        path = os.path.join(self.folder, name)
+        with open(path, "wb") as f:
+            f.write(data)
+        return path
+
+    def fetched(self):
+        return tally(self.nginx, NAME, self.bundle)
+
+    def update(self):
+        watched_install(self.box, SIZE)
+        self.assertTrue(self.box.holds("B", self.new))
+        self.assertTrue(self.box.holds("A", self.old) or self.damaged, "it is only read")
+        return self.fetched()
+
+    damaged = False
+
+    def intake(self):
+        with open(self.box.path("state", "state.json"), encoding="utf-8") as f:
+            return json.load(f)["intake"]
+
+    def test_only_what_is_new_is_fetched(self):
+        """The head, its hints, the new chunks, and the first, which got a new block."""
+        found = self.update()
+        sizes = {what: end - start for what, start, end in members(self.bundle)}
+        self.assertEqual(found["data"], (len(NEWS) + 1) * CHUNK)
+        self.assertEqual(found["index"], sizes["index"])
+        self.assertEqual(found["hints"], sizes["hints"])
+        self.assertLess(sum(found.values()), 6 * CHUNK)
+        intake = self.intake()
+        self.assertEqual(intake["plan_running"], SIZE - found["data"])
+        self.assertEqual(intake["plan_stored"], found["data"])
+        self.assertEqual(intake["plan_ranges"], len(NEWS) + 1)
+        self.assertEqual(intake["running"], intake["plan_running"])
+        self.assertEqual(intake["fetched"], found["data"] + found["hints"])
+        self.assertEqual(intake["written"], SIZE)
+        self.assertEqual(self.box.status()["intake"]["running"], intake["running"])
+        words = f"{found['data'] / 1024:.1f} KiB to fetch in 4 ranges"
+        self.assertIn(f"gateway 2.0.0: planned: {words}", self.box.log())
+        details = [(r["state"], r["detail"]) for r in self.workspace.reports(NAME)]
+        self.assertEqual([d.split(";")[0] for s, d in details if s == "starting"], ["", words])
+        self.assertRegex(next(d for s, d in details if s == "installed"),
+                         r"fetched, .* from the running side, ")
+
+    def test_a_damaged_slot_costs_what_is_damaged(self):
+        self.damaged = True
+        with open(self.box.slot("A"), "r+b") as f:
+            f.seek(20 * CHUNK)
+            f.write(noise("damage", BLOCK))
+        self.assertEqual(self.update()["data"], (len(NEWS) + 2) * CHUNK)
+
+    def test_an_image_that_did_not_move_needs_no_more(self):
+        """Chunk for chunk as it is in the running slot, but for one."""
+        with open(self.old, "rb") as f:
+            data = bytearray(f.read())
+        data[5 * CHUNK] ^= 1
+        self.new = self.image("third", data)
+        self.bundle = self.workspace.pack("3.0.0", self.new)
+        self.workspace.roll_out(self.bundle, [("all", "100%")])
+        self.assertEqual(self.update()["data"], CHUNK)
+
+    def test_killed_in_the_middle_it_fetches_nothing_that_it_has(self):
+        self.nginx.set(directives(self.workspace) + " limit_rate 100k;")
+        self.nginx.reload()
+        self.box.start()
+        self.box.wait_for_phase("installing")
+        wait_until(lambda: self.box_has(NEWS[0]), 60, "the first new chunk is written")
+        self.box.kill()
+        before = self.fetched()["data"]
+        had = sum(self.box_has(i) for i in range(SIZE // CHUNK))
+        self.assertGreaterEqual(had, SIZE // CHUNK - len(NEWS))
+        self.nginx.set(directives(self.workspace))
+        self.nginx.reload()
+        found = self.update()
+        self.assertEqual(found["data"] - before, (SIZE // CHUNK - had) * CHUNK)
+        self.assertIn("gateway 2.0.0: planned again: ", self.box.log())
+
+    def box_has(self, chunk):
+        with open(self.box.slot("B"), "rb") as f, open(self.new, "rb") as new:
+            f.seek(chunk * CHUNK)
+            new.seek(chunk * CHUNK)
+            return f.read(CHUNK) == new.read(CHUNK)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,172 @@
+#include "tests/unit/rig.h"
+
+static const char ROOTFS[] = "[slot rootfs]\ntype = file\na = @/a.img\nb = @/b.img\n";
+static const char APP[] = "[slot app]\ntype = dir\na = @/a.app\nb = @/b.app\n";
+
+enum { CHUNKS = 6, IMAGE_BYTES = CHUNKS * CHUNK_BYTES };
+static uint8_t image[IMAGE_BYTES], text[2 * CHUNK_BYTES + 1];
+
+static int
+make_image(void **state)
+{
+	noise(image, sizeof(image), 5);
+	memset(image + CHUNK_BYTES, 0, CHUNK_BYTES);
+	memset(text, 't', CHUNK_BYTES);
+	memset(text + CHUNK_BYTES, 'u', CHUNK_BYTES);
+	return folder_enter(state);
+}
+
+/* A slot of this image, but for its last chunk and its zeros. */
+static void
+slot_like(const char *path, bool like)
+{
+	AUTO_CLOSE int fd = -1;
+	struct err e = ERR_INIT;
+	uint8_t other[CHUNK_BYTES];
+
+	rig_slot(path);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	noise(other, sizeof(other), 6);
+	if (like)
+		assert_int_equal(
+			file_pwrite_full(fd, path, image, IMAGE_BYTES - CHUNK_BYTES, 0, &e), 0);
+	assert_int_equal(file_pwrite_full(fd, path, other, CHUNK_BYTES, CHUNK_BYTES, &e), 0);
+}
+
+/* What a look said before anything was written. */
+static struct haul
+planned(const struct rig *r)
+{
+	return r->s->intake.haul;
+}
+
+static void
+bytes_come_from_where_the_plan_said(void **state)
+{
+	for (int near = 0; near < 2; near++) {
+		CLEANUP(rig_free) struct rig r;
+		struct err e = ERR_INIT;
+		uint64_t running = (CHUNKS - 2) * CHUNK_BYTES;
+		struct haul h;
+
+		rig_make(&r, *state, ROOTFS);
+		slot_like("a.img", true);
+		slot_like("b.img", false);
+		rig_write_image(&r, span_of(image, IMAGE_BYTES), "2.0", 5, "x.ota");
+		r.far = !near;
+		if (rig_install(&r, "x.ota", NULL, &e) < 0)
+			fail_msg("%s", e.text);
+		h = planned(&r);
+		assert_int_equal(h.in_place, 0);
+		assert_int_equal(h.zeros, CHUNK_BYTES);
+		assert_int_equal(h.inactive, 0);
+		assert_int_equal(h.running, near ? 0 : running);
+		assert_int_equal(h.network, IMAGE_BYTES - CHUNK_BYTES - h.running);
+		assert_int_equal(h.stored, h.network);
+		assert_int_equal(h.ranges, 1);
+		assert_int_equal(r.stats.bytes_running, h.running);
+		assert_int_equal(r.stats.bytes_fetched, h.stored);
+		assert_memory_equal(&r.s->intake.stats, &r.stats, sizeof(r.stats));
+	}
+}
+
+/* And nothing where it is there already. */
+static void
+what_is_in_place_is_planned_as_such(void **state)
+{
+	CLEANUP(rig_free) struct rig r;
+	struct err e = ERR_INIT;
+
+	rig_make(&r, *state, ROOTFS);
+	slot_like("a.img", true);
+	slot_like("b.img", true);
+	rig_write_image(&r, span_of(image, IMAGE_BYTES), "2.0", 5, "x.ota");
+	assert_int_equal(rig_install(&r, "x.ota", NULL, &e), 0);
+	assert_int_equal(planned(&r).in_place, (CHUNKS - 2) * CHUNK_BYTES);
+	assert_int_equal(planned(&r).network, CHUNK_BYTES);
+	assert_int_equal(r.stats.bytes_written, CHUNK_BYTES);
+	assert_int_equal(rig_install(&r, "x.ota", NULL, &e), 0);
+	assert_int_equal(planned(&r).in_place, IMAGE_BYTES);
+	assert_int_equal(planned(&r).stored, 0);
+	assert_int_equal(planned(&r).ranges, 0);
+	assert_int_equal(r.stats.bytes_written, 0);
+}
+
+static int
+refuse(void *arg, uint64_t bytes, struct err *e)
+{
+	*(uint64_t *)arg = bytes;
+	return err_set(e, ERR_REFUSED, "too much");
+}
+
+static void
+what_is_too_much_is_refused_before_anything_changes(void **state)
+{
+	CLEANUP(rig_free) struct rig r;
+	AUTO_INTAKE struct intake *i = NULL;
+	struct err e = ERR_INIT;
+	uint64_t foreseen = 0;
+	struct source source = {.arg = &foreseen, .foresee = refuse};
+	struct intake_job j = {.source = &source, .stats = &r.stats};
+
+	rig_make(&r, *state, ROOTFS);
+	*r.s = (struct state){.next_seq = 1};
+	slot_like("a.img", true);
+	slot_like("b.img", false);
+	rig_write_image(&r, span_of(image, IMAGE_BYTES), "2.0", 5, "x.ota");
+	assert_int_equal(rig_verify(&r, "x.ota", &e), 0);
+	j.c = r.c;
+	j.h = &r.head;
+	assert_int_equal(install_look(r.c, r.boot, r.s, &j, &i, &e), -1);
+	assert_int_equal(e.class, ERR_REFUSED);
+	assert_int_equal(foreseen, CHUNK_BYTES);
+	assert_null(i);
+	assert_int_equal(r.s->pending.phase, PHASE_NONE);
+	assert_true(rig_env(&r).vars.side[SIDE_B].bootable);
+}
+
+/* Whole files that are the same, and those chunks of others that are. */
+static void
+files_of_the_running_tree_are_taken(void **state)
+{
+	CLEANUP(rig_free) struct rig r;
+	CLEANUP(made_free) struct made app;
+	AUTO_BUF struct buf files = BUF_INIT(1 << 16);
+	struct rig_entry entries[] = {{.path = "big", .content = (const char *)text, .mode = 0644},
+		{.path = "gone", .content = "not there", .mode = 0644},
+		{.path = "same", .content = "the same", .mode = 0644},
+		{.path = "strange", .content = "was a folder", .mode = 0644}};
+	struct rig_bundle b = {.version = "2.0", .count = 1, .made = {&app}, .files = {&files}};
+	struct err e = ERR_INIT;
+
+	rig_make(&r, *state, APP);
+	assert_int_equal(mkdir("a.app", 0755), 0);
+	assert_int_equal(mkdir("a.app/strange", 0755), 0);
+	text[CHUNK_BYTES] ^= 1;
+	rig_file("a.app/big", (const char *)text);
+	text[CHUNK_BYTES] ^= 1;
+	rig_file("a.app/same", "the same");
+	rig_tree(&app, &files, "app", "app", entries, ARRAY_LEN(entries));
+	rig_write(&r, &b, "x.ota");
+	r.far = true;
+	if (rig_install(&r, "x.ota", NULL, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(planned(&r).running, CHUNK_BYTES + strlen("the same"));
+	assert_int_equal(r.stats.bytes_running, planned(&r).running);
+	assert_int_equal(r.stats.bytes_fetched, planned(&r).stored);
+	assert_int_equal(access("b.app/strange", F_OK), 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(bytes_come_from_where_the_plan_said),
+		cmocka_unit_test(what_is_in_place_is_planned_as_such),
+		cmocka_unit_test(what_is_too_much_is_refused_before_anything_changes),
+		cmocka_unit_test(files_of_the_running_tree_are_taken),
+	};
+
+	return cmocka_run_group_tests(tests, make_image, folder_leave);
+}
