@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/base/num.h"
+#include "common/base/process.h"
 
 /* So long a send may keep the parent, and so long the child may take to load. */
 enum { SEND_US = 250 * 1000, START_MS = 20 * 1000 };
@@ -110,8 +110,7 @@ child_exec(int socket, int nowhere, int program, struct environment *env)
 		if (dup2(nowhere, fd) < 0)
 			_exit(1);
 	}
-	if (dup2(socket, WIRE_CHILD_SOCKET) < 0 ||
-		close_range(WIRE_CHILD_SOCKET + 1, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+	if (dup2(socket, WIRE_CHILD_SOCKET) < 0 || process_seal(WIRE_CHILD_SOCKET + 1) < 0)
 		_exit(1);
 	(void)syscall(SYS_execveat, program, "", argv, env->lines, AT_EMPTY_PATH);
 	_exit(1);

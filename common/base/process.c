@@ -3,11 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -17,6 +19,8 @@
 #include "common/limits.h"
 
 enum { EXIT_NOT_STARTED = 127, FD_FAILURE = 3, ASK_MS = 200, NAP_LONGEST_MS = 50 };
+/* A limit of a thousand million files is no reason to look at each. */
+enum { SEALED_MAX = 64 * 1024 };
 
 /* failure carries the errno of an exec that failed; exec that works closes it. */
 struct pipes {
@@ -47,6 +51,20 @@ pipes_open(const struct process *p, struct pipes *pipes, struct err *e)
 	return 0;
 }
 
+int
+process_seal(int first)
+{
+	struct rlimit files;
+
+	if (close_range((unsigned)first, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
+		return 0;
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return -1;
+	for (int fd = first; fd < SEALED_MAX && (rlim_t)fd < files.rlim_cur; fd++)
+		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+	return 0;
+}
+
 /* Descriptors 0, 1 and 2 as the program is to have them, FD_FAILURE until it starts, no other. */
 static int
 child_descriptors(const struct process *p, const struct pipes *pipes)
@@ -59,7 +77,7 @@ child_descriptors(const struct process *p, const struct pipes *pipes)
 		return -1;
 	if (pipes->failure[1] != FD_FAILURE && dup3(pipes->failure[1], FD_FAILURE, O_CLOEXEC) < 0)
 		return -1;
-	return close_range(FD_FAILURE + 1, ~0U, 0);
+	return process_seal(FD_FAILURE + 1);
 }
 
 /* The child's half. Only async-signal-safe calls until exec, for the caller may have threads. What

@@ -42,6 +42,10 @@ bool process_has_ended(pid_t *pid, int *status);
 /* Kills it with its process group, if *pid is not 0, and waits for that. */
 void process_end(pid_t *pid);
 
+/* Between fork and exec: has an exec close first and all descriptors after it. Async-signal-safe.
+ * For every kernel: one call does it since Linux 5.11, where no sandbox forbids that. */
+int process_seal(int first);
+
 /* A folder of programs. */
 struct process_parts {
 	const char *dir;		      /* or NULL: none */

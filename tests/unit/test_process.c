@@ -6,10 +6,14 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pty.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -232,6 +236,44 @@ no_descriptor_of_ours_is_inherited(void **state)
 	assert_int_equal(shell("exec ls /proc/self/fd", &out, &status, &e), 0);
 	assert_string_equal(buf_str(&out), "0\n1\n2\n3\n");
 	assert_int_equal(close(fd) + close(high), 0);
+}
+
+/* From now on this process has the kernel's word that close_range() is not as it should be. */
+static int
+refuse_close_range(int why)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_close_range, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)why),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+	struct sock_fprog all = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -1;
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &all, 0, 0);
+}
+
+/* EINVAL: Linux 5.9 and 5.10 do not know the flag; ENOSYS: older; EPERM: a sandbox. */
+static void
+kernels_without_close_range_start_programs_too(void **state)
+{
+	static const int answers[] = {EINVAL, ENOSYS, EPERM};
+
+	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+		pid_t pid = fork();
+		int status;
+
+		assert_true(pid >= 0);
+		if (pid == 0) {
+			if (refuse_close_range(answers[i]) < 0)
+				_exit(1);
+			no_descriptor_of_ours_is_inherited(state);
+			_exit(0);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+	}
 }
 
 static void
@@ -461,6 +503,7 @@ main(void)
 		cmocka_unit_test(too_much_output_ends_it),
 		cmocka_unit_test(extra_variables_replace_ours),
 		cmocka_unit_test(no_descriptor_of_ours_is_inherited),
+		cmocka_unit_test(kernels_without_close_range_start_programs_too),
 		test_in_folder(parts_run_in_order_with_arguments_and_stop_at_the_first_failure),
 		test_in_folder(parts_that_are_not_plain_executables_are_passed_over),
 		test_in_folder(what_may_not_go_on_is_told_to_end),
