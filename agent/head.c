@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/shelf.h"
 #include "agent/source.h"
 #include "common/base/cleanup.h"
 #include "common/base/file.h"
@@ -90,6 +91,7 @@ head_spool_fill(const char *dir, const struct source *s, uint64_t len, int fd, s
 	char name[PATH_MAX + 32];
 
 	(void)snprintf(name, sizeof(name), "a copy of the head in %s", dir);
+	shelf_make_room(dir, len);
 	return source_copy(s, len, fd, name, e);
 }
 

@@ -30,7 +30,8 @@ void head_free(struct head *h);
 /* Opens an empty file without a name in dir (the state folder) for a head. */
 int head_spool_open(const char *dir, int *fd, struct err *e);
 
-/* Copies the source's first len bytes there. A disk that fails is named by its dir. */
+/* Copies the source's first len bytes there, for which kept heads make room (shelf.h). A disk that
+ * fails is named by its dir. */
 int head_spool_fill(const char *dir, const struct source *s, uint64_t len, int fd, struct err *e);
 
 /* From a bundle file (fd): the manifest under the release role's threshold, the layout of the whole

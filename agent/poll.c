@@ -7,6 +7,7 @@
 #include "agent/decide.h"
 #include "agent/local.h"
 #include "agent/poller.h"
+#include "agent/shelf.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/num.h"
@@ -421,6 +422,7 @@ poller_poll(struct poller *p, const struct keep_going *keep_going, const struct 
 	p->retry_after_s = -1;
 	p->polled = POLL_FAILED;
 	net_close(&p->asked);
+	shelf_make_room(p->conf->state_dir, 0);
 	while (poll_site(p, out, e) < 0) {
 		struct err stop;
 

@@ -19,7 +19,8 @@
 int shelf_path(const struct conf *c, bool tree_only, enum side side, char *out, struct err *e);
 
 /* Once a side is written, before it is switched to. Durable when it returns 0; cut off anywhere, it
- * leaves none or a whole one. */
+ * leaves none or a whole one. Fails where SHELF_SPARE_BYTES, and as much again, would not be left
+ * beside it. */
 int shelf_keep(
 	const struct conf *c, bool tree_only, enum side side, const struct head *h, struct err *e);
 
@@ -27,5 +28,9 @@ int shelf_keep(
  * with it is this box's own disk's fault: ERR_SYSTEM. */
 int shelf_take(const struct conf *c, bool tree_only, enum side side, const struct digest *manifest,
 	struct head *out, struct err *e);
+
+/* Gives up what is kept where less than bytes and SHELF_SPARE_BYTES are left in state_dir: an
+ * update comes before an audit. */
+void shelf_make_room(const char *state_dir, uint64_t bytes);
 
 #endif

@@ -19,8 +19,6 @@
 #include "common/limits.h"
 
 enum { EXIT_NOT_STARTED = 127, FD_FAILURE = 3, ASK_MS = 200, NAP_LONGEST_MS = 50 };
-/* A limit of a thousand million files is no reason to look at each. */
-enum { SEALED_MAX = 64 * 1024 };
 
 /* failure carries the errno of an exec that failed; exec that works closes it. */
 struct pipes {
