@@ -281,12 +281,17 @@ install-agent: all
 	install -D -m 644 -t $(MAN)/man5 $(wildcard agent/man/*.5)
 	$(to_prefix) agent/systemd/sluice-agent.service | \
 		install -D -m 644 /dev/stdin $(DESTDIR)$(UNITDIR)/sluice-agent.service
+	$(to_prefix) agent/systemd/sluice-net@.service | \
+		install -D -m 644 /dev/stdin $(DESTDIR)$(UNITDIR)/sluice-net@.service
+	install -D -m 644 agent/systemd/sluice-net.socket $(DESTDIR)$(UNITDIR)/sluice-net.socket
 	$(to_prefix) agent/systemd/sluice-trial.service | \
 		install -D -m 644 /dev/stdin $(DESTDIR)$(UNITDIR)/sluice-trial.service
 	install -d $(DESTDIR)$(UNITDIR)/sysinit.target.wants
 	ln -sfn ../sluice-trial.service $(DESTDIR)$(UNITDIR)/sysinit.target.wants/
 	install -D -m 644 agent/systemd/bless-boot.conf \
 		$(DESTDIR)$(UNITDIR)/systemd-bless-boot.service.d/sluice.conf
+	install -D -m 644 agent/systemd/sluice-agent.sysusers.conf \
+		$(DESTDIR)$(SYSUSERSDIR)/sluice-agent.conf
 	install -D -m 644 agent/systemd/sluice-agent.tmpfiles.conf \
 		$(DESTDIR)$(TMPFILESDIR)/sluice-agent.conf
 	for f in $$(cd agent && find boot systemd/drop-in -type f); do install -D -m 644 agent/$$f \

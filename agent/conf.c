@@ -68,6 +68,7 @@ static const struct key KEYS[] = {
 	TEXT("site", "ca", VALUE_PATH, tls_ca),
 	TEXT("site", "cert", VALUE_PATH, tls_cert),
 	TEXT("site", "key", VALUE_PATH, tls_key),
+	TEXT("site", "run_as", VALUE_TEXT, run_as),
 	TEXT("boot", "backend", VALUE_TEXT, boot_backend),
 	TEXT("boot", "file", VALUE_PATH, boot_file),
 	TEXT("boot", "cmdline", VALUE_PATH, boot_cmdline),

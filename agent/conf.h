@@ -35,8 +35,9 @@ struct conf {
 	char *report_url; /* ends in '/'; or NULL */
 	char *proxy;	  /* "http://host:port/", which all connections go through; or NULL */
 	char *tls_ca, *tls_cert, *tls_key; /* cert and key may be NULL */
-	char *report_key;		   /* minisign secret key, not encrypted; or NULL */
-	char *plan;			   /* "rollouts/stable.json" */
+	char *run_as;	  /* the user that the network child becomes; or NULL: sluice-net */
+	char *report_key; /* minisign secret key, not encrypted; or NULL */
+	char *plan;	  /* "rollouts/stable.json" */
 	bool trust_clock; /* the wall clock is right though the kernel does not say so (a battery, a
 			   * hypervisor) */
 	size_t class_count;

@@ -10,6 +10,7 @@
 #include "agent/site.h"
 #include "agent/throttle.h"
 #include "agent/transfer.h"
+#include "agent/warden.h"
 #include "agent/wire.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -108,6 +109,9 @@ net_dispatch(struct net *n, const struct wire_message *m, struct err *e)
 	struct net_transfer **slot = m->id ? net_slot(n, m->id) : NULL;
 
 	if (m->type == WIRE_READY) {
+		if (!n->worked)
+			warden_tell(n->conf, n->pid == 0, m->layers);
+		net_child_worked();
 		n->ready = n->worked = true;
 		return 0;
 	}
@@ -150,8 +154,15 @@ net_pump(struct net *n, int wait_ms)
 static int
 net_revive(struct net *n, struct err *e)
 {
+	static struct net_transfer *const none[NET_REQUESTS_MAX];
+	struct err why;
+
 	if (n->socket >= 0)
 		net_pump(n, 0);
+	if (n->socket >= 0 && memcmp(n->open, none, sizeof(none)) == 0 && net_child_is_stale()) {
+		(void)err_set(&why, ERR_NETWORK, "names are resolved otherwise now");
+		net_kill(n, &why);
+	}
 	if (n->socket >= 0)
 		return 0;
 	if (net_child_start(n->conf, n->site, n->now_s, &n->keep_going, &n->pid, &n->socket, e) ==

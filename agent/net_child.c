@@ -6,13 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent/identity.h"
 #include "agent/site.h"
+#include "agent/warden.h"
 #include "agent/wire.h"
 #include "common/base/clock.h"
 #include "common/base/file.h"
@@ -21,6 +24,9 @@
 
 /* So long a send may keep the parent, and so long the child may take to load. */
 enum { SEND_US = 250 * 1000, START_MS = 20 * 1000 };
+
+/* Where sluice-net.socket listens, below /run/sluice. */
+#define SERVICE_SOCKET "net.sock"
 
 /* Beside the agent, as in a build folder, or where `make install` puts it. */
 static const char *const places[] = {"sluice-net", "../libexec/sluice/sluice-net"};
@@ -122,6 +128,7 @@ child_launch(int child_end, pid_t *pid, struct err *e)
 	AUTO_ENVIRONMENT struct environment env = {0};
 	AUTO_CLOSE int nowhere = -1, socket = -1;
 	int program = program_open(e);
+	sigset_t all, before;
 	pid_t child;
 
 	if (program < 0)
@@ -132,9 +139,13 @@ child_launch(int child_end, pid_t *pid, struct err *e)
 	if (nowhere < 0 || socket < 0)
 		return err_sys(e, errno, "starting the network process");
 	environment_gather(&env);
+	/* None comes before it ignores them. */
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
 	child = fork();
 	if (child == 0)
 		child_exec(socket, nowhere, program, &env);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (child < 0)
 		return err_sys(e, errno, "starting the network process");
 	*pid = child;
@@ -215,6 +226,7 @@ child_brief(
 	struct identity id;
 	struct wire_message start = {.type = WIRE_START, .now_s = now_s, .stall_s = c->stall_s};
 
+	warden_user(c, &start.uid, &start.gid);
 	identity_choose(c, &id);
 	if (tell_url(b, WIRE_URL_SITE, site_span(c, site), e) < 0 ||
 		tell_url(b, WIRE_URL_REPORTS, span_str(c->report_url ? c->report_url : ""), e) <
@@ -227,25 +239,91 @@ child_brief(
 	return tell(b, &start, e);
 }
 
-int
-net_child_start(const struct conf *c, size_t site, int64_t now_s,
-	const struct keep_going *keep_going, pid_t *pid, int *socket, struct err *e)
+/* The files that names are resolved by. A child is fenced in with those that there were when it
+ * started, and does not see the new ones (agent/net/fence.h). */
+static const char *const resolver_files[] = {
+	"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf"};
+static struct stat resolver_seen[ARRAY_LEN(resolver_files)];
+
+static bool
+resolver_look(void)
 {
-	struct timeval patience = {.tv_usec = SEND_US};
+	bool changed = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(resolver_files); i++) {
+		struct stat now = {0};
+
+		(void)stat(resolver_files[i], &now);
+		changed |= now.st_ino != resolver_seen[i].st_ino ||
+			   now.st_dev != resolver_seen[i].st_dev;
+		resolver_seen[i] = now;
+	}
+	return changed;
+}
+
+bool
+net_child_is_stale(void)
+{
+	return resolver_look();
+}
+
+static bool service_was_asked, service_works;
+
+void
+net_child_worked(void)
+{
+	service_works |= service_was_asked;
+}
+
+/* In the folder that the agent's own unit has, so that no other agent finds it. One that came to
+ * work once is always asked: whatever it becomes later must not get the agent to do without. */
+static int
+service_connect(int *out)
+{
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	const char *folder = getenv("RUNTIME_DIRECTORY");
+	AUTO_CLOSE int fd = -1;
+
+	if (!folder || (service_was_asked && !service_works) ||
+		path_join(to.sun_path, sizeof(to.sun_path), folder, SERVICE_SOCKET, NULL) < 0)
+		return -1;
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
+		return -1;
+	service_was_asked = true;
+	*out = take_fd(&fd);
+	return 0;
+}
+
+static int
+own_start(int *out, pid_t *pid, struct err *e)
+{
 	AUTO_CLOSE int ours = -1, theirs = -1;
-	struct briefing b;
 	int pair[2];
-	pid_t child = -1;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(e, errno, "making a socket pair");
 	ours = pair[0];
 	theirs = pair[1];
-	(void)setsockopt(ours, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-	if (child_launch(theirs, &child, e) < 0)
+	if (child_launch(theirs, pid, e) < 0)
 		return -1;
-	(void)close(theirs);
-	theirs = -1;
+	*out = take_fd(&ours);
+	return 0;
+}
+
+int
+net_child_start(const struct conf *c, size_t site, int64_t now_s,
+	const struct keep_going *keep_going, pid_t *pid, int *socket, struct err *e)
+{
+	struct timeval patience = {.tv_usec = SEND_US};
+	AUTO_CLOSE int ours = -1;
+	struct briefing b;
+	pid_t child = 0;
+
+	(void)resolver_look();
+	if (service_connect(&ours) < 0 && own_start(&ours, &child, e) < 0)
+		return -1;
+	(void)setsockopt(ours, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	b = (struct briefing){ours, clock_boot_ms() + START_MS, keep_going};
 	if (child_brief(&b, c, site, now_s, e) < 0) {
 		net_child_end(child);
@@ -259,6 +337,8 @@ net_child_start(const struct conf *c, size_t site, int64_t now_s,
 void
 net_child_end(pid_t pid)
 {
+	if (pid == 0)
+		return;
 	(void)kill(pid, SIGKILL);
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;

@@ -4,6 +4,7 @@
 
 #include "agent/audit_record.h"
 #include "agent/state_json.h"
+#include "agent/warden.h"
 #include "common/base/clock.h"
 
 static int
@@ -133,18 +134,19 @@ audit_json(const struct box *b)
 int
 status_json(const struct box *b, json_t **out, struct err *e)
 {
-	AUTO_JSON json_t *boot = NULL;
+	AUTO_JSON json_t *boot = NULL, *child = NULL;
 	const struct state *s = b->state;
 
-	if (status_boot_json(b, &boot, e) < 0)
+	if (status_boot_json(b, &boot, e) < 0 || warden_json(&b->conf, &child, e) < 0)
 		return -1;
-	return given(
-		json_pack("{s:s, s:s, s:O, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:s}", "box",
-			b->conf.id, "compatible", b->conf.compatible, "boot", boot, "running",
-			sides_json(s->running), "linked", sides_json(s->linked), "pending",
-			pending_json(&s->pending), "rollback_floor", (json_int_t)s->rollback_floor,
-			"failed", failed_json(s), "stops", stops_json(s), "audit", audit_json(b),
-			"intake", state_intake_json(&s->intake), "last_result", s->last_result),
+	return given(json_pack("{s:s, s:s, s:O, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:s, s:O}",
+			     "box", b->conf.id, "compatible", b->conf.compatible, "boot", boot,
+			     "running", sides_json(s->running), "linked", sides_json(s->linked),
+			     "pending", pending_json(&s->pending), "rollback_floor",
+			     (json_int_t)s->rollback_floor, "failed", failed_json(s), "stops",
+			     stops_json(s), "audit", audit_json(b), "intake",
+			     state_intake_json(&s->intake), "last_result", s->last_result,
+			     "network_process", child),
 		out, e);
 }
 
@@ -236,7 +238,7 @@ status_text(const struct box *b, struct buf *out, struct err *e)
 			    s->stops[i].reason, s->stops[i].id) < 0)
 			return -1;
 	}
-	if (audit_text(b, out, e) < 0)
+	if (audit_text(b, out, e) < 0 || warden_text(&b->conf, out, e) < 0)
 		return -1;
 	return s->last_result[0] ? buf_printf(out, e, "last: %s\n", s->last_result) : 0;
 }

@@ -35,14 +35,14 @@ static const struct shape shapes[] = {
 		REPORT_BYTES_MAX},
 	[WIRE_CREDIT] = {WIRE_TO_CHILD, true, 1, 0, 0, 0, 0, 0},
 	[WIRE_CANCEL] = {WIRE_TO_CHILD, true, 0, 0, 0, 0, 0, 0},
-	[WIRE_READY] = {WIRE_TO_PARENT, false, 0, 0, 0, 0, 0, 0},
+	[WIRE_READY] = {WIRE_TO_PARENT, false, 1, 0, 0, 0, 0, 0},
 	[WIRE_ANSWER] = {WIRE_TO_PARENT, true, 3, 0, 0, WIRE_ETAG_MAX, 0, 0},
 	[WIRE_DATA] = {WIRE_TO_PARENT, true, 0, 0, 0, 0, 1, WIRE_DATA_MAX},
 	[WIRE_END] = {WIRE_TO_PARENT, true, 2, 0, WIRE_TEXT_MAX, 0, 0, 0},
 	[WIRE_STEP] = {WIRE_TO_PARENT, true, 1, 0, 0, 0, 0, 0},
 	[WIRE_URL] = {WIRE_TO_CHILD, false, 0, 1, WIRE_TEXT_MAX, 0, 0, 0},
 	[WIRE_PAPER] = {WIRE_TO_CHILD, false, 0, 0, 0, 0, 1, REPORT_BYTES_MAX},
-	[WIRE_START] = {WIRE_TO_CHILD, false, 2, 0, 0, 0, 0, 0},
+	[WIRE_START] = {WIRE_TO_CHILD, false, 4, 0, 0, 0, 0, 0},
 };
 
 bool
@@ -139,6 +139,8 @@ values_hold(const struct wire_message *m)
 		       m->credit >= WIRE_DATA_MAX && wire_path_valid(m->text);
 	case WIRE_CREDIT:
 		return m->credit > 0;
+	case WIRE_READY:
+		return m->layers < WIRE_LAYERS;
 	case WIRE_URL:
 		return url_valid(m->text);
 	case WIRE_START:
@@ -195,6 +197,11 @@ raw_of(const struct wire_message *m)
 	case WIRE_START:
 		r.number[0] = (uint64_t)m->now_s;
 		r.number[1] = m->stall_s;
+		r.number[2] = m->uid;
+		r.number[3] = m->gid;
+		break;
+	case WIRE_READY:
+		r.number[0] = m->layers;
 		break;
 	default:
 		break;
@@ -265,7 +272,12 @@ message_of(const struct raw *r, struct wire_message *m)
 	case WIRE_START:
 		m->now_s = (int64_t)r->number[0];
 		m->stall_s = r->number[1];
-		return true;
+		m->uid = (uint32_t)r->number[2];
+		m->gid = (uint32_t)r->number[3];
+		return r->number[2] < UINT32_MAX && r->number[3] < UINT32_MAX;
+	case WIRE_READY:
+		m->layers = (uint32_t)r->number[0];
+		return r->number[0] < WIRE_LAYERS;
 	default:
 		return true;
 	}

@@ -37,6 +37,17 @@ enum net_base { NET_METADATA, NET_TARGETS, NET_REPORTS };
 enum wire_url { WIRE_URL_SITE, WIRE_URL_REPORTS, WIRE_URL_PROXY, WIRE_URLS };
 enum wire_paper { WIRE_PAPER_CA, WIRE_PAPER_CERT, WIRE_PAPER_KEY, WIRE_PAPERS };
 
+/* What a child that says WIRE_READY is confined by. */
+enum wire_layer {
+	WIRE_LAYER_USER = 1,	 /* it is not root */
+	WIRE_LAYER_POWERS = 2,	 /* no capabilities, and none to come */
+	WIRE_LAYER_FILES = 4,	 /* it opens what name resolution needs, and writes nothing */
+	WIRE_LAYER_PORTS = 8,	 /* it binds no TCP port */
+	WIRE_LAYER_SIGNALS = 16, /* it signals nobody */
+	WIRE_LAYER_CALLS = 32,	 /* it makes few system calls */
+	WIRE_LAYERS = 64,
+};
+
 enum wire_type {
 	/* To the child. */
 	WIRE_TIME = 1, /* now_s: the time that certificates are judged at from now on (tls.h) */
@@ -45,7 +56,7 @@ enum wire_type {
 	WIRE_CREDIT,   /* id, credit: so many bytes more may be sent */
 	WIRE_CANCEL,   /* id */
 	/* To the parent. */
-	WIRE_READY,  /* the child can take requests */
+	WIRE_READY,  /* layers: the child can take requests */
 	WIRE_ANSWER, /* id, status, bare, retry_after_s, etag: once, before any data */
 	WIRE_DATA,   /* id, body: 1 to WIRE_DATA_MAX bytes */
 	WIRE_END,    /* id (0: the child cannot work, and class says why), class, errnum, text:
@@ -55,7 +66,7 @@ enum wire_type {
 	/* To the child, which is told these once, before all else. */
 	WIRE_URL,   /* base (enum wire_url), text: ends in '/' */
 	WIRE_PAPER, /* base (enum wire_paper), body: PEM, or the next piece of it */
-	WIRE_START, /* now_s, stall_s: that was all */
+	WIRE_START, /* now_s, stall_s, uid, gid (0: as it is): that was all */
 };
 
 enum wire_to { WIRE_TO_CHILD, WIRE_TO_PARENT };
@@ -71,6 +82,8 @@ struct wire_message {
 	int64_t deadline_ms;
 	int64_t now_s;
 	uint64_t stall_s;
+	uint32_t uid, gid;
+	uint32_t layers; /* of enum wire_layer */
 	uint32_t status;
 	bool met;
 	bool bare; /* refused with the box's certificate, and asked without (manner.h) */

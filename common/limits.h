@@ -122,6 +122,9 @@
 #define NET_RETRY_AFTER_MAX_S 86400   /* a server that says more is not believed */
 #define NET_RATE_MIN (16 * 1024)      /* less: a chunk takes many seconds, an image days */
 #define NET_CONNECT_MAX_S 30	      /* TCP and TLS; a server that takes longer is not there */
+#define NET_FILES_MAX 256	      /* descriptors: a request has about six */
+#define NET_DATA_MAX (256ULL << 20)   /* memory, with the stacks of threads that resolve names */
+#define NET_THREADS_MAX 4096	      /* of all children of one user: machines that play fleets */
 #define URL_BYTES_MAX 4096	      /* half of what nginx takes as a request line */
 /* Messages between the agent and its network child. */
 #define WIRE_TEXT_MAX (3 * TUF_PATH_MAX + 128) /* a quoted path with its digest, or a message */

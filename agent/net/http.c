@@ -568,7 +568,7 @@ child_set_up(struct child *c, struct err *e)
 }
 
 void
-http_run(int socket, const struct papers *papers)
+http_run(int socket, const struct papers *papers, uint32_t layers)
 {
 	struct child *c = &(struct child){.papers = papers, .now_s = papers->now_s};
 	struct err e = ERR_INIT;
@@ -578,7 +578,7 @@ http_run(int socket, const struct papers *papers)
 		outbox_must_end(&c->outbox, 0, &e);
 		_exit(1);
 	}
-	outbox_must_say(&c->outbox, &(struct wire_message){.type = WIRE_READY});
+	outbox_must_say(&c->outbox, &(struct wire_message){.type = WIRE_READY, .layers = layers});
 	for (;;) {
 		struct curl_waitfd wait = {.fd = socket, .events = CURL_WAIT_POLLIN};
 		int running, heard = 0;

@@ -4,8 +4,8 @@
 
 #include "agent/net/papers.h"
 
-/* Runs the child's life: says WIRE_READY on socket, serves requests, and exits when the socket is
- * closed. Opens nothing but to the network. */
-void http_run(int socket, const struct papers *papers) __attribute__((noreturn));
+/* Runs the child's life: says WIRE_READY on socket, and by which layers it is confined; serves
+ * requests, and exits when the socket is closed. Opens nothing but to the network. */
+void http_run(int socket, const struct papers *papers, uint32_t layers) __attribute__((noreturn));
 
 #endif

@@ -5,6 +5,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
+#include "agent/net/cage.h"
 #include "agent/net/http.h"
 #include "agent/net/outbox.h"
 
@@ -33,5 +34,5 @@ main(void)
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (papers_receive(WIRE_CHILD_SOCKET, &papers, &e) < 0)
 		return 1;
-	http_run(WIRE_CHILD_SOCKET, &papers);
+	http_run(WIRE_CHILD_SOCKET, &papers, cage_enter(&papers));
 }

@@ -35,6 +35,8 @@ papers_take(struct papers *p, const struct wire_message *m, struct err *e)
 	case WIRE_START:
 		p->now_s = m->now_s;
 		p->stall_s = m->stall_s;
+		p->uid = m->uid;
+		p->gid = m->gid;
 		return 0;
 	default:
 		return err_set(

@@ -10,6 +10,7 @@ struct papers {
 	struct buf paper[WIRE_PAPERS]; /* PEM; certificate and key may be empty */
 	uint64_t stall_s;
 	int64_t now_s;
+	uint32_t uid, gid; /* whom to become; 0: nobody else */
 };
 
 /* Waits for all of it, up to WIRE_START. ERR_MALFORMED for anything else that comes before; errors

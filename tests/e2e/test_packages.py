@@ -100,7 +100,10 @@ class Packages(unittest.TestCase):
         for folder in ("etc/sluice/health.d", "etc/sluice/hooks/pre.d", "srv/sluice"):
             self.assertTrue(os.path.isdir(self.path(folder)), folder)
         with open(self.path("etc/passwd"), encoding="utf-8") as f:
-            self.assertIn("sluice:", f.read())
+            users = [line.split(":")[0] for line in f]
+        self.assertIn("sluice", users)
+        self.assertIn("sluice-net", users)
+        self.assertTrue(os.access(self.path("usr/libexec/sluice/sluice-net"), os.X_OK))
         self.dpkg("-P", "sluice", "sluice-agent")
         self.assertFalse(os.path.lexists(self.path(wanted)))
 

@@ -11,13 +11,14 @@ import unittest
 
 from fleet.case import NEW, FleetCase, FolderCase
 from fleet.manager import Manager
-from fleet.nginx import free_port
+from fleet import Box, Nginx, free_port, make_image, wait_until
 from fleet.process import ROOT, Programs, run
 from fleet.units import calls_allowed, settings
 from fleet.workspace import Workspace
 
 PROGRAMS = ("sluice-agent", "sluice-watch")
-UNITS = (*PROGRAMS, "sluice-trial")
+NET = "sluice-net@"
+UNITS = (*PROGRAMS, "sluice-trial", NET)
 DROP_INS = ("trees", "clock")
 EXAMPLES = "share/doc/sluice-agent/examples/systemd/drop-in"
 EXPOSURE_MAX = 20  # tenths: 2.0
@@ -125,6 +126,54 @@ class Units(unittest.TestCase):
         self.assertEqual((agent["RuntimeDirectory"], agent["RuntimeDirectoryPreserve"]),
                          ("sluice", "yes"))
 
+    def test_the_network_process_is_started_for_the_agent_alone(self):
+        """By a socket that only root may use, in the folder that the agent is told of."""
+        agent = read(self.paths["sluice-agent"])
+        units = os.path.dirname(self.paths["sluice-agent"])
+        sock = dict(settings(read(f"{units}/sluice-net.socket"), "Socket"))
+        runtime = dict(settings(agent, "Service"))["RuntimeDirectory"]
+        self.assertEqual((sock["ListenSequentialPacket"], sock["SocketMode"], sock["Accept"]),
+                         (f"/run/{runtime}/net.sock", "0600", "yes"))
+        self.assertIn(("Wants", "sluice-net.socket"), settings(agent, "Unit"))
+        self.assertIn("sluice-net.socket", dict(settings(agent, "Unit"))["After"].split())
+        self.assert_no_complaint(f"{units}/sluice-net.socket")
+        net = dict(settings(read(self.paths[NET]), "Service"))
+        self.assertEqual(net["CapabilityBoundingSet"], "")
+        users = re.findall(r"^u (\S+)", read(f"{self.prefix}/lib/sysusers.d/sluice-agent.conf"),
+                           re.M)
+        self.assertEqual([net["User"]], users)
+        self.assertTrue(os.access(net["ExecStart"], os.X_OK), net["ExecStart"])
+
+    def test_the_agent_uses_the_network_process_of_the_service_manager(self):
+        """systemd-socket-activate plays it: a connection, a process with it as descriptor 3."""
+        runtime = os.path.join(self.prefix, "run")
+        os.makedirs(runtime, exist_ok=True)
+        path, program, starts = (os.path.join(runtime, n) for n in ("net.sock", "net", "starts"))
+        with open(program, "w", encoding="ascii") as f:
+            f.write(f"#!/bin/sh\necho $$ >> {starts}\nexec {Programs().net}\n")
+        os.chmod(program, 0o755)
+        manager = subprocess.Popen(
+            ["systemd-socket-activate", "--accept", "--seqpacket", "-l", path, program],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(manager.wait)
+        self.addCleanup(manager.terminate)
+        wait_until(lambda: os.path.exists(path), 20, "it listens")
+        ws = Workspace(os.path.join(self.prefix, "fleet"), free_port()).init().ceremony()
+        image = make_image(os.path.join(self.prefix, "old.img"), "1.0.0")
+        ws.roll_out(ws.pack("2.0.0", image), [("all", "100%")])
+        with Nginx(ws):
+            box = Box(ws, "gw-000001", image)
+            box.environ = {"RUNTIME_DIRECTORY": runtime}
+            self.assertIn("update: ", box.agent("check").stdout)
+            started = read(starts).split()
+            self.assertEqual(len(started), 1)
+            wait_until(lambda: not os.path.exists(f"/proc/{started[0]}"), 20, "it has gone, too")
+            manager.terminate()
+            manager.wait()
+            # Nobody listens any more: it starts one of its own.
+            self.assertIn("update: ", box.agent("check").stdout)
+            self.assertEqual(read(starts).split(), started)
+
     def holds(self, text, command_line):
         """What systemd makes of a unit's conditions where the kernel was started with this."""
         conditions = [f"{key}={value}" for key, value in settings(text, "Unit")
@@ -174,13 +223,23 @@ class Calls(FleetCase):
         self.wait_for_outcome(box, "ok", timeout_s=100)
         box.stop()
         self.assert_runs(box, NEW)
-        made = set()
+        made, by_net = set(), set()
         for name in os.listdir(box.dir):
             if name.startswith("calls."):
-                made |= set(re.findall(r"^\d+ +(\w+)\(", read(box.path(name)), re.M))
+                calls = re.findall(r"^(\d+) +(\w+)\(", read(box.path(name)), re.M)
+                # A service of its own; here it is the agent's child, and becomes who that is.
+                net = {pid for pid, call in calls if call == "execveat"}
+                made |= {call for pid, call in calls if pid not in net}
+                by_net |= {call for pid, call in calls if pid in net}
         self.assertIn("pwrite64", made)
-        self.assertIn("connect", made)
-        allowed = calls_allowed(read(os.path.join(ROOT, "agent/systemd/sluice-agent.service")))
+        self.assertNotIn("connect", made)
+        self.assertIn("connect", by_net)
+        self.assert_allowed("sluice-agent", made)
+        self.assert_allowed("sluice-net@", by_net - {"setgroups", "setresgid", "setresuid",
+                                                     "capset", "setrlimit"})
+
+    def assert_allowed(self, unit, made):
+        allowed = calls_allowed(read(os.path.join(ROOT, f"agent/systemd/{unit}.service")))
         self.assertIn("read", allowed)
         self.assertNotIn("mount", allowed)
         self.assertEqual(made - allowed, set())

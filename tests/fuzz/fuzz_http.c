@@ -120,7 +120,7 @@ child_main(void *arg)
 	struct err e;
 
 	MUST(papers_receive(socket, &papers, &e) == 0);
-	http_run(socket, &papers);
+	http_run(socket, &papers, 0);
 }
 
 /* Waits for the child to say something, whatever signals come. */

@@ -38,6 +38,17 @@ child_leave(void)
 	stage.child_end = -1;
 }
 
+bool
+net_child_is_stale(void)
+{
+	return false;
+}
+
+void
+net_child_worked(void)
+{
+}
+
 void
 net_child_end(pid_t pid)
 {

@@ -45,6 +45,17 @@ net_child_start(const struct conf *c, size_t site, int64_t now_s,
 	return 0;
 }
 
+bool
+net_child_is_stale(void)
+{
+	return false;
+}
+
+void
+net_child_worked(void)
+{
+}
+
 void
 net_child_end(pid_t pid)
 {
