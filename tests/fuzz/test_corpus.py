@@ -11,6 +11,7 @@ import tempfile
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
 BUILD = os.environ["SLUICE_BUILD"]
 CHANGES = 40
 TIMEOUT_S = 240
@@ -48,6 +49,29 @@ class Corpora(unittest.TestCase):
 
     def test_every_corpus_has_a_target(self):
         self.assertEqual(sorted(os.listdir(os.path.join(HERE, "corpus"))), TARGETS)
+
+
+class Page(unittest.TestCase):
+    """common/README.md: what the agent's parent parses before it is verified."""
+
+    def setUp(self):
+        with open(os.path.join(ROOT, "common", "README.md"), encoding="utf-8") as f:
+            self.text = f.read()
+        self.rows = [[re.findall(r"`([^`]+)`", cell) for cell in line.split(" | ")]
+                     for line in self.text.splitlines() if line.startswith("| `")]
+
+    def test_what_it_names_is_there(self):
+        self.assertGreater(len(self.rows), 10)
+        for functions, (header,), _, (target,) in self.rows:
+            with open(os.path.join(ROOT, header), encoding="utf-8") as f:
+                declared = f.read()
+            for function in functions:
+                self.assertRegex(declared, rf"\b{function}\(")
+            self.assertIn(target, TARGETS)
+
+    def test_every_target_is_on_it_and_every_one_on_it_is_there(self):
+        named = {word for word in re.findall(r"`([a-z0-9]+)`", self.text)}
+        self.assertEqual(named, set(TARGETS))
 
 
 def replays(target):
