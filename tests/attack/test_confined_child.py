@@ -158,7 +158,7 @@ class Confined(Siege):
                            "binds a port", "signals its parent")
         self.assert_gone(self.child())
 
-    def test_a_sanitizers_child_says_that_it_is_not_confined(self):
+    def test_a_child_that_is_looked_into_says_that_it_is_not_confined(self):
         self.take_over("all")
         self.assertEqual(self.layers, 0)
 
@@ -175,7 +175,7 @@ AS_ROOT = ("test_it_gets_nothing_done", "test_an_agent_that_dies_takes_it_along"
            "test_the_filter_alone_lets_it_change_nothing",
            "test_the_fence_alone_keeps_it_from_files", "test_without_a_cage_it_gets_it_all_done")
 AS_ANYBODY = ("test_as_anybody_it_is_fenced_in_and_filtered",)
-UNCONFINED = ("test_a_sanitizers_child_says_that_it_is_not_confined",)
+UNCONFINED = ("test_a_child_that_is_looked_into_says_that_it_is_not_confined",)
 # What is not about this machine, or about these programs, is no test here.
 for name in (UNCONFINED + (AS_ANYBODY if ROOT else AS_ROOT) if CONFINED
              else AS_ROOT + AS_ANYBODY):

@@ -62,7 +62,7 @@ FOREIGN = re.compile(
     r"part_gpt|[=,]gpt\d|label: gpt|libuboot_initialize|systemd-analyze|timesync/synchronized|"
     r"-fno-sanitize\S*|-fsanitize\S*|sanitizers?\b|Authorization\b|finalizer|initializer|"
     r"[A-Z_]+_INITIALIZER|clang-analyzer|sqlite3_finalize|__sanitizer\w*|no_sanitize|"
-    r"optimize_?\w*\(|primitives\.serialization\b")
+    r"__SANITIZE_ADDRESS__|optimize_?\w*\(|primitives\.serialization\b")
 
 
 def tracked():
