@@ -326,6 +326,8 @@ net_child_start(const struct conf *c, size_t site, int64_t now_s,
 	(void)setsockopt(ours, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	b = (struct briefing){ours, clock_boot_ms() + START_MS, keep_going};
 	if (child_brief(&b, c, site, now_s, e) < 0) {
+		/* It ends by its socket, too, where it may not be killed. */
+		(void)close(take_fd(&ours));
 		net_child_end(child);
 		return -1;
 	}
