@@ -7,7 +7,7 @@ import unittest
 from fleet.case import NEW, OLD, FleetCase
 from fleet.workspace import clock_preload
 
-SLOW = "limit_rate 15k;"
+SLOW = "limit_rate 4k;"
 
 
 def minute(at_s):

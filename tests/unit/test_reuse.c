@@ -81,11 +81,15 @@ static void
 blocks_that_move_up_the_inactive_slot_are_taken_unless_overwritten(void **state)
 {
 	CLEANUP(bench_free) struct bench b;
+	unsigned planned = 0;
 
 	(void)state;
 	bench_make(&b);
 	memcpy(b.inactive.bytes, image + BLOCK, IMAGE_BYTES - BLOCK);
 	assert_left(&b, CHUNKS / 2); /* even ones, and odd ones behind that of text */
+	for (uint64_t entry = 0; entry < CHUNKS; entry++)
+		planned += reuse_of(b.found, entry) != REUSE_NOWHERE;
+	assert_int_equal(planned, CHUNKS / 2);
 	assert_int_equal(b.stats.bytes_running, 0);
 }
 
