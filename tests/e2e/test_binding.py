@@ -88,7 +88,7 @@ class Binding(FleetCase):
     def interrupted(self, change):
         """What the plan becomes while a box installs by it ends that, like a stop that does not
         stay."""
-        self.nginx.set("limit_rate 60k;")
+        self.nginx.set("limit_rate 15k;")
         self.nginx.reload()
         box = self.box()
         self.roll_out()

@@ -88,7 +88,7 @@ class BreakGlass(FleetCase):
                         dirs_exist_ok=True)
 
     def test_a_stop_by_the_second_publisher_reaches_the_boxes(self):
-        self.nginx.set("limit_rate 60k;")
+        self.nginx.set("limit_rate 15k;")
         self.nginx.reload()
         box = self.box()
         self.roll_out()

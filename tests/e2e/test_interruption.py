@@ -24,12 +24,12 @@ class Interruption(FleetCase):
         return wait_until(both, 20, "the agent and its child run")
 
     def test_an_agent_killed_during_an_install_goes_on_where_it_was(self):
-        self.slow_down("limit_rate 200k;")
+        self.slow_down("limit_rate 40k;")  # of each of several ranges at once
         box = self.box()
         before = box.slot_digests()
         self.roll_out()
         box.wait_for_phase("installing")
-        wait_until(lambda: box.slot_digests() != before, 20, "something has been written")
+        wait_until(lambda: box.slot_digests() != before, 60, "something has been written")
         box.kill()
         self.assert_runs(box, OLD, other_side_boots=False)
         self.slow_down("")
@@ -54,7 +54,7 @@ class Interruption(FleetCase):
         wait_until(lambda: not os.path.exists(f"/proc/{child}"), 20, "the child has ended")
 
     def test_sigterm_ends_it_at_a_safe_point(self):
-        self.slow_down("limit_rate 100k;")
+        self.slow_down("limit_rate 40k;")
         box = self.box()
         self.roll_out()
         box.wait_for_phase("installing")

@@ -11,7 +11,7 @@ from fleet.case import NEW, OLD, FleetCase
 from fleet.process import run, wait_until
 
 DAY_S = 86400
-SLOW = "limit_rate 60k;"
+SLOW = "limit_rate 15k;"
 REFUSED = 4  # agent/net.h: nobody listens, or who took the connection is silent
 
 

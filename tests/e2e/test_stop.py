@@ -6,7 +6,7 @@ import unittest
 from fleet.case import NEW, OLD, FleetCase
 from fleet.process import wait_until
 
-SLOW = "limit_rate 60k;"
+SLOW = "limit_rate 15k;"
 
 
 class Stop(FleetCase):
