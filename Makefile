@@ -95,11 +95,12 @@ SIGNER_SRC := $(sort $(wildcard signer/*.c))
 AGENT_SRC := $(sort $(wildcard agent/*.c))
 # The program that has the network; agent/wire.c is what it shares with the agent.
 NET_SRC := $(sort $(wildcard agent/net/*.c))
-ifeq ($(VARIANT),release)
-# Boxes have little room, and none of this is what takes time there.
-$(B)/agent/%.o $(B)/common/tuf/%.o: CFLAGS_ALL += -Os
-endif
 obj = $(patsubst %.c,$(B)/%.o,$(1))
+ifeq ($(VARIANT),release)
+# Boxes have little room, and but for these nothing takes time there.
+HOT := common/crypto/digest% common/format/codec.c common/format/hints.c common/format/index.c
+$(B)/agent/%.o $(call obj,$(filter-out $(HOT),$(COMMON_SRC))): CFLAGS_ALL += -Os
+endif
 COMMON_OBJ := $(call obj,$(COMMON_SRC))
 SIGNER_OBJ := $(call obj,$(SIGNER_SRC))
 AGENT_OBJ := $(call obj,$(AGENT_SRC))
