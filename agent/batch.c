@@ -108,20 +108,43 @@ follows(const struct batch_item *a, const struct batch_item *b)
 	return a->c.offset + a->c.size == b->c.offset && a->plain + a->c.size == b->plain;
 }
 
+/* Items that follow each other are read at once; where that fails, one by one, for a bad block is
+ * one chunk's. */
+static int
+read_some(struct batch *b, size_t first, size_t end)
+{
+	struct batch_item *item = &b->item[first], *last = &b->item[end - 1];
+	uint64_t len = last->c.offset + last->c.size - item->c.offset;
+
+	if (b->place->read(b->place->arg, item->plain, (size_t)len, item->c.offset, &b->err) == 0)
+		return 0;
+	if (!place_is_worn(&b->err))
+		return -1;
+	if (item == last) {
+		item->unread = true;
+		if (b->why.class == ERR_NONE) {
+			b->why = b->err;
+			(void)err_context(
+				&b->why, "chunk at byte %llu", (unsigned long long)item->c.offset);
+		}
+	}
+	b->err.class = ERR_NONE;
+	for (size_t i = first; item != last && i < end; i++) {
+		if (read_some(b, i, i + 1) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int
 read_all(struct batch *b)
 {
 	for (size_t first = 0, end; first < b->count; first = end) {
-		const struct batch_item *item = &b->item[first];
-		uint64_t len = item->c.size;
-
 		for (end = first + 1; end < b->count; end++) {
 			if (!follows(&b->item[end - 1], &b->item[end]))
 				break;
-			len += b->item[end].c.size;
 		}
-		if (b->place->read(
-			    b->place->arg, item->plain, (size_t)len, item->c.offset, &b->err) < 0)
+		if (read_some(b, first, end) < 0)
 			return -1;
 	}
 	return 0;
@@ -141,6 +164,8 @@ batch_compare(struct batch *b)
 		struct batch_item *item = &b->item[i];
 		bool run = item->c.store == CHUNK_ZERO_RUN;
 
+		if (item->unread)
+			continue;
 		/* A slot that is new has many of them. */
 		if ((run || item->c.size == CHUNK_BYTES) &&
 			is_zero(item->plain, (size_t)item->c.size)) {

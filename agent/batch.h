@@ -28,7 +28,8 @@ struct batch_item {
 	uint8_t *stored, *plain; /* in the batch */
 	uint64_t entry_bytes;	 /* of the whole run */
 	bool last;		 /* nothing of it comes behind this */
-	bool good; /* compared: it is right. Mended: it is written, where err is ERR_NONE */
+	bool good;   /* compared: it is right. Mended: it is written, where err is ERR_NONE */
+	bool unread; /* compared: it could not be, and place_is_worn() */
 };
 
 struct batch {
@@ -42,7 +43,7 @@ struct batch {
 	struct inflater *inflater;
 	/* What came of it. err: what has to end the install; its class is ERR_NONE where nothing
 	 * has. spoilt: so many stored bytes are not what the index says, first at spoilt_entry, and
-	 * why tells how. */
+	 * why tells how; or it tells of what was unread. */
 	uint64_t written, spoilt, spoilt_entry;
 	struct err err, why;
 };
@@ -61,7 +62,8 @@ struct batch_item *batch_add(
 /* Takes it out again: the last one, which was not filled. */
 void batch_drop(struct batch *b);
 
-/* Reads all items, and sets good where the place holds them. */
+/* Reads all items, and sets good where the place holds them. What is worn is not good, and ends
+ * nothing: it is to be written. */
 void batch_compare(struct batch *b);
 
 /* Writes all items whose stored bytes are what the index says, and makes zeros. Nothing of a chunk

@@ -3,15 +3,17 @@
 #include "agent/crew.h"
 #include "agent/ranges.h"
 #include "common/base/cleanup.h"
+#include "common/base/log.h"
 #include "common/base/num.h"
 
 /* One pass. */
 struct pass {
 	const struct engine *g;
-	struct wants *wrong; /* NULL while reading back */
+	struct wants *wrong; /* or, while reading back, zeros that are none; or NULL */
 	struct crew *crew;
 	struct ranges ranges;
-	/* What the source gave that is not what was signed: so many bytes, and the first of it. */
+	/* What the source gave that is not what was signed: so many bytes, and the first of it. Or
+	 * why something could not be read. */
 	uint64_t spoilt, spoilt_entry;
 	struct err why;
 };
@@ -118,6 +120,10 @@ compared(void *arg, const struct batch *b, struct err *e)
 	if (b->err.class != ERR_NONE) {
 		*e = b->err;
 		return -1;
+	}
+	if (b->why.class != ERR_NONE && p->why.class == ERR_NONE) {
+		p->why = b->why;
+		log_warning("%s; what cannot be read is written anew", p->why.text);
 	}
 	for (size_t i = 0; i < b->count; i++) {
 		const struct batch_item *item = &b->item[i];
@@ -268,15 +274,20 @@ engine_fill(const struct engine *g, struct wants **changed, struct err *e)
 static int
 checked(void *arg, const struct batch *b, struct err *e)
 {
-	(void)arg;
-	if (b->err.class != ERR_NONE) {
-		*e = b->err;
+	struct pass *p = arg;
+
+	if (b->err.class != ERR_NONE || b->why.class != ERR_NONE) {
+		*e = b->err.class != ERR_NONE ? b->err : b->why;
 		return -1;
 	}
 	for (size_t i = 0; i < b->count; i++) {
 		const struct chunk *c = &b->item[i].c;
 
-		if (!b->item[i].good)
+		if (b->item[i].good)
+			continue;
+		if (p->wrong && c->store == CHUNK_ZERO_RUN)
+			wants_add(p->wrong, b->item[i].entry);
+		else
 			return err_set(e, ERR_SYSTEM,
 				"bytes %llu to %llu read back other than they were written; the "
 				"storage is failing",
@@ -287,9 +298,9 @@ checked(void *arg, const struct batch *b, struct err *e)
 }
 
 int
-engine_check(const struct engine *g, const struct wants *written, struct err *e)
+engine_check(const struct engine *g, const struct wants *written, struct wants *lost, struct err *e)
 {
-	CLEANUP(pass_free) struct pass p = {.g = g};
+	CLEANUP(pass_free) struct pass p = {.g = g, .wrong = lost};
 
 	if (pass_start(&p, batch_compare, checked, e) < 0)
 		return -1;

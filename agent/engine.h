@@ -40,7 +40,8 @@ struct engine {
 	struct install_stats *stats;	     /* added to as it goes */
 };
 
-/* The first pass: what is wrong? Neither fetches nor writes, and needs no source. The caller frees
+/* The first pass: what is wrong? Neither fetches nor writes, and needs no source. What the place
+ * cannot read is wrong, and logged (place_is_worn()); any other failure ends it. The caller frees
  * *out. */
 int engine_compare(const struct engine *g, struct wants **out, struct err *e);
 
@@ -57,7 +58,9 @@ int engine_fill(const struct engine *g, struct wants **changed, struct err *e);
 
 /* Reads back what was written; NULL: everything. What the comparison found right was read from
  * where it will be read after a power cut, and has not changed since. ERR_SYSTEM naming a byte
- * range that is not as it should be. */
-int engine_check(const struct engine *g, const struct wants *written, struct err *e);
+ * range that is not as it should be, or cannot be read. Runs of zeros that are other bytes are
+ * added to lost instead, where that is not NULL: there are devices that make nothing of zero(). */
+int engine_check(
+	const struct engine *g, const struct wants *written, struct wants *lost, struct err *e);
 
 #endif

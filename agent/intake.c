@@ -133,6 +133,32 @@ image_look(struct intake *i, struct part *part, struct err *e)
 	return haul_add(&i->haul, part->index, part->wrong, part->found, e);
 }
 
+/* A device may say that it made zeros, and have made none: then they are written. */
+static int
+zeros_write(struct part *part, struct wants *lost, struct err *e)
+{
+	AUTO_WANTS struct wants *written = NULL;
+
+	log_warning("slot %s holds other bytes where it was to make zeros; they are written",
+		part->slot.name);
+	part->slot.holeless = true;
+	if (wants_copy(lost, &written, e) < 0 || engine_mend(&part->engine, lost, e) < 0 ||
+		slot_sync(&part->slot, e) < 0)
+		return -1;
+	return engine_check(&part->engine, written, NULL, e);
+}
+
+/* What was mended is wanted no more, so the list is there for what has to be done again. */
+static int
+image_check(struct part *part, const struct wants *written, struct err *e)
+{
+	struct wants *lost = part->wrong;
+
+	if (engine_check(&part->engine, written, lost, e) < 0)
+		return -1;
+	return wants_count(lost) > 0 ? zeros_write(part, lost, e) : 0;
+}
+
 static int
 image_write(struct part *part, struct err *e)
 {
@@ -147,9 +173,7 @@ image_write(struct part *part, struct err *e)
 		return err_context(e, "slot %s", part->slot.name);
 	if (slot_sync(&part->slot, e) < 0)
 		return -1;
-	return engine_check(&part->engine, changed, e) < 0
-		       ? err_context(e, "slot %s", part->slot.name)
-		       : 0;
+	return image_check(part, changed, e) < 0 ? err_context(e, "slot %s", part->slot.name) : 0;
 }
 
 static struct tree_list

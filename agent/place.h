@@ -21,7 +21,12 @@ struct place {
 	bool shared;
 };
 
-/* A way to zero() for a place without holes: writes zeros where it reads other bytes. */
+/* Whether a read failed for these bytes alone, as of a worn block: writing them anew is what has a
+ * disk mend or replace it. Else the place is gone, or was never right. */
+bool place_is_worn(const struct err *why);
+
+/* A way to zero() for a place without holes: writes zeros where it reads other bytes, or nothing.
+ */
 int place_zero_by_writing(
 	const struct place *p, uint64_t offset, uint64_t len, uint64_t *written, struct err *e);
 

@@ -218,7 +218,7 @@ slot_zero(void *arg, uint64_t offset, uint64_t len, uint64_t *written, struct er
 	struct place p = slot_place(s);
 
 	*written = 0;
-	if (offset <= s->size && len <= s->size - offset &&
+	if (!s->holeless && offset <= s->size && len <= s->size - offset &&
 		fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
 			(off_t)len) == 0)
 		return 0;

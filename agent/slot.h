@@ -20,6 +20,7 @@ struct slot {
 	int fd;
 	int direct; /* the same past the kernel's cache, where it is written and can be; or -1 */
 	bool block;
+	bool holeless;		       /* no holes are made: they read as other bytes than zeros */
 	char name[NAME_BYTES_MAX + 8]; /* "rootfs B", for messages */
 	uint64_t size;
 	struct writeback writeback;
@@ -46,7 +47,8 @@ int slot_sync(const struct slot *s, struct err *e);
 int slot_digest(const struct slot *s, uint64_t len, const struct keep_going *keep_going,
 	struct digest *out, struct err *e);
 
-/* The slot as a place for the engine. s is borrowed. Zeros become holes where the slot can. Whole
+/* The slot as a place for the engine. s is borrowed. Zeros become holes where the slot can,
+ * and is not holeless. Whole
  * blocks of 4 KiB in memory that begins at such a boundary go past the kernel's cache: that takes a
  * third of the time of its processor, and what is read comes from the device. The rest, and all
  * where the slot cannot, goes through it, and is sent on as it grows (writeback.h). */

@@ -375,7 +375,7 @@ tree_check_chunks(
 		return -1;
 	place = tree_place_of(tree);
 	own.place = &place;
-	return engine_check(&own, NULL, e);
+	return engine_check(&own, NULL, NULL, e);
 }
 
 int

@@ -3,11 +3,13 @@ import contextlib
 import glob
 import json
 import os
+import random
 import re
 import shutil
 import subprocess
 import tempfile
 
+import fault
 from fleet.box import CHUNK, Box, make_image
 from fleet.nginx import free_port
 from fleet.process import run
@@ -18,6 +20,7 @@ SPARE, OLD, NEW = "1.0", "2.0", "3.0"    # what side B holds at first, what runs
 NEW_INDEX = 2
 MILD = "mild"
 KIB = 1024
+HOLE = 3 * CHUNK    # where all releases but the first have zeros
 
 
 class Broken(Exception):
@@ -38,6 +41,9 @@ class Releases:
         self.ws = Workspace(os.path.join(folder, "ws"), free_port()).init().ceremony()
         self.images = {v: make_image(os.path.join(folder, v), v, chunks * CHUNK)
                        for v in (SPARE, OLD, NEW)}
+        with open(self.images[SPARE], "r+b") as f:    # so there is a hole to be made in it
+            f.seek(HOLE)
+            f.write(random.Random(SPARE).randbytes(CHUNK))
         self.bundles = {v: self.ws.pack(v, image, rollback_index=NEW_INDEX if v == NEW else 1)
                         for v, image in self.images.items()}
         # One that does not raise the floor, so that the old one may run again.
@@ -114,6 +120,15 @@ class Subject:
         if done.returncode != 0:
             raise Broken(f"{' '.join(args)}: exit {done.returncode}: {done.stderr[-400:]}")
         return done
+
+    def kill_at_the_last(self, call, words):
+        """Its agent is killed before the last call of that name."""
+        argv = self.box.agent_argv(*words)
+        now = self.keep("now")
+        last = fault.run(argv, self.box.dir, os.environ)[call]
+        self.put_back(now)
+        if not fault.run(argv, self.box.dir, os.environ, call, fault.KILL, last).hits:
+            raise Broken(f"there was no {call} number {last}")
 
     def install(self):
         """Writes what is wrong in the slot, and nothing else."""

@@ -85,26 +85,15 @@ def look_at_promise(subject, phase):
     subject.put_back(now)
 
 
-def at_the_last(subject, call, of_all_but):
-    """Killed before the call that is followed by so many others of its name."""
-    words = subject.box.agent_argv(*installing(subject))
-    now = subject.keep("now")
-    most = fault.run(words, subject.box.dir, os.environ)[call]
-    subject.put_back(now)
-    ended = fault.run(words, subject.box.dir, os.environ, call, KILL, most - of_all_but)
-    if not ended.hits:
-        raise Broken(f"there was no {call} number {most - of_all_but}")
-
-
 def advance(subject):
     """Keeps what each phase starts with."""
     calls = counted(subject, INSTALL)
     half_way = next(c for c in fault.BATCHES if c in calls)
     subject.put_back(subject.factory)
-    at_the_last(subject, half_way, 0)
+    subject.kill_at_the_last(half_way, installing(subject))
     subject.keep("half")
     subject.put_back(subject.factory)
-    at_the_last(subject, "rename", 0)    # the boot environment, or the link
+    subject.kill_at_the_last("rename", installing(subject))    # the boot environment, or the link
     subject.keep("written")
     subject.put_back(subject.factory)
     subject.install()

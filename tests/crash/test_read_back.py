@@ -1,9 +1,12 @@
-"""What was written and reads back other is found before it is activated.
+"""What was written and reads back other is found before it is activated, and what cannot be read
+is written anew.
 
 The agent is stopped (SIGSTOP) as the last fsync of its slot returns, so all is written and the
 device has said that it lasts. What is on the slot is changed then, and the agent goes on. Where the
 slot is a loop device, its backing file is changed: the kernel's cache of the device still has what
 was written, and only an agent that reads past it sees what the device holds.
+
+A bad block is a pread() of the slot, or of a file, that strace makes fail.
 """
 import os
 import re
@@ -54,7 +57,7 @@ class ReadBack(unittest.TestCase):
         subject.put_back(start)
         return max(i for i, line in enumerate(calls, 1) if f"<{place}" in line)
 
-    def install_changed(self, subject, call, place, change):
+    def install_changed(self, subject, call, place, change, status=1):
         """Installs, with change() made behind its back. Returns what it says."""
         number = self.last_sync(subject, call, place)
         with tempfile.NamedTemporaryFile("r", dir=self.releases.folder) as log:
@@ -71,7 +74,7 @@ class ReadBack(unittest.TestCase):
                     if is_program(pid, subject.box.programs.agent):
                         os.kill(pid, signal.SIGCONT)
                 said = process.communicate(timeout=fault.FAR_S)[1]
-        self.assertEqual(process.returncode, 1, said)
+        self.assertEqual(process.returncode, status, said)
         return said
 
     def look(self, subject, said, named):
@@ -81,6 +84,9 @@ class ReadBack(unittest.TestCase):
         subject.blames_nobody()
         self.assertEqual(subject.restart(), OLD)
         subject.install()
+        self.confirm_new(subject)
+
+    def confirm_new(self, subject):
         self.assertEqual(subject.restart(), NEW)
         subject.agent("confirm")
         subject.confirmed()
@@ -97,16 +103,17 @@ class ReadBack(unittest.TestCase):
     def try_image(self, subject, place, behind):
         for at, length in (FLIPPED, LOST, NOISY_HOLE):
             with self.subTest(at=at):
+                hole = (at, length) == NOISY_HOLE
                 subject.put_back(subject.factory)
-                self.change_image(behind, 3 * CHUNK, CHUNK)    # so there is a hole to be made
                 said = self.install_changed(subject, "fsync", place,
-                                            lambda a=at, n=length: self.change_image(behind, a, n))
+                                            lambda a=at, n=length: self.change_image(behind, a, n),
+                                            0 if hole else 1)
+                if hole:
+                    self.assertIn("other bytes where it was to make zeros; they are written", said)
+                    self.confirm_new(subject)
+                    continue
                 self.assertEqual(subject.box.env()["b_bootable"], "no")
-                start = at // CHUNK * CHUNK
-                named = f"bytes {start} to "
-                if (at, length) == NOISY_HOLE:    # a run of zeros may be longer than a chunk
-                    named = f"bytes {2 * CHUNK} to "
-                self.look(subject, said, named)
+                self.look(subject, said, f"bytes {at // CHUNK * CHUNK} to ")
 
     def test_a_slot_that_is_a_file(self):
         subject = self.subject(Subject, "gw-f")
@@ -137,6 +144,60 @@ class ReadBack(unittest.TestCase):
 
         said = self.install_changed(subject, "syncfs", fresh, change)
         self.look(subject, said, "bytes 19 to 36018 read back other")
+
+    def install_unread(self, subject, status, *words):
+        """Installs what is there already, with reads failing. Without threads, for strace counts
+        in each thread anew."""
+        alone = ["-e", "inject=clone,clone3:error=EAGAIN"]
+        with tempfile.NamedTemporaryFile("r", dir=self.releases.folder) as log:
+            argv = ["strace", "-f", "-q", "-y", "-s", "0", *alone, *words, "-o", log.name, "--"]
+            done = subprocess.run(argv + subject.box.agent_argv(*self.words), cwd=subject.box.dir,
+                                  env=fault.environment(os.environ), stdin=subprocess.DEVNULL,
+                                  capture_output=True, text=True, check=False)
+            calls = [line for line in log if " pread64(" in line]
+        self.assertEqual(done.returncode, status, done.stderr)
+        return done.stderr, calls
+
+    def test_a_bad_block_is_written_anew_and_nothing_else(self):
+        subject = self.subject(Subject, "gw-w")
+        subject.install()
+        trace = ["-e", "trace=pread64,clone,clone3"]
+        _, calls = self.install_unread(subject, 0, *trace)
+        at_once = next(i for i, line in enumerate(calls, 1) if "rootfs-b.img>" in line)
+        # All chunks are read at once, and then each by itself; the fourth comes behind two of zeros
+        # that are one run.
+        bad = f"inject=pread64:error=EIO:when={at_once}..{at_once + 4}+4"
+        said, _ = self.install_unread(subject, 0, *trace, "-e", bad)
+        self.assertIn(f"chunk at byte {4 * CHUNK}: reading rootfs B: Input/output error; what "
+                      "cannot be read is written anew", said)
+        self.assertIn(" 64.0 KiB written, 320.0 KiB were in place", said)
+        self.confirm_new(subject)
+
+    def test_a_slot_of_which_nothing_can_be_read_back_is_not_activated(self):
+        subject = self.subject(Subject, "gw-u")
+        subject.install()
+        said, _ = self.install_unread(subject, 1, "-P", subject.box.slot("B"), "-e",
+                                      "inject=pread64:error=EIO")
+        self.assertEqual(subject.box.env()["b_bootable"], "no")
+        self.look(subject, said, "slot rootfs B: chunk at byte 0: reading rootfs B: Input/output")
+
+    def test_a_device_that_is_gone_is_not_written(self):
+        subject = self.subject(Subject, "gw-g")
+        subject.install()
+        said, _ = self.install_unread(subject, 1, "-P", subject.box.slot("B"), "-e",
+                                      "inject=pread64:error=ENXIO")
+        self.assertIn("slot rootfs B: reading rootfs B: No such device or address", said)
+        self.assertEqual(subject.box.env()["b_bootable"], "yes")
+        self.confirm_new(subject)
+
+    def test_a_file_of_a_tree_that_cannot_be_read_is_made_anew(self):
+        subject = self.subject(TreeSubject, "gw-x")
+        subject.kill_at_the_last("rename", self.words)    # of the link
+        path = subject.box.path("app", "2", "app", "share", "same", "text")
+        before = os.stat(path).st_ino
+        self.install_unread(subject, 0, "-P", path, "-e", "inject=pread64:error=EIO")
+        self.assertNotEqual(os.stat(path).st_ino, before)
+        self.confirm_new(subject)
 
 
 if __name__ == "__main__":

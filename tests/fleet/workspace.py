@@ -62,6 +62,7 @@ class Workspace:
         self.port = port
         self.url = f"https://127.0.0.1:{port}/"
         self.programs = programs or Programs()
+        self.pack_s = 600  # that packing may take
         self.clock_s = 0  # how far the clock of this host is from the right time
 
     def path(self, *parts):
@@ -142,7 +143,7 @@ class Workspace:
     def pack_recipe(self, recipe, bundle, sign=True):
         if os.path.exists(bundle):
             os.unlink(bundle)
-        self.sluice("pack", recipe, "-o", bundle, timeout=600)
+        self.sluice("pack", recipe, "-o", bundle, timeout=self.pack_s)
         if sign:
             self.sluice("sign", bundle, "--key", self.key("releases"))
         return bundle

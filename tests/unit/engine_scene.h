@@ -17,7 +17,11 @@ struct memory_place {
 	uint8_t *bytes;
 	size_t size; /* 0: IMAGE_BYTES */
 	_Atomic uint64_t written;
-	bool forgets, fails_to_read, fails_to_write;
+	bool forgets, fails_to_write;
+	int read_errnum; /* 0: it can be read, */
+	unsigned worn;	 /* but for these chunks (a bit each) until they are written: */
+	int worn_errnum; /* with this */
+	_Atomic unsigned reads;
 };
 
 /* Whether places may be used by many threads: each test runs both ways. */
@@ -44,14 +48,28 @@ assert_inside(const struct memory_place *m, size_t len, uint64_t offset)
 	assert_true(offset <= size && len <= size - offset);
 }
 
+/* The chunks that a range has a part in, a bit each. */
+static inline unsigned
+chunks_of(size_t len, uint64_t offset)
+{
+	unsigned set = 0;
+
+	for (uint64_t at = offset / CHUNK_BYTES; at * CHUNK_BYTES < offset + len && at < 32; at++)
+		set |= 1U << at;
+	return set;
+}
+
 static inline int
 place_read(void *arg, void *data, size_t len, uint64_t offset, struct err *e)
 {
-	const struct memory_place *m = arg;
+	struct memory_place *m = arg;
 
 	assert_inside(m, len, offset);
-	if (m->fails_to_read)
-		return err_sys(e, EIO, "reading the test's place");
+	m->reads++;
+	if (m->read_errnum)
+		return err_sys(e, m->read_errnum, "reading the test's place");
+	if (m->worn & chunks_of(len, offset))
+		return err_sys(e, m->worn_errnum, "reading the test's place");
 	memcpy(data, m->bytes + offset, len);
 	return 0;
 }
@@ -67,6 +85,8 @@ place_write(void *arg, const void *data, size_t len, uint64_t offset, struct err
 	if (!m->forgets)
 		memcpy(m->bytes + offset, data, len);
 	m->written += len;
+	if (m->worn)
+		m->worn &= ~chunks_of(len, offset);
 	return 0;
 }
 
@@ -155,7 +175,7 @@ assert_equal_and_checked(struct bench *b)
 	struct err e = ERR_INIT;
 
 	assert_memory_equal(b->memory.bytes, image, IMAGE_BYTES);
-	assert_int_equal(engine_check(&g, NULL, &e), 0);
+	assert_int_equal(engine_check(&g, NULL, NULL, &e), 0);
 }
 
 static inline int

@@ -210,7 +210,7 @@ assert_left(struct bench *b, uint64_t left)
 	assert_int_equal(b->stats.bytes_running + b->stats.bytes_inactive, b->inactive.written);
 	assert_int_equal(engine_mend(&b->g, b->wrong, &e), 0);
 	assert_memory_equal(b->inactive.bytes, image, b->made->p.size);
-	assert_int_equal(engine_check(&b->g, NULL, &e), 0);
+	assert_int_equal(engine_check(&b->g, NULL, NULL, &e), 0);
 }
 
 #endif

@@ -210,10 +210,10 @@ every_chunk_is_asked_for(void **state)
 	assert_true(b.asked >= 14);
 	g = bench_engine(&b);
 	b.asked = 0;
-	assert_int_equal(engine_check(&g, NULL, &e), 0);
+	assert_int_equal(engine_check(&g, NULL, NULL, &e), 0);
 	assert_true(b.asked >= 7);
 	b.asks_left = 0;
-	assert_int_equal(engine_check(&g, NULL, &e), -1);
+	assert_int_equal(engine_check(&g, NULL, NULL, &e), -1);
 	assert_int_equal(e.class, ERR_STOPPED);
 }
 
@@ -265,7 +265,7 @@ what_reads_back_wrong_is_found(void **state)
 		assert_int_equal(bench_fill(&b, &changed, &e), 0);
 		b.memory.bytes[at] ^= 4;
 		g = bench_engine(&b);
-		assert_int_equal(engine_check(&g, NULL, &e), -1);
+		assert_int_equal(engine_check(&g, NULL, NULL, &e), -1);
 		assert_int_equal(e.class, ERR_SYSTEM);
 		assert_non_null(strstr(e.text, "read back"));
 	}
@@ -285,7 +285,7 @@ place_that_forgets_is_found(void **state)
 	b.memory.forgets = true;
 	assert_int_equal(bench_fill(&b, &changed, &e), 0);
 	g = bench_engine(&b);
-	assert_int_equal(engine_check(&g, NULL, &e), -1);
+	assert_int_equal(engine_check(&g, NULL, NULL, &e), -1);
 }
 
 static void
@@ -400,7 +400,7 @@ every_odd_size_is_filled_and_checked(void **state)
 		assert_memory_equal(
 			b.memory.bytes + sizes[i], before + sizes[i], IMAGE_BYTES - sizes[i]);
 		g = bench_engine(&b);
-		assert_int_equal(engine_check(&g, NULL, &e), 0);
+		assert_int_equal(engine_check(&g, NULL, NULL, &e), 0);
 	}
 }
 

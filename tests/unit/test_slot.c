@@ -33,9 +33,15 @@ is_refused(int fd)
 	return direct_errnum != 0 && (fcntl(fd, F_GETFL) & O_DIRECT);
 }
 
+static int read_errnum;
+
 ssize_t
 pread(int fd, void *data, size_t len, off_t offset)
 {
+	if (read_errnum) {
+		errno = read_errnum;
+		return -1;
+	}
 	return is_refused(fd) ? -1 : syscall(SYS_pread64, fd, data, len, offset);
 }
 
@@ -272,6 +278,31 @@ zeros_are_written_only_where_other_bytes_are(void **state)
 	assert_int_equal(back, 0);
 }
 
+/* An unread one may be anything; to write it is what mends it. A device that is gone says so. */
+static void
+zeros_are_written_where_nothing_can_be_read(void **state)
+{
+	CLEANUP(class_free) struct slot_class class = file_class("a", "b");
+	AUTO_SLOT struct slot s = SLOT_INIT;
+	struct err e = ERR_INIT;
+	uint64_t written = 0;
+	struct place p;
+
+	(void)state;
+	make_file("a", SLOT_BYTES);
+	assert_int_equal(slot_open(&class, SIDE_A, true, &s, &e), 0);
+	s.holeless = true;
+	p = slot_place(&s);
+	read_errnum = ENODEV;
+	assert_int_equal(p.zero(p.arg, 0, SLOT_BYTES, &written, &e), -1);
+	assert_int_equal(e.errnum, ENODEV);
+	assert_int_equal(written, 0);
+	read_errnum = EIO;
+	assert_int_equal(p.zero(p.arg, 0, SLOT_BYTES, &written, &e), 0);
+	read_errnum = 0;
+	assert_int_equal(written, SLOT_BYTES);
+}
+
 static void
 place_of_another_type_is_refused(void **state)
 {
@@ -357,6 +388,7 @@ main(void)
 		IN_FOLDER(nothing_is_written_past_the_end),
 		IN_FOLDER(zeroed_ranges_become_holes),
 		IN_FOLDER(zeros_are_written_only_where_other_bytes_are),
+		IN_FOLDER(zeros_are_written_where_nothing_can_be_read),
 		IN_FOLDER(place_of_another_type_is_refused),
 		IN_FOLDER(a_device_is_no_file_and_a_file_no_device),
 		IN_FOLDER(missing_file_slot_says_how_to_make_it),

@@ -1,5 +1,7 @@
 #include "tests/unit/rig.h"
 
+#include <errno.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 
 #include "agent/beneath.h"
@@ -240,6 +242,42 @@ what_another_attempt_left_is_cleared(void **state)
 	assert_int_equal(system("test \"$(cat keep)\" = secret"), 0);
 }
 
+/* Of any file but the list. */
+static int read_errnum, list_fd;
+
+ssize_t
+pread(int fd, void *data, size_t len, off_t offset)
+{
+	if (read_errnum == 0 || fd == list_fd)
+		return syscall(SYS_pread64, fd, data, len, offset);
+	errno = read_errnum;
+	return -1;
+}
+
+/* It is made anew like any other that is not as it should be. A disk that is gone is no
+ * difference. */
+static void
+file_that_cannot_be_read_differs(void **state)
+{
+	CLEANUP(bench_free) struct bench b;
+	struct err e = ERR_INIT, why = ERR_INIT;
+	bool same = true;
+
+	(void)state;
+	bench_make(&b, ENTRIES, ARRAY_LEN(ENTRIES));
+	assert_int_equal(tree_build("app", NULL, &b.list, &b.g, &e), 0);
+	list_fd = b.files_fd;
+	read_errnum = EIO;
+	assert_int_equal(tree_check("app.new", &b.list, NULL, &same, &why, &e), 0);
+	assert_false(same);
+	assert_string_equal(why.text, "big: reading big: Input/output error");
+	read_errnum = ENODEV;
+	assert_int_equal(tree_check("app.new", &b.list, NULL, &same, &why, &e), -1);
+	assert_int_equal(e.errnum, ENODEV);
+	read_errnum = 0;
+	assert_same(&b, "app.new", true);
+}
+
 static void
 place_that_is_a_link_is_refused(void **state)
 {
@@ -366,6 +404,7 @@ main(void)
 		IN_FOLDER(every_difference_is_seen),
 		IN_FOLDER(stopped_anywhere_it_resumes),
 		IN_FOLDER(what_another_attempt_left_is_cleared),
+		IN_FOLDER(file_that_cannot_be_read_differs),
 		IN_FOLDER(place_that_is_a_link_is_refused),
 		IN_FOLDER(paths_below_a_root_stay_below_it),
 		IN_FOLDER(flipped_byte_of_a_file_is_refused),
