@@ -121,8 +121,37 @@ check_bytes(struct check *c, const struct chunk *chunk, uint64_t at, size_t len,
 	return check_hints(c, chunk, at, plain, e);
 }
 
+/* An entry's seal is that of its record, and the record says where the stored bytes are cut. */
 static int
-check_chunk(struct check *c, const struct chunk *chunk, struct err *e)
+check_cuts(struct check *c, const struct chunk *chunk, uint64_t entry, struct err *e)
+{
+	uint8_t record[CUTS_BYTES];
+	struct seal seal, is;
+	struct cuts cuts;
+
+	if (!c->p->members[MEMBER_CUTS].present)
+		return 0;
+	if (file_pread_full(c->b->fd, c->b->path, record, sizeof(record),
+		    c->offset[MEMBER_CUTS] + entry * CUTS_BYTES, e) < 0 ||
+		file_pread_full(c->b->fd, c->b->path, seal.b, sizeof(seal.b),
+			c->offset[MEMBER_SEALS] + entry * SEAL_BYTES, e) < 0)
+		return -1;
+	if (chunk->store == CHUNK_ZERO_RUN) {
+		is = cuts_record_seal(record);
+		return memcmp(&is, &(struct seal){{0}}, sizeof(is)) == 0 &&
+				       memcmp(&seal, &is, sizeof(is)) == 0
+			       ? 0
+			       : untrusted(c, e, "a run of zeros has cuts");
+	}
+	if (cuts_take(record, &seal, chunk, &cuts, e) < 0 ||
+		chunk_complete(c->inflater, chunk, &cuts, (1U << cuts.count) - 1,
+			span_of(c->stored, chunk->stored_size), c->plain, e) < 0)
+		return err_context(e, "%s: %s", c->b->path, c->p->name);
+	return 0;
+}
+
+static int
+check_chunk(struct check *c, const struct chunk *chunk, uint64_t entry, struct err *e)
 {
 	if (chunk->store != CHUNK_ZERO_RUN) {
 		if (file_pread_full(c->b->fd, c->b->path, c->stored, chunk->stored_size,
@@ -131,14 +160,16 @@ check_chunk(struct check *c, const struct chunk *chunk, struct err *e)
 		if (chunk_decode(c->inflater, chunk, span_of(c->stored, chunk->stored_size),
 			    c->plain, e) < 0)
 			return err_context(e, "%s: %s", c->b->path, c->p->name);
-		return check_bytes(c, chunk, 0, (size_t)chunk->size, e);
+		if (check_bytes(c, chunk, 0, (size_t)chunk->size, e) < 0)
+			return -1;
+		return check_cuts(c, chunk, entry, e);
 	}
 	memset(c->plain, 0, CHUNK_BYTES);
 	for (uint64_t at = 0; at < chunk->size; at += CHUNK_BYTES) {
 		if (check_bytes(c, chunk, at, CHUNK_BYTES, e) < 0)
 			return -1;
 	}
-	return 0;
+	return check_cuts(c, chunk, entry, e);
 }
 
 static int
@@ -186,11 +217,11 @@ check_payload(const struct bundle_file *b, size_t i, struct err *e)
 		index_open(b->fd, b->path, c->offset[MEMBER_INDEX], c->p, &index, e) < 0)
 		return -1;
 	progress_start(&progress, c->p->name, c->p->size);
-	while (more) {
+	for (uint64_t entry = 0; more; entry++) {
 		struct chunk chunk;
 
 		if (index_next(index, &chunk, &more, e) < 0 ||
-			(more && check_chunk(c, &chunk, e) < 0)) {
+			(more && check_chunk(c, &chunk, entry, e) < 0)) {
 			progress_end(&progress);
 			return -1;
 		}

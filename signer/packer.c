@@ -205,12 +205,27 @@ put_entry(struct packer *p, const struct chunk *c, struct err *e)
 	return member_file_add(&p->members[MEMBER_INDEX], bytes, sizeof(bytes), e);
 }
 
+/* The record of an entry's cuts, and its seal. */
+static int
+put_cuts(struct packer *p, const uint8_t record[CUTS_BYTES], struct err *e)
+{
+	struct seal seal = cuts_record_seal(record);
+
+	if (p->source->kind == PAYLOAD_TREE)
+		return 0;
+	if (member_file_add(&p->members[MEMBER_CUTS], record, CUTS_BYTES, e) < 0)
+		return -1;
+	return member_file_add(&p->members[MEMBER_SEALS], seal.b, sizeof(seal.b), e);
+}
+
 static int
 put_run(struct packer *p, struct err *e)
 {
+	static const uint8_t no_cuts[CUTS_BYTES];
+
 	if (p->run.size == 0)
 		return 0;
-	if (put_entry(p, &p->run, e) < 0)
+	if (put_entry(p, &p->run, e) < 0 || put_cuts(p, no_cuts, e) < 0)
 		return -1;
 	p->run.size = 0;
 	return 0;
@@ -234,7 +249,7 @@ write_piece(void *arg, const struct piece *piece, struct err *e)
 		p->run.size = size;
 		return 0;
 	}
-	if (put_entry(p, c, e) < 0)
+	if (put_entry(p, c, e) < 0 || put_cuts(p, piece->cuts, e) < 0)
 		return -1;
 	return member_file_add(&p->members[MEMBER_DATA], piece->stored_data, c->stored_size, e);
 }
@@ -294,12 +309,17 @@ end_member(struct packer *p, struct packed *out, enum member_role role, struct e
 static int
 end_members(struct packer *p, struct packed *out, struct err *e)
 {
+	static const enum member_role image[] = {MEMBER_SEALS, MEMBER_HINTS, MEMBER_CUTS};
 	bool tree = p->source->kind == PAYLOAD_TREE;
 	struct payload *payload = &out->payload;
 
 	if (end_index(p, out, e) < 0 || end_member(p, out, MEMBER_DATA, e) < 0 ||
-		end_member(p, out, tree ? MEMBER_FILES : MEMBER_HINTS, e) < 0)
+		(tree && end_member(p, out, MEMBER_FILES, e) < 0))
 		return -1;
+	for (size_t i = 0; !tree && i < ARRAY_LEN(image); i++) {
+		if (end_member(p, out, image[i], e) < 0)
+			return -1;
+	}
 	payload->kind = p->source->kind;
 	payload->size = p->plain;
 	payload->digest = tree ? payload->members[MEMBER_FILES].digest : digest_end(&p->sum);
@@ -313,11 +333,11 @@ payload_pack(const struct recipe_payload *source, int level, unsigned threads, c
 	struct packed *out, struct err *e)
 {
 	CLEANUP(packer_free) struct packer *p = NULL;
-	CLEANUP(packed_free) struct packed done = {.fd = {-1, -1, -1, -1}};
+	CLEANUP(packed_free) struct packed done = PACKED_INIT;
 	bool tree = source->kind == PAYLOAD_TREE;
 	struct pipeline pipeline = {.threads = threads,
 		.level = level,
-		.hints = !tree,
+		.blocks = !tree,
 		.read = tree ? read_tree : read_image,
 		.write = write_piece};
 
@@ -330,6 +350,6 @@ payload_pack(const struct recipe_payload *source, int level, unsigned threads, c
 	if (!tree && p->plain == 0)
 		return err_set(e, ERR_MALFORMED, "%s: the image is empty", source->source);
 	*out = done;
-	done = (struct packed){.fd = {-1, -1, -1, -1}};
+	done = PACKED_INIT;
 	return 0;
 }

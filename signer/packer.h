@@ -14,6 +14,8 @@ struct packed {
 	int fd[MEMBER_ROLES]; /* owned; -1 where the payload has no such member */
 };
 
+#define PACKED_INIT ((struct packed){.fd = {-1, -1, -1, -1, -1, -1}})
+
 void packed_free(struct packed *p);
 
 /* Packs what source names with this many threads (1 to PIPELINE_THREADS_MAX), into files without

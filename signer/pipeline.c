@@ -67,10 +67,14 @@ static int
 piece_encode(const struct pipeline *p, struct deflater *d, struct piece *piece, struct err *e)
 {
 	struct span plain = span_of(piece->plain, piece->len);
+	struct cuts cuts;
 
-	if (chunk_encode(d, plain, piece->stored, &piece->chunk, &piece->stored_data, e) < 0)
+	if (chunk_encode_cut(d, plain, piece->stored, &piece->chunk, &piece->stored_data,
+		    p->blocks ? &cuts : NULL, e) < 0)
 		return -1;
-	piece->hints_len = p->hints ? hints_of(plain, piece->hints) : 0;
+	piece->hints_len = p->blocks ? hints_of(plain, piece->hints) : 0;
+	if (p->blocks)
+		cuts_put(piece->chunk.store == CHUNK_ZERO_RUN ? NULL : &cuts, piece->cuts);
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "common/base/err.h"
+#include "common/format/cuts.h"
 #include "common/format/hints.h"
 #include "common/format/index.h"
 #include "common/limits.h"
@@ -22,7 +23,7 @@ struct piece {
 	struct chunk chunk; /* offsets not set */
 	const uint8_t *stored_data;
 	size_t hints_len;
-	uint8_t hints[HINTS_CHUNK_BYTES];
+	uint8_t hints[HINTS_CHUNK_BYTES], cuts[CUTS_BYTES];
 	uint8_t plain[CHUNK_BYTES];
 	uint8_t stored[CHUNK_STORED_MAX];
 };
@@ -30,7 +31,7 @@ struct piece {
 struct pipeline {
 	unsigned threads; /* 1 to PIPELINE_THREADS_MAX, the caller's among them */
 	int level;	  /* of zlib */
-	bool hints;
+	bool blocks;	  /* of an image: hints and cuts are made */
 	/* Fills in the next piece; *more false (and nothing filled in) at the end. */
 	int (*read)(void *arg, struct piece *p, bool *more, struct err *e);
 	/* Takes the pieces, in the order in which they were read. */

@@ -105,7 +105,7 @@ bundle_places(const struct manifest *m)
 static bool
 in_head(enum member_role role)
 {
-	return role == MEMBER_INDEX || role == MEMBER_FILES;
+	return role < MEMBER_HINTS;
 }
 
 int

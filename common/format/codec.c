@@ -8,12 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ZLIB_CONST
-#include <zlib.h>
-
 #include "common/base/cleanup.h"
 #include "common/base/num.h"
 #include "common/crypto/digest_many.h"
+#include "common/format/codec_zlib.h"
 #include "common/limits.h"
 
 struct deflater {
@@ -46,7 +44,7 @@ fast_load(void)
 	*(void **)&fast.inflate = dlsym(library, "libdeflate_zlib_decompress_ex");
 }
 
-static int
+int
 zlib_failed(const z_stream *z, int status, const char *what, struct err *e)
 {
 	if (status == Z_MEM_ERROR)
@@ -88,31 +86,72 @@ is_zero(struct span bytes)
 	return bytes.data[0] == 0 && memcmp(bytes.data, bytes.data + 1, bytes.len - 1) == 0;
 }
 
+/* The next bytes of the stream, in a piece of their own. *fits false: there is no room for it. */
+static int
+deflate_piece(struct deflater *d, struct span piece, bool last, bool *fits, struct err *e)
+{
+	int status;
+
+	d->z.next_in = piece.data;
+	d->z.avail_in = (uInt)piece.len;
+	status = deflate(&d->z, last ? Z_FINISH : Z_SYNC_FLUSH);
+	if (status != Z_OK && status != Z_STREAM_END && status != Z_BUF_ERROR)
+		return zlib_failed(&d->z, status, "compressing a chunk", e);
+	*fits = last ? status == Z_STREAM_END : d->z.avail_out > 0;
+	return 0;
+}
+
 /* *len is 0 when the stream would not be smaller than plain. */
 static int
-deflate_whole(struct deflater *d, struct span plain, uint8_t *stored, size_t *len, struct err *e)
+deflate_whole(struct deflater *d, struct span plain, uint8_t *stored, size_t *len,
+	struct cuts *cuts, struct err *e)
 {
+	size_t step = cuts ? HINT_BLOCK_BYTES : plain.len, used = 0, count = 0;
 	int status = deflateReset(&d->z);
 
 	if (status != Z_OK)
 		return zlib_failed(&d->z, status, "compressing a chunk", e);
-	d->z.next_in = plain.data;
-	d->z.avail_in = (uInt)plain.len;
 	d->z.next_out = stored;
 	d->z.avail_out = (uInt)plain.len - 1;
-	status = deflate(&d->z, Z_FINISH);
-	if (status == Z_STREAM_END)
-		*len = plain.len - 1 - d->z.avail_out;
-	else if (status == Z_OK || status == Z_BUF_ERROR)
-		*len = 0;
-	else
-		return zlib_failed(&d->z, status, "compressing a chunk", e);
+	*len = 0;
+	for (size_t at = 0; at < plain.len; at += step) {
+		size_t size = (size_t)num_min(plain.len - at, step);
+		bool fits = false;
+
+		if (deflate_piece(d, span_of(plain.data + at, size), at + size == plain.len, &fits,
+			    e) < 0)
+			return -1;
+		if (!fits)
+			return 0;
+		if (cuts)
+			cuts->cut[count++].size = (uint16_t)(d->z.total_out - used);
+		used = d->z.total_out;
+	}
+	if (cuts)
+		cuts->count = count;
+	*len = used;
 	return 0;
+}
+
+/* A raw chunk is cut as its blocks are. */
+static void
+cut_raw(size_t size, struct cuts *cuts)
+{
+	cuts->count = 0;
+	for (size_t at = 0; at < size; at += HINT_BLOCK_BYTES)
+		cuts->cut[cuts->count++].size = (uint16_t)num_min(size - at, HINT_BLOCK_BYTES);
 }
 
 int
 chunk_encode(struct deflater *d, struct span plain, uint8_t *stored, struct chunk *out,
 	const uint8_t **stored_data, struct err *e)
+{
+	return chunk_encode_cut(d, plain, stored, out, stored_data, NULL, e);
+}
+
+int
+chunk_encode_cut(struct deflater *d, struct span plain, uint8_t *stored, struct chunk *out,
+	const uint8_t **stored_data, struct cuts *cuts, struct err *e)
 {
 	struct chunk c = {.store = CHUNK_RAW, .size = plain.len};
 	size_t len = 0;
@@ -125,7 +164,7 @@ chunk_encode(struct deflater *d, struct span plain, uint8_t *stored, struct chun
 		*stored_data = stored;
 		return 0;
 	}
-	if (deflate_whole(d, plain, stored, &len, e) < 0)
+	if (deflate_whole(d, plain, stored, &len, cuts, e) < 0)
 		return -1;
 	c.plain = digest_of(plain);
 	if (len > 0) {
@@ -137,7 +176,11 @@ chunk_encode(struct deflater *d, struct span plain, uint8_t *stored, struct chun
 		c.stored = c.plain;
 		c.stored_size = (uint32_t)plain.len;
 		*stored_data = plain.data;
+		if (cuts)
+			cut_raw(plain.len, cuts);
 	}
+	if (cuts)
+		cuts_seal(cuts, *stored_data);
 	*out = c;
 	return 0;
 }
@@ -203,7 +246,7 @@ inflate_fast(const struct inflater *i, struct span stored, uint8_t *plain, uint6
 static int
 inflate_zlib(struct inflater *i, struct span stored, uint8_t *plain, uint64_t size, struct err *e)
 {
-	int status = inflateReset(&i->z);
+	int status = inflateReset2(&i->z, MAX_WBITS);
 
 	if (status != Z_OK)
 		return zlib_failed(&i->z, status, "decompressing a chunk", e);
@@ -364,115 +407,102 @@ chunk_decode(struct inflater *i, const struct chunk *c, struct span stored, uint
 	return chunks_decode(i, &job, 1, &failed, e);
 }
 
-/* zlib's windowBits for gzip's wrapping and nothing else, with the largest window. */
-enum { GZIP_WINDOW_BITS = 16 + MAX_WBITS };
+/* What stands around the deflated bytes of a zlib stream (RFC 1950): two bytes before, and the
+ * Adler-32 behind. */
+enum { ZLIB_HEADER_BYTES = 2, ZLIB_TRAILER_BYTES = 4 };
 
-struct gunzip {
-	z_stream z;
-	bool inside;  /* a member that has not ended */
-	bool any;     /* a member has begun */
-	bool padding; /* zeros behind the last member */
-};
-
-int
-gunzip_new(struct gunzip **out, struct err *e)
+/* Blocks from a boundary on: what stands before them is their dictionary. */
+static int
+blocks_begin(struct inflater *i, const uint8_t *plain, size_t at, struct err *e)
 {
-	AUTO_FREE struct gunzip *g = calloc(1, sizeof(*g));
+	size_t len = (size_t)num_min(at, 1 << MAX_WBITS);
+	int status = inflateReset2(&i->z, -MAX_WBITS);
+
+	if (status == Z_OK && len > 0)
+		status = inflateSetDictionary(&i->z, plain + at - len, (uInt)len);
+	return status == Z_OK ? 0 : zlib_failed(&i->z, status, "decompressing a block", e);
+}
+
+/* One block, from exactly these stored bytes. */
+static int
+block_inflate(struct inflater *i, struct span stored, bool first, bool last, uint8_t *plain,
+	size_t size, struct err *e)
+{
+	size_t before = first ? ZLIB_HEADER_BYTES : 0, behind = last ? ZLIB_TRAILER_BYTES : 0;
 	int status;
 
-	if (!g)
-		return err_sys(e, ENOMEM, "making a decompressor");
-	status = inflateInit2(&g->z, GZIP_WINDOW_BITS);
-	if (status != Z_OK)
-		return zlib_failed(&g->z, status, "making a decompressor", e);
-	*out = TAKE_PTR(g);
-	return 0;
-}
-
-void
-gunzip_free(struct gunzip **g)
-{
-	if (!*g)
-		return;
-	(void)inflateEnd(&(*g)->z);
-	free(*g);
-	*g = NULL;
-}
-
-/* Between members: begins the next one, or passes over padding. */
-static int
-gunzip_between(struct gunzip *g, struct span *in, struct err *e)
-{
-	if (g->any && in->data[0] == 0)
-		g->padding = true;
-	if (!g->padding) {
-		g->inside = g->any = true;
-		return inflateReset(&g->z) == Z_OK
-			       ? 0
-			       : err_set(e, ERR_SYSTEM, "decompressing: zlib cannot begin again");
-	}
-	for (; in->len > 0; in->data++, in->len--) {
-		if (in->data[0] != 0)
-			return err_set(e, ERR_MALFORMED, "something stands behind the gzip data");
-	}
-	return 0;
-}
-
-/* Within a member, by at most a GiB, since zlib counts in 32 bits. */
-static int
-gunzip_member(
-	struct gunzip *g, struct span *in, uint8_t *out, size_t room, size_t *made, struct err *e)
-{
-	uInt give = (uInt)num_min(in->len, 1 << 30), want = (uInt)num_min(room, 1 << 30);
-	int status;
-
-	g->z.next_in = in->data;
-	g->z.avail_in = give;
-	g->z.next_out = out;
-	g->z.avail_out = want;
-	status = inflate(&g->z, Z_NO_FLUSH);
+	if (stored.len <= before + behind)
+		return err_set(e, ERR_MALFORMED, "a block of %zu stored bytes", stored.len);
+	i->z.next_in = stored.data + before;
+	i->z.avail_in = (uInt)(stored.len - before - behind);
+	i->z.next_out = plain;
+	i->z.avail_out = (uInt)size;
+	status = inflate(&i->z, Z_SYNC_FLUSH);
 	if (status == Z_MEM_ERROR || status == Z_STREAM_ERROR)
-		return zlib_failed(&g->z, status, "decompressing", e);
-	if (status != Z_OK && status != Z_STREAM_END && status != Z_BUF_ERROR)
-		return err_set(e, ERR_MALFORMED, "the gzip data is damaged (%s)",
-			g->z.msg ? g->z.msg : "no reason given");
-	in->data += give - g->z.avail_in;
-	in->len -= give - g->z.avail_in;
-	*made = want - g->z.avail_out;
-	g->inside = status != Z_STREAM_END;
+		return zlib_failed(&i->z, status, "decompressing a block", e);
+	if (status != (last ? Z_STREAM_END : Z_OK) || i->z.avail_in > 0 || i->z.avail_out > 0)
+		return err_set(e, ERR_MALFORMED, "a block's stream is damaged, or of another size");
 	return 0;
 }
 
-int
-gunzip_step(
-	struct gunzip *g, struct span *in, uint8_t *out, size_t room, size_t *made, struct err *e)
+/* Those that are lacking, from their stored bytes, which were checked. */
+static int
+blocks_inflate(struct inflater *i, const struct chunk *c, const struct cuts *cuts, unsigned lacking,
+	const uint8_t *stored, uint8_t *plain, struct err *e)
 {
-	size_t done = 0;
+	for (size_t b = 0; b < cuts->count; b++) {
+		size_t at = b * HINT_BLOCK_BYTES,
+		       size = (size_t)num_min(c->size - at, HINT_BLOCK_BYTES);
+		struct span in = span_of(stored, cuts->cut[b].size);
 
-	while (done < room) {
-		size_t more = 0;
-		size_t left = in->len;
-
-		/* A member with more to give than it took bytes for may give it without input. */
-		if (!g->inside && left == 0)
-			break;
-		if (!g->inside && gunzip_between(g, in, e) < 0)
+		if (!(lacking >> b & 1))
+			continue;
+		stored += in.len;
+		if (c->store == CHUNK_RAW) {
+			memcpy(plain + at, in.data, size);
+			continue;
+		}
+		if ((b == 0 || !(lacking >> (b - 1) & 1)) && blocks_begin(i, plain, at, e) < 0)
 			return -1;
-		if (g->inside && gunzip_member(g, in, out + done, room - done, &more, e) < 0)
+		if (block_inflate(i, in, b == 0, b + 1 == cuts->count, plain + at, size, e) < 0)
 			return -1;
-		done += more;
-		if (more == 0 && in->len == left)
-			break;
 	}
-	*made = done;
 	return 0;
 }
 
-int
-gunzip_end(const struct gunzip *g, struct err *e)
+static int
+blocks_check(const struct cuts *cuts, unsigned lacking, struct span stored, struct err *e)
 {
-	if (g->inside || !g->any)
-		return err_set(e, ERR_MALFORMED, "the gzip data ends too soon");
+	for (size_t b = 0; b < cuts->count; b++) {
+		size_t size = cuts->cut[b].size;
+
+		if (!(lacking >> b & 1))
+			continue;
+		if (stored.len < size || !cut_is(&cuts->cut[b], span_of(stored.data, size)))
+			return err_set(e, ERR_UNTRUSTED,
+				"a block's stored bytes are not those that were sealed");
+		stored = span_of(stored.data + size, stored.len - size);
+	}
+	return stored.len == 0 ? 0
+			       : err_set(e, ERR_MALFORMED,
+					 "%zu bytes stand behind a chunk's blocks", stored.len);
+}
+
+int
+chunk_complete(struct inflater *i, const struct chunk *c, const struct cuts *cuts, unsigned lacking,
+	struct span stored, uint8_t *plain, struct err *e)
+{
+	struct digest got;
+
+	if (c->size > CHUNK_BYTES || cuts->count != num_div_up(c->size, HINT_BLOCK_BYTES))
+		return err_set(e, ERR_MALFORMED, "a chunk with other cuts than blocks");
+	if (blocks_check(cuts, lacking, stored, e) < 0 ||
+		blocks_inflate(i, c, cuts, lacking, stored.data, plain, e) < 0)
+		return -1;
+	got = digest_of(span_of(plain, (size_t)c->size));
+	if (!digest_equal(&got, &c->plain))
+		return err_set(e, ERR_UNTRUSTED,
+			"a chunk put together is not that of the index: a block of it was another");
 	return 0;
 }
 

@@ -1,4 +1,4 @@
-/* Chunks: plain bytes ↔ stored bytes; and gzip files. The only include of zlib and of libdeflate,
+/* Chunks: plain bytes ↔ stored bytes; and gzip files. By zlib, and by libdeflate,
  * which inflates whole chunks 2.5 times as fast and is used where it is installed. What it makes is
  * believed only as far as digests say, and zlib has the last word. */
 #ifndef SLUICE_FORMAT_CODEC_H
@@ -8,6 +8,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/err.h"
+#include "common/format/cuts.h"
 #include "common/format/index.h"
 
 /* One thread's compressor, reused from chunk to chunk. Levels are 1 to 9. */
@@ -21,6 +22,11 @@ void deflater_free(struct deflater **d);
  * give the same result whatever the deflater was used for before. */
 int chunk_encode(struct deflater *d, struct span plain, uint8_t *stored, struct chunk *out,
 	const uint8_t **stored_data, struct err *e);
+
+/* The same, so that it can be cut between its blocks (cuts.h), which takes some hundredth more. Of
+ * a run *cuts is not set. */
+int chunk_encode_cut(struct deflater *d, struct span plain, uint8_t *stored, struct chunk *out,
+	const uint8_t **stored_data, struct cuts *cuts, struct err *e);
 
 /* Checks stored bytes against c->stored, and only then inflates them into plain (c->size bytes, no
  * more, no less, nothing behind the stream, no dictionary), and checks the result against c->plain.
@@ -46,6 +52,14 @@ struct chunk_job {
 };
 int chunks_decode(
 	struct inflater *i, struct chunk_job *jobs, size_t n, size_t *failed, struct err *e);
+
+/* Completes a chunk of which some blocks are in plain already, where they belong, and the others
+ * are lacking (a bit for each): stored has their stored bytes back to back, which are checked by
+ * their seals before they are inflated, and plain is checked against c->plain in the end:
+ * ERR_UNTRUSTED for either, ERR_MALFORMED for a stream that is sealed and still none. What is in
+ * plain after a failure is nobody's. */
+int chunk_complete(struct inflater *i, const struct chunk *c, const struct cuts *cuts,
+	unsigned lacking, struct span stored, uint8_t *plain, struct err *e);
 
 /* Reads gzip files (RFC 1952), which packers are given as inputs, piece by piece: one member after
  * the other, each checked against its own CRC and length at its end. (libarchive 3.6 reads them too

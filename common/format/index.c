@@ -119,6 +119,14 @@ index_entries(const struct index_reader *r)
 	return r->entries;
 }
 
+uint64_t
+index_entries_in(uint64_t index_bytes)
+{
+	return index_bytes < INDEX_HEADER_BYTES
+		       ? 0
+		       : (index_bytes - INDEX_HEADER_BYTES) / INDEX_ENTRY_BYTES;
+}
+
 /* The bytes of the next entry, through the window. */
 static int
 next_bytes(struct index_reader *r, const uint8_t **out, struct err *e)

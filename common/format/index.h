@@ -62,6 +62,9 @@ int index_rewind(struct index_reader *r, struct err *e);
 
 uint64_t index_entries(const struct index_reader *r);
 
+/* How many entries an index of this size has. */
+uint64_t index_entries_in(uint64_t index_bytes);
+
 /* Writing: the header for these sums, and one entry. */
 void index_put_header(uint8_t out[INDEX_HEADER_BYTES], uint64_t plain_bytes, uint64_t entries);
 void index_put_entry(uint8_t out[INDEX_ENTRY_BYTES], const struct chunk *c);

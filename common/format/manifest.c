@@ -7,6 +7,7 @@
 
 #include "common/base/file.h"
 #include "common/base/num.h"
+#include "common/format/cuts.h"
 #include "common/format/field.h"
 #include "common/format/hints.h"
 #include "common/format/index.h"
@@ -21,14 +22,18 @@ static const char *const kind_names[] = {
 static const char *const role_names[MEMBER_ROLES] = {
 	[MEMBER_INDEX] = "index",
 	[MEMBER_FILES] = "files",
+	[MEMBER_SEALS] = "seals",
 	[MEMBER_HINTS] = "hints",
+	[MEMBER_CUTS] = "cuts",
 	[MEMBER_DATA] = "data",
 };
 
 static const uint64_t member_bytes_max[MEMBER_ROLES] = {
 	[MEMBER_INDEX] = INDEX_HEADER_BYTES + INDEX_ENTRIES_MAX * INDEX_ENTRY_BYTES,
 	[MEMBER_FILES] = HEAD_BYTES_MAX,
+	[MEMBER_SEALS] = INDEX_ENTRIES_MAX * SEAL_BYTES,
 	[MEMBER_HINTS] = HINTS_BYTES_MAX,
+	[MEMBER_CUTS] = INDEX_ENTRIES_MAX * CUTS_BYTES,
 	[MEMBER_DATA] = PAYLOAD_BYTES_MAX,
 };
 
@@ -185,6 +190,24 @@ parse_members(const json_t *j, struct payload *p, struct err *e)
 	return 0;
 }
 
+/* One for each entry of the index. */
+static int
+check_cuts(const struct payload *p, struct err *e)
+{
+	const struct member *seals = &p->members[MEMBER_SEALS], *cuts = &p->members[MEMBER_CUTS];
+	uint64_t entries = index_entries_in(p->members[MEMBER_INDEX].size);
+
+	if (seals->present != cuts->present)
+		return err_set(e, ERR_MALFORMED, "seals without cuts, or cuts without seals");
+	if (seals->present && p->kind == PAYLOAD_TREE)
+		return err_set(e, ERR_MALFORMED, "a tree with cuts");
+	if (seals->present &&
+		(seals->size != entries * SEAL_BYTES || cuts->size != entries * CUTS_BYTES))
+		return err_set(
+			e, ERR_MALFORMED, "cuts that are not one for each entry of the index");
+	return 0;
+}
+
 /* The members that this kind needs, and sizes that can be true together. */
 static int
 check_members(const struct payload *p, struct err *e)
@@ -207,7 +230,7 @@ check_members(const struct payload *p, struct err *e)
 		return err_set(e, ERR_MALFORMED, "more data than the payload has bytes");
 	if (m[MEMBER_HINTS].present && m[MEMBER_HINTS].size != hints_size(p->size))
 		return err_set(e, ERR_MALFORMED, "hints that are not one for each block");
-	return 0;
+	return check_cuts(p, e);
 }
 
 static int

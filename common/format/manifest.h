@@ -7,9 +7,9 @@
  *                 "sha256":"...", "members":[{"name":"rootfs.index","size":884768,"sha256":"..."},
  *                                            {"name":"rootfs.data","size":...,"sha256":"..."}]}]}
  *
- * Members stand in the order index, files, hints, data. An image has an index and data, and may
- * have hints (hints.h); a tree has an index, files and data. A tree's sha256 is that of its files
- * member. */
+ * Members stand in the order index, files, seals, hints, cuts, data. An image has an index and
+ * data, and may have hints (hints.h), and seals with cuts (cuts.h); a tree has an index, files and
+ * data. A tree's sha256 is that of its files member. */
 #ifndef SLUICE_FORMAT_MANIFEST_H
 #define SLUICE_FORMAT_MANIFEST_H
 
@@ -26,7 +26,15 @@
 enum payload_kind { PAYLOAD_IMAGE, PAYLOAD_TREE };
 
 /* One file of the tar, by its role within a payload. Its name is PAYLOAD.index and so on. */
-enum member_role { MEMBER_INDEX, MEMBER_FILES, MEMBER_HINTS, MEMBER_DATA, MEMBER_ROLES };
+enum member_role {
+	MEMBER_INDEX,
+	MEMBER_FILES,
+	MEMBER_SEALS,
+	MEMBER_HINTS,
+	MEMBER_CUTS,
+	MEMBER_DATA,
+	MEMBER_ROLES
+};
 
 struct member {
 	bool present;
@@ -71,6 +79,6 @@ int manifest_build(const struct manifest *m, json_t **out, struct err *e);
 bool manifest_is_for(const struct manifest *m, const char *compatible);
 
 const char *payload_kind_name(enum payload_kind kind);
-const char *member_role_name(enum member_role role); /* "index", "files", "hints", "data" */
+const char *member_role_name(enum member_role role); /* "index", "files" and so on */
 
 #endif

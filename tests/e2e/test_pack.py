@@ -216,7 +216,8 @@ class Pack(PackTest):
         self.assertEqual(listed.stderr, "")
         self.assertEqual([line.split()[-1] for line in listed.stdout.splitlines()],
                          ["manifest.json", "rootfs.index", "app.index", "app.files",
-                          "rootfs.hints", "rootfs.data", "app.data"])
+                          "rootfs.seals", "rootfs.hints", "rootfs.cuts", "rootfs.data",
+                          "app.data"])
 
     def test_a_recipe_error_has_its_place(self):
         self.write("r.yaml", b"name: a\nversion: 1\nrollback_index: x\n")

@@ -36,7 +36,7 @@ HOMES = {
     r"jansson\.h": "common/base/json.h",
     r"sodium(/.*)?\.h": "common/crypto/",
     r"openssl/.*": "common/crypto/",
-    r"zlib\.h": "common/format/codec.c",
+    r"zlib\.h": "common/format/codec_zlib.h",
     r"libdeflate\.h": "common/format/codec.c",
     r"archive(_entry)?\.h": "common/format/archive.h",
     r"curl/.*": "agent/net/http.c",

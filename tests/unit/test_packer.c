@@ -161,8 +161,8 @@ hints_are_right(const struct packed *p, const uint8_t *data, size_t len)
 static void
 image_survives(const uint8_t *data, size_t len)
 {
-	CLEANUP(packed_free) struct packed p = {.fd = {-1, -1, -1, -1}};
-	CLEANUP(packed_free) struct packed more = {.fd = {-1, -1, -1, -1}};
+	CLEANUP(packed_free) struct packed p = PACKED_INIT;
+	CLEANUP(packed_free) struct packed more = PACKED_INIT;
 	AUTO_FREE uint8_t *back = malloc(len + CHUNK_BYTES);
 	struct digest whole = digest_of(span_of(data, len));
 	uint64_t zeros = 0;
@@ -201,7 +201,7 @@ images_of_all_sizes_survive_packing_with_any_number_of_threads(void **state)
 static void
 zeros_cost_one_entry(void **state)
 {
-	CLEANUP(packed_free) struct packed p = {.fd = {-1, -1, -1, -1}};
+	CLEANUP(packed_free) struct packed p = PACKED_INIT;
 	AUTO_FREE uint8_t *data = image_bytes(50 * CHUNK_BYTES, 0),
 			  *back = malloc(50 * CHUNK_BYTES);
 	uint64_t zeros = 0;
@@ -220,7 +220,7 @@ static void
 refuses(const char *name, enum payload_kind kind, unsigned threads, const char *why)
 {
 	struct recipe_payload source = source_of(name, kind);
-	struct packed p = {.fd = {-1, -1, -1, -1}};
+	struct packed p = PACKED_INIT;
 	struct err e = ERR_INIT;
 
 	assert_int_equal(payload_pack(&source, 6, threads, dir, &p, &e), -1);
@@ -282,7 +282,7 @@ a_damaged_compressed_image_is_refused(void **state)
 static void
 flips_are_noticed(const char *name, enum payload_kind kind, size_t step)
 {
-	CLEANUP(packed_free) struct packed whole = {.fd = {-1, -1, -1, -1}};
+	CLEANUP(packed_free) struct packed whole = PACKED_INIT;
 	struct recipe_payload source = source_of(name, kind);
 	AUTO_BUF struct buf bytes = BUF_INIT(1 << 20);
 	AUTO_CLOSE int fd = open(at(name), O_RDWR | O_CLOEXEC);
@@ -291,7 +291,7 @@ flips_are_noticed(const char *name, enum payload_kind kind, size_t step)
 	assert_int_equal(file_read(at(name), &bytes, NULL), 0);
 	pack(name, kind, 1, &whole);
 	for (size_t i = 0; i < bytes.len; i += step) {
-		CLEANUP(packed_free) struct packed p = {.fd = {-1, -1, -1, -1}};
+		CLEANUP(packed_free) struct packed p = PACKED_INIT;
 		uint8_t flipped = bytes.data[i] ^ (uint8_t)(1 << (i % 8));
 		struct err e = ERR_INIT;
 
@@ -303,7 +303,7 @@ flips_are_noticed(const char *name, enum payload_kind kind, size_t step)
 		assert_int_equal(pwrite(fd, bytes.data + i, 1, (off_t)i), 1);
 	}
 	for (size_t len = bytes.len - 1; len > step; len -= step) {
-		CLEANUP(packed_free) struct packed p = {.fd = {-1, -1, -1, -1}};
+		CLEANUP(packed_free) struct packed p = PACKED_INIT;
 		struct err e = ERR_INIT;
 
 		assert_int_equal(ftruncate(fd, (off_t)len), 0);
@@ -352,8 +352,8 @@ a_compressed_source_that_was_damaged_is_never_packed_as_it_came(void **state)
 static void
 a_tree_survives_packing_with_any_number_of_threads(void **state)
 {
-	CLEANUP(packed_free) struct packed p = {.fd = {-1, -1, -1, -1}};
-	CLEANUP(packed_free) struct packed more = {.fd = {-1, -1, -1, -1}};
+	CLEANUP(packed_free) struct packed p = PACKED_INIT;
+	CLEANUP(packed_free) struct packed more = PACKED_INIT;
 	AUTO_FREE uint8_t *zeros = image_bytes(3 * CHUNK_BYTES, 0),
 			  *text = image_bytes(CHUNK_BYTES + 7, 1), *back = malloc(8 * CHUNK_BYTES);
 	AUTO_FILES struct files_reader *r = NULL;
@@ -508,7 +508,7 @@ static void
 packing_leaves_no_file_behind(void **state)
 {
 	AUTO_FREE uint8_t *data = image_bytes(5 * CHUNK_BYTES, 2);
-	CLEANUP(packed_free) struct packed p = {.fd = {-1, -1, -1, -1}};
+	CLEANUP(packed_free) struct packed p = PACKED_INIT;
 	size_t names = 0;
 
 	(void)state;
