@@ -53,10 +53,10 @@ net_kill(struct net *n, const struct err *why)
 	n->socket = -1;
 	n->ready = false;
 	n->why = *why;
-	net_child_end(n->pid);
+	net_child_end(n->pid, &n->why);
 	for (size_t i = 0; i < NET_REQUESTS_MAX; i++) {
 		if (n->open[i])
-			transfer_fail(n->open[i], why);
+			transfer_fail(n->open[i], &n->why);
 	}
 }
 
@@ -89,7 +89,7 @@ net_say(struct net *n, const struct wire_message *m, struct err *e)
 	}
 	(void)err_context(&why, "the network process was ended");
 	net_kill(n, &why);
-	*e = why;
+	*e = n->why;
 	return -1;
 }
 
@@ -194,6 +194,21 @@ net_await(struct net *n, struct err *e)
 	return -1;
 }
 
+/* Makes sure that there is a child, and (awaited) that it works. One of the service manager's has a
+ * second try at once: it may just have been replaced, or have no user yet, and a whole interval is
+ * long to wait for one of our own. */
+static int
+net_employ(struct net *n, bool awaited, struct err *e)
+{
+	for (bool again = false;; again = true) {
+		if (net_revive(n, e) == 0 && (!awaited || net_await(n, e) == 0))
+			return 0;
+		if (again || e->class == ERR_STOPPED || !net_child_is_service())
+			return -1;
+		log_warning("%s; starting another one", e->text);
+	}
+}
+
 int
 net_start(const struct conf *c, int64_t now_s, const struct keep_going *keep_going,
 	struct net **out, struct err *e)
@@ -213,7 +228,7 @@ net_start(const struct conf *c, int64_t now_s, const struct keep_going *keep_goi
 	n->now_s = now_s;
 	n->throttle.bytes_per_s = c->rate;
 	n->keep_going = keep_going ? *keep_going : (struct keep_going){0};
-	if (net_revive(n, e) < 0)
+	if (net_employ(n, false, e) < 0)
 		return -1;
 	*out = TAKE_PTR(n);
 	return 0;
@@ -343,7 +358,7 @@ net_open(struct net *n, const struct net_request *r, struct net_transfer **out, 
 		m.etag = span_str(r->etag);
 	if (r->has_range)
 		n->tally.range_retry_after_s = -1;
-	if (net_revive(n, e) < 0 || net_await(n, e) < 0)
+	if (net_employ(n, true, e) < 0)
 		return -1;
 	slot = net_slot(n, 0);
 	if (!slot)

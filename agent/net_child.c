@@ -25,6 +25,9 @@
 /* So long a send may keep the parent, and so long the child may take to load. */
 enum { SEND_US = 250 * 1000, START_MS = 20 * 1000 };
 
+/* What it exits with where it is not the program yet: this, and why it cannot be. */
+enum { EXIT_NOT_STARTED = 128 };
+
 /* Where sluice-net.socket listens, below /run/sluice. */
 #define SERVICE_SOCKET "net.sock"
 
@@ -63,30 +66,37 @@ environment_gather(struct environment *env)
 }
 
 /* The same file for every child of this process: a package that is being upgraded would bring one
- * that speaks another language. Borrowed. */
+ * that speaks another language. */
+static struct {
+	int fd;
+	char path[PATH_MAX];
+} program = {.fd = -1};
+
 static int
 program_open(struct err *e)
 {
-	static int program = -1;
-	char self[PATH_MAX], folder[PATH_MAX], path[PATH_MAX];
+	char self[PATH_MAX], folder[PATH_MAX];
 	ssize_t len;
 
-	if (program >= 0)
-		return program;
+	if (program.fd >= 0)
+		return 0;
 	len = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	if (len < 0)
 		return err_sys(e, errno, "reading /proc/self/exe");
 	self[len] = 0;
 	if (path_parent(self, folder, sizeof(folder), e) < 0)
 		return -1;
-	for (size_t i = 0; i < ARRAY_LEN(places) && program < 0; i++) {
-		if (path_join(path, sizeof(path), folder, places[i], e) < 0)
+	for (size_t i = 0; i < ARRAY_LEN(places) && program.fd < 0; i++) {
+		if (path_join(program.path, sizeof(program.path), folder, places[i], e) < 0)
 			return -1;
-		program = open(path, O_PATH | O_CLOEXEC);
+		program.fd = open(program.path, O_PATH | O_CLOEXEC);
 	}
-	if (program < 0)
-		return err_sys(e, errno, "opening %s, which has the network", path);
-	return program;
+	if (program.fd < 0)
+		return err_set(e, ERR_SYSTEM,
+			"sluice-net, which has the network, is neither in %s nor %s: %s; install "
+			"sluice-agent again",
+			folder, program.path, strerror(errno));
+	return 0;
 }
 
 /* It lives as long as its socket: signals to the process group are for the parent. What is ignored
@@ -105,21 +115,17 @@ signals_ignore(void)
 
 /* Between fork and exec of a process that may have threads: nothing but system calls. Descriptors 0
  * to 2 are nowhere, for the log is the parent's to write. */
-static void __attribute__((noreturn))
-child_exec(int socket, int nowhere, int program, struct environment *env)
+static void __attribute__((noreturn)) child_exec(int socket, int nowhere, struct environment *env)
 {
 	static char name[] = "sluice-net";
 	char *argv[] = {name, NULL};
 
 	signals_ignore();
-	for (int fd = 0; fd < WIRE_CHILD_SOCKET; fd++) {
-		if (dup2(nowhere, fd) < 0)
-			_exit(1);
-	}
-	if (dup2(socket, WIRE_CHILD_SOCKET) < 0 || process_seal(WIRE_CHILD_SOCKET + 1) < 0)
-		_exit(1);
-	(void)syscall(SYS_execveat, program, "", argv, env->lines, AT_EMPTY_PATH);
-	_exit(1);
+	if (dup2(nowhere, 0) == 0 && dup2(nowhere, 1) == 1 && dup2(nowhere, 2) == 2 &&
+		dup2(socket, WIRE_CHILD_SOCKET) == WIRE_CHILD_SOCKET &&
+		process_seal(WIRE_CHILD_SOCKET + 1) == 0)
+		(void)syscall(SYS_execveat, program.fd, "", argv, env->lines, AT_EMPTY_PATH);
+	_exit(EXIT_NOT_STARTED + errno);
 }
 
 static int
@@ -127,11 +133,10 @@ child_launch(int child_end, pid_t *pid, struct err *e)
 {
 	AUTO_ENVIRONMENT struct environment env = {0};
 	AUTO_CLOSE int nowhere = -1, socket = -1;
-	int program = program_open(e);
 	sigset_t all, before;
 	pid_t child;
 
-	if (program < 0)
+	if (program_open(e) < 0)
 		return -1;
 	nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
 	/* Where it is not in the way of what becomes descriptor 0 to 3. */
@@ -144,7 +149,7 @@ child_launch(int child_end, pid_t *pid, struct err *e)
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
 	child = fork();
 	if (child == 0)
-		child_exec(socket, nowhere, program, &env);
+		child_exec(socket, nowhere, &env);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (child < 0)
 		return err_sys(e, errno, "starting the network process");
@@ -267,12 +272,18 @@ net_child_is_stale(void)
 	return resolver_look();
 }
 
-static bool service_was_asked, service_works;
+static bool service_was_asked, service_works, service_is_last;
 
 void
 net_child_worked(void)
 {
 	service_works |= service_was_asked;
+}
+
+bool
+net_child_is_service(void)
+{
+	return service_is_last;
 }
 
 /* In the folder that the agent's own unit has, so that no other agent finds it. One that came to
@@ -321,14 +332,15 @@ net_child_start(const struct conf *c, size_t site, int64_t now_s,
 	pid_t child = 0;
 
 	(void)resolver_look();
-	if (service_connect(&ours) < 0 && own_start(&ours, &child, e) < 0)
+	service_is_last = service_connect(&ours) == 0;
+	if (!service_is_last && own_start(&ours, &child, e) < 0)
 		return -1;
 	(void)setsockopt(ours, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	b = (struct briefing){ours, clock_boot_ms() + START_MS, keep_going};
 	if (child_brief(&b, c, site, now_s, e) < 0) {
 		/* It ends by its socket, too, where it may not be killed. */
 		(void)close(take_fd(&ours));
-		net_child_end(child);
+		net_child_end(child, e);
 		return -1;
 	}
 	*pid = child;
@@ -336,12 +348,39 @@ net_child_start(const struct conf *c, size_t site, int64_t now_s,
 	return 0;
 }
 
-void
-net_child_end(pid_t pid)
+/* How one that was gone before it was killed has ended. */
+static void
+end_tell(int status, struct err *why)
 {
-	if (pid == 0)
+	int code = WEXITSTATUS(status);
+
+	if (WIFSIGNALED(status))
+		(void)err_set(why, ERR_NETWORK, "%s died of signal %d (%s)", program.path,
+			WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else if (code > EXIT_NOT_STARTED)
+		(void)err_set(why, ERR_NETWORK, "%s cannot be run: %s; install sluice-agent again",
+			program.path, strerror(code - EXIT_NOT_STARTED));
+	else
+		(void)err_set(why, ERR_NETWORK,
+			"%s ended with status %d; run by hand, it says more", program.path, code);
+}
+
+void
+net_child_end(pid_t pid, struct err *why)
+{
+	bool gone = why->errnum == NET_GONE && why->class == ERR_NETWORK;
+	int status = 0;
+
+	if (pid == 0) {
+		if (gone)
+			(void)err_set(why, ERR_NETWORK,
+				"sluice-net@.service ended; journalctl -u 'sluice-net@*' says "
+				"more");
 		return;
+	}
 	(void)kill(pid, SIGKILL);
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
+	if (gone)
+		end_tell(status, why);
 }

@@ -31,8 +31,12 @@ bool net_child_is_stale(void);
  * one of this process's own. */
 void net_child_worked(void);
 
+/* Whether the one started last, well or not, was the service manager's. */
+bool net_child_is_service(void);
+
 /* Kills it and waits until it is gone; one of the service manager's (pid 0) ends as its socket is
- * closed, and in any case when its unit says. */
-void net_child_end(pid_t pid);
+ * closed, and in any case when its unit says. Where why is that it is gone already (NET_GONE), it
+ * becomes how that came, which program it is, and what to do. */
+void net_child_end(pid_t pid, struct err *why);
 
 #endif

@@ -7,9 +7,17 @@
 #include "common/base/cleanup.h"
 #include "common/base/num.h"
 
-/* The header: type, base, flags, 0 (a byte each), id (32 bits), four numbers (64 bits), the lengths
- * of text, etag and body, 0 (32 bits each). */
-enum { AT_BASE = 1, AT_FLAGS = 2, AT_ID = 4, AT_NUMBERS = 8, AT_LENGTHS = 40, NUMBERS = 4 };
+/* The header: type, base, flags, version (a byte each), id (32 bits), four numbers (64 bits), the
+ * lengths of text, etag and body, 0 (32 bits each). */
+enum {
+	AT_BASE = 1,
+	AT_FLAGS = 2,
+	AT_VERSION = 3,
+	AT_ID = 4,
+	AT_NUMBERS = 8,
+	AT_LENGTHS = 40,
+	NUMBERS = 4
+};
 enum { FLAG_RANGE = 1, FLAG_PUT = 2 };
 enum { STATUS_FIRST = 100, STATUS_LAST = 599 };
 static const enum wire_type type_last = WIRE_START;
@@ -222,6 +230,7 @@ wire_encode(const struct wire_message *m, struct buf *out, struct err *e)
 	header[0] = r.type;
 	header[AT_BASE] = r.base;
 	header[AT_FLAGS] = r.flags;
+	header[AT_VERSION] = WIRE_VERSION;
 	num_put_le32(header + AT_ID, r.id);
 	for (size_t i = 0; i < NUMBERS; i++)
 		num_put_le64(header + AT_NUMBERS + 8 * i, r.number[i]);
@@ -298,6 +307,12 @@ wire_decode(struct span packet, enum wire_to to, struct wire_message *out, struc
 	struct raw r;
 	uint64_t text, etag, body;
 
+	if (packet.len > AT_VERSION && p[AT_VERSION] != WIRE_VERSION)
+		return err_set(e, ERR_SYSTEM,
+			"sluice-agent and sluice-net are of two versions (one speaks protocol %d, "
+			"the "
+			"other %d), as after an upgrade: restart sluice-agent",
+			p[AT_VERSION], WIRE_VERSION);
 	if (packet.len < WIRE_HEADER_BYTES || packet.len > WIRE_MESSAGE_BYTES)
 		return refuse(e, "its size is wrong");
 	if (p[0] < WIRE_TIME || p[0] > type_last || shapes[p[0]].to != to)
@@ -312,8 +327,7 @@ wire_decode(struct span packet, enum wire_to to, struct wire_message *out, struc
 	text = num_get_le32(p + AT_LENGTHS);
 	etag = num_get_le32(p + AT_LENGTHS + 4);
 	body = num_get_le32(p + AT_LENGTHS + 8);
-	if (p[3] != 0 || num_get_le32(p + AT_LENGTHS + 12) != 0 ||
-		(r.type != WIRE_REQUEST && r.flags != 0))
+	if (num_get_le32(p + AT_LENGTHS + 12) != 0 || (r.type != WIRE_REQUEST && r.flags != 0))
 		return refuse(e, "a field that its type does not use is not zero");
 	if (text + etag + body != packet.len - WIRE_HEADER_BYTES)
 		return refuse(e, "its lengths do not add up");
@@ -346,6 +360,15 @@ wire_failure(const struct wire_message *m, struct err *out)
 	out->errnum = m->errnum;
 }
 
+static int
+gone(struct err *e, int number)
+{
+	(void)err_set(e, ERR_NETWORK, "the other process is gone: %s",
+		number ? strerror(number) : "it said nothing more");
+	e->errnum = NET_GONE;
+	return -1;
+}
+
 int
 wire_send(int fd, const struct wire_message *m, bool *sent, struct err *e)
 {
@@ -360,7 +383,7 @@ wire_send(int fd, const struct wire_message *m, bool *sent, struct err *e)
 	if (m->type == WIRE_PAPER)
 		explicit_bzero(packet.data, packet.len);
 	if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
-		return err_set(e, ERR_NETWORK, "the other process is gone: %s", strerror(errno));
+		return gone(e, errno);
 	*sent = n >= 0;
 	return 0;
 }
@@ -381,7 +404,7 @@ wire_receive(int fd, enum wire_to to, uint8_t *packet, struct wire_message *out,
 		return 0;
 	}
 	if (n <= 0)
-		return err_set(e, ERR_NETWORK, "the other process is gone");
+		return gone(e, n < 0 ? errno : 0);
 	if (wire_decode(span_of(packet, (size_t)n), to, out, e) < 0)
 		return -1;
 	*got = true;

@@ -2,7 +2,10 @@
  *
  * Both sides parse strictly: neither trusts the other more than it must, and the parent not at all.
  * A packet is a fixed header of WIRE_HEADER_BYTES (little-endian numbers, fields that a type does
- * not use are zero) and then text, etag and body, whose lengths must sum up exactly. */
+ * not use are zero) and then text, etag and body, whose lengths must sum up exactly.
+ *
+ * The two are programs of one package, which may be upgraded while they run. So each packet says
+ * which version of all this it follows, in its fourth byte, whatever else becomes of it. */
 #ifndef SLUICE_AGENT_WIRE_H
 #define SLUICE_AGENT_WIRE_H
 
@@ -14,6 +17,7 @@
 #include "common/limits.h"
 
 enum {
+	WIRE_VERSION = 1, /* raised whenever an older program would get a message wrong */
 	WIRE_HEADER_BYTES = 56,
 	WIRE_MESSAGE_BYTES = WIRE_HEADER_BYTES + WIRE_TEXT_MAX + WIRE_ETAG_MAX + REPORT_BYTES_MAX,
 };
@@ -29,6 +33,7 @@ enum {
 	NET_SHUT_OUT,	 /* no TLS is agreed on: it may be the certificate that it does not take or
 			  * misses, or all that this system offers */
 	NET_TURNED_AWAY, /* likewise, and it is the certificate */
+	NET_GONE,	 /* no server: the other side of the socket */
 };
 
 enum net_base { NET_METADATA, NET_TARGETS, NET_REPORTS };
@@ -100,16 +105,18 @@ enum { WIRE_CHILD_SOCKET = 3 };
  * does not. */
 int wire_encode(const struct wire_message *m, struct buf *out, struct err *e);
 
-/* Reads one packet that came in direction to. Anything out of the ordinary is ERR_MALFORMED. */
+/* Reads one packet that came in direction to. Anything out of the ordinary is ERR_MALFORMED, and
+ * another WIRE_VERSION ERR_SYSTEM, with what to do. */
 int wire_decode(struct span packet, enum wire_to to, struct wire_message *out, struct err *e);
 
 /* Sends a message, waiting while the socket is full (as long as its SO_SNDTIMEO, if blocking). A
  * socket that does not wait gives *sent false instead. Leaves no copy of a WIRE_PAPER in memory.
- * ERR_NETWORK when the other side is gone. */
+ * ERR_NETWORK (NET_GONE) when the other side is gone. */
 int wire_send(int fd, const struct wire_message *m, bool *sent, struct err *e);
 
 /* Takes one message without waiting: *got false when there is none. packet is the memory that *out
- * looks into, at least WIRE_MESSAGE_BYTES bytes. ERR_NETWORK when the other side is gone. */
+ * looks into, at least WIRE_MESSAGE_BYTES bytes. ERR_NETWORK (NET_GONE) when the other side is
+ * gone; errors of wire_decode. */
 int wire_receive(int fd, enum wire_to to, uint8_t *packet, struct wire_message *out, bool *got,
 	struct err *e);
 

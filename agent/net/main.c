@@ -2,6 +2,7 @@
  * socket as descriptor 3; nobody else has a use for it. */
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
@@ -19,6 +20,23 @@ has_socket(void)
 	       type == SOCK_SEQPACKET;
 }
 
+/* What it was told makes no sense to it, as of an agent of another version: it says so, and waits
+ * for its parent to hear that. */
+static int
+refuse(struct err *why)
+{
+	static uint8_t rest[WIRE_MESSAGE_BYTES];
+	struct outbox outbox;
+
+	why->class = ERR_SYSTEM;
+	outbox_init(&outbox, WIRE_CHILD_SOCKET);
+	outbox_must_end(&outbox, 0, why);
+	while (recv(WIRE_CHILD_SOCKET, rest, sizeof(rest), 0) > 0)
+		;
+	explicit_bzero(rest, sizeof(rest));
+	return 1;
+}
+
 int
 main(void)
 {
@@ -33,6 +51,6 @@ main(void)
 		PR_SET_NAME, "sluice-net"); /* started by its descriptor, it has that for a name */
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (papers_receive(WIRE_CHILD_SOCKET, &papers, &e) < 0)
-		return 1;
+		return refuse(&e);
 	http_run(WIRE_CHILD_SOCKET, &papers, cage_enter(&papers));
 }

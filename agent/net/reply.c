@@ -29,7 +29,9 @@ reply_check_status(const struct reply *r, long status, struct err *e)
 static int
 check_range(const struct reply *r, const struct reply_head *head, struct err *e)
 {
-	if (!header_range_fits(head->range, r->offset, r->len))
+	/* Another length is of another body, as of many parts. */
+	if (!header_range_fits(head->range, r->offset, r->len) ||
+		(head->declared >= 0 && (uint64_t)head->declared != r->len))
 		return err_set(e, ERR_NETWORK,
 			"%s: the server answered with another range than was asked for", r->path);
 	return 0;

@@ -17,6 +17,7 @@ TIME, REQUEST, CREDIT, CANCEL, READY, ANSWER, DATA, END = range(1, 9)
 NONE, NETWORK, UNTRUSTED, EXPIRED, MALFORMED, LIMIT, REFUSED, STOPPED, USAGE, SYSTEM = range(10)
 RANGE, PUT = 1, 2
 PIECE = 16 * 1024
+VERSION = 1
 BASES = ("metadata/", "targets/", "")
 
 
@@ -46,7 +47,7 @@ class Child:
     # The parent's protocol.
 
     def say(self, kind, number=0, a=0, b=0, text=b"", etag=b"", body=b""):
-        self.socket.send(struct.pack(HEADER, kind, 0, 0, 0, number, a, b, 0, 0, len(text),
+        self.socket.send(struct.pack(HEADER, kind, 0, 0, VERSION, number, a, b, 0, 0, len(text),
                                      len(etag), len(body), 0) + text + etag + body)
 
     def answer(self, r, status, etag="", retry_after_s=-1):

@@ -220,16 +220,17 @@ class Server:
 
 class Probe:
     """The tool over agent/net.h, spoken to in lines."""
+    program, environ = os.path.join(BUILD, "tests/tools/net_probe"), None
 
     def __init__(self, url, folder, ca="ca.pem", client=None, now_s=None, stall_s=2):
         def path(name):
             return os.path.join(folder, name)
 
         self.process = subprocess.Popen(
-            [os.path.join(BUILD, "tests/tools/net_probe"), url, path(ca),
-             path(f"{client}.pem") if client else "-", path(f"{client}.key") if client else "-",
+            [self.program, url, path(ca), path(f"{client}.pem") if client else "-",
+             path(f"{client}.key") if client else "-",
              str(int(time.time()) if now_s is None else now_s), str(stall_s)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=self.environ)
 
     def ask(self, *words):
         self.process.stdin.write(" ".join(map(str, words)) + "\n")

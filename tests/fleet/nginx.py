@@ -162,3 +162,54 @@ class Nginx:
 
     def __exit__(self, *_):
         self.stop()
+
+
+class Front:
+    """Another nginx on loopback, over TLS as the workspace's own server: a mirror or a proxy. What
+    it does is the body of its server block; directives of the http block may stand first, each on
+    a line of its own that begins with "proxy_cache_path"."""
+
+    def __init__(self, workspace, body):
+        self.workspace, self.port, self.process = workspace, free_port(), None
+        self.url = f"https://127.0.0.1:{self.port}/"
+        self.dir = os.path.join(workspace.dir, f"front-{self.port}")
+        os.makedirs(self.dir)
+        lines = [line.strip() for line in body.split("\n")]
+        above = [line for line in lines if line.startswith("proxy_cache_path")]
+        with open(os.path.join(self.dir, "nginx.conf"), "w", encoding="utf-8") as f:
+            f.write("\n".join([
+                *(["user root;"] if os.geteuid() == 0 else []), f"pid {self.dir}/pid;",
+                "error_log stderr;", "events {}", "http {",
+                *(f"{kind}_temp_path {self.dir}/{kind};" for kind in
+                  ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")),
+                *above, f"access_log {self.dir}/access.log;", "server {",
+                f"listen 127.0.0.1:{self.port} ssl;",
+                f"ssl_certificate {workspace.path('tls', 'server.crt')};",
+                f"ssl_certificate_key {workspace.path('tls', 'server.key')};",
+                *(line for line in lines if line not in above), "}", "}", ""]))
+
+    def start(self):
+        with open(os.path.join(self.dir, "output.log"), "ab") as log:
+            self.process = subprocess.Popen(
+                ["nginx", "-p", self.dir, "-c", "nginx.conf", "-g", "daemon off;"], stdout=log,
+                stderr=log, stdin=subprocess.DEVNULL)
+
+        def up():
+            if self.process.poll() is not None:
+                with open(os.path.join(self.dir, "output.log"), encoding="utf-8") as f:
+                    raise RuntimeError(f"nginx ended: {f.read()}")
+            with socket.socket() as s:
+                return s.connect_ex(("127.0.0.1", self.port)) == 0
+
+        wait_until(up, 15, "nginx listens")
+        return self
+
+    def stop(self):
+        if self.process:
+            self.process.terminate()
+            self.process.wait(30)
+            self.process = None
+
+    def log(self):
+        with open(os.path.join(self.dir, "access.log"), encoding="utf-8") as f:
+            return f.read()

@@ -49,9 +49,16 @@ net_child_worked(void)
 {
 }
 
-void
-net_child_end(pid_t pid)
+bool
+net_child_is_service(void)
 {
+	return stage.launches % 2 == 1;
+}
+
+void
+net_child_end(pid_t pid, struct err *why)
+{
+	(void)why;
 	MUST(pid == CHILD_PID);
 	child_leave();
 }
@@ -93,6 +100,7 @@ child_say(void)
 
 	memset(packet, 0, WIRE_HEADER_BYTES);
 	packet[0] = type;
+	packet[3] = WIRE_VERSION;
 	num_put_le32(packet + 4, fuzz_take8(s));
 	changed = fuzz_take8(s);
 	for (size_t i = 0; i < 4; i++) {

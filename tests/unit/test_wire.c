@@ -262,6 +262,27 @@ a_child_that_gives_up_says_why(void **state)
 	buf_free(&b);
 }
 
+/* Each program finds out about the other, whatever else has changed in the message. */
+static void
+a_packet_of_another_version_says_what_to_do(void **state)
+{
+	struct buf b = encoded(&samples[0].m);
+	struct wire_message out;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	for (size_t len = 4; len <= b.len; len += b.len - 4) {
+		b.data[3] = WIRE_VERSION + 1;
+		assert_int_equal(wire_decode(span_of(b.data, len), WIRE_TO_CHILD, &out, &e), -1);
+		assert_int_equal(e.class, ERR_SYSTEM);
+		assert_non_null(strstr(e.text, "restart sluice-agent"));
+		b.data[3] = 0;
+		assert_int_equal(wire_decode(span_of(b.data, len), WIRE_TO_PARENT, &out, &e), -1);
+		assert_int_equal(e.class, ERR_SYSTEM);
+	}
+	buf_free(&b);
+}
+
 static void
 paths_stay_below_their_base(void **state)
 {
@@ -340,6 +361,7 @@ main(void)
 		cmocka_unit_test(every_flipped_bit_is_refused_or_a_message_that_encodes_the_same),
 		cmocka_unit_test(messages_that_break_the_rules_are_not_sent),
 		cmocka_unit_test(a_child_that_gives_up_says_why),
+		cmocka_unit_test(a_packet_of_another_version_says_what_to_do),
 		cmocka_unit_test(paths_stay_below_their_base),
 		cmocka_unit_test(a_packet_longer_than_any_message_is_not_cut_to_one),
 	};
