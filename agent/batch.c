@@ -136,8 +136,8 @@ read_some(struct batch *b, size_t first, size_t end)
 	return 0;
 }
 
-static int
-read_all(struct batch *b)
+int
+batch_read(struct batch *b)
 {
 	for (size_t first = 0, end; first < b->count; first = end) {
 		for (end = first + 1; end < b->count; end++) {
@@ -158,7 +158,7 @@ batch_compare(struct batch *b)
 	struct digest now[BATCH_CHUNKS];
 	size_t n = 0;
 
-	if (read_all(b) < 0)
+	if (batch_read(b) < 0)
 		return;
 	for (size_t i = 0; i < b->count; i++) {
 		struct batch_item *item = &b->item[i];

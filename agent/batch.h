@@ -62,6 +62,9 @@ struct batch_item *batch_add(
 /* Takes it out again: the last one, which was not filled. */
 void batch_drop(struct batch *b);
 
+/* Reads all items to their plain. What is worn is unread; -1 with err where the place failed. */
+int batch_read(struct batch *b);
+
 /* Reads all items, and sets good where the place holds them. What is worn is not good, and ends
  * nothing: it is to be written. */
 void batch_compare(struct batch *b);

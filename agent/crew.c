@@ -116,27 +116,31 @@ threads_for(const struct place *place)
 				     : (size_t)num_min((uint64_t)cores + 1, THREADS_MOST);
 }
 
-/* A signal that comes while they run is the owner's: its handlers know nothing of other threads. It
- * makes do with fewer, or with none (crew_give()): a limit on tasks is not to cost a box its
- * updates.
- */
-static void
-threads_start(struct crew *c, size_t threads)
+int
+crew_thread(pthread_t *out, void *(*work)(void *), void *arg)
 {
 	pthread_attr_t attr;
 	sigset_t all, before;
-	int rc = 0;
+	int rc;
 
 	(void)sigfillset(&all);
 	(void)pthread_attr_init(&attr);
 	(void)pthread_attr_setstacksize(&attr, STACK_BYTES);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	while (rc == 0 && c->thread_count < threads) {
-		rc = pthread_create(&c->threads[c->thread_count], &attr, thread_main, c);
-		c->thread_count += rc == 0;
-	}
+	rc = pthread_create(out, &attr, work, arg);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	(void)pthread_attr_destroy(&attr);
+	return rc;
+}
+
+/* It makes do with fewer, or with none (crew_give()): a limit on tasks is not to cost a box its
+ * updates. */
+static void
+threads_start(struct crew *c, size_t threads)
+{
+	while (c->thread_count < threads &&
+		crew_thread(&c->threads[c->thread_count], thread_main, c) == 0)
+		c->thread_count++;
 }
 
 static void

@@ -8,6 +8,8 @@
 #ifndef SLUICE_AGENT_CREW_H
 #define SLUICE_AGENT_CREW_H
 
+#include <pthread.h>
+
 #include "agent/batch.h"
 #include "agent/place.h"
 #include "common/base/cleanup.h"
@@ -41,5 +43,9 @@ int crew_finish(struct crew *c, struct err *e);
 /* Ends the threads when they are through with what they were given, and settles nothing. */
 void crew_end(struct crew **c);
 #define AUTO_CREW CLEANUP(crew_end)
+
+/* A thread with a small stack. A signal that comes while it runs is somebody else's: its handlers
+ * know nothing of other threads. 0, or an errno. */
+int crew_thread(pthread_t *out, void *(*work)(void *), void *arg);
 
 #endif

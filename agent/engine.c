@@ -1,30 +1,18 @@
 #include "agent/engine.h"
 
-#include "agent/crew.h"
-#include "agent/ranges.h"
+#include "agent/engine_parts.h"
+#include "agent/proof.h"
 #include "common/base/cleanup.h"
 #include "common/base/log.h"
 #include "common/base/num.h"
 
-/* One pass. */
-struct pass {
-	const struct engine *g;
-	struct wants *wrong; /* or, while reading back, zeros that are none; or NULL */
-	struct crew *crew;
-	struct ranges ranges;
-	/* What the source gave that is not what was signed: so many bytes, and the first of it. Or
-	 * why something could not be read. */
-	uint64_t spoilt, spoilt_entry;
-	struct err why;
-};
-
-static void
+void
 pass_free(struct pass *p)
 {
 	crew_end(&p->crew);
 }
 
-static int
+int
 pass_start(struct pass *p, void (*work)(struct batch *),
 	int (*settle)(void *, const struct batch *, struct err *), struct err *e)
 {
@@ -34,8 +22,7 @@ pass_start(struct pass *p, void (*work)(struct batch *),
 		&(struct crew_plan){g->place, work, settle, p, g->keep_going}, &p->crew, e);
 }
 
-/* Whatever ended it, what was handed over is done before it is over. */
-static int
+int
 pass_finish(struct pass *p, int rc, struct err *e)
 {
 	struct err later = ERR_INIT;
@@ -81,16 +68,13 @@ pass_add_run(struct pass *p, uint64_t entry, const struct chunk *c, bool needs_m
 	return 0;
 }
 
-/* Has all entries read, or some. The walk ends with the index's own digest checked once more, so
- * nothing is fetched or written by an index that changed under our hands. */
-static int
-pass_read(struct pass *p, const struct wants *some, struct install_stats *stats, struct err *e)
+int
+pass_read(struct pass *p, const struct wants *some, struct install_stats *stats, uint64_t *entry,
+	uint64_t end, struct err *e)
 {
 	const struct engine *g = p->g;
 
-	if (index_rewind(g->index, e) < 0)
-		return -1;
-	for (uint64_t entry = 0;; entry++) {
+	for (; *entry < end; ++*entry) {
 		struct batch_item *item;
 		struct batch *b;
 		struct chunk c;
@@ -100,16 +84,29 @@ pass_read(struct pass *p, const struct wants *some, struct install_stats *stats,
 			return -1;
 		if (!more)
 			return 0;
-		if (some && !wants_has(some, entry))
+		if (some && !wants_has(some, *entry))
 			continue;
-		if ((c.store == CHUNK_ZERO_RUN ? pass_add_run(p, entry, &c, true, BATCH_BYTES, e)
-					       : pass_add(p, entry, &c, true, &b, &item, e)) < 0)
+		if ((c.store == CHUNK_ZERO_RUN ? pass_add_run(p, *entry, &c, true, BATCH_BYTES, e)
+					       : pass_add(p, *entry, &c, true, &b, &item, e)) < 0)
 			return -1;
 		if (stats) {
 			stats->chunks++;
 			stats->bytes_in_place += c.size;
 		}
 	}
+	return 0;
+}
+
+/* The walk ends with the index's own digest checked once more, so nothing is fetched or written by
+ * an index that changed under our hands. */
+static int
+pass_read_all(struct pass *p, const struct wants *some, struct install_stats *stats, struct err *e)
+{
+	uint64_t entry = 0;
+
+	if (index_rewind(p->g->index, e) < 0)
+		return -1;
+	return pass_read(p, some, stats, &entry, UINT64_MAX, e);
 }
 
 static int
@@ -146,7 +143,7 @@ engine_compare(const struct engine *g, struct wants **out, struct err *e)
 		return -1;
 	p.wrong = wrong;
 	if (pass_start(&p, batch_compare, compared, e) < 0 ||
-		pass_finish(&p, pass_read(&p, NULL, g->stats, e), e) < 0)
+		pass_finish(&p, pass_read_all(&p, NULL, g->stats, e), e) < 0)
 		return -1;
 	*out = TAKE_PTR(wrong);
 	return 0;
@@ -163,6 +160,9 @@ mended(void *arg, const struct batch *b, struct err *e)
 		if (b->item[i].good && b->item[i].last)
 			wants_drop(p->wrong, b->item[i].entry);
 	}
+	while (p->mended < index_entries(p->g->index) && !wants_has(p->wrong, p->mended))
+		p->mended++;
+	proof_reach(p->g->proof, p->mended);
 	if (b->spoilt > 0 && (p->spoilt == 0 || b->spoilt_entry < p->spoilt_entry)) {
 		p->spoilt_entry = b->spoilt_entry;
 		p->why = b->why;
@@ -304,5 +304,5 @@ engine_check(const struct engine *g, const struct wants *written, struct wants *
 
 	if (pass_start(&p, batch_compare, checked, e) < 0)
 		return -1;
-	return pass_finish(&p, pass_read(&p, written, NULL, e), e);
+	return pass_finish(&p, pass_read_all(&p, written, NULL, e), e);
 }

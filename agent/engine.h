@@ -29,6 +29,8 @@ struct install_stats {
 		chunks;		 /* entries of the index looked at */
 };
 
+struct proof;
+
 /* One payload's work. index and scout are two readers of the same index; data_offset is where its
  * data member starts in the source. */
 struct engine {
@@ -38,6 +40,7 @@ struct engine {
 	uint64_t data_offset;
 	const struct keep_going *keep_going; /* asked before every chunk; or NULL */
 	struct install_stats *stats;	     /* added to as it goes */
+	struct proof *proof;		     /* is told how far mending has come; or NULL */
 };
 
 /* The first pass: what is wrong? Neither fetches nor writes, and needs no source. What the place

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#include "agent/proof.h"
 #include "agent/reuse.h"
 #include "agent/slot.h"
 #include "agent/tree.h"
@@ -66,13 +67,21 @@ intake_job_of(const struct intake *i)
 }
 
 static int
-part_open(const struct intake *i, struct part *part, struct err *e)
+part_index(
+	const struct intake *i, const struct part *part, struct index_reader **out, struct err *e)
 {
 	const struct head *h = i->j.h;
-	const uint64_t *offset = h->layout.offset[part->number];
 
-	if (index_open(h->fd, h->name, offset[MEMBER_INDEX], part->p, &part->index, e) < 0 ||
-		index_open(h->fd, h->name, offset[MEMBER_INDEX], part->p, &part->scout, e) < 0)
+	return index_open(
+		h->fd, h->name, h->layout.offset[part->number][MEMBER_INDEX], part->p, out, e);
+}
+
+static int
+part_open(const struct intake *i, struct part *part, struct err *e)
+{
+	const uint64_t *offset = i->j.h->layout.offset[part->number];
+
+	if (part_index(i, part, &part->index, e) < 0 || part_index(i, part, &part->scout, e) < 0)
 		return -1;
 	part->engine = (struct engine){.index = part->index,
 		.scout = part->scout,
@@ -160,7 +169,31 @@ image_check(struct part *part, const struct wants *written, struct err *e)
 }
 
 static int
-image_write(struct part *part, struct err *e)
+part_sync(void *arg, struct err *e)
+{
+	return slot_sync(&((const struct part *)arg)->slot, e);
+}
+
+/* changed loses what is read back meanwhile. */
+static int
+image_mend(const struct intake *i, struct part *part, struct wants *changed, struct err *e)
+{
+	AUTO_INDEX struct index_reader *index = NULL;
+	struct proof_plan plan = {&part->place, NULL, changed, PROOF_STRETCH, part_sync, part};
+	struct err later;
+	int rc;
+
+	if (part_index(i, part, &index, e) < 0)
+		return -1;
+	plan.index = index;
+	if (wants_count(changed) > PROOF_STRETCH && proof_start(&plan, &part->engine.proof, e) < 0)
+		return -1;
+	rc = engine_mend(&part->engine, part->wrong, e);
+	return proof_end(&part->engine.proof, rc < 0 ? &later : e) < 0 ? -1 : rc;
+}
+
+static int
+image_write(const struct intake *i, struct part *part, struct err *e)
 {
 	AUTO_WANTS struct wants *changed = NULL;
 
@@ -169,7 +202,7 @@ image_write(struct part *part, struct err *e)
 	if (wants_copy(part->wrong, &changed, e) < 0)
 		return -1;
 	if ((part->found && reuse_write(part->found, part->wrong, e) < 0) ||
-		engine_mend(&part->engine, part->wrong, e) < 0)
+		image_mend(i, part, changed, e) < 0)
 		return err_context(e, "slot %s", part->slot.name);
 	if (slot_sync(&part->slot, e) < 0)
 		return -1;
@@ -284,7 +317,7 @@ intake_write(struct intake *i, struct err *e)
 		struct part *part = &i->parts[n];
 
 		if ((part->p->kind == PAYLOAD_TREE ? tree_write(i, part, e)
-						   : image_write(part, e)) < 0)
+						   : image_write(i, part, e)) < 0)
 			return err_context(e, "payload %s", part->p->name);
 	}
 	return 0;

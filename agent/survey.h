@@ -3,7 +3,7 @@
  * The place is only read, in pieces of a chunk's size. A chunk that is wanted and stands there
  * where it belongs is seen by its digest. Of all other pieces the hints of their blocks are noted,
  * to be looked through for blocks that have moved. What cannot be read is passed over: it is
- * fetched. */
+ * fetched. A crew (crew.h) reads and hashes, as in an engine's passes. */
 #ifndef SLUICE_AGENT_SURVEY_H
 #define SLUICE_AGENT_SURVEY_H
 

@@ -213,7 +213,9 @@ build(const char *path, const char *fresh, const struct made *m)
 		return;
 	MUST(index_open(index_fd, "fuzz", 0, &m->p, &scout, &e) == 0);
 	if (tree_build(path, NULL, &list,
-		    &(struct engine){NULL, index, scout, &source, 0, NULL, &stats}, &e) < 0) {
+		    &(struct engine){
+			    .index = index, .scout = scout, .source = &source, .stats = &stats},
+		    &e) < 0) {
 		fuzz_check_err(&e);
 		return;
 	}

@@ -12,6 +12,7 @@ ENGINE = "agent/engine.c"
 RANGES = "agent/ranges.c"
 BATCH = "agent/batch.c"
 CREW = "agent/crew.c"
+PROOF = "agent/proof.c"
 SLOT = "agent/slot.c"
 
 MUTANTS = [
@@ -122,6 +123,18 @@ MUTANTS = [
            "return image_check(part, changed, e) < 0 ?", "return 0 ?",
            "test_install_rules",
            "an_image_that_reads_back_other_than_written_is_not_installed"),
+    Mutant("what reads back otherwise behind the writer counts as read", PROOF,
+           "if (!item->good || b->err.class != ERR_NONE)", "if (0)",
+           "test_proof", "what_does_not_is_left"),
+    Mutant("of zeros the end is enough", PROOF,
+           "else if (item->last && item->entry != p->bad_entry)", "else if (item->last)",
+           "test_proof", "a_run_is_right_in_all_its_pieces_or_left"),
+    Mutant("a failed sync is forgotten", PROOF,
+           "if (p->err.class != ERR_NONE) {", "if (0) {",
+           "test_proof", "a_sync_that_failed_is_not_forgotten"),
+    Mutant("what was not written yet is read back", PROOF,
+           "to = p->ending ? read : p->written;", "to = p->ending ? read : UINT64_MAX;",
+           "test_proof", "what_was_not_written_is_not_read"),
     Mutant("a tree that was built wrong is put in place", INTAKE,
            "if (!same) {\n\t\t(void)tree_blame", "if (0) {\n\t\t(void)tree_blame",
            "test_install_rules",
@@ -146,8 +159,9 @@ MUTANTS = [
     Mutant("a search cannot be stopped", SURVEY,
            "if (keep_going_ask(s->keep_going, e) < 0)\n\t\treturn -1;", "",
            "test_reuse", "stopped_anywhere_it_goes_on"),
-    Mutant("what cannot be read ends the search", SURVEY,
-           "offset, &unread) < 0)\n\t\treturn 0;", "offset, e) < 0)\n\t\treturn -1;",
+    Mutant("what cannot be read costs what is read with it", BATCH,
+           "for (size_t i = first; item != last && i < end; i++) {",
+           "for (size_t i = end; i < end; i++) {",
            "test_reuse", "what_cannot_be_read_is_fetched"),
 
     Mutant("a stop while a range is read is retried", RANGES,

@@ -151,8 +151,12 @@ bench_make(struct bench *b, const uint8_t *before)
 static inline struct engine
 bench_engine(struct bench *b)
 {
-	return (struct engine){
-		&b->place, b->index, b->scout, &b->as_source, 0, &b->keep_going, &b->stats};
+	return (struct engine){.place = &b->place,
+		.index = b->index,
+		.scout = b->scout,
+		.source = &b->as_source,
+		.keep_going = &b->keep_going,
+		.stats = &b->stats};
 }
 
 static inline int

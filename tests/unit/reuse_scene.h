@@ -6,6 +6,8 @@
 #include "tests/unit/folder.h"
 #include "tests/unit/payload.h"
 
+#include <errno.h>
+
 #include "agent/reuse.h"
 #include "common/format/hints.h"
 
@@ -51,7 +53,7 @@ place_read(void *arg, void *data, size_t len, uint64_t offset, struct err *e)
 
 	assert_true(offset <= m->size && len <= m->size - offset);
 	if (offset < m->bad_to && offset + len > m->bad_from)
-		return err_set(e, ERR_SYSTEM, "a bad sector");
+		return err_sys(e, EIO, "a bad sector");
 	memcpy(data, m->bytes + offset, len);
 	m->read += len;
 	return 0;

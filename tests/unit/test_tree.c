@@ -60,8 +60,11 @@ bench_make(struct bench *b, const struct rig_entry *entries, size_t count)
 	b->keep_going = (struct keep_going){ask, b};
 	assert_int_equal(index_open(b->index_fd, "index", 0, &b->made.p, &b->index, &e), 0);
 	assert_int_equal(index_open(b->index_fd, "index", 0, &b->made.p, &b->scout, &e), 0);
-	b->g = (struct engine){
-		NULL, b->index, b->scout, &b->as_source, 0, &b->keep_going, &b->stats};
+	b->g = (struct engine){.index = b->index,
+		.scout = b->scout,
+		.source = &b->as_source,
+		.keep_going = &b->keep_going,
+		.stats = &b->stats};
 }
 
 static void
