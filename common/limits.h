@@ -106,7 +106,7 @@
 #define LINK_CHAIN_MAX 8		 /* hard links that name hard links; tar makes none */
 #define PIPELINE_THREADS_MAX 256	 /* more cores than this wait for the disk */
 #define HINTS_BYTES_MAX (PAYLOAD_BYTES_MAX / 4096 * 8) /* 8 bytes a block of 4 KiB */
-#define HEAD_BYTES_MAX (2ULL << 30)    /* index and file list of the largest payload */
+#define HEAD_BYTES_MAX (2ULL << 30)    /* index, seals and file list of the largest payload */
 #define SHELF_SPARE_BYTES (1ULL << 20) /* of the state folder: metadata, reports and the state */
 
 /* Descriptors that are closed one by one: a limit may be a thousand million. */

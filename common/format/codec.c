@@ -411,6 +411,10 @@ chunk_decode(struct inflater *i, const struct chunk *c, struct span stored, uint
  * Adler-32 behind. */
 enum { ZLIB_HEADER_BYTES = 2, ZLIB_TRAILER_BYTES = 4 };
 
+/* What inflate leaves in data_type between two of deflate's blocks, at a whole byte: whatever comes
+ * next begins as if it were first, so it does not matter whether this block was lacking too. */
+enum { AT_BOUNDARY = 128 };
+
 /* Blocks from a boundary on: what stands before them is their dictionary. */
 static int
 blocks_begin(struct inflater *i, const uint8_t *plain, size_t at, struct err *e)
@@ -440,7 +444,8 @@ block_inflate(struct inflater *i, struct span stored, bool first, bool last, uin
 	status = inflate(&i->z, Z_SYNC_FLUSH);
 	if (status == Z_MEM_ERROR || status == Z_STREAM_ERROR)
 		return zlib_failed(&i->z, status, "decompressing a block", e);
-	if (status != (last ? Z_STREAM_END : Z_OK) || i->z.avail_in > 0 || i->z.avail_out > 0)
+	if (status != (last ? Z_STREAM_END : Z_OK) || i->z.avail_in > 0 || i->z.avail_out > 0 ||
+		(!last && i->z.data_type != AT_BOUNDARY))
 		return err_set(e, ERR_MALFORMED, "a block's stream is damaged, or of another size");
 	return 0;
 }
@@ -459,6 +464,8 @@ blocks_inflate(struct inflater *i, const struct chunk *c, const struct cuts *cut
 			continue;
 		stored += in.len;
 		if (c->store == CHUNK_RAW) {
+			if (in.len != size)
+				return err_set(e, ERR_MALFORMED, "a raw block of another size");
 			memcpy(plain + at, in.data, size);
 			continue;
 		}
@@ -494,7 +501,8 @@ chunk_complete(struct inflater *i, const struct chunk *c, const struct cuts *cut
 {
 	struct digest got;
 
-	if (c->size > CHUNK_BYTES || cuts->count != num_div_up(c->size, HINT_BLOCK_BYTES))
+	if (c->store == CHUNK_ZERO_RUN || c->size > CHUNK_BYTES ||
+		cuts->count != num_div_up(c->size, HINT_BLOCK_BYTES))
 		return err_set(e, ERR_MALFORMED, "a chunk with other cuts than blocks");
 	if (blocks_check(cuts, lacking, stored, e) < 0 ||
 		blocks_inflate(i, c, cuts, lacking, stored.data, plain, e) < 0)

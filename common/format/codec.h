@@ -56,8 +56,9 @@ int chunks_decode(
 /* Completes a chunk of which some blocks are in plain already, where they belong, and the others
  * are lacking (a bit for each): stored has their stored bytes back to back, which are checked by
  * their seals before they are inflated, and plain is checked against c->plain in the end:
- * ERR_UNTRUSTED for either, ERR_MALFORMED for a stream that is sealed and still none. What is in
- * plain after a failure is nobody's. */
+ * ERR_UNTRUSTED for either, ERR_MALFORMED for a stream that is sealed and still none, or that is
+ * not cut where it was flushed: so whether a block is good does not depend on which others are
+ * lacking. What is in plain after a failure is nobody's. */
 int chunk_complete(struct inflater *i, const struct chunk *c, const struct cuts *cuts,
 	unsigned lacking, struct span stored, uint8_t *plain, struct err *e);
 

@@ -84,6 +84,7 @@ cuts_take(const uint8_t record[CUTS_BYTES], const struct seal *seal, const struc
 {
 	struct seal got = cuts_record_seal(record);
 	struct cuts cuts = {.count = (size_t)num_div_up(c->size, HINT_BLOCK_BYTES)};
+	uint8_t again[CUTS_BYTES];
 
 	if (memcmp(got.b, seal->b, SEAL_BYTES) != 0)
 		return err_set(e, ERR_UNTRUSTED, "a chunk's cuts are not those that were sealed");
@@ -93,6 +94,9 @@ cuts_take(const uint8_t record[CUTS_BYTES], const struct seal *seal, const struc
 		cuts.cut[i].size = num_get_le16(record + i * CUT_BYTES);
 		memcpy(cuts.cut[i].seal.b, record + i * CUT_BYTES + 2, SEAL_BYTES);
 	}
+	cuts_put(&cuts, again);
+	if (memcmp(again, record, CUTS_BYTES) != 0)
+		return err_set(e, ERR_MALFORMED, "cuts for blocks that a chunk has not");
 	if (cuts_check(&cuts, c, e) < 0)
 		return -1;
 	*out = cuts;

@@ -53,7 +53,7 @@ void cuts_put(const struct cuts *cuts, uint8_t out[CUTS_BYTES]);
 struct seal cuts_record_seal(const uint8_t record[CUTS_BYTES]);
 
 /* Reads the record of a chunk that is no run, once it is the one that was sealed: ERR_UNTRUSTED.
- * ERR_MALFORMED where its cuts are not the chunk's stored bytes. */
+ * ERR_MALFORMED where its cuts are not the chunk's stored bytes, or more than its blocks. */
 int cuts_take(const uint8_t record[CUTS_BYTES], const struct seal *seal, const struct chunk *c,
 	struct cuts *out, struct err *e);
 

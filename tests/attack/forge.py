@@ -13,7 +13,9 @@ from fleet.key import Key, canonical
 ROLES = ("root", "targets", "snapshot", "timestamp", "releases", "rollouts", "gates")
 DELEGATED = ("releases", "rollouts", "gates")
 BLOCK = 512
-MEMBER_ROLES = ("index", "files", "hints", "data")
+MEMBER_ROLES = ("index", "files", "seals", "hints", "cuts", "data")
+HEAD_ROLES = MEMBER_ROLES[:3]
+CUT_RECORD = 16 * 18  # bytes
 
 
 def sha256(data):
@@ -226,10 +228,11 @@ def members_of(data):
 
 
 def head_of(data):
-    """Everything before the first member that is neither manifest, index nor list of files."""
+    """Everything before the first member that is not of the head."""
+    behind = tuple("." + role for role in MEMBER_ROLES if role not in HEAD_ROLES)
     for at in range(0, len(data), BLOCK):
         if data[at + 257:at + 262] == b"ustar" and \
-                data[at:at + 100].rstrip(b"\0").endswith((b".data", b".hints")):
+                data[at:at + 100].rstrip(b"\0").decode(errors="replace").endswith(behind):
             return data[:at]
     return data
 
@@ -248,6 +251,17 @@ class Index:
         count = len(self.entries) if self.count is None else self.count
         return struct.pack("<8sIIQQ", self.magic, self.version, self.chunk, self.plain, count) + \
             b"".join(struct.pack("<32s32sII", *entry) for entry in self.entries)
+
+
+def cut_record(*blocks):
+    """Where a chunk's stored bytes are cut: these are its blocks'."""
+    return b"".join(struct.pack("<H", len(block)) + hashlib.sha256(block).digest()[:16]
+                    for block in blocks).ljust(CUT_RECORD, b"\0")
+
+
+def raw_record(stored):
+    """The same of a chunk that is stored raw."""
+    return cut_record(*(stored[at:at + 4096] for at in range(0, len(stored), 4096)))
 
 
 class Bundle:
@@ -283,6 +297,25 @@ class Bundle:
 
     def put_index(self, index, payload="rootfs"):
         self.put(payload + ".index", index.packed())
+
+    def uncut(self, payload="rootfs"):
+        """Without cuts, which would be those of other chunks."""
+        for role in ("seals", "cuts"):
+            if f"{payload}.{role}" in self.parts:
+                self.drop(f"{payload}.{role}")
+
+    def cuts(self, payload="rootfs"):
+        """The record of every entry, and its seal."""
+        records, seals = self.parts[payload + ".cuts"], self.parts[payload + ".seals"]
+        return [[records[CUT_RECORD * i:CUT_RECORD * (i + 1)], seals[16 * i:16 * (i + 1)]]
+                for i in range(len(self.index(payload).entries))]
+
+    def put_cuts(self, pairs, payload="rootfs"):
+        """A seal that is None becomes that of its record."""
+        sealed = [(record, hashlib.sha256(record).digest()[:16] if seal is None else seal)
+                  for record, seal in pairs]
+        self.put(payload + ".cuts", b"".join(record for record, _ in sealed))
+        self.put(payload + ".seals", b"".join(seal for _, seal in sealed))
 
     def files(self, payload):
         """The list of a tree's files, a dictionary a line."""

@@ -5,7 +5,7 @@ import secrets
 import unittest
 
 from fleet.key import canonical
-from forge import head_of, members_of
+from forge import head_of, members_of, raw_record
 from siege import NEW, Siege
 
 OTHER = "bundles/other-2.0.1.ota"
@@ -20,15 +20,18 @@ class Swapped(Siege):
         other = self.new_bundle()
         other.signed["version"] = "2.0.1"
         index, data = other.index(), bytearray(other.parts["rootfs.data"])
-        at = 0
-        for entry in index.entries:  # other bytes of the same length, where they are stored raw
+        cuts, at = other.cuts(), 0
+        for entry, pair in zip(index.entries, cuts):
+            # Other bytes of the same length, where they are stored raw.
             if entry[2] == entry[3]:
                 noise = secrets.token_bytes(entry[3])
                 data[at:at + entry[3]] = noise
                 entry[0] = entry[1] = hashlib.sha256(noise).digest()
+                pair[:] = raw_record(noise), None
             at += entry[3]
         other.put("rootfs.data", bytes(data))
         other.put_index(index)
+        other.put_cuts(cuts)
         other.manifest_size = len(members_of(self.bytes_of())[0][1])
         self.other = other.seal(self.release_key).tar()
         self.assertEqual(len(self.other), len(self.bytes_of()))

@@ -24,6 +24,7 @@ class Indexes(Siege):
         for each in (change, *more):
             each(index)
         bundle.signed["version"] = "9.0.0"
+        bundle.uncut()
         bundle.put_index(index)
         return bundle.seal(self.release_key).tar()
 
@@ -140,6 +141,7 @@ class Chunks(Siege):
         entry[0] = plain_digest or entry[0]
         entry[3] = len(stored)
         bundle.put("rootfs.data", data[:at] + stored + data[at + old:])
+        bundle.uncut()
         bundle.put_index(index)
         return bundle.seal(self.release_key).tar()
 

@@ -129,6 +129,7 @@ class Past(Siege):
         index.plain = GIB4 + CHUNK
         bundle.payload["size"] = index.plain
         bundle.put("rootfs.data", noise)
+        bundle.uncut()
         bundle.put_index(index)
         other = self.box.slot(self.box.other_side())
         with open(other, "r+b") as f:

@@ -33,25 +33,25 @@ class Tars(Siege):
         self.assert_mends()
 
     def test_an_unlisted_member_among_the_data_is_refused(self):
-        data = self.tar((header("evil", 9), b"#!/bin/sh"), at=3)
+        data = self.tar((header("evil", 9), b"#!/bin/sh"), at=len(self.pieces) - 1)
         self.refuse_from_stick(data, "member 'evil' stands where rootfs.data")
         self.refuse_over_https(data, "its manifest makes .* and it is listed with", "malformed")
         self.assert_mends()
 
     def test_a_missing_member_is_refused(self):
         del self.pieces[1]
-        self.refuse_from_stick(self.tar(), "member 'rootfs.hints' stands where rootfs.index")
+        self.refuse_from_stick(self.tar(), "member 'rootfs.seals' stands where rootfs.index")
         self.refuse_over_https(self.tar(), "rootfs.index", "malformed")
         self.assert_mends()
 
     def test_members_out_of_order_are_refused(self):
         self.pieces[1:3] = [self.pieces[2], self.pieces[1]]
-        self.refuse_from_stick(self.tar(), "member 'rootfs.hints' stands where rootfs.index")
+        self.refuse_from_stick(self.tar(), "member 'rootfs.seals' stands where rootfs.index")
         self.refuse_over_https(self.tar(), "rootfs.index", "malformed")
         self.assert_mends()
 
     def test_a_doubled_member_is_refused(self):
-        self.refuse("member 'rootfs.index' stands where rootfs.hints|bytes behind the head",
+        self.refuse("member 'rootfs.index' stands where rootfs.seals|bytes behind the head",
                     tuple(self.pieces[1]))
 
     def test_a_doubled_manifest_is_refused(self):

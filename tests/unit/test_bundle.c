@@ -18,11 +18,11 @@
 
 #define BLOCK ((size_t)512)
 
-enum { SAMPLE_MEMBERS = 7, BUNDLE_MAX = 64 * 1024 };
+enum { SAMPLE_MEMBERS = 9, BUNDLE_MAX = 64 * 1024 };
 
 static const char manifest_json[] = "{\"signed\":{},\"signatures\":[]}";
 
-/* A bundle of an image with hints and a tree, its parts all in one file. */
+/* A bundle of an image with hints and cuts and a tree, its parts all in one file. */
 struct sample {
 	struct manifest m;
 	struct bundle_layout l;
@@ -33,7 +33,8 @@ struct sample {
 };
 
 static const char *const sample_names[SAMPLE_MEMBERS] = {"manifest.json", "rootfs.index",
-	"app.index", "app.files", "rootfs.hints", "rootfs.data", "app.data"};
+	"app.index", "app.files", "rootfs.seals", "rootfs.hints", "rootfs.cuts", "rootfs.data",
+	"app.data"};
 
 static int
 memory_file(void)
@@ -73,7 +74,9 @@ sample_manifest(struct sample *s)
 	(void)strcpy(s->m.payloads[1].name, "app");
 	s->m.payloads[1].kind = PAYLOAD_TREE;
 	add_member(s, 0, MEMBER_INDEX, 104, &at);
+	add_member(s, 0, MEMBER_SEALS, 16, &at);
 	add_member(s, 0, MEMBER_HINTS, 8, &at);
+	add_member(s, 0, MEMBER_CUTS, 288, &at);
 	add_member(s, 0, MEMBER_DATA, 1500, &at);
 	add_member(s, 1, MEMBER_INDEX, 32, &at);
 	add_member(s, 1, MEMBER_FILES, 512, &at);
@@ -193,7 +196,7 @@ static void
 bundle_is_a_tar_with_its_members_in_order(void **state)
 {
 	static const uint64_t sizes[SAMPLE_MEMBERS] = {
-		sizeof(manifest_json) - 1, 104, 32, 512, 8, 1500, 0};
+		sizeof(manifest_json) - 1, 104, 32, 512, 16, 8, 288, 1500, 0};
 	AUTO_SAMPLE struct sample *s = sample_make();
 	struct err e = ERR_INIT;
 	uint64_t size;
@@ -202,8 +205,8 @@ bundle_is_a_tar_with_its_members_in_order(void **state)
 	assert_listed(s->fd, sample_names, sizes, SAMPLE_MEMBERS);
 	assert_int_equal(file_size(s->fd, "x.ota", &size, &e), 0);
 	assert_int_equal(size, s->l.total_size);
-	assert_int_equal(s->l.head_size, 4 * BLOCK + 4 * BLOCK);
-	assert_int_equal(size, 7 * BLOCK + 4 * BLOCK + BLOCK + 3 * BLOCK + 2 * BLOCK);
+	assert_int_equal(s->l.head_size, 5 * BLOCK + 5 * BLOCK);
+	assert_int_equal(size, 9 * BLOCK + 5 * BLOCK + 2 * BLOCK + 3 * BLOCK + 2 * BLOCK);
 }
 
 static void
@@ -260,7 +263,7 @@ bundle_with_any_byte_of_a_header_or_padding_flipped_is_refused(void **state)
 			assert_int_equal(e.class, ERR_MALFORMED);
 		s->bytes[i] ^= 0x20;
 	}
-	assert_int_equal(content, strlen(manifest_json) + 104 + 32 + 512 + 8 + 1500);
+	assert_int_equal(content, strlen(manifest_json) + 104 + 32 + 512 + 16 + 8 + 288 + 1500);
 }
 
 static void
@@ -290,8 +293,8 @@ bundle_with_anything_behind_it_is_refused(void **state)
 	assert_refused(s, "1 bytes stand behind its end");
 	s->len += BLOCK - 1;
 	assert_refused(s, "512 bytes stand behind its end");
-	/* GNU tar's own padding to 20 blocks too: one bundle, one size. */
-	s->len = 10240;
+	/* GNU tar's own padding to 40 blocks too: one bundle, one size. */
+	s->len = 20480;
 	assert_refused(s, "stand behind its end");
 }
 

@@ -245,6 +245,132 @@ hints_at_the_end_that_are_not_the_blocks_are_refused(void **state)
 	refuses(f, "its hints are not its blocks'");
 }
 
+/* The image's entries: a run of two, a chunk of 16 blocks, and one of two. */
+enum { RUN, WHOLE, SHORT, ENTRIES };
+
+static void
+cuts_or_seals_with_any_byte_flipped_are_refused(void **state)
+{
+	struct fixture *f = *state;
+	const struct member *m = f->manifest->payloads[0].members;
+
+	assert_int_equal(m[MEMBER_SEALS].size, ENTRIES * SEAL_BYTES);
+	assert_int_equal(m[MEMBER_CUTS].size, ENTRIES * CUTS_BYTES);
+	for (uint64_t at = 0; at < m[MEMBER_SEALS].size; at++) {
+		change_member(f, 0, MEMBER_SEALS, at, 1);
+		refuses(f, at < SEAL_BYTES ? "a run of zeros has cuts" : "those that were sealed");
+		change_member(f, 0, MEMBER_SEALS, at, 1);
+	}
+	for (uint64_t at = 0; at < m[MEMBER_CUTS].size; at += 7) {
+		change_member(f, 0, MEMBER_CUTS, at, 1);
+		refuses(f, at < CUTS_BYTES ? "a run of zeros has cuts" : "those that were sealed");
+		change_member(f, 0, MEMBER_CUTS, at, 1);
+	}
+}
+
+/* Writes a record with its own seal: a signer that lies about both. */
+static void
+put_cuts(struct fixture *f, size_t entry, const uint8_t record[CUTS_BYTES])
+{
+	struct member *m = f->manifest->payloads[0].members;
+	struct seal seal = cuts_record_seal(record);
+	const int *fd = f->packed[0].fd;
+
+	assert_int_equal(file_pwrite_full(fd[MEMBER_CUTS], "m", record, CUTS_BYTES,
+				 entry * CUTS_BYTES, NULL),
+		0);
+	assert_int_equal(file_pwrite_full(fd[MEMBER_SEALS], "m", seal.b, SEAL_BYTES,
+				 entry * SEAL_BYTES, NULL),
+		0);
+	for (int role = MEMBER_SEALS; role <= MEMBER_CUTS; role++)
+		assert_int_equal(
+			digest_fd(fd[role], "m", 0, m[role].size, &m[role].digest, NULL), 0);
+	write_bundle(f);
+}
+
+static void
+get_cuts(const struct fixture *f, size_t entry, uint8_t record[CUTS_BYTES])
+{
+	assert_int_equal(file_pread_full(f->packed[0].fd[MEMBER_CUTS], "m", record, CUTS_BYTES,
+				 entry * CUTS_BYTES, NULL),
+		0);
+}
+
+static void
+cuts_that_are_sealed_and_lie_are_refused(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t right[CUTS_BYTES], wrong[CUTS_BYTES];
+
+	get_cuts(f, WHOLE, right);
+	/* The digest of a block. */
+	memcpy(wrong, right, sizeof(wrong));
+	wrong[5 * CUT_BYTES + 2] ^= 1;
+	put_cuts(f, WHOLE, wrong);
+	refuses(f, "a block's stored bytes are not those that were sealed");
+	/* One byte more of it. */
+	memcpy(wrong, right, sizeof(wrong));
+	wrong[5 * CUT_BYTES]++;
+	put_cuts(f, WHOLE, wrong);
+	refuses(f, "a chunk's blocks are");
+	/* Another chunk's. */
+	get_cuts(f, SHORT, wrong);
+	put_cuts(f, WHOLE, wrong);
+	refuses(f, "has 0 stored bytes");
+	put_cuts(f, WHOLE, right);
+	put_cuts(f, SHORT, right);
+	refuses(f, "blocks that a chunk has not");
+	put_cuts(f, SHORT, wrong);
+	/* Of what has none. */
+	put_cuts(f, RUN, right);
+	refuses(f, "a run of zeros has cuts");
+	memset(wrong, 0, sizeof(wrong));
+	put_cuts(f, RUN, wrong);
+	a_signed_bundle_verifies(state);
+}
+
+/* Every seal is right, and the cut is a byte beside the end of a block. */
+static void
+cuts_beside_the_ends_of_blocks_are_refused(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t record[CUTS_BYTES], stored[CHUNK_STORED_MAX];
+	uint16_t first, second;
+	struct digest d;
+
+	get_cuts(f, SHORT, record);
+	first = (uint16_t)(num_get_le16(record) - 1);
+	second = (uint16_t)(num_get_le16(record + CUT_BYTES) + 1);
+	assert_int_equal(
+		file_pread_full(f->packed[0].fd[MEMBER_DATA], "m", stored, first + second,
+			f->manifest->payloads[0].members[MEMBER_DATA].size - first - second, NULL),
+		0);
+	d = digest_of(span_of(stored, first));
+	num_put_le16(record, first);
+	memcpy(record + 2, d.b, SEAL_BYTES);
+	d = digest_of(span_of(stored + first, second));
+	num_put_le16(record + CUT_BYTES, second);
+	memcpy(record + CUT_BYTES + 2, d.b, SEAL_BYTES);
+	put_cuts(f, SHORT, record);
+	refuses(f, "a block's stream is damaged");
+}
+
+static void
+a_bundle_without_cuts_and_seals_verifies_and_with_one_of_them_is_not_made(void **state)
+{
+	struct fixture *f = *state;
+	struct member *m = f->manifest->payloads[0].members;
+	AUTO_JSON json_t *body = NULL;
+	struct err e = ERR_INIT;
+
+	m[MEMBER_CUTS] = (struct member){0};
+	assert_int_equal(manifest_build(f->manifest, &body, &e), -1);
+	assert_int_equal(e.class, ERR_MALFORMED);
+	m[MEMBER_SEALS] = (struct member){0};
+	write_bundle(f);
+	a_signed_bundle_verifies(state);
+}
+
 static void
 a_chunk_digest_that_is_not_the_chunks_is_refused(void **state)
 {
@@ -370,6 +496,10 @@ main(void)
 		TEST(other_keys_or_no_role_verify_nothing),
 		TEST(hints_that_are_not_the_blocks_are_refused),
 		TEST(hints_at_the_end_that_are_not_the_blocks_are_refused),
+		TEST(cuts_or_seals_with_any_byte_flipped_are_refused),
+		TEST(cuts_that_are_sealed_and_lie_are_refused),
+		TEST(cuts_beside_the_ends_of_blocks_are_refused),
+		TEST(a_bundle_without_cuts_and_seals_verifies_and_with_one_of_them_is_not_made),
 		TEST(a_chunk_digest_that_is_not_the_chunks_is_refused),
 		TEST(stored_bytes_that_are_not_the_chunks_are_refused),
 		TEST(an_image_with_another_digest_is_refused),

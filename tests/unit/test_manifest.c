@@ -10,6 +10,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/num.h"
+#include "common/format/cuts.h"
 #include "common/format/index.h"
 #include "common/format/manifest.h"
 
@@ -389,6 +390,42 @@ manifest_members_are_what_the_kind_needs(void **state)
 	assert_accepted("{\"name\":\"rootfs.hints\",\"size\":24,\"sha256\":\"" HEX_B "\"},", "");
 }
 
+#define HINTS "{\"name\":\"rootfs.hints\",\"size\":24,\"sha256\":\"" HEX_B "\"},"
+#define SEALS(size) "{\"name\":\"rootfs.seals\",\"size\":" size ",\"sha256\":\"" HEX_B "\"},"
+#define CUTS(size) "{\"name\":\"rootfs.cuts\",\"size\":" size ",\"sha256\":\"" HEX_B "\"},"
+
+/* Of one entry. */
+static void
+manifest_cuts_come_with_seals_and_are_one_for_each_entry(void **state)
+{
+	static const char *const sizes[][2] = {{"0", "0"}, {"16", "0"}, {"0", "288"}, {"15", "288"},
+		{"17", "288"}, {"16", "287"}, {"16", "289"}, {"32", "576"}, {"288", "16"}};
+
+	(void)state;
+	assert_accepted(HINTS, SEALS("16") HINTS CUTS("288"));
+	assert_accepted(HINTS, SEALS("16") CUTS("288"));
+	assert_refused(HINTS, SEALS("16") HINTS, ERR_MALFORMED, "seals without cuts");
+	assert_refused(HINTS, HINTS CUTS("288"), ERR_MALFORMED, "cuts without seals");
+	assert_refused(HINTS, HINTS SEALS("16") CUTS("288"), ERR_MALFORMED, "not in order");
+	assert_refused(HINTS, SEALS("16") CUTS("288") HINTS, ERR_MALFORMED, "not in order");
+	assert_refused(HINTS, CUTS("288") SEALS("16"), ERR_MALFORMED, "not in order");
+	assert_refused(HINTS, SEALS("16") SEALS("16") CUTS("288"), ERR_MALFORMED, "stands twice");
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		char members[512];
+
+		(void)snprintf(
+			members, sizeof(members), SEALS("%s") CUTS("%s"), sizes[i][0], sizes[i][1]);
+		assert_refused(HINTS, members, ERR_MALFORMED, "one for each entry");
+	}
+	assert_refused(HINTS, SEALS("9223372036854775807") CUTS("288"), ERR_LIMIT, "rootfs.seals");
+	assert_refused(HINTS, SEALS("16") CUTS("9223372036854775807"), ERR_LIMIT, "rootfs.cuts");
+	assert_refused("{\"name\":\"app.data\"",
+		"{\"name\":\"app.seals\",\"size\":16,\"sha256\":\"" HEX_B
+		"\"},{\"name\":\"app.cuts\",\"size\":288,\"sha256\":\"" HEX_B
+		"\"},{\"name\":\"app.data\"",
+		ERR_MALFORMED, "a tree with cuts");
+}
+
 static void
 manifest_digests_are_whole(void **state)
 {
@@ -412,6 +449,12 @@ assert_largest_is_accepted(void)
 	m->payloads[0].size = PAYLOAD_BYTES_MAX;
 	m->payloads[0].members[MEMBER_DATA].size = PAYLOAD_BYTES_MAX;
 	m->payloads[0].members[MEMBER_HINTS].size = HINTS_BYTES_MAX;
+	m->payloads[0].members[MEMBER_INDEX].size =
+		INDEX_HEADER_BYTES + INDEX_ENTRIES_MAX * INDEX_ENTRY_BYTES;
+	m->payloads[0].members[MEMBER_SEALS] =
+		(struct member){.present = true, .size = INDEX_ENTRIES_MAX * SEAL_BYTES};
+	m->payloads[0].members[MEMBER_CUTS] =
+		(struct member){.present = true, .size = INDEX_ENTRIES_MAX * CUTS_BYTES};
 	assert_int_equal(manifest_build(m, &j, &e), 0);
 }
 
@@ -512,6 +555,7 @@ main(void)
 		cmocka_unit_test(manifest_that_names_anything_twice_is_refused),
 		cmocka_unit_test(manifest_members_are_known_ordered_and_of_their_payload),
 		cmocka_unit_test(manifest_members_are_what_the_kind_needs),
+		cmocka_unit_test(manifest_cuts_come_with_seals_and_are_one_for_each_entry),
 		cmocka_unit_test(manifest_digests_are_whole),
 		cmocka_unit_test(manifest_sizes_are_within_limits),
 		cmocka_unit_test(manifest_has_at_most_16_payloads),

@@ -158,6 +158,58 @@ hints_are_right(const struct packed *p, const uint8_t *data, size_t len)
 	}
 }
 
+/* An entry's chunk comes out of its blocks. */
+static void
+chunk_survives_in_blocks(
+	const struct packed *p, const struct chunk *c, uint64_t entry, const uint8_t *plain)
+{
+	static uint8_t stored[CHUNK_STORED_MAX], back[CHUNK_BYTES];
+	CLEANUP(inflater_free) struct inflater *inflater = NULL;
+	uint8_t record[CUTS_BYTES];
+	struct err e = ERR_INIT;
+	struct seal seal;
+	struct cuts cuts;
+
+	assert_int_equal(pread(p->fd[MEMBER_CUTS], record, CUTS_BYTES, (off_t)(entry * CUTS_BYTES)),
+		CUTS_BYTES);
+	assert_int_equal(
+		pread(p->fd[MEMBER_SEALS], seal.b, SEAL_BYTES, (off_t)(entry * SEAL_BYTES)),
+		SEAL_BYTES);
+	if (c->store == CHUNK_ZERO_RUN) {
+		memset(back, 0, sizeof(back));
+		assert_memory_equal(record, back, CUTS_BYTES);
+		assert_memory_equal(seal.b, back, SEAL_BYTES);
+		return;
+	}
+	if (cuts_take(record, &seal, c, &cuts, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(file_pread_full(p->fd[MEMBER_DATA], "data", stored, c->stored_size,
+				 c->stored_offset, &e),
+		0);
+	assert_int_equal(inflater_new(&inflater, &e), 0);
+	if (chunk_complete(inflater, c, &cuts, (1U << cuts.count) - 1,
+		    span_of(stored, c->stored_size), back, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_memory_equal(back, plain, c->size);
+}
+
+static void
+cuts_are_right(const struct packed *p, const uint8_t *data)
+{
+	AUTO_INDEX struct index_reader *r = NULL;
+	uint64_t entries = index_entries_in(p->payload.members[MEMBER_INDEX].size), entry = 0;
+	struct err e = ERR_INIT;
+	struct chunk c;
+	bool more = true;
+
+	assert_int_equal(p->payload.members[MEMBER_CUTS].size, entries * CUTS_BYTES);
+	assert_int_equal(p->payload.members[MEMBER_SEALS].size, entries * SEAL_BYTES);
+	assert_int_equal(index_open(p->fd[MEMBER_INDEX], "index", 0, &p->payload, &r, &e), 0);
+	for (; index_next(r, &c, &more, &e) == 0 && more; entry++)
+		chunk_survives_in_blocks(p, &c, entry, data + c.offset);
+	assert_int_equal(entry, entries);
+}
+
 static void
 image_survives(const uint8_t *data, size_t len)
 {
@@ -178,6 +230,7 @@ image_survives(const uint8_t *data, size_t len)
 	assert_int_equal(unpack(&p, back, len + CHUNK_BYTES, &zeros), len);
 	assert_memory_equal(back, data, len);
 	hints_are_right(&p, data, len);
+	cuts_are_right(&p, data);
 	assert_string_equal(p.payload.name, "rootfs");
 	assert_string_equal(p.payload.slot_class, "slot");
 }
@@ -212,6 +265,7 @@ zeros_cost_one_entry(void **state)
 	assert_int_equal(p.payload.members[MEMBER_DATA].size, 0);
 	assert_int_equal(
 		p.payload.members[MEMBER_INDEX].size, INDEX_HEADER_BYTES + INDEX_ENTRY_BYTES);
+	cuts_are_right(&p, data);
 	assert_int_equal(unpack(&p, back, 50 * CHUNK_BYTES, &zeros), 50 * CHUNK_BYTES);
 	assert_int_equal(zeros, 1);
 }
