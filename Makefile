@@ -5,7 +5,7 @@
 #   make test             all that CI needs; ends with "N passed, N failed"
 #   make vm               boots machines under qemu, updates them, cuts their power (SLUICE_SEED=N)
 #   make crash            the agent killed, and its disk failing it, at every call; images of every
-#                         awkward size. Of these the suite has a few; up to 20 minutes
+#                         awkward size. Of these the suite has a few; about half an hour
 #   make asan             the same suite under the address and undefined-behaviour sanitizers
 #   make fuzz             every parser of bytes from outside, SECONDS=10 each
 #   make lint             clang-tidy, cppcheck, format, and the house's own rules

@@ -5,6 +5,7 @@
 #include <linux/fs.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
@@ -169,17 +170,36 @@ slot_digest(const struct slot *s, uint64_t len, const struct keep_going *keep_go
 	return 0;
 }
 
+/* To write a part of a block the kernel reads it. Where that cannot be done there is nothing behind
+ * the image's end to be kept, and the whole block is written. */
+static int
+worn_write(const struct slot *s, const void *data, size_t len, uint64_t offset, struct err *e)
+{
+	_Alignas(DIRECT_BYTES) uint8_t block[DIRECT_BYTES] = {0};
+
+	if (!place_is_worn(e) || s->direct < 0 || len > DIRECT_BYTES ||
+		offset % DIRECT_BYTES != 0 || s->size - offset < DIRECT_BYTES)
+		return -1;
+	memcpy(block, data, len);
+	return file_pwrite_full(s->direct, s->name, block, sizeof(block), offset, e);
+}
+
 /* Threads may write at once; there is one slot that is written. */
 static int
 cached_write(struct slot *s, const void *data, size_t len, uint64_t offset, struct err *e)
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	struct err why;
 	int rc;
 
 	if (len == 0)
 		return 0;
-	if (file_pwrite_full(s->fd, s->name, data, len, offset, e) < 0)
-		return -1;
+	if (file_pwrite_full(s->fd, s->name, data, len, offset, &why) < 0) {
+		rc = worn_write(s, data, len, offset, &why);
+		if (rc < 0)
+			*e = why;
+		return rc;
+	}
 	(void)pthread_mutex_lock(&lock);
 	rc = writeback_add(&s->writeback, s->fd, s->name, offset, len, e);
 	(void)pthread_mutex_unlock(&lock);

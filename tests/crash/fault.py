@@ -16,7 +16,8 @@ from recorder import environment, joined
 CALLS = ("write", "pwrite64", "writev", "pwritev", "pwritev2", "copy_file_range", "sendfile",
          "fsync", "fdatasync", "syncfs", "sync_file_range", "rename", "renameat", "renameat2",
          "unlink", "unlinkat", "rmdir", "ioctl", "fallocate", "ftruncate", "mkdir", "mkdirat",
-         "symlinkat", "linkat", "fchmod", "fchown", "fchownat", "fsetxattr", "utimensat")
+         "symlink", "symlinkat", "linkat", "fchmod", "fchmodat", "fchown", "fchownat", "fsetxattr",
+         "utimensat")
 BATCHES = ("pwritev2", "pwritev", "pwrite64")    # how slots are written, whichever it is
 KILL, EIO, ENOSPC = "KILL", "EIO", "ENOSPC"
 EFFECTS = {KILL: "signal=KILL", EIO: "error=EIO", ENOSPC: "error=ENOSPC"}

@@ -13,6 +13,8 @@ kept. Paths are relative to root; what happens outside of it is not recorded.
     Event("unlink" | "rmdir" | "mkdir", path)
     Event("symlink", path, target=text)
     Event("link", path, to=path)
+    Event("mode", path, mode=0o644)         of what is there already
+    Event("time", path, mtime_ns=n)
 """
 import dataclasses
 import os
@@ -23,7 +25,9 @@ import tempfile
 CALLS = ("open,openat,creat,close,dup,dup2,dup3,fcntl,lseek,write,pwrite64,writev,pwritev,pwritev2,"
          "ftruncate,truncate,fallocate,copy_file_range,sendfile,fsync,fdatasync,syncfs,sync,"
          "sync_file_range,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,rmdir,symlink,"
-         "symlinkat,link,linkat,mknod,mknodat,mmap,openat2,chdir,fchdir")
+         "symlinkat,link,linkat,mknod,mknodat,mmap,openat2,chdir,fchdir,chmod,fchmod,fchmodat,"
+         "utimensat,futimesat,utimes,utime,chown,fchown,lchown,fchownat,setxattr,lsetxattr,"
+         "fsetxattr,removexattr,lremovexattr,fremovexattr")
 HERE = "AT_FDCWD<>"    # stands for the folder that calls without a folder argument start from
 
 
@@ -37,6 +41,7 @@ class Event:
     mode: int = 0
     to: str = ""
     target: str = ""
+    mtime_ns: int = 0
 
     def __str__(self):
         more = {"write": f" {len(self.data)} bytes at {self.offset}", "rename": f" to {self.to}",
@@ -230,6 +235,40 @@ class Recording:
         raise Unreadable("the program changes its folder: relative names would be misread")
 
     on_fchdir = on_chdir
+
+    def on_fchmod(self, pid, args, code, result):
+        fd, mode = args.split(", ")
+        self.add("mode", self.held(fd), mode=int(mode, 8))
+
+    def on_fchmodat(self, pid, args, code, result):
+        dirfd, quoted, mode = args.split(", ")[:3]
+        self.add("mode", self.named(dirfd, quoted), mode=int(mode, 8))
+
+    def on_chmod(self, pid, args, code, result):
+        self.on_fchmodat(pid, HERE + ", " + args, code, result)
+
+    def on_utimensat(self, pid, args, code, result):
+        dirfd, quoted, rest = args.split(", ", 2)
+        times = re.match(r"\[UTIME_OMIT, \{tv_sec=(\d+), tv_nsec=(\d+)\}", rest)
+        if not times:
+            raise Unreadable("utimensat other than to set the time of a change: " + rest[-100:])
+        self.add("time", self.named(dirfd, quoted),
+                 mtime_ns=int(times[1]) * 10**9 + int(times[2]))
+
+    def on_fchownat(self, pid, args, code, result):
+        """Of a box whose files are all its user's, nothing is changed."""
+        dirfd, quoted, user, group = args.split(", ")[:4]
+        if self.named(dirfd, quoted) is not None and \
+                (int(user), int(group)) != (os.getuid(), os.getgid()):
+            raise Unreadable("a file is given to another user: " + args[-100:])
+
+    def unreplayed(self, pid, args, code, result):
+        """By name, in /proc/self/fd or anywhere."""
+        raise Unreadable("a call that this recorder cannot replay: " + args[-100:])
+
+    on_chown = on_fchown = on_lchown = on_futimesat = on_utimes = on_utime = unreplayed
+    on_setxattr = on_lsetxattr = on_fsetxattr = unreplayed
+    on_removexattr = on_lremovexattr = on_fremovexattr = unreplayed
     on_copy_file_range = on_sendfile = on_mknod = on_mknodat = unexpected
 
     def on_mmap(self, pid, args, code, result):
@@ -291,11 +330,11 @@ class Recording:
         self.gone("rmdir" if "REMOVEDIR" in flags else "unlink", self.named(dirfd, quoted))
 
     def on_mkdirat(self, pid, args, code, result):
-        dirfd, quoted, _ = args.split(", ")
+        dirfd, quoted, mode = args.split(", ")
         path = self.named(dirfd, quoted)
         if path is not None:
             self.known.add(path)
-            self.add("mkdir", path)
+            self.add("mkdir", path, mode=int(mode, 8))
 
     def on_mkdir(self, pid, args, code, result):
         self.on_mkdirat(pid, HERE + ", " + args, code, result)

@@ -383,6 +383,14 @@ class TreeSubject(Subject):
     def running(self):
         return self.held(self.side())
 
+    def new_one_boots_and_is_known(self):
+        """By an audit of what is linked; the slots beside it were never installed."""
+        self.new_one_boots()
+        said = self.box.agent("audit", "--json", check=None).stdout
+        here = next(s for s in json.loads(said)["sides"] if s["linked"] and s["running"])
+        if here["authentic"] != "yes":
+            raise Broken(f"what is in use is not known as authentic: {here}")
+
     def wrong_bytes(self):
         """Trees are built beside their place."""
         return None

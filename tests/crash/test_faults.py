@@ -25,6 +25,7 @@ from scene import (MILD, NEW, BlockSubject, Broken, Releases, Subject, TreeSubje
 from trying import NotMet, Phase, Trier, report  # noqa: E402
 
 TAKES_S = 25
+WHOLE_S = 7200    # some thousand runs under strace
 
 
 def installing(subject):

@@ -29,6 +29,7 @@ from scene import NEW, OLD, Broken, Releases, Subject, in_memory  # noqa: E402
 from trying import PLAIN, NotMet, Phase, Trier, report  # noqa: E402
 
 TAKES_S = 30
+WHOLE_S = 7200    # some hundred updates under strace
 CHUNKS = 12
 ENTRY = "<32s32sII"
 GAP_BYTES = 900  # of a chunk that is right and costs less than a range of its own (ranges.h)

@@ -13,17 +13,16 @@ Then, for each fsync that the agent made: played as if it had not been made, at 
 break one of these, in this scenario or in another one where the agent makes it at the same place.
 """
 import os
-import re
 import sys
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import model  # noqa: E402
-import recorder  # noqa: E402
-from scene import MILD, NEW, Broken, Releases, Subject, in_memory  # noqa: E402
+from replay import Replay  # noqa: E402
+from scene import MILD, NEW, Releases, Subject, in_memory  # noqa: E402
 
-# fsyncs that nothing would miss, by place(): why the agent makes them all the same.
+# fsyncs that nothing would miss, by replay.place(): why the agent makes them all the same.
 COVERED = {
     "sync state after rename state/manifest.B.json":
         "the state saved next, in the same folder, makes this name last too, and nothing reads the "
@@ -35,26 +34,7 @@ COVERED = {
 }
 
 
-def place(events, i):
-    """Where in its walk the agent makes event i: the same in every scenario."""
-    def bare(e):
-        return re.sub(r"\.[A-Za-z0-9]{6}$", "", f"{e.kind} {e.to or e.path}")
-    return f"{bare(events[i])} after {bare(events[i - 1]) if i else 'nothing'}"
-
-
-def with_its_copy(events, i):
-    """The state is written twice, and each of the two makes up for the other: so the fsyncs of both
-    are left out together."""
-    def syncs(name, found):
-        return [j for j in found if events[j].kind == "sync" and name in events[j].path]
-    if syncs("state/state.json", [i]):
-        return frozenset((i, syncs("state/state.copy.json", range(i))[-1]))
-    if syncs("state/state.copy.json", [i]):
-        return frozenset((i, syncs("state/state.json", range(i, len(events)))[0]))
-    return frozenset((i,))
-
-
-class PowerCuts(unittest.TestCase):
+class PowerCuts(Replay, unittest.TestCase):
     """One workspace with three releases, and one box that every scenario starts from."""
 
     @classmethod
@@ -64,49 +44,6 @@ class PowerCuts(unittest.TestCase):
         cls.subject = Subject(Releases(work.name), "gw-000001")
         cls.box = cls.subject.box
         cls.installing = ("install", cls.subject.bundles[NEW], "--no-reboot")
-
-    def record(self, *args):
-        code, said, events = recorder.record(self.box.agent_argv(*args), self.box.dir,
-                                             cwd=self.box.dir)
-        self.assertEqual(code, 0, said)
-        return events
-
-    def replay(self, start, events, acknowledged, survives="survive"):
-        """Tries every state of the disk, and then those that a missing fsync would add."""
-        seen, count = set(), 0
-        for i, image in model.crash_images(start, events, seen=seen):
-            count += 1
-            try:
-                self.try_state(image, survives, acknowledged if i == len(events) else None)
-            except Broken as broken:
-                before = events[i - 1] if i else "nothing"
-                self.fail(f"power cut after {i} of {len(events)} events ({before}): {broken}")
-        print(f"{count} of {count} states after {len(events) + 1} prefixes are consistent ... ",
-              end="", flush=True)
-        missed, known = {}, {}
-        for i, e in enumerate(events):
-            if e.kind in ("sync", "sync_all"):
-                skip = with_its_copy(events, i)
-                if skip not in known:
-                    known[skip] = self.is_missed(start, events, skip, acknowledged, survives,
-                                                 set(seen))
-                missed[place(events, i)] = known[skip]
-        return missed
-
-    def try_state(self, image, survives, acknowledged):
-        if acknowledged:
-            model.write_image(image, self.box.dir)
-            acknowledged()
-        model.write_image(image, self.box.dir)
-        getattr(self.subject, survives)()
-
-    def is_missed(self, start, events, skip, acknowledged, survives, seen):
-        for i, image in model.crash_images(start, events, skip=skip, seen=seen):
-            try:
-                self.try_state(image, survives, acknowledged if i == len(events) else None)
-            except Broken:
-                return True
-        return False
 
     def install_scenario(self):
         self.subject.put_back(self.subject.factory)

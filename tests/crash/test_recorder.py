@@ -86,6 +86,44 @@ class Recorder(unittest.TestCase):
         names = {tuple(sorted(i)) for _, i in model.crash_images(start, events)}
         self.assertEqual(names, {(), ("d",), ("d", "d/x")})
 
+    def test_what_lasts_of_a_folder_is_not_taken_for_one_that_takes_its_place(self):
+        """The old one is emptied, the new one comes under its name: both in one fsync, of the
+        folder that they are in, and none of what was done inside them."""
+        code, _, events = recorder.record(
+            [sys.executable, "-c", "import os, shutil; os.makedirs('old/in'); os.sync(); "
+             "os.makedirs('new/in/it'); shutil.rmtree('old'); os.rename('new', 'old'); "
+             "os.fsync(os.open('.', os.O_RDONLY))"], self.root, cwd=self.root)
+        self.assertEqual(code, 0)
+        start = os.path.join(self.work.name, "start")
+        os.mkdir(start)
+        after = {tuple(sorted(image)) for i, image in model.crash_images(start, events)
+                 if i == len(events)}
+        self.assertEqual(after, {("old",), ("old", "old/in"), ("old", "old/in", "old/in/it")})
+
+    def test_modes_and_times_last_as_what_they_are_of(self):
+        code, _, events = recorder.record(
+            [sys.executable, "-c", "import os; os.chmod('f', 0o640); os.mkdir('d', 0o700); "
+             "os.chmod('d', 0o750); os.link('f', 'd/g'); os.symlink('f', 's'); os.sync()"],
+            self.root, cwd=self.root)
+        self.assertEqual(code, 0)
+        with self.assertRaises(recorder.Unreadable):
+            recorder.record([sys.executable, "-c", "import os; os.utime('f', (1, 2))"], self.root,
+                            cwd=self.root)
+        start = os.path.join(self.work.name, "start")
+        os.mkdir(start)
+        with open(os.path.join(start, "f"), "wb") as f:
+            f.write(b"old")
+        os.chmod(f.name, 0o600)
+        os.utime(f.name, ns=(5, 7))
+        images = list(model.crash_images(start, events))
+        self.assertEqual({image["f"].mode for _, image in images}, {0o600, 0o640})
+        last = os.path.join(self.work.name, "last")
+        model.write_image(images[-1][1], last)
+        info = os.stat(os.path.join(last, "f"))
+        self.assertEqual((info.st_mode & 0o777, info.st_mtime_ns, info.st_nlink), (0o640, 7, 2))
+        self.assertEqual(os.stat(os.path.join(last, "d")).st_mode & 0o777, 0o750)
+        self.assertEqual(os.readlink(os.path.join(last, "s")), "f")
+
     def test_a_shared_writable_mapping_is_not_passed_over_in_silence(self):
         with self.assertRaises(recorder.Unreadable):
             recorder.record([sys.executable, "-c",

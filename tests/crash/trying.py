@@ -22,7 +22,7 @@ Phase = collections.namedtuple("Phase", "name words start promised survives")
 
 
 # Left out of the short form and over the network: a folder that is there already, and a mode.
-PLAIN = ("mkdir", "fchmod")
+PLAIN = ("mkdir", "fchmod", "fchmodat")
 
 
 def chosen(phase, call, effect, most):

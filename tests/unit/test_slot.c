@@ -45,9 +45,16 @@ pread(int fd, void *data, size_t len, off_t offset)
 	return is_refused(fd) ? -1 : syscall(SYS_pread64, fd, data, len, offset);
 }
 
+/* Of a block that cannot be read no part is written. */
+static bool parts_fail;
+
 ssize_t
 pwrite(int fd, const void *data, size_t len, off_t offset)
 {
+	if (parts_fail && len % 4096 != 0) {
+		errno = EIO;
+		return -1;
+	}
 	return is_refused(fd) ? -1 : syscall(SYS_pwrite64, fd, data, len, offset);
 }
 
@@ -303,6 +310,37 @@ zeros_are_written_where_nothing_can_be_read(void **state)
 	assert_int_equal(written, SLOT_BYTES);
 }
 
+/* An image may end in a block that cannot be read. */
+static void
+the_last_block_is_written_whole_where_its_rest_cannot_be_read(void **state)
+{
+	CLEANUP(class_free) struct slot_class class = file_class("a", "b");
+	AUTO_SLOT struct slot s = SLOT_INIT;
+	struct err e = ERR_INIT;
+	uint8_t data[CHUNK_BYTES], back[CHUNK_BYTES];
+	struct place p;
+
+	(void)state;
+	make_file("a", SLOT_BYTES);
+	assert_int_equal(slot_open(&class, SIDE_A, true, &s, &e), 0);
+	assert_true(s.direct >= 0);
+	p = slot_place(&s);
+	noise(data, sizeof(data), 9);
+	parts_fail = true;
+	assert_int_equal(p.write(p.arg, data, 100, CHUNK_BYTES, &e), 0);
+	assert_int_equal(e.class, ERR_NONE);
+	/* Not what is no end, nor where there is no whole block. */
+	assert_int_equal(p.write(p.arg, data, 100, 1, &e), -1);
+	assert_int_equal(e.errnum, EIO);
+	assert_int_equal(p.write(p.arg, data, 4097, 0, &e), -1);
+	s.size = 3 * CHUNK_BYTES + 50;
+	assert_int_equal(p.write(p.arg, data, 40, 3 * CHUNK_BYTES, &e), -1);
+	parts_fail = false;
+	assert_int_equal(p.read(p.arg, back, 4096, CHUNK_BYTES, &e), 0);
+	memset(data + 100, 0, 4096 - 100);
+	assert_memory_equal(back, data, 4096);
+}
+
 static void
 place_of_another_type_is_refused(void **state)
 {
@@ -389,6 +427,7 @@ main(void)
 		IN_FOLDER(zeroed_ranges_become_holes),
 		IN_FOLDER(zeros_are_written_only_where_other_bytes_are),
 		IN_FOLDER(zeros_are_written_where_nothing_can_be_read),
+		IN_FOLDER(the_last_block_is_written_whole_where_its_rest_cannot_be_read),
 		IN_FOLDER(place_of_another_type_is_refused),
 		IN_FOLDER(a_device_is_no_file_and_a_file_no_device),
 		IN_FOLDER(missing_file_slot_says_how_to_make_it),
