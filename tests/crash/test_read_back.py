@@ -164,9 +164,13 @@ class ReadBack(unittest.TestCase):
         trace = ["-e", "trace=pread64,clone,clone3"]
         _, calls = self.install_unread(subject, 0, *trace)
         at_once = next(i for i, line in enumerate(calls, 1) if "rootfs-b.img>" in line)
-        # All chunks are read at once, and then each by itself; the fourth comes behind two of zeros
-        # that are one run.
-        bad = f"inject=pread64:error=EIO:when={at_once}..{at_once + 4}+4"
+        # All chunks are read at once, and where that fails each by itself.
+        bad = f"inject=pread64:error=EIO:when={at_once}"
+        said, calls = self.install_unread(subject, 0, *trace, "-e", bad)
+        self.assertIn(" 0 B written, 384.0 KiB were in place", said)
+        alone = next(i for i, line in enumerate(calls, 1)
+                     if i > at_once and f"rootfs-b.img>, \"\"..., {CHUNK}, {4 * CHUNK})" in line)
+        bad += f"..{alone}+{alone - at_once}"
         said, _ = self.install_unread(subject, 0, *trace, "-e", bad)
         self.assertIn(f"chunk at byte {4 * CHUNK}: reading rootfs B: Input/output error; what "
                       "cannot be read is written anew", said)
