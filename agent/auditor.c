@@ -1,5 +1,8 @@
 #include "agent/auditor.h"
 
+#include <signal.h>
+#include <string.h>
+
 #include "agent/audit_record.h"
 #include "agent/doubt.h"
 #include "common/base/clock.h"
@@ -10,6 +13,10 @@
 
 /* Soon: within minutes, at random, as all that many boxes do at once. */
 enum { SOON_S = 20 * 60, LOOK_EVERY_MS = 500, JITTER_PARTS = 1024, JITTER_SHARE = 8 };
+
+/* So long one that was killed is waited for, and how often one that is not gone then is looked
+ * after. */
+enum { END_MS = 3000, END_EVERY_MS = 10, STUCK_EVERY_MS = 5000 };
 
 static void
 put_off(struct auditor *a)
@@ -29,12 +36,33 @@ auditor_of(const struct box *box, const char *conf_path)
 	return a;
 }
 
+static bool
+is_gone(pid_t *pid)
+{
+	int status;
+
+	return *pid == 0 || process_has_ended(pid, &status);
+}
+
+/* A disk that answers nothing holds even what was killed. It only reads, so nothing has to wait for
+ * it. */
 void
 auditor_stop(struct auditor *a)
 {
+	int64_t until_ms = clock_boot_ms() + END_MS;
+
 	if (a->pid == 0)
 		return;
-	process_end(&a->pid);
+	a->stuck = a->pid;
+	a->pid = 0;
+	(void)kill(-a->stuck, SIGKILL);
+	(void)kill(a->stuck, SIGKILL);
+	while (!is_gone(&a->stuck) && clock_boot_ms() < until_ms)
+		clock_sleep_ms(END_EVERY_MS);
+	if (a->stuck != 0)
+		log_warning("an audit was killed and hangs in the kernel, as a disk that does not "
+			    "answer does it (process %d): going on without it",
+			(int)a->stuck);
 	log_info("an audit is cut off, and starts over later");
 	put_off(a);
 }
@@ -73,14 +101,6 @@ auditor_wait_ms(struct auditor *a)
 	return left_ms > 0 ? left_ms : 0;
 }
 
-static enum authentic
-answer_now(const struct auditor *a)
-{
-	char why[AUDIT_WHY_SIZE];
-
-	return audit_record_answer(a->box, why);
-}
-
 static void
 start(struct auditor *a)
 {
@@ -88,7 +108,7 @@ start(struct auditor *a)
 		"/proc/self/exe", "-c", a->conf_path, "audit", "--gently", NULL};
 	struct err e;
 
-	a->before = answer_now(a);
+	a->before = audit_record_answer(a->box, a->before_why);
 	if (process_begin(&(struct process){.argv = argv}, &a->pid, &e) == 0)
 		return;
 	log_warning("no audit: %s", e.text);
@@ -110,11 +130,12 @@ result_log(const struct auditor *a)
 		log_warning("what this box would go back to is not authentic: %.500s", r.other_why);
 }
 
-/* True when the audit has come out other than the last. One whose record was not written is not due
- * again at once. */
+/* True when the audit has come out other than the last: other chunks are news, too. One whose
+ * record was not written is not due again at once. */
 static bool
 take_result(struct auditor *a)
 {
+	char why[AUDIT_WHY_SIZE];
 	int status;
 
 	if (!process_has_ended(&a->pid, &status))
@@ -126,7 +147,7 @@ take_result(struct auditor *a)
 	}
 	a->not_before_ms = clock_boot_ms() + (int64_t)a->box->conf.audit_s * 1000;
 	result_log(a);
-	return answer_now(a) != a->before;
+	return audit_record_answer(a->box, why) != a->before || strcmp(why, a->before_why) != 0;
 }
 
 static bool
@@ -143,6 +164,8 @@ step(struct auditor *a)
 
 	if (a->pid != 0)
 		return LOOK_EVERY_MS;
+	if (!is_gone(&a->stuck))
+		return STUCK_EVERY_MS;
 	wait_ms = is_idle(a) ? auditor_wait_ms(a) : INT64_MAX;
 	if (wait_ms > 0)
 		return wait_ms;

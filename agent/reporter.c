@@ -55,6 +55,25 @@ fill_update(const struct pending *p, struct report *r)
 	(void)digest_hex(&p->release.manifest, r->bundle_sha256);
 }
 
+/* What it will take is known, and said in words, in the second report of those that tell of a
+ * start. */
+static void
+fill_haul(const struct box *b, const struct event *event, struct report *r)
+{
+	const struct haul *h = &b->state->intake.haul;
+
+	if (event->state != BOX_STARTING || !event->detail || !event->detail[0])
+		return;
+	r->has_haul = true;
+	r->haul = (struct report_haul){.in_place = h->in_place,
+		.zeros = h->zeros,
+		.running = h->running,
+		.inactive = h->inactive,
+		.network = h->network,
+		.fetch = h->stored,
+		.ranges = h->ranges};
+}
+
 /* What the audit found first is told with whatever else there is. */
 static void
 fill_why(const struct box *b, const struct event *event, struct report *r)
@@ -109,6 +128,7 @@ fill(const struct box *b, const struct event *event, int64_t at_s, struct report
 		identity_report(&b->conf, r);
 	if (event->update)
 		fill_update(event->update, r);
+	fill_haul(b, event, r);
 	fill_why(b, event, r);
 }
 

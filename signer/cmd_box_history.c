@@ -44,6 +44,20 @@ box_print(void *arg, const struct ledger_box *b, struct err *e)
 	return 0;
 }
 
+/* To the byte what the words before it round. */
+static void
+haul_print(const struct report_haul *h)
+{
+	(void)printf(
+		"%28s %llu bytes to fetch in %llu range%s; of the payloads %llu in place, %llu "
+		"from the running side, %llu from elsewhere in the inactive one, %llu zeros, "
+		"%llu from the network\n",
+		"", (unsigned long long)h->fetch, (unsigned long long)h->ranges,
+		h->ranges == 1 ? "" : "s", (unsigned long long)h->in_place,
+		(unsigned long long)h->running, (unsigned long long)h->inactive,
+		(unsigned long long)h->zeros, (unsigned long long)h->network);
+}
+
 static int
 report_print(void *arg, const struct report *r, int64_t heard_s, struct err *e)
 {
@@ -58,6 +72,8 @@ report_print(void *arg, const struct report *r, int64_t heard_s, struct err *e)
 		(unsigned long long)r->seq, box_state_name(r->state),
 		r->outcome == OUTCOME_NONE ? "" : outcome_name(r->outcome), r->version,
 		*r->rollout ? " in " : "", r->rollout, *r->detail ? ": " : "", r->detail);
+	if (r->has_haul)
+		haul_print(&r->haul);
 	return 0;
 }
 

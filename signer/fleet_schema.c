@@ -244,9 +244,15 @@ static const char turns[] =
 	"certificate = '';"
 	"PRAGMA user_version = 5;";
 
+/* The plan of a report that tells of a start, as JSON, or ""; and what a box's audit had found when
+ * that was last told. */
+static const char hauls[] = "ALTER TABLE report ADD COLUMN haul TEXT NOT NULL DEFAULT '';"
+			    "ALTER TABLE known ADD COLUMN audit_told TEXT NOT NULL DEFAULT '';"
+			    "PRAGMA user_version = 6;";
+
 /* From each version to the next. */
 static const char *const steps[] = {
-	boxes_and_certificates, reports_and_rollouts, renewals, events, turns};
+	boxes_and_certificates, reports_and_rollouts, renewals, events, turns, hauls};
 _Static_assert(ARRAY_LEN(steps) == FLEET_SCHEMA_VERSION, "a version has no step that leads to it");
 
 int

@@ -7,7 +7,7 @@
 #include "common/base/err.h"
 #include "signer/sql.h"
 
-enum { FLEET_SCHEMA_VERSION = 5 };
+enum { FLEET_SCHEMA_VERSION = 6 };
 
 /* Of the file; 0 for one that is new. */
 int fleet_schema_version(struct sql *s, int64_t *out, struct err *e);

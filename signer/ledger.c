@@ -61,12 +61,25 @@ ledger_each_box(struct fleet *f, const struct ledger_filter *filter,
 #define REPORT_COLUMNS                                                                             \
 	"name, seq, at_s, state, outcome, boot_id, plan, rollout, plan_version, wave, attempt, "   \
 	"bundle, version, bundle_sha256, running, linked, rollback_floor, source, class, detail, " \
-	"log, heard_s"
+	"log, heard_s, haul"
 
 static void
 text_take(const struct query *q, int column, char *out, size_t size)
 {
 	(void)snprintf(out, size, "%s", query_text(q, column));
+}
+
+static int
+haul_take(const char *text, struct report *r, struct err *e)
+{
+	AUTO_JSON json_t *j = NULL;
+
+	if (!*text)
+		return 0;
+	r->has_haul = true;
+	return json_parse(span_str(text), "fleet.db: a plan", &j, e) < 0
+		       ? -1
+		       : report_haul_parse(j, &r->haul, e);
 }
 
 static int
@@ -94,7 +107,7 @@ report_take(const struct query *q, struct report *r, struct err *e)
 	text_take(q, 18, r->class_, sizeof(r->class_));
 	text_take(q, 19, r->detail, sizeof(r->detail));
 	text_take(q, 20, r->log, sizeof(r->log));
-	return 0;
+	return haul_take(query_text(q, 22), r, e);
 }
 
 int

@@ -12,6 +12,7 @@
 enum { TAGS_TEXT_SIZE = FIELD_TAGS_MAX * (4 * NAME_BYTES_MAX + 6) + 2 };
 enum { AUDIT_TOLD_EVERY_S = 86400 };
 enum { STOPS_TEXT_SIZE = STOPS_MAX * STOP_ID_SIZE };
+enum { HAUL_TEXT_SIZE = 512 };
 _Static_assert(LEDGER_KEPT + RECORD_SLACK == 96, "index known_full has another number");
 
 /* What is known of a box beside what its newest report says. */
@@ -19,7 +20,8 @@ struct known {
 	int64_t seq, outcome_seq, began_seq, failed_from, failed_seq, pruned_seq, kept;
 	int64_t audit_told_s; /* 0: never */
 	char outcome[16], class_[16], stops[STOPS_TEXT_SIZE + 1];
-	char authentic[8]; /* authentic_name() of what it last said of that */
+	char authentic[8];			/* authentic_name() of what it last said of that */
+	char audit_told[REPORT_DETAIL_MAX + 1]; /* what was told then */
 };
 
 static int
@@ -31,7 +33,8 @@ known_read(struct sql *s, int64_t box, struct known *out, struct err *e)
 	if (query_begin(s, &q, e,
 		    "SELECT seq, outcome_seq, began_seq, failed_from, failed_seq, pruned_seq, "
 		    "kept, "
-		    "outcome, class, stops, authentic, audit_told_s FROM known WHERE box = ?1",
+		    "outcome, class, stops, authentic, audit_told_s, audit_told FROM known WHERE "
+		    "box = ?1",
 		    "i", box) < 0 ||
 		query_next(q, &row, e) < 0)
 		return -1;
@@ -50,20 +53,27 @@ known_read(struct sql *s, int64_t box, struct known *out, struct err *e)
 	(void)snprintf(out->stops, sizeof(out->stops), "%s", query_text(q, 9));
 	(void)snprintf(out->authentic, sizeof(out->authentic), "%s", query_text(q, 10));
 	out->audit_told_s = query_int(q, 11);
+	(void)snprintf(out->audit_told, sizeof(out->audit_told), "%s", query_text(q, 12));
 	return 0;
 }
 
 static int
 report_write(struct sql *s, int64_t box, const struct report *r, int64_t heard_s, struct err *e)
 {
+	AUTO_BUF struct buf haul = BUF_INIT(HAUL_TEXT_SIZE);
+	AUTO_JSON json_t *j = r->has_haul ? report_haul_json(&r->haul) : NULL;
+
+	if (j && json_canonical(j, &haul, e) < 0)
+		return -1;
 	return sql_do(s, e,
 		"INSERT INTO report VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, "
-		"?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22) ON CONFLICT DO NOTHING",
-		"iiiisssssisisssssissss", box, (int64_t)r->seq, r->at_s, heard_s,
+		"?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23) ON CONFLICT DO "
+		"NOTHING",
+		"iiiisssssisisssssisssss", box, (int64_t)r->seq, r->at_s, heard_s,
 		box_state_name(r->state), outcome_name(r->outcome), r->boot_id, r->plan, r->rollout,
 		(int64_t)r->plan_version, r->wave, (int64_t)r->attempt, r->bundle, r->version,
 		r->bundle_sha256, r->running_sha256, r->linked_sha256, (int64_t)r->rollback_floor,
-		r->source, r->class_, r->detail, r->log);
+		r->source, r->class_, r->detail, r->log, j ? buf_str(&haul) : "");
 }
 
 /* The row that has this report's number: is it this report? */
@@ -136,18 +146,31 @@ known_add(struct known *k, const struct report *r)
 	(void)snprintf(k->class_, sizeof(k->class_), "%s", r->class_);
 }
 
-/* Once for as long as it lasts, and once a day: a box may be anybody's, and say this and that. What
- * was not told for that reason is told by the first report after it. */
+/* What the audit found first, as an agent puts it behind whatever else it says. */
+static const char *
+audit_words(const struct report *r)
+{
+	const char *words = strstr(r->detail, "not authentic: ");
+
+	return words ? words : "";
+}
+
+/* Once for as long as it lasts, and the same once a day: a box may be anybody's, and say this and
+ * that. What was not told for that reason is told by the first report after it. */
 static bool
 audit_add(struct known *k, const struct report *r, int64_t heard_s)
 {
-	bool bad = r->authentic == AUTHENTIC_NO && strcmp(k->authentic, "no") != 0;
+	bool no = r->authentic == AUTHENTIC_NO, bad = no && strcmp(k->authentic, "no") != 0;
+	bool other = no && strcmp(audit_words(r), k->audit_told) != 0;
 	bool alarm =
-		bad && (k->audit_told_s == 0 || heard_s - k->audit_told_s >= AUDIT_TOLD_EVERY_S);
+		other ||
+		(bad && (k->audit_told_s == 0 || heard_s - k->audit_told_s >= AUDIT_TOLD_EVERY_S));
 
-	if (alarm)
+	if (alarm) {
 		k->audit_told_s = heard_s;
-	if (r->authentic != AUTHENTIC_UNSAID && (int64_t)r->seq > k->seq && bad == alarm)
+		(void)snprintf(k->audit_told, sizeof(k->audit_told), "%s", audit_words(r));
+	}
+	if (r->authentic != AUTHENTIC_UNSAID && (int64_t)r->seq > k->seq && (!bad || alarm))
 		(void)snprintf(
 			k->authentic, sizeof(k->authentic), "%s", authentic_name(r->authentic));
 	return alarm;
@@ -162,12 +185,12 @@ known_replace(struct sql *s, int64_t box, struct known *k, const struct report *
 	stops_text(r, stops);
 	if (sql_do(s, e,
 		    "INSERT OR REPLACE INTO known VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
-		    "?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
-		    "iiiisssisssissssiiiiisi", box, (int64_t)r->seq, r->at_s, heard_s,
+		    "?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)",
+		    "iiiisssisssissssiiiiisis", box, (int64_t)r->seq, r->at_s, heard_s,
 		    box_state_name(r->state), k->outcome, k->class_, k->outcome_seq, r->version,
 		    r->running_sha256, r->linked_sha256, (int64_t)r->rollback_floor, r->compatible,
 		    tags, r->plan, stops, k->began_seq, k->failed_from, k->failed_seq,
-		    k->pruned_seq, k->kept, k->authentic, k->audit_told_s) < 0)
+		    k->pruned_seq, k->kept, k->authentic, k->audit_told_s, k->audit_told) < 0)
 		return -1;
 	return strcmp(stops, k->stops) != 0 ? stops_write(s, box, k->stops, r, e) : 0;
 }
@@ -180,9 +203,9 @@ known_amend(struct sql *s, int64_t box, const struct known *k, int64_t heard_s, 
 		"UPDATE known SET heard_s = max(heard_s, ?2), outcome = ?3, class = ?4, "
 		"outcome_seq "
 		"= ?5, began_seq = ?6, failed_from = ?7, failed_seq = ?8, kept = ?9, audit_told_s "
-		"= ?10 WHERE box = ?1",
-		"iissiiiiii", box, heard_s, k->outcome, k->class_, k->outcome_seq, k->began_seq,
-		k->failed_from, k->failed_seq, k->kept, k->audit_told_s);
+		"= ?10, audit_told = ?11 WHERE box = ?1",
+		"iissiiiiiis", box, heard_s, k->outcome, k->class_, k->outcome_seq, k->began_seq,
+		k->failed_from, k->failed_seq, k->kept, k->audit_told_s, k->audit_told);
 }
 
 int

@@ -1,5 +1,6 @@
 #include "common/format/report.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "common/base/clock.h"
@@ -33,6 +34,21 @@ static const char *const authentic_names[] = {
 	[AUTHENTIC_NO] = "no",
 };
 
+static const struct {
+	const char *name;
+	size_t at;
+} haul_members[] = {
+	{"in_place", offsetof(struct report_haul, in_place)},
+	{"zeros", offsetof(struct report_haul, zeros)},
+	{"running", offsetof(struct report_haul, running)},
+	{"inactive", offsetof(struct report_haul, inactive)},
+	{"network", offsetof(struct report_haul, network)},
+	{"fetch", offsetof(struct report_haul, fetch)},
+	{"ranges", offsetof(struct report_haul, ranges)},
+};
+
+_Static_assert(sizeof(struct report_haul) == ARRAY_LEN(haul_members) * sizeof(uint64_t),
+	"a number of the haul has no name");
 _Static_assert(ARRAY_LEN(authentic_names) == AUTHENTICS, "an answer has no name");
 _Static_assert(ARRAY_LEN(state_names) == BOX_STATES, "a state has no name");
 _Static_assert(ARRAY_LEN(outcome_names) == OUTCOMES, "an outcome has no name");
@@ -120,6 +136,20 @@ newer_add(json_t *j, const char *key, const char *text)
 	return text[0] ? json_object_set_new(j, key, json_string(text)) : 0;
 }
 
+json_t *
+report_haul_json(const struct report_haul *h)
+{
+	json_t *j = json_object();
+
+	for (size_t i = 0; i < ARRAY_LEN(haul_members); i++) {
+		const void *at = (const char *)h + haul_members[i].at;
+
+		(void)json_object_set_new(
+			j, haul_members[i].name, json_integer((json_int_t) * (const uint64_t *)at));
+	}
+	return j;
+}
+
 /* What older agents do not say is said only where there is something to it. */
 static int
 newer_build(const struct report *r, json_t *j)
@@ -132,6 +162,8 @@ newer_build(const struct report *r, json_t *j)
 		newer_add(j, "certificate_request", r->certificate_request) < 0 ||
 		newer_add(j, "authorities_sha256", r->authorities_sha256) < 0 ||
 		newer_add(j, "authentic", authentic_name(r->authentic)) < 0)
+		return -1;
+	if (r->has_haul && json_object_set_new(j, "haul", report_haul_json(&r->haul)) < 0)
 		return -1;
 	if (r->stop_count == 0)
 		return 0;
@@ -363,6 +395,33 @@ authentic_parse(const json_t *body, struct report *r, struct err *e)
 	return 0;
 }
 
+int
+report_haul_parse(const json_t *j, struct report_haul *out, struct err *e)
+{
+	struct report_haul h = {0};
+
+	if (json_object_size(j) != ARRAY_LEN(haul_members))
+		return err_set(e, ERR_MALFORMED, "'haul' is an object of %zu numbers",
+			ARRAY_LEN(haul_members));
+	for (size_t i = 0; i < ARRAY_LEN(haul_members); i++) {
+		void *at = (char *)&h + haul_members[i].at;
+
+		if (json_get_uint(j, haul_members[i].name, 0, FIELD_INT_MAX, at, e) < 0)
+			return err_context(e, "'haul'");
+	}
+	*out = h;
+	return 0;
+}
+
+static int
+haul_parse(const json_t *body, struct report *r, struct err *e)
+{
+	const json_t *haul = json_object_get(body, "haul");
+
+	r->has_haul = haul != NULL;
+	return haul ? report_haul_parse(haul, &r->haul, e) : 0;
+}
+
 /* What older agents do not say. */
 static int
 newer_parse(const json_t *body, struct report *r, struct err *e)
@@ -374,7 +433,9 @@ newer_parse(const json_t *body, struct report *r, struct err *e)
 		newer_sha256(body, "authorities_sha256", r->authorities_sha256, e) < 0 ||
 		serial_parse(body, r, e) < 0 || request_parse(body, r, e) < 0)
 		return -1;
-	return authentic_parse(body, r, e) < 0 ? -1 : stops_parse(body, r, e);
+	return authentic_parse(body, r, e) < 0 || haul_parse(body, r, e) < 0
+		       ? -1
+		       : stops_parse(body, r, e);
 }
 
 static int
@@ -384,7 +445,7 @@ whole_parse(const json_t *body, struct report *r, json_t **tags, struct err *e)
 		"outcome", "rollout", "plan_version", "wave", "attempt", "bundle", "version",
 		"bundle_sha256", "running_sha256", "rollback_floor", "tags", "compatible", "source",
 		"class", "detail", "log", "plan", "linked_sha256", "stops", "certificate_serial",
-		"certificate_request", "authorities_sha256", "authentic", NULL};
+		"certificate_request", "authorities_sha256", "authentic", "haul", NULL};
 
 	if (field_format(body, e) < 0 || json_only(body, known, e) < 0 ||
 		who_parse(body, r, e) < 0 || update_parse(body, r, e) < 0 ||

@@ -7,9 +7,11 @@
  *    "class":"none", "detail":"...", "log":"...",
  *    "plan":"rollouts/stable.json", "linked_sha256":"...", "stops":["32 hex digits"],
  *    "certificate_serial":"...", "certificate_request":"...", "authorities_sha256":"...",
- *    "authentic":"yes"}
+ *    "authentic":"yes",
+ *    "haul":{"in_place":0, "zeros":0, "running":0, "inactive":0, "network":0, "fetch":0,
+ *    "ranges":0}}
  *
- * The last seven are left out where there is nothing to say, as older agents do. */
+ * The last eight are left out where there is nothing to say, as older agents do. */
 #ifndef SLUICE_FORMAT_REPORT_H
 #define SLUICE_FORMAT_REPORT_H
 
@@ -55,6 +57,14 @@ enum authentic {
 	AUTHENTICS
 };
 
+/* Where an update's bytes come from, as it is planned before the first is fetched: those of its
+ * payloads, but for the last two. */
+struct report_haul {
+	uint64_t in_place, zeros, running, inactive, network;
+	uint64_t fetch, ranges; /* as many are fetched for those of the network, in so many ranges
+				 */
+};
+
 struct report {
 	char box[NAME_BYTES_MAX + 1];
 	uint64_t seq;
@@ -89,6 +99,8 @@ struct report {
 	char authorities_sha256[DIGEST_HEX_SIZE];  /* of the CAs that were delivered,
 						     else of those in agent.conf */
 	enum authentic authentic;
+	bool has_haul;
+	struct report_haul haul;
 };
 
 void report_free(struct report *r);
@@ -98,6 +110,10 @@ void report_free(struct report *r);
  * hold anything, and owns nothing: a watch reads millions, and one is too large to be copied. */
 int report_build(const struct report *r, json_t **out, struct err *e);
 int report_parse(const struct verified *v, struct report *out, struct err *e);
+
+/* The "haul" of a report alone, and back; 0 and what it reads is whole, or -1. */
+json_t *report_haul_json(const struct report_haul *h);
+int report_haul_parse(const json_t *j, struct report_haul *out, struct err *e);
 
 const char *box_state_name(enum box_state s);
 const char *outcome_name(enum outcome o);

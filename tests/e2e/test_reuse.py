@@ -80,6 +80,14 @@ class Reuse(FolderCase):
         self.assertIn(f"gateway 2.0.0: planned: {words}", self.box.log())
         details = [(r["state"], r["detail"]) for r in self.workspace.reports(NAME)]
         self.assertEqual([d.split(";")[0] for s, d in details if s == "starting"], ["", words])
+        hauls = [r.get("haul") for r in self.workspace.reports(NAME)]
+        self.assertEqual([haul for haul in hauls if haul], [{
+            "in_place": 0, "zeros": 0, "running": SIZE - found["data"], "inactive": 0,
+            "network": found["data"], "fetch": found["data"], "ranges": len(NEWS) + 1}])
+        self.workspace.sluice("watch", "--once")
+        self.assertIn(f"{found['data']} bytes to fetch in 4 ranges; of the payloads 0 in place, "
+                      f"{SIZE - found['data']} from the running side",
+                      self.workspace.sluice("box", "show", NAME).stdout)
         self.assertRegex(next(d for s, d in details if s == "installed"),
                          r"fetched, .* from the running side, ")
 

@@ -3,6 +3,8 @@
 #include "tests/unit/rig.h"
 
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <time.h>
 
 #include "agent/audit_record.h"
@@ -42,10 +44,12 @@ scene_make(struct scene *s, const char *folder, const char *play)
 }
 
 static void
-record(const struct box *b, enum authentic answer)
+record(const struct box *b, enum authentic answer, const char *why)
 {
 	struct audit a = {.count = 1, .sides = {{.running = true, .answer = answer}}};
 	struct err e = ERR_INIT;
+
+	(void)snprintf(a.sides[0].why, sizeof(a.sides[0].why), "%s", why);
 
 	if (audit_record_save(b, &a, &e) < 0)
 		fail_msg("%s", e.text);
@@ -59,6 +63,32 @@ runs(void)
 	struct err e = ERR_INIT;
 
 	return file_read("runs", &text, &e) < 0 ? 0 : text.len;
+}
+
+/* Killed, it is not gone before its tracer lets it go: to its parent that is as if it hung in the
+ * kernel. Another group's, the tracer is not killed along. */
+static void
+hang_in_the_kernel(void)
+{
+	pid_t traced = getpid(), tracer = fork();
+
+	if (tracer < 0)
+		_exit(9);
+	if (tracer > 0) {
+		(void)prctl(PR_SET_PTRACER, tracer, 0, 0, 0);
+		(void)sleep(60);
+		return;
+	}
+	(void)setpgid(0, 0);
+	while (ptrace(PTRACE_SEIZE, traced, NULL, NULL) < 0) {
+		if (getppid() != traced)
+			_exit(9);
+		clock_sleep_ms(10);
+	}
+	rig_file("seized", "");
+	for (int i = 0; i < 6000 && access("let go", F_OK) < 0; i++)
+		clock_sleep_ms(10);
+	_exit(0);
 }
 
 /* What plays the agent: writes down that it ran, and then does what it is told. */
@@ -77,10 +107,12 @@ played(int argc, char **argv)
 	fd = open("runs", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	if (fd < 0 || write(fd, "x", 1) != 1 || close(fd) < 0)
 		return 9;
-	if (strcmp(buf_str(&text), "no") == 0)
-		record(&b, AUTHENTIC_NO);
+	if (strncmp(buf_str(&text), "no", 2) == 0)
+		record(&b, AUTHENTIC_NO, buf_str(&text));
 	if (strcmp(buf_str(&text), "die") == 0)
 		(void)raise(SIGKILL);
+	if (strcmp(buf_str(&text), "hang in the kernel") == 0)
+		hang_in_the_kernel();
 	if (strcmp(buf_str(&text), "hang") == 0)
 		(void)sleep(60);
 	return 1;
@@ -115,6 +147,11 @@ an_answer_that_is_news_ends_the_nap(void **state)
 	auditor_nap(&s.auditor, &s.watchdog, 2000, true);
 	assert_true(clock_boot_ms() - begin_ms >= 2000);
 	nap_until(&s, 2);
+	/* But one that finds something else is some. */
+	rig_file("play", "no, and other chunks");
+	begin_ms = clock_boot_ms();
+	auditor_nap(&s.auditor, &s.watchdog, FOR_EVER_MS, true);
+	assert_true(clock_boot_ms() - begin_ms < FOR_EVER_MS);
 	assert_int_equal(unlink("state/audit.json"), 0);
 	begin_ms = clock_boot_ms();
 	auditor_nap(&s.auditor, &s.watchdog, 2000, false);
@@ -137,7 +174,7 @@ it_is_due_an_interval_after_the_last(void **state)
 	assert_true(wait_ms > 9 * 60 * 1000 && wait_ms <= 20 * 60 * 1000);
 	assert_true(auditor_wait_ms(&s.auditor) <= wait_ms);
 	/* else a week later and up to a day more, */
-	record(&s.rig.box, AUTHENTIC_YES);
+	record(&s.rig.box, AUTHENTIC_YES, "");
 	wait_ms = auditor_wait_ms(&s.auditor);
 	assert_true(
 		wait_ms > (int64_t)7 * 86400 * 1000 - 5000 && wait_ms <= (int64_t)8 * 86400 * 1000);
@@ -163,7 +200,7 @@ boxes_that_start_together_audit_at_different_times(void **state)
 
 	scene_make(&s, *state, "no");
 	s.rig.c->audit_s = 7 * 86400;
-	record(&s.rig.box, AUTHENTIC_YES);
+	record(&s.rig.box, AUTHENTIC_YES, "");
 	for (size_t i = 0; i < 20; i++) {
 		int64_t wait_ms;
 
@@ -194,6 +231,33 @@ what_is_stopped_starts_over_later(void **state)
 	auditor_nap(&s.auditor, &s.watchdog, FOR_EVER_MS, true);
 	assert_true(runs() >= 1);
 	assert_int_equal(access("state/audit.json", F_OK), 0);
+}
+
+static void
+one_that_hangs_in_the_kernel_keeps_nobody_for_ever(void **state)
+{
+	CLEANUP(scene_free) struct scene s;
+	int64_t begin_ms = clock_boot_ms();
+	pid_t pid;
+
+	scene_make(&s, *state, "hang in the kernel");
+	while (access("seized", F_OK) < 0 && clock_boot_ms() - begin_ms < FOR_EVER_MS)
+		auditor_nap(&s.auditor, &s.watchdog, 100, true);
+	pid = s.auditor.pid;
+	assert_true(pid > 0);
+	begin_ms = clock_boot_ms();
+	auditor_stop(&s.auditor);
+	assert_true(clock_boot_ms() - begin_ms < FOR_EVER_MS / 2);
+	assert_int_equal(s.auditor.pid, 0);
+	assert_int_equal(s.auditor.stuck, pid);
+	/* None begins beside it; gone, it leaves nothing. */
+	auditor_nap(&s.auditor, &s.watchdog, 1500, true);
+	assert_int_equal(runs(), 1);
+	rig_file("let go", "");
+	rig_file("play", "nothing");
+	nap_until(&s, 2);
+	assert_int_equal(s.auditor.stuck, 0);
+	assert_int_equal(kill(pid, 0), -1);
 }
 
 static void
@@ -236,6 +300,7 @@ main(int argc, char **argv)
 		TEST(it_is_due_an_interval_after_the_last),
 		TEST(boxes_that_start_together_audit_at_different_times),
 		TEST(what_is_stopped_starts_over_later),
+		TEST(one_that_hangs_in_the_kernel_keeps_nobody_for_ever),
 		TEST(one_that_dies_is_tried_again),
 		TEST(nothing_is_audited_while_an_update_is_under_way),
 	};

@@ -392,11 +392,12 @@ a_file_that_cannot_be_brought_up_to_date_stays_as_it_was(void **state)
 	remove_db();
 }
 
-/* What formats 4 and 5 have beside format 3. */
+/* What formats 4 to 6 have beside format 3. */
 static const char third_format[] =
 	"DROP INDEX renewal_turn; DROP TABLE event; DROP TABLE delivery; DROP TABLE told_role; "
 	"DROP TABLE outage;"
 	"ALTER TABLE known DROP COLUMN authentic; ALTER TABLE known DROP COLUMN audit_told_s;"
+	"ALTER TABLE report DROP COLUMN haul; ALTER TABLE known DROP COLUMN audit_told;"
 	"INSERT INTO known VALUES (1, 7, 900, 1000, 'idle', 'none', 'none', 0, '2.0.0', '', '', 1, "
 	"'acme-gw3', '{}', '', '', 0, 0, 0, 0, 1);"
 	"PRAGMA user_version = 3;";

@@ -20,10 +20,14 @@ static const char sample[] =
 #define REQUEST                                                                                    \
 	"\"-----BEGIN CERTIFICATE REQUEST-----\\nMIHO+/=\\nAAAA\\n-----END CERTIFICATE "           \
 	"REQUEST-----\\n\""
+#define HAUL                                                                                       \
+	"\"haul\":{\"in_place\":1,\"zeros\":2,\"running\":3,\"inactive\":4,\"network\":5,"         \
+	"\"fetch\""                                                                                \
+	":9007199254740992,\"ranges\":7},"
 #define NEWER                                                                                      \
 	"\"plan\":\"rollouts/stable.json\",\"linked_sha256\":\"" SHA "\",\"stops\":[\"" STOP_1     \
 	"\",\"" STOP_2 "\"],\"certificate_serial\":\"4f00\",\"certificate_request\":" REQUEST      \
-	",\"authorities_sha256\":\"" SHA "\",\"authentic\":\"no\","
+	",\"authorities_sha256\":\"" SHA "\",\"authentic\":\"no\"," HAUL
 
 static int
 parse(const char *text, struct report *out, struct err *e)
@@ -99,6 +103,9 @@ what_older_agents_do_not_say_is_read_and_built(void **state)
 	assert_int_equal(strlen(r.certificate_request), 83);
 	assert_string_equal(r.authorities_sha256, SHA);
 	assert_int_equal(r.authentic, AUTHENTIC_NO);
+	assert_true(r.has_haul && r.haul.in_place == 1 && r.haul.zeros == 2 &&
+		    r.haul.running == 3 && r.haul.inactive == 4 && r.haul.network == 5 &&
+		    r.haul.fetch == 1ULL << 53 && r.haul.ranges == 7);
 	assert_int_equal(report_build(&r, &built, &e), 0);
 	assert_true(json_equal(built, v.root));
 	assert_int_equal(parse(sample, &older, &e), 0);
@@ -106,6 +113,7 @@ what_older_agents_do_not_say_is_read_and_built(void **state)
 	assert_true(!older.certificate_serial[0] && !older.certificate_request[0] &&
 		    !older.authorities_sha256[0]);
 	assert_int_equal(older.authentic, AUTHENTIC_UNSAID);
+	assert_false(older.has_haul);
 }
 
 static void
@@ -244,6 +252,9 @@ a_report_with_one_thing_wrong_is_refused_by_name(void **state)
 		{"\"detail\":\"\"", "\"detail\":\"a\\nb\"", "detail"},
 		{"one\\ntwo", "one\\u001btwo", "log"},
 		{"one\\ntwo", "one\\u009btwo", "log"},
+		{"\"seq\":17", "\"seq\":17,\"haul\":{}", "haul"},
+		{"\"seq\":17", "\"seq\":17,\"haul\":7", "haul"},
+		{"\"seq\":17,", "\"seq\":17,\"x\":1," HAUL, "x"},
 		{"\"seq\":17", "\"seq\":17,\"plan\":\"\"", "plan"},
 		{"\"seq\":17", "\"seq\":17,\"plan\":\"rollouts/../x.json\"", "plan"},
 		{"\"seq\":17", "\"seq\":17,\"linked_sha256\":\"0\"", "linked_sha256"},
