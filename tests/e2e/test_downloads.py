@@ -122,16 +122,6 @@ class Downloads(FleetCase):
         self.wait_for_outcome(box, "ok", timeout_s=60)
         self.assertEqual(box.log().count("updating: "), 1)
 
-    def test_a_stop_is_heard_while_a_download_is_limited(self):
-        box = self.box(start=False)
-        box.set({"downloads": {"rate": "16KiB"}})
-        self.roll_out()
-        box.start()
-        box.wait_for_phase("installing")
-        self.workspace.stop("stable")
-        self.wait_for_outcome(box, "stopped", timeout_s=20)
-        self.assert_runs(box, OLD, other_side_boots=False)
-
     @staticmethod
     def hours(clock_s, begins_in_s, minutes):
         """Hours that begin (in whole minutes) so long after that moment of the box's clock."""

@@ -5,12 +5,19 @@ import tempfile
 import unittest
 
 from fleet import halls
+from fleet.box import CHUNK
 from fleet.halls import NEW, OLD, Halls
 
 TAKES_S = 55
 STOP_POLL_S = 3
 SLACK_S = 10  # of a machine that runs other tests meanwhile
 LIFE_S, SPREAD_S = 20, 8
+
+
+def chunks_of(image, slot):
+    """How many of an image's chunks that are not zeros stand where they belong."""
+    with open(image, "rb") as a, open(slot, "rb") as b:
+        return sum(x == b.read(CHUNK) != bytes(CHUNK) for x in iter(lambda: a.read(CHUNK), b""))
 
 
 class Held(unittest.TestCase):
@@ -27,7 +34,7 @@ class Halts(Held):
 
     @classmethod
     def setUpClass(cls):
-        cls.make("ndiuc", 1, STOP_POLL_S)
+        cls.make("nhdsriuc", 1, STOP_POLL_S)
         halls.hold(cls.halls)
         cls.took = {h.state: max(h.seconds) for h in halls.halt(cls.halls)}
 
@@ -41,10 +48,25 @@ class Halts(Held):
         box = self.stopped("n")
         self.assertNotIn("updating:", box.log())
 
-    def test_a_box_that_downloads_stops_in_time(self):
-        box = self.stopped("d")
-        self.assertEqual(box.env()["b_bootable"], "no")
+    def test_a_box_that_waits_for_its_hours_hears_of_a_stop_in_time(self):
+        box = self.stopped("h")
+        self.assertNotIn("updating:", box.log())
+
+    def ended(self, letter):
+        box = self.stopped(letter)
+        self.assertEqual((box.env()["b_bootable"], len(box.boots())), ("no", 1))
         self.assertFalse(box.holds("B", self.halls.images[NEW]))
+        return box
+
+    def test_a_box_that_downloads_stops_in_time_and_keeps_what_it_has(self):
+        box = self.ended("d")
+        self.assertGreater(chunks_of(self.halls.images[NEW], box.slot("B")), 0)
+
+    def test_a_box_whose_download_is_stalled_stops_in_time(self):
+        self.ended("s")
+
+    def test_a_box_whose_download_is_limited_stops_in_time(self):
+        self.ended("r")
 
     def test_a_box_that_waits_for_its_reboot_stops_in_time(self):
         box = self.stopped("i")

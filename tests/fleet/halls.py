@@ -12,15 +12,26 @@ from fleet.process import wait_until
 from fleet.workspace import Workspace
 
 OLD, NEW = "1.0.0", "2.0.0"
-# DESIGN section 6. Names of boxes begin with the letter.
-STATES = {"n": "not started", "d": "downloading or writing", "i": "installed, not rebooted",
-          "u": "booted, unconfirmed", "c": "confirmed"}
-RATE = 64 << 10  # of the downloads that are held: a chunk takes a second
+# DESIGN section 6, and what may keep a box in its middle. Names of boxes begin with the letter.
+STATES = {"n": "not started", "h": "waiting for its hours", "d": "downloading or writing",
+          "s": "its download stalled", "r": "its download limited", "w": "writing",
+          "i": "installed, not rebooted", "u": "booted, unconfirmed", "c": "confirmed"}
+# What each is held in: the side that was booted, and the phase.
+HELD = {"n": ("A", None), "h": ("A", None), "d": ("A", "installing"), "s": ("A", "installing"),
+        "r": ("A", "installing"), "w": ("A", "installing"), "i": ("A", "activated"),
+        "u": ("B", "activated"), "c": ("B", None)}
+# Bytes a second of what is longer than metadata: 2.8 MB take 22 s, and a MB is written every 4. So
+# these start when all others are in their state.
+RATE, STALLED = 128 << 10, 1
+LATE = "dr"
 CHUNK_S = 1
-SLOW = 'if ($sluice_box ~ "^d") { set $limit_rate %d; }' % RATE
+SLOW = 'limit_rate_after 64k; ' \
+    f'if ($sluice_box ~ "^[dw]") {{ set $limit_rate {RATE}; }} ' \
+    f'if ($sluice_box ~ "^s") {{ set $limit_rate {STALLED}; }}'
 
-# Seconds from the command's return to each box having stopped.
-Halted = collections.namedtuple("Halted", "state seconds")
+# Seconds from the command's return to each box having stopped, and to the last write to each slot
+# (nothing where there was none since).
+Halted = collections.namedtuple("Halted", "state seconds writes")
 # In seconds after the expiry: when boxes that were let go before it went on; how many were let go
 # before and after it, and how many of the latter went on.
 Withheld = collections.namedtuple("Withheld", "went_on before after late")
@@ -28,14 +39,14 @@ Withheld = collections.namedtuple("Withheld", "went_on before after late")
 
 class Halls:
     """`each` boxes for each state, under one plan; switched off."""
-    SIZE = 8 << 20
 
-    def __init__(self, folder, states, each, stop_poll_s, programs=None):
+    def __init__(self, folder, states, each, stop_poll_s, programs=None, size=8 << 20):
         self.each, self.stop_poll_s = each, stop_poll_s
         self.workspace = Workspace(os.path.join(folder, "fleet"), free_port(), programs)
         self.workspace.init().ceremony()
         self.nginx = Nginx(self.workspace)
-        self.images = {v: make_image(os.path.join(folder, v), v, self.SIZE) for v in (OLD, NEW)}
+        self.images = {v: make_image(os.path.join(folder, v), v, size, seed=v)
+                       for v in (OLD, NEW)}  # with nothing in common
         self.bundle = self.workspace.pack(NEW, self.images[NEW])
         self.boxes = {s: [self.make_box(f"{s}-{n:02}") for n in range(each)] for s in states}
         self.released = {}
@@ -44,14 +55,21 @@ class Halls:
         box, interval = Box(self.workspace, name, self.images[OLD]), f"{self.stop_poll_s}s"
         box.set({"intervals": {"poll": interval, "stop_poll": interval, "retry_max": interval},
                  "health": {"timeout": "300s", "deadline": "300s"}})
+        if name[0] == "s":
+            box.set({"intervals": {"stall": "300s"}})
+        elif name[0] == "r":
+            box.set({"downloads": {"rate": "16KiB"}})
+        elif name[0] == "h":
+            box.set({"downloads": {"hours": hours_away()}})
         return box
 
     def all(self):
         return [box for boxes in self.boxes.values() for box in boxes]
 
     def roll_out(self, open_waves):
-        waves = [("now", [box.name for box in self.all() if box.name[0] != "n"]),
-                 ("later", [box.name for box in self.boxes["n"]])]
+        waves = [(wave, names) for wave, names in (
+            ("now", [box.name for box in self.all() if box.name[0] != "n"]),
+            ("later", [box.name for box in self.boxes.get("n", ())])) if names]
         self.workspace.roll_out(self.bundle, waves, open_waves=open_waves, stop_poll="5m",
                                 deadline="300s")
 
@@ -74,23 +92,50 @@ class Halls:
 
 # A stop that boxes hear.
 
+def hours_away():
+    """Hours of the day that are not now."""
+    return "-".join(time.strftime("%H:%M", time.localtime(time.time() + h * 3600)) for h in (6, 7))
+
+
+def wait_held(halls, states):
+    for state in states:
+        side, phase = HELD[state]
+        halls.wait_for(f"boxes are {STATES[state]}", lambda s=state, at=(side, phase): all(
+            halls.rests_on(box, *at) for box in halls.boxes[s]), 120)
+
+
+def held_back(halls):
+    """Boxes that said that they do not start."""
+    return {r["box"] for r in halls.workspace.reports() if r["state"] == "held"}
+
+
 def hold(halls):
     """Until each box is in its state, and stays there."""
+    for box in halls.boxes.get("i", ()):
+        box.set({"boot": {"reboot": None}})
+    for box in halls.boxes.get("u", ()):
+        box.script("health.d/10-app", "echo not up yet\nexit 1\n")
     halls.nginx.set(SLOW)
     halls.nginx.start()
-    for box in halls.boxes["i"]:
-        box.set({"boot": {"reboot": None}})
-    for box in halls.boxes["u"]:
-        box.script("health.d/10-app", "echo not up yet\nexit 1\n")
     halls.roll_out(["now"])
     for box in halls.all():
+        if box.name[0] not in LATE:
+            box.start()
+    wait_held(halls, [s for s in halls.boxes if s not in LATE])
+    halls.wait_for("boxes wait", lambda: held_back(halls) >= {
+        box.name for box in halls.all() if box.name[0] in "nh"}, 60)
+    start_late(halls, [s for s in halls.boxes if s in LATE])
+
+
+def start_late(halls, states):
+    """Starts those, until they are in their state and, but for limited ones, have written."""
+    boxes = [box for s in states for box in halls.boxes[s]]
+    before = {box.name: written_at(box) for box in boxes if box.name[0] != "r"}
+    for box in boxes:
         box.start()
-    for state, side, phase in (("n", "A", None), ("d", "A", "installing"), ("i", "A", "activated"),
-                               ("u", "B", "activated"), ("c", "B", None)):
-        halls.wait_for(f"boxes are {STATES[state]}", lambda at=(state, side, phase): all(
-            halls.rests_on(box, *at[1:]) for box in halls.boxes[at[0]]), 120)
-    wait_until(lambda: {r["box"] for r in halls.workspace.reports() if r["state"] == "held"} >=
-               {box.name for box in halls.boxes["n"]}, 60, "boxes wait for their wave", 0.2)
+    wait_held(halls, states)
+    halls.wait_for("boxes write", lambda: all(
+        written_at(box) > before[box.name] for box in boxes if box.name in before), 120)
 
 
 def taken_at(halls, stop_id, box):
@@ -98,6 +143,19 @@ def taken_at(halls, stop_id, box):
     found = [r["seq"] for r in halls.workspace.reports(box.name) if stop_id in r.get("stops", [])]
     path = halls.workspace.path("spool", f"{box.name}@{min(found, default=0)}.json")
     return os.stat(path).st_mtime if found else None
+
+
+def written_at(box):
+    """When the slot that is installed into was last written to."""
+    return os.stat(box.slot("B")).st_mtime
+
+
+def write(halls):
+    """Until each box has written something, and has most of it before it."""
+    halls.nginx.set(SLOW)
+    halls.nginx.start()
+    halls.roll_out(["now"])
+    start_late(halls, "w")
 
 
 def halt(halls):
@@ -116,7 +174,8 @@ def halt(halls):
     halls.wait_for("all are at rest", lambda: all(
         box.phase_kept() is None and not os.path.exists(box.path("reboot-requested"))
         for box in halls.all()), 60)
-    return [Halted(STATES[s], [taken[box.name] for box in boxes])
+    return [Halted(STATES[s], [taken[box.name] for box in boxes],
+                   [at for box in boxes if (at := written_at(box) - began) > 0])
             for s, boxes in halls.boxes.items()]
 
 
