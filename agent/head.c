@@ -23,13 +23,11 @@ head_free(struct head *h)
 static int
 members_check(const struct head *h, int fd, struct err *e)
 {
-	static const enum member_role in_head[] = {MEMBER_INDEX, MEMBER_FILES};
-
 	for (size_t i = 0; i < h->manifest->payload_count; i++) {
-		for (size_t j = 0; j < sizeof(in_head) / sizeof(in_head[0]); j++) {
-			if (h->manifest->payloads[i].members[in_head[j]].present &&
-				bundle_check_member(
-					fd, h->name, &h->layout, h->manifest, i, in_head[j], e) < 0)
+		for (int role = 0; role < MEMBER_HEAD_ROLES; role++) {
+			if (h->manifest->payloads[i].members[role].present &&
+				bundle_check_member(fd, h->name, &h->layout, h->manifest, i,
+					(enum member_role)role, e) < 0)
 				return -1;
 		}
 	}

@@ -117,10 +117,12 @@ payload_json(const struct payload *p, const struct chunk_counts *c)
 {
 	char hex[DIGEST_HEX_SIZE];
 
-	return json_pack("{s:s, s:s, s:s, s:I, s:s, s:I, s:{s:I, s:I, s:I}}", "name", p->name,
-		"slot", p->slot_class, "kind", payload_kind_name(p->kind), "size",
+	return json_pack("{s:s, s:s, s:s, s:I, s:s, s:I, s:I, s:I, s:{s:I, s:I, s:I}}", "name",
+		p->name, "slot", p->slot_class, "kind", payload_kind_name(p->kind), "size",
 		(json_int_t)p->size, "sha256", digest_hex(&p->digest, hex), "stored",
-		(json_int_t)p->members[MEMBER_DATA].size, "chunks", "zero", (json_int_t)c->zero,
+		(json_int_t)p->members[MEMBER_DATA].size, "hints",
+		(json_int_t)p->members[MEMBER_HINTS].size, "cuts",
+		(json_int_t)p->members[MEMBER_CUTS].size, "chunks", "zero", (json_int_t)c->zero,
 		"raw", (json_int_t)c->raw, "deflated", (json_int_t)c->deflated);
 }
 
@@ -158,12 +160,16 @@ static void
 print_payload(const struct payload *p, const struct chunk_counts *c)
 {
 	char plain[NUM_HUMAN_SIZE], stored[NUM_HUMAN_SIZE], hex[DIGEST_HEX_SIZE];
+	const struct member *hints = &p->members[MEMBER_HINTS], *cuts = &p->members[MEMBER_CUTS];
 
 	(void)printf("\n%s: %s for slot %s\n", p->name, payload_kind_name(p->kind), p->slot_class);
 	(void)printf("  size     %s, stored in %s\n", num_human_size(p->size, plain),
 		num_human_size(p->members[MEMBER_DATA].size, stored));
 	(void)printf("  chunks   %" PRIu64 " zero, %" PRIu64 " raw, %" PRIu64 " deflated\n",
 		c->zero, c->raw, c->deflated);
+	if (hints->present || cuts->present)
+		(void)printf("  besides  %s of hints, %s of cuts, for boxes that have some of it\n",
+			num_human_size(hints->size, plain), num_human_size(cuts->size, stored));
 	(void)printf("  sha256   %s\n", digest_hex(&p->digest, hex));
 }
 

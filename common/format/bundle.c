@@ -105,7 +105,7 @@ bundle_places(const struct manifest *m)
 static bool
 in_head(enum member_role role)
 {
-	return role < MEMBER_HINTS;
+	return role < MEMBER_HEAD_ROLES;
 }
 
 int

@@ -33,7 +33,8 @@ enum member_role {
 	MEMBER_HINTS,
 	MEMBER_CUTS,
 	MEMBER_DATA,
-	MEMBER_ROLES
+	MEMBER_ROLES,
+	MEMBER_HEAD_ROLES = MEMBER_HINTS /* those before it are in the head */
 };
 
 struct member {

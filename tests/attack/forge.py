@@ -311,9 +311,9 @@ class Bundle:
                 for i in range(len(self.index(payload).entries))]
 
     def put_cuts(self, pairs, payload="rootfs"):
-        """A seal that is None becomes that of its record."""
-        sealed = [(record, hashlib.sha256(record).digest()[:16] if seal is None else seal)
-                  for record, seal in pairs]
+        """A seal that is None becomes that of its record; of zeros it is zeros."""
+        sealed = [(record, (hashlib.sha256(record).digest() if any(record) else bytes(32))[:16]
+                   if seal is None else seal) for record, seal in pairs]
         self.put(payload + ".cuts", b"".join(record for record, _ in sealed))
         self.put(payload + ".seals", b"".join(seal for _, seal in sealed))
 

@@ -5,6 +5,7 @@ import unittest
 import zlib
 
 from fleet import run
+from forge import cut_record
 from siege import NEW, OLD, Siege
 
 CHUNK = 65536
@@ -241,6 +242,122 @@ class Chunks(Siege):
         self.assertEqual(self.box.booted(), env["booted"])
         self.assertEqual(self.box.slot_digests()[env["booted"]], slots[env["booted"]])
         self.assert_recovers()
+
+
+class Cuts(Siege):
+    """Where stored bytes are cut, and the seals that vouch for that: `sluice verify` takes no
+    lie, and what can be seen from the head no box takes."""
+
+    def verify(self, bundle, why):
+        """Refused by whoever verifies it before it is released."""
+        bundle.signed["version"] = "9.0.0"
+        path = os.path.join(self.folder, "lie.ota")
+        with open(path, "wb") as f:
+            f.write(bundle.seal(self.release_key).tar())
+        done = self.workspace.sluice("verify", path, "--metadata",
+                                     self.kept("site", "metadata"), check=1)
+        self.assertRegex(done.stderr, why)
+
+    def entry_of(self, bundle, raw):
+        """The number of the first entry whose chunk is stored raw, or as a stream."""
+        return next(i for i, e in enumerate(bundle.index().entries)
+                    if e[3] and (e[2] == e[3]) == raw)
+
+    def lying(self, change, raw=False):
+        """A bundle in which that is the record of a chunk, sealed."""
+        bundle = self.new_bundle()
+        cuts, number = bundle.cuts(), self.entry_of(bundle, raw)
+        cuts[number] = [bytes(change(bytearray(cuts[number][0]))), None]
+        bundle.put_cuts(cuts)
+        return bundle
+
+    def test_cuts_or_seals_that_the_manifest_does_not_vouch_for_are_refused(self):
+        for role in ("cuts", "seals"):
+            bundle = self.new_bundle()
+            data = bytearray(bundle.parts[f"rootfs.{role}"])
+            data[-1] ^= 1
+            bundle.parts[f"rootfs.{role}"] = bytes(data)
+            self.verify(bundle, f"rootfs.{role} is not what the manifest says")
+        self.assert_harmless(bundle.tar(), "rootfs.seals is not what the manifest says",
+                             "untrusted")
+
+    def test_cuts_without_seals_and_seals_without_cuts_are_refused(self):
+        for role in ("cuts", "seals"):
+            bundle = self.new_bundle()
+            bundle.drop(f"rootfs.{role}")
+            self.verify(bundle, "seals without cuts, or cuts without seals")
+        self.refuse_from_stick(bundle.tar(), "seals without cuts, or cuts without seals")
+
+    def test_cuts_and_seals_that_are_not_one_for_each_chunk_are_refused(self):
+        for role, size in (("cuts", 288), ("seals", 16)):
+            for change in (lambda data, n: data[:-n], lambda data, n: data + data[-n:],
+                           lambda data, n: data[:-1], lambda data, n: b""):
+                bundle = self.new_bundle()
+                bundle.put(f"rootfs.{role}", change(bundle.parts[f"rootfs.{role}"], size))
+                self.verify(bundle, "cuts that are not one for each entry of the index")
+        self.refuse_from_stick(bundle.tar(), "cuts that are not one for each entry")
+
+    def test_swapped_cuts_and_seals_are_refused(self):
+        bundle = self.new_bundle()
+        cuts, bundle.parts["rootfs.cuts"] = (bundle.parts["rootfs.cuts"],
+                                             bundle.parts["rootfs.seals"])
+        bundle.parts["rootfs.seals"] = cuts
+        for role in ("cuts", "seals"):
+            bundle.put(f"rootfs.{role}", bundle.parts[f"rootfs.{role}"])
+        self.verify(bundle, "cuts that are not one for each entry of the index")
+        for swap in ((1, 0), (0, 1)):  # two chunks' records, and two chunks' seals
+            bundle = self.new_bundle()
+            cuts, number = bundle.cuts(), self.entry_of(bundle, False)
+            other = next(i for i, pair in enumerate(cuts)
+                         if i != number and any(pair[1]))
+            cuts[number] = [cuts[(number, other)[swap[0]]][0], cuts[(number, other)[swap[1]]][1]]
+            bundle.put_cuts(cuts)
+            self.verify(bundle, "a chunk's cuts are not those that were sealed")
+
+    def test_sealed_cuts_that_are_not_the_chunks_are_refused(self):
+        """Every seal and digest above is right, and the record lies."""
+        def longer(record):
+            record[0] ^= 1
+            return record
+
+        def other_digest(record):
+            record[18 + 2] ^= 1
+            return record
+
+        def nothing(record):
+            return bytes(len(record))
+
+        self.verify(self.lying(longer), "a chunk's blocks are [0-9]+ bytes, and it has")
+        self.verify(self.lying(longer, raw=True), "a chunk's block 0 has 4097 stored bytes")
+        self.verify(self.lying(other_digest), "a block's stored bytes are not those that were")
+        self.verify(self.lying(other_digest, raw=True), "a block's stored bytes are not those")
+        self.verify(self.lying(nothing), "a chunk's block 0 has 0 stored bytes")
+
+    def test_a_run_of_zeros_with_cuts_is_refused(self):
+        bundle = self.new_bundle()
+        cuts = bundle.cuts()
+        number = next(i for i, e in enumerate(bundle.index().entries) if e[3] == 0)
+        cuts[number] = [b"\1" * 288, None]
+        bundle.put_cuts(cuts)
+        self.verify(bundle, "a run of zeros has cuts")
+
+    def test_a_chunk_that_was_not_flushed_where_it_is_cut_is_refused(self):
+        """A stream without flushes, cut where it likes: what comes behind a cut cannot be read."""
+        bundle = self.new_bundle()
+        index, data, cuts = bundle.index(), bundle.parts["rootfs.data"], bundle.cuts()
+        number = self.entry_of(bundle, False)
+        entry, at = index.entries[number], sum(e[3] for e in index.entries[:number])
+        stored = zlib.compress(zlib.decompress(data[at:at + entry[3]]), 9)
+        blocks = -(-entry[2] // 4096)
+        step = len(stored) // blocks
+        pieces = [stored[i * step:(i + 1) * step if i + 1 < blocks else None]
+                  for i in range(blocks)]
+        bundle.put("rootfs.data", data[:at] + stored + data[at + entry[3]:])
+        entry[1], entry[3] = digest(stored), len(stored)
+        bundle.put_index(index)
+        cuts[number] = [cut_record(*pieces), None]
+        bundle.put_cuts(cuts)
+        self.verify(bundle, "a block's stream is damaged, or of another size")
 
 
 if __name__ == "__main__":

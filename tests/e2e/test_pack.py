@@ -115,6 +115,10 @@ class Pack(PackTest):
         self.assertEqual(shown["payloads"][0]["size"], len(data))
         # Of 40 chunks every third is alike, and the end is too short to shrink.
         self.assertEqual(shown["payloads"][0]["chunks"], {"zero": 14, "raw": 14, "deflated": 13})
+        self.assertEqual(shown["payloads"][0]["hints"], 8 * -(-len(data) // 4096))
+        self.assertEqual(shown["payloads"][0]["cuts"], 288 * 41)
+        self.assertRegex(self.sluice("show", "raw.ota"),
+                         r"\n  besides  5\.[0-9] KiB of hints, 11\.[0-9] KiB of cuts, for boxes")
         for source in ("img.gz", "two.gz", "img.xz", "img.zst"):
             self.pack(self.image_payload(source), out="other.ota")
             self.assertEqual(self.read("other.ota"), self.read("raw.ota"), source)

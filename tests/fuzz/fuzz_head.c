@@ -14,10 +14,10 @@
 #include "signer/bundle_file.h"
 #include "tests/fuzz/harness.h"
 
-enum { BLOCK = 512, FILE_MAX = 1 << 20 };
+enum { BLOCK = 512, FILE_MAX = 1 << 20, HEAD_ROLES = 3 };
 
 static const char mark[] = "%%";
-static const char *const suffixes[] = {".index", ".files", ".hints", ".data"};
+static const char *const suffixes[] = {".index", ".files", ".seals", ".hints", ".cuts", ".data"};
 
 /* A member as bundle.h describes it. */
 static void
@@ -82,7 +82,7 @@ members_put(const json_t *payloads, struct span *in, struct buf *file, size_t *h
 		json_t *payload;
 		size_t i;
 
-		if (role == 2)
+		if (role == HEAD_ROLES)
 			*head = file->len;
 		json_array_foreach (payloads, i, payload) {
 			json_t *member = member_find(payload, suffixes[role]);

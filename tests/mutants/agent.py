@@ -132,7 +132,7 @@ MUTANTS = [
            "&(struct digest[]){digest_of(buf_span(&json))}[0], &v, e) < 0 ||",
            "test_install", "wrong_key_is_refused"),
     Mutant("index and list of files are not compared with the manifest", HEAD,
-           "h->manifest->payloads[i].members[in_head[j]].present &&", "0 &&",
+           "h->manifest->payloads[i].members[role].present &&", "0 &&",
            "test_install", "flipped_and_truncated_bundles_are_refused"),
     Mutant("bundles for other hardware are installed", INSTALL,
            "if (!manifest_is_for(m, c->compatible))", "if (0)",

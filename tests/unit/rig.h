@@ -197,6 +197,7 @@ struct rig_bundle {
 	size_t count;
 	struct made *made[PAYLOADS_MAX];
 	struct buf *files[PAYLOADS_MAX];
+	struct buf *seals[PAYLOADS_MAX], *cuts[PAYLOADS_MAX]; /* of an image that has them */
 };
 
 static inline void
@@ -206,14 +207,15 @@ rig_parts(const struct rig_bundle *b, struct manifest *m,
 	struct span empty = span_of("", 0);
 
 	for (size_t i = 0; i < b->count; i++) {
-		struct span hints = span_of("", 0);
-
 		m->payloads[i] = b->made[i]->p;
 		parts[i][MEMBER_INDEX].fd = memory_file(buf_span(&b->made[i]->index));
 		parts[i][MEMBER_DATA].fd = memory_file(buf_span(&b->made[i]->data));
 		parts[i][MEMBER_FILES].fd =
 			memory_file(b->files[i] ? buf_span(b->files[i]) : empty);
-		parts[i][MEMBER_HINTS].fd = memory_file(hints);
+		parts[i][MEMBER_SEALS].fd =
+			memory_file(b->seals[i] ? buf_span(b->seals[i]) : empty);
+		parts[i][MEMBER_HINTS].fd = memory_file(empty);
+		parts[i][MEMBER_CUTS].fd = memory_file(b->cuts[i] ? buf_span(b->cuts[i]) : empty);
 	}
 }
 

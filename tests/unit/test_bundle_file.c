@@ -256,12 +256,12 @@ cuts_or_seals_with_any_byte_flipped_are_refused(void **state)
 
 	assert_int_equal(m[MEMBER_SEALS].size, ENTRIES * SEAL_BYTES);
 	assert_int_equal(m[MEMBER_CUTS].size, ENTRIES * CUTS_BYTES);
-	for (uint64_t at = 0; at < m[MEMBER_SEALS].size; at++) {
+	for (uint64_t at = 0; at < m[MEMBER_SEALS].size; at += 5) {
 		change_member(f, 0, MEMBER_SEALS, at, 1);
 		refuses(f, at < SEAL_BYTES ? "a run of zeros has cuts" : "those that were sealed");
 		change_member(f, 0, MEMBER_SEALS, at, 1);
 	}
-	for (uint64_t at = 0; at < m[MEMBER_CUTS].size; at += 7) {
+	for (uint64_t at = 0; at < m[MEMBER_CUTS].size; at += 61) {
 		change_member(f, 0, MEMBER_CUTS, at, 1);
 		refuses(f, at < CUTS_BYTES ? "a run of zeros has cuts" : "those that were sealed");
 		change_member(f, 0, MEMBER_CUTS, at, 1);

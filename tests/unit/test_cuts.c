@@ -252,6 +252,9 @@ cut_is_its_own_bytes_and_no_others(void **state)
 	assert_false(cut_is(&s.cuts.cut[0], span_of(s.stored, first.len - 1)));
 	assert_false(cut_is(&s.cuts.cut[0], span_of(s.stored, first.len + 1)));
 	assert_false(cut_is(&s.cuts.cut[0], span_of(s.stored, 0)));
+	s.stored[first.len - 1] ^= 1;
+	assert_false(cut_is(&s.cuts.cut[0], first));
+	s.stored[first.len - 1] ^= 1;
 	s.cuts.cut[0].size++;
 	assert_false(cut_is(&s.cuts.cut[0], first));
 }

@@ -9,29 +9,50 @@ static const char SLOTS[] = "[slot app]\ntype = dir\na = @/a.app\nb = @/b.app\n"
 static const struct rig_entry APP = {.path = "app", .content = "the app", .mode = 0755};
 static const struct rig_entry WEB = {.path = "index.html", .content = "hello", .mode = 0644};
 
-/* A bundle of two trees, and its bytes. */
+/* A bundle of two trees and an image, and its bytes. */
 struct scene {
 	struct rig rig;
 	struct buf bytes;
 	struct bundle_layout layout;
 };
 
+/* An image of one chunk, with what a head has no opinion of in place of its cuts. */
+static void
+image_with_cuts(struct made *image, struct buf *seals, struct buf *cuts)
+{
+	static const uint8_t bytes[CUTS_BYTES] = {1, 2, 3};
+	struct err e = ERR_INIT;
+
+	made_image(image, "rootfs", "rootfs", span_str("an image"));
+	assert_int_equal(buf_append(seals, bytes, SEAL_BYTES, &e), 0);
+	assert_int_equal(buf_append(cuts, bytes, CUTS_BYTES, &e), 0);
+	image->p.members[MEMBER_SEALS] =
+		(struct member){true, seals->len, digest_of(buf_span(seals))};
+	image->p.members[MEMBER_CUTS] = (struct member){true, cuts->len, digest_of(buf_span(cuts))};
+}
+
 static void
 scene_make(struct scene *x, const char *folder)
 {
 	CLEANUP(made_free) struct made app;
 	CLEANUP(made_free) struct made web;
+	CLEANUP(made_free) struct made image;
 	AUTO_BUF struct buf app_files = BUF_INIT(1 << 20), web_files = BUF_INIT(1 << 20);
-	struct rig_bundle b = {.version = "2.0", .rollback_index = 5, .count = 2};
+	AUTO_BUF struct buf seals = BUF_INIT(1 << 20), cuts = BUF_INIT(1 << 20);
+	struct rig_bundle b = {.version = "2.0", .rollback_index = 5, .count = 3};
 	struct err e = ERR_INIT;
 
 	rig_make(&x->rig, folder, SLOTS);
 	rig_tree(&app, &app_files, "app", "app", &APP, 1);
 	rig_tree(&web, &web_files, "web", "web", &WEB, 1);
+	image_with_cuts(&image, &seals, &cuts);
 	b.made[0] = &app;
 	b.made[1] = &web;
+	b.made[2] = &image;
 	b.files[0] = &app_files;
 	b.files[1] = &web_files;
+	b.seals[2] = &seals;
+	b.cuts[2] = &cuts;
 	rig_write(&x->rig, &b, "x.ota");
 	if (rig_verify(&x->rig, "x.ota", &e) < 0)
 		fail_msg("%s", e.text);
@@ -74,15 +95,19 @@ a_head_of_nothing_but_its_members_is_taken(void **state)
 }
 
 static void
-every_index_and_list_is_compared_with_the_manifest(void **state)
+every_member_of_the_head_is_compared_with_the_manifest(void **state)
 {
-	static const enum member_role in_head[] = {MEMBER_INDEX, MEMBER_FILES};
+	static const struct {
+		size_t payload;
+		enum member_role role;
+	} in_head[] = {{0, MEMBER_INDEX}, {0, MEMBER_FILES}, {1, MEMBER_INDEX}, {1, MEMBER_FILES},
+		{2, MEMBER_INDEX}, {2, MEMBER_SEALS}};
 	CLEANUP(scene_free) struct scene x = {0};
 	struct err e = ERR_INIT;
 
 	scene_make(&x, *state);
-	for (size_t i = 0; i < 4; i++) {
-		uint64_t at = x.layout.offset[i / 2][in_head[i % 2]];
+	for (size_t i = 0; i < ARRAY_LEN(in_head); i++) {
+		uint64_t at = x.layout.offset[in_head[i].payload][in_head[i].role];
 
 		x.bytes.data[at] ^= 1;
 		assert_int_equal(folder_put("y.ota", x.bytes.data, x.bytes.len), 0);
@@ -142,7 +167,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, folder_enter_memory, folder_leave)
 		IN_FOLDER(a_head_of_nothing_but_its_members_is_taken),
-		IN_FOLDER(every_index_and_list_is_compared_with_the_manifest),
+		IN_FOLDER(every_member_of_the_head_is_compared_with_the_manifest),
 		IN_FOLDER(bytes_behind_a_listed_head_are_refused),
 		IN_FOLDER(a_listed_head_whose_tar_says_otherwise_is_refused),
 		cmocka_unit_test(a_full_disk_is_named_by_its_folder),
