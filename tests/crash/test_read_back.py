@@ -146,17 +146,20 @@ class ReadBack(unittest.TestCase):
         self.look(subject, said, "bytes 19 to 36018 read back other")
 
     def install_unread(self, subject, status, *words):
-        """Installs what is there already, with reads failing. Without threads, for strace counts
-        in each thread anew."""
+        """Installs what is there already, with reads failing."""
+        return self.run_unread(subject, self.words, status, *words)
+
+    def run_unread(self, subject, agent_words, status, *words):
+        """What it says, and its reads. Without threads, for strace counts in each thread anew."""
         alone = ["-e", "inject=clone,clone3:error=EAGAIN"]
         with tempfile.NamedTemporaryFile("r", dir=self.releases.folder) as log:
             argv = ["strace", "-f", "-q", "-y", "-s", "0", *alone, *words, "-o", log.name, "--"]
-            done = subprocess.run(argv + subject.box.agent_argv(*self.words), cwd=subject.box.dir,
+            done = subprocess.run(argv + subject.box.agent_argv(*agent_words), cwd=subject.box.dir,
                                   env=fault.environment(os.environ), stdin=subprocess.DEVNULL,
                                   capture_output=True, text=True, check=False)
             calls = [line for line in log if " pread64(" in line]
         self.assertEqual(done.returncode, status, done.stderr)
-        return done.stderr, calls
+        return done.stdout + done.stderr, calls
 
     def test_a_bad_block_is_written_anew_and_nothing_else(self):
         subject = self.subject(Subject, "gw-w")
@@ -176,6 +179,17 @@ class ReadBack(unittest.TestCase):
                       "cannot be read is written anew", said)
         self.assertIn(" 64.0 KiB written, 320.0 KiB were in place", said)
         self.confirm_new(subject)
+
+    def test_a_bad_block_is_named_by_audits(self):
+        subject = self.subject(Subject, "gw-n")
+        subject.install()
+        self.confirm_new(subject)
+        # As before: all at once, and then the first chunk by itself.
+        said, _ = self.run_unread(subject, ("audit",), 1, "-P", subject.box.slot("B"), "-e",
+                                  "inject=pread64:error=EIO:when=1..2")
+        self.assertEqual(re.findall("^payload rootfs, slot rootfs B: (.*)", said, re.M),
+                         ["chunk 0, 65536 bytes at 0: it cannot be read: Input/output error"])
+        subject.agent("audit")
 
     def test_a_slot_of_which_nothing_can_be_read_back_is_not_activated(self):
         subject = self.subject(Subject, "gw-u")

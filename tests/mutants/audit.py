@@ -21,6 +21,9 @@ MUTANTS = [
            "\thead_give(&h, fd, out);\n\treturn 0;\n}\n",
            "head_plan(&h, &v, json.len, e) < 0)\n\t\treturn -1;\n"
            "\thead_give(&h, fd, out);\n\treturn 0;\n}\n", "test_audit", ROTS),
+    Mutant("a bad block hides its neighbours from an audit", IMAGE,
+           "\t\t\terrnum = pane_load(w, offset, CHUNK_BYTES);\n", "\t\t\tw->len = 0;\n",
+           "crash/test_read_back", "test_a_bad_block_is_named_by_audits"),
     Mutant("an index is there before it is whole", "agent/shelf.c",
            'path_of(c->state_dir, tree_only, side, ".new", fresh, e) < 0',
            'path_of(c->state_dir, tree_only, side, "", fresh, e) < 0',
