@@ -4,8 +4,9 @@ an updater: `curl | zstd -dc | dd` of the same image at zstd -19, and one cold r
 The image is 768 MiB of ext4 filled from /usr; the slots are loop devices, where there may be any.
 The web server is nginx with the configuration that `sluice init` makes; the agent is the one that
 boxes run, from its first poll to the reboot it asks for. Nothing on the box can be reused: both
-slots hold noise. Of both sides the best of three runs counts, which take turns. nginx is on no
-side's bill. Memory is summed over the agent's processes.
+slots hold noise. Of each side the best of three runs counts, which take turns. nginx is on no
+side's bill. Memory is summed over the agent's processes. What the network child's cage costs is the
+difference from an agent whose child has none.
 """
 import contextlib
 import os
@@ -17,13 +18,14 @@ import time
 import image
 from figure import Figure
 from fleet import Box, Nginx, Workspace, free_port
+from fleet.process import Programs
 from fleet.watch import MIB, watched_install
 
 RUNS = 3
 CHUNK = 65536
 LARGE_MIB = 2048  # memory does not grow with the image
 PSS_MAX = 24 * MIB
-WALL_MAX, CPU_MAX, CMP_MAX = 1.0, 1.3, 1.5
+WALL_MAX, CPU_MAX, CMP_MAX, CAGE_MAX = 1.0, 1.3, 1.5, 1.1
 
 
 @contextlib.contextmanager
@@ -46,9 +48,10 @@ def devices(*files):
 class SlotBox(Box):
     """A box whose slots were there before it, and stay as they are."""
 
-    def __init__(self, workspace, name, slots):
+    def __init__(self, workspace, name, slots, programs=None):
         self.slots = slots
         super().__init__(workspace, name, None, slot_size=1)
+        self.programs = programs or self.programs
         if slots[0].startswith("/dev/"):
             self.set({"slot rootfs": {"type": "block"}})
 
@@ -144,10 +147,10 @@ class Rig:
         return subprocess.run(["cmp", "-s", "-n", str(self.size), self.image, self.slots[1]],
                               check=False).returncode == 0
 
-    def ours(self):
+    def ours(self, programs=None):
         """One install into slot B as it is now."""
         self.boxes += 1
-        box = SlotBox(self.workspace, f"gw-{self.boxes:06}", self.slots)
+        box = SlotBox(self.workspace, f"gw-{self.boxes:06}", self.slots, programs)
         forget(*self.slots)
         warm(*self.served())
         before = written(self.slots[1])
@@ -173,6 +176,15 @@ class Rig:
         return wrote[0] + read[0], wrote[1] + read[1]
 
 
+def uncaged(build, folder):
+    """The agent, and a network child without its cage."""
+    os.makedirs(folder)
+    programs = Programs(folder)
+    shutil.copy(os.path.join(build, "sluice-agent"), programs.agent)
+    shutil.copy(Programs(build).tool("uncaged"), programs.net)
+    return programs
+
+
 def compressed(source):
     """As zstd -19 has it; made once."""
     path = source + ".zst"
@@ -191,12 +203,13 @@ def memory_figures(name, watch):
         Figure(f"{name}, copies of it", large or "none", "none", not large)]
 
 
-def fresh_figures(rig, name):
-    ours, peers = [], []
+def fresh_figures(rig, name, programs):
+    ours, free, peers = [], [], []
     for _ in range(RUNS):
         peers.append(rig.peer())
-        spoil(rig.slots[1], rig.size)
-        ours.append(rig.ours()[0])
+        for runs, which in ((ours, None), (free, programs)):
+            spoil(rig.slots[1], rig.size)
+            runs.append(rig.ours(which)[0])
     wall, cpu = min(i.wall_s for i in ours), min(i.cpu_s for i in ours)
     peer_cpu, peer_wall = (min(of) for of in zip(*peers))
     yield Figure(f"{name}, time", f"{wall:.2f} s, read back and all; curl | zstd | dd and a cold "
@@ -204,6 +217,10 @@ def fresh_figures(rig, name):
                  f"at most {WALL_MAX}", wall <= WALL_MAX * peer_wall)
     yield Figure(f"{name}, processor", f"{cpu:.2f} s; theirs {peer_cpu:.2f} s; ratio "
                  f"{cpu / peer_cpu:.2f}", f"at most {CPU_MAX}", cpu <= CPU_MAX * peer_cpu)
+    free_wall, free_cpu = min(i.wall_s for i in free), min(i.cpu_s for i in free)
+    yield Figure("  the network child's cage", f"time {wall / free_wall:.2f}, processor "
+                 f"{cpu / free_cpu:.2f} of what it takes without", f"at most {CAGE_MAX}",
+                 wall <= CAGE_MAX * free_wall)
     yield Figure("  to compare: its SHA-256, once",
                  f"{run_shell(f'openssl dgst -sha256 {rig.image}')[0]:.2f} s")
     yield from memory_figures(name, max((i.watch for i in ours), key=lambda watch: watch.peak))
@@ -273,7 +290,8 @@ def run(build, folder):
         rig = Rig(folder, source, slots)
         rig.put_peer(small)
         with Nginx(rig.workspace):
-            yield from fresh_figures(rig, f"install {size // MIB} MiB")
+            yield from fresh_figures(rig, f"install {size // MIB} MiB",
+                                     uncaged(build, os.path.join(folder, "uncaged")))
             yield from right_figures(rig)
     yield from large_figures(folder)
     shutil.rmtree(folder)
