@@ -63,6 +63,7 @@ static const struct key KEYS[] = {
 	TEXT("box", "trust_clock", VALUE_BOOL, trust_clock),
 	TEXT("site", "url", VALUE_URL, site_url),
 	TEXT("site", "mirrors", VALUE_URLS, mirrors),
+	TEXT("site", "targets_url", VALUE_URL, targets_url),
 	TEXT("site", "report_url", VALUE_URL, report_url),
 	TEXT("site", "proxy", VALUE_PROXY, proxy),
 	TEXT("site", "ca", VALUE_PATH, tls_ca),

@@ -28,12 +28,13 @@ struct slot_class {
  * and not given. */
 struct conf {
 	char id[NAME_BYTES_MAX + 1], compatible[NAME_BYTES_MAX + 1];
-	json_t *tags;	  /* object of strings */
-	char *state_dir;  /* ours alone, 0700: state, metadata, spool */
-	char *site_url;	  /* ends in '/'; or NULL: a box that only installs from files */
-	char *mirrors;	  /* more of them with the same content, blanks between; or NULL */
-	char *report_url; /* ends in '/'; or NULL */
-	char *proxy;	  /* "http://host:port/", which all connections go through; or NULL */
+	json_t *tags;	   /* object of strings */
+	char *state_dir;   /* ours alone, 0700: state, metadata, spool */
+	char *site_url;	   /* ends in '/'; or NULL: a box that only installs from files */
+	char *targets_url; /* of a copy of its targets/, asked first for bundles; or NULL */
+	char *mirrors;	   /* more of them with the same content, blanks between; or NULL */
+	char *report_url;  /* ends in '/'; or NULL */
+	char *proxy;	   /* "http://host:port/", which all connections go through; or NULL */
 	char *tls_ca, *tls_cert, *tls_key; /* cert and key may be NULL */
 	char *run_as;	  /* the user that the network child becomes; or NULL: sluice-net */
 	char *report_key; /* minisign secret key, not encrypted; or NULL */

@@ -130,6 +130,10 @@ site_check(const struct rules *r)
 
 	if (c->mirrors && !c->site_url)
 		return section_error(r, "site", "mirrors needs url, which is asked first");
+	if (c->targets_url && !c->site_url)
+		return section_error(r, "site", "targets_url needs url, which has the rest");
+	if (c->targets_url && strncmp(c->targets_url, "https://", 8) != 0)
+		return section_error(r, "site", "targets_url must be https://");
 	if (c->site_url && !c->plan)
 		return section_error(r, "box", "plan is missing: [site] url needs it");
 	if (!c->tls_cert != !c->tls_key)

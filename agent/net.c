@@ -25,11 +25,15 @@ enum { GRACE_MS = 15 * 1000, START_MS = 20 * 1000, SEND_MS = 20 * 1000, ASK_MS =
  * at the clock and at signals. */
 enum { PUMP_MESSAGES = 256 };
 
+/* So long a copy is left alone that failed, or gave something else. */
+enum { COPY_LEFT_MS = 60 * 60 * 1000 };
+
 struct net {
 	const struct conf *conf;
 	int socket; /* -1: there is no child */
 	pid_t pid;
-	size_t site; /* which is asked: 0 for url, then the mirrors */
+	size_t site;	      /* which is asked: 0 for url, then the mirrors */
+	int64_t copy_from_ms; /* targets_url is not asked before */
 	int64_t now_s;
 	struct keep_going keep_going; /* while a child starts */
 	uint32_t last_id;
@@ -270,6 +274,28 @@ net_next_site(struct net *n, const struct err *left_for)
 	return true;
 }
 
+bool
+net_asks_copy(const struct net *n)
+{
+	return n->conf->targets_url && clock_boot_ms() >= n->copy_from_ms;
+}
+
+size_t
+net_sources(const struct net *n)
+{
+	return net_sites(n) + (n->conf->targets_url != NULL);
+}
+
+bool
+net_next_source(struct net *n, const struct err *left_for)
+{
+	if (!net_asks_copy(n))
+		return net_next_site(n, left_for);
+	log_warning("asking the site, and not %s: %s", n->conf->targets_url, left_for->text);
+	n->copy_from_ms = clock_boot_ms() + COPY_LEFT_MS;
+	return true;
+}
+
 void
 net_restart(struct net *n)
 {
@@ -344,7 +370,7 @@ net_open(struct net *n, const struct net_request *r, struct net_transfer **out, 
 {
 	struct net_transfer **slot, *t;
 	struct wire_message m = {.type = WIRE_REQUEST,
-		.base = r->base,
+		.base = r->has_range && net_asks_copy(n) ? NET_COPY : r->base,
 		.has_range = r->has_range,
 		.put = r->base == NET_REPORTS,
 		.offset = r->has_range ? r->offset : 0,
@@ -367,6 +393,7 @@ net_open(struct net *n, const struct net_request *r, struct net_transfer **out, 
 	if (!t)
 		return err_sys(e, ENOMEM, "asking for %s", r->path);
 	m.id = t->id;
+	t->reply.from_copy = m.base == NET_COPY;
 	if (net_say(n, &m, e) < 0) {
 		free(t->path);
 		free(t);

@@ -55,12 +55,21 @@ void net_restart(struct net *n);
 /* How many there are. */
 size_t net_sites(const struct net *n);
 
+/* The same for ranges of bundles, which [site] targets_url is asked for first, if it is said: where
+ * it is that, the site is asked from now on, for an hour, and no open transfer fails. */
+bool net_next_source(struct net *n, const struct err *left_for);
+size_t net_sources(const struct net *n);
+
+/* Whether ranges are asked of targets_url now. */
+bool net_asks_copy(const struct net *n);
+
 struct net_request {
 	enum net_base base;
 	const char *path; /* quoted, relative to the base */
 	bool has_range;
-	/* has_range: exactly these bytes; an answer of any other kind or length is ERR_NETWORK, but
-	 * for the whole file (status 200), which then comes from its byte 0 on */
+	/* has_range: NET_TARGETS alone, or of its copy (net_asks_copy); exactly these bytes; an
+	 * answer of any other kind or length is ERR_NETWORK, but for the whole file (status 200),
+	 * which then comes from its byte 0 on */
 	uint64_t offset, len;
 	uint64_t max;	     /* no range: the most bytes taken; more is ERR_LIMIT */
 	const char *etag;    /* ask only for what changed since; or NULL */
@@ -73,6 +82,7 @@ struct net_reply {
 	long status; /* 200, 206, 304, 404 ... */
 	char etag[128];
 	size_t site;	       /* which of the site's servers was asked, from 0 */
+	bool from_copy;	       /* it was none of them, but targets_url */
 	int64_t retry_after_s; /* 429 and 503; -1 where not given; capped */
 };
 

@@ -237,6 +237,7 @@ child_brief(
 		tell_url(b, WIRE_URL_REPORTS, span_str(c->report_url ? c->report_url : ""), e) <
 			0 ||
 		tell_url(b, WIRE_URL_PROXY, span_str(c->proxy ? c->proxy : ""), e) < 0 ||
+		tell_url(b, WIRE_URL_COPY, span_str(c->targets_url ? c->targets_url : ""), e) < 0 ||
 		tell_paper(b, WIRE_PAPER_CA, (const char *[2]){c->tls_ca, id.authorities}, e) < 0 ||
 		tell_paper(b, WIRE_PAPER_CERT, (const char *[2]){id.cert}, e) < 0 ||
 		tell_paper(b, WIRE_PAPER_KEY, (const char *[2]){id.key}, e) < 0)

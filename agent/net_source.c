@@ -213,6 +213,21 @@ answer_read(struct net_source *s, void *data, size_t len, size_t *skip, struct e
 	return n;
 }
 
+/* A copy that fails is no reason to fail: the site has the rest. */
+static int
+copy_leave(struct net_source *s, struct err *e)
+{
+	struct err why = *e;
+
+	if (why.class != ERR_NETWORK || !net_reply_of(s->transfer)->from_copy)
+		return -1;
+	transfer_end(s);
+	ahead_drop(s, UINT64_MAX);
+	if (net_asks_copy(s->net))
+		(void)net_next_source(s->net, &why);
+	return range_ask(s, s->offset, s->left, &s->transfer, e);
+}
+
 static ssize_t
 source_read(void *arg, void *data, size_t len, struct err *e)
 {
@@ -228,7 +243,12 @@ source_read(void *arg, void *data, size_t len, struct err *e)
 	while (n == (ssize_t)skip) {
 		if ((skip > 0 && keep_going_ask(&s->keep_going, e) < 0) ||
 			(n = answer_read(s, data, len, &skip, e)) < 0) {
-			if (s->asked > 0 && net_reply_of(s->transfer)->status >= HTTP_REFUSED)
+			n = 0;
+			skip = 0;
+			if (copy_leave(s, e) == 0)
+				continue;
+			if (s->transfer && s->asked > 0 &&
+				net_reply_of(s->transfer)->status >= HTTP_REFUSED)
 				ahead_recede(s);
 			transfer_end(s);
 			return -1;
@@ -281,11 +301,11 @@ source_elsewhere(void *arg, unsigned tries, uint64_t spoilt, struct err *why)
 	struct net_source *s = arg;
 
 	(void)spoilt;
-	if (tries + 1 >= net_sites(s->net))
+	if (tries + 1 >= net_sources(s->net))
 		return -1;
 	source_close(s);
 	transfer_end(s);
-	return net_next_site(s->net, why) ? 0 : -1;
+	return net_next_source(s->net, why) ? 0 : -1;
 }
 
 int

@@ -131,14 +131,14 @@ static int
 head_bring(const struct order *o, const struct conf *c, struct net *n, struct budget *b,
 	const struct keep_going *keep_going, const char *name, struct head *out, struct err *e)
 {
-	size_t left = net_sites(n);
+	size_t left = net_sources(n);
 
 	while (head_try(o, c, n, b, keep_going, name, out, e) < 0) {
 		if (e->class != ERR_UNTRUSTED || --left == 0)
 			return -1;
 		if (keep_going_ask(keep_going, e) < 0)
 			return -1;
-		(void)net_next_site(n, e);
+		(void)net_next_source(n, e);
 	}
 	return 0;
 }

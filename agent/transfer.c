@@ -23,7 +23,7 @@ note_guise(const struct net_transfer *t, bool bare)
 {
 	bool was = t->tally->bare;
 
-	if (t->is_report)
+	if (t->is_report || t->reply.from_copy)
 		return;
 	t->tally->bare = bare;
 	if (bare && !was)

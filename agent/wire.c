@@ -101,7 +101,7 @@ bases(enum wire_type type)
 {
 	switch (type) {
 	case WIRE_REQUEST:
-		return NET_REPORTS + 1;
+		return NET_BASES;
 	case WIRE_URL:
 		return WIRE_URLS;
 	case WIRE_PAPER:

@@ -36,10 +36,10 @@ enum {
 	NET_GONE,	 /* no server: the other side of the socket */
 };
 
-enum net_base { NET_METADATA, NET_TARGETS, NET_REPORTS };
+enum net_base { NET_METADATA, NET_TARGETS, NET_REPORTS, NET_COPY /* of targets */, NET_BASES };
 
 /* What the child is told before all else (WIRE_URL, WIRE_PAPER). The report key is none of it. */
-enum wire_url { WIRE_URL_SITE, WIRE_URL_REPORTS, WIRE_URL_PROXY, WIRE_URLS };
+enum wire_url { WIRE_URL_SITE, WIRE_URL_REPORTS, WIRE_URL_PROXY, WIRE_URL_COPY, WIRE_URLS };
 enum wire_paper { WIRE_PAPER_CA, WIRE_PAPER_CERT, WIRE_PAPER_KEY, WIRE_PAPERS };
 
 /* What a child that says WIRE_READY is confined by. */

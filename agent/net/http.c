@@ -360,7 +360,8 @@ child_begin(struct child *c, const struct wire_message *m)
 			.conditional = m->etag.len > 0,
 			.offset = m->offset,
 			.len = m->len},
-		.asking = manner_ask(&c->manner, m->put, clock_boot_ms()),
+		.asking = m->base == NET_COPY ? MANNER_OF_COPY
+					      : manner_ask(&c->manner, m->put, clock_boot_ms()),
 		.until_ms = m->deadline_ms ? clock_boot_ms() + m->deadline_ms : 0,
 		.credit = m->credit,
 		.body = BUF_INIT(REPORT_BYTES_MAX),

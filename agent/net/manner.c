@@ -50,7 +50,7 @@ may_be_of_session(const struct manner *m, const struct asking *a, long status)
 bool
 manner_may_repeat(const struct manner *m, const struct asking *a, long status, int64_t now_ms)
 {
-	if (!m->has_cert || !manner_is_refusal(m, a, status))
+	if (!m->has_cert || a->is_copy || !manner_is_refusal(m, a, status))
 		return false;
 	return (status == HTTP_BAD_REQUEST && may_be_of_session(m, a, status)) ||
 	       (!a->is_report && !a->has_turned && now_ms >= m->turns_from_ms);
@@ -75,7 +75,7 @@ manner_repeat(struct manner *m, struct asking *a, long status)
 bool
 manner_helps(const struct manner *m, const struct asking *a, long status)
 {
-	return m->has_cert && a->is_bare && !manner_is_refusal(m, a, status);
+	return m->has_cert && a->is_bare && !a->is_copy && !manner_is_refusal(m, a, status);
 }
 
 /* Some answer so for what is not there, and some to whoever shows no certificate, though they take
@@ -91,7 +91,7 @@ manner_learn(struct manner *m, const struct asking *a, long status, int64_t now_
 {
 	bool refused = manner_is_refusal(m, a, status);
 
-	if (!a->has_turned || (status == 0 && !refused))
+	if (!a->has_turned || a->is_copy || (status == 0 && !refused))
 		return;
 	m->bare_until_ms = manner_helps(m, a, status) && !is_denied(status) ? now_ms + BARE_MS : 0;
 	if (refused)

@@ -26,6 +26,7 @@ struct manner {
 /* One request. */
 struct asking {
 	bool is_report, is_bare, resumes;
+	bool is_copy;	 /* of somebody who is none of the fleet's: it is never shown there */
 	bool has_turned; /* refused one way, it is asked the other */
 	bool was_cut;	 /* TLS was agreed on, and the server hung up: in TLS 1.3 its alert may be
 			  * lost by that */
@@ -34,6 +35,7 @@ struct asking {
 };
 
 struct asking manner_ask(const struct manner *m, bool is_report, int64_t now_ms);
+#define MANNER_OF_COPY ((struct asking){.is_copy = true, .is_bare = true, .resumes = true})
 
 /* Whether an answer, or the end without one (status 0), is for the certificate's sake: one that was
  * shown was refused by a status or an alert about it. That a server hangs up (a load balancer has

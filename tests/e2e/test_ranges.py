@@ -60,9 +60,23 @@ class Ranges(unittest.TestCase):
         self.assertLess(server.handshakes, 10)
 
     def test_nothing_is_asked_for_behind_a_long_range_until_its_end_is_near(self):
+        """It has begun, and goes on after a while, in which the next would have been asked for."""
         server, probe = self.pair()
-        self.assertEqual(probe.ask("named", "data", 0, 600000, 700000, 100000, 1000).split()[:3],
-                         ["ok", "206", "1000"])
+        other = threading.Event()
+
+        def do_pause(tls, _method, path, headers):
+            first, last = map(int, headers["range"].removeprefix("bytes=").split("-"))
+            if first > 0:
+                other.set()
+            server.reply(tls, 206, DATA[first:first + 1000], length=last + 1 - first,
+                         Content_Range=f"bytes {first}-{last}/{len(DATA)}")
+            other.wait(0.5)
+            tls.sendall(DATA[first + 1000:last + 1])
+            return True
+
+        server.do_pause = do_pause
+        self.assertEqual(probe.ask("named", "pause", 0, 600000, 700000, 100000, 200000).split()[:3],
+                         ["ok", "206", "200000"])
         self.assertEqual(len(server.requests), 1)
 
     def test_a_server_that_allows_one_connection_is_asked_for_one_range_at_a_time(self):
@@ -84,6 +98,31 @@ class Ranges(unittest.TestCase):
                           self.pieces(5000, 2000, 60))
         self.assertGreater(refused[0], 0)
         self.assertLess(refused[0], 15)
+
+    def test_a_range_that_failed_before_its_turn_is_asked_for_in_its_turn(self):
+        """And that is no failure, which the one who asks would have to be patient with."""
+        server, probe = self.pair()
+        refused, both = [], threading.Event()
+
+        def do_late(tls, method, path, headers):
+            if headers["range"] != "bytes=0-1999" and len(refused) < 2:
+                refused.append(headers["range"])
+                server.reply(tls, 503)
+                if len(refused) == 2:
+                    both.set()
+                return True
+            if headers["range"] != "bytes=0-1999":
+                return server.do_data(tls, method, path, headers)
+            server.reply(tls, 206, DATA[:1000], length=2000,
+                         Content_Range=f"bytes 0-1999/{len(DATA)}")
+            both.wait(10)
+            time.sleep(0.2)
+            tls.sendall(DATA[1000:2000])
+            return True
+
+        server.do_late = do_late
+        self.assert_gives(probe.ask("ranges", "late", 5000, 2000, 3), self.pieces(5000, 2000, 3))
+        self.assertEqual(len(set(refused)), 2)
 
     # Servers, and proxies before them, that ignore ranges.
 

@@ -182,7 +182,10 @@ class Front:
                 "error_log stderr;", "events {}", "http {",
                 *(f"{kind}_temp_path {self.dir}/{kind};" for kind in
                   ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")),
-                *above, f"access_log {self.dir}/access.log;", "server {",
+                *above,
+                "log_format shown '\"$request\" $status $body_bytes_sent $ssl_client_s_dn.';",
+                f"access_log {self.dir}/access.log shown;", "server {",
+                "ssl_verify_client optional_no_ca;",
                 f"listen 127.0.0.1:{self.port} ssl;",
                 f"ssl_certificate {workspace.path('tls', 'server.crt')};",
                 f"ssl_certificate_key {workspace.path('tls', 'server.key')};",

@@ -10,6 +10,7 @@ WARDEN = "agent/warden.c"
 CONFINED = "attack/test_confined_child"
 STARTS = "e2e/test_net_child"
 RANGES = "e2e/test_ranges"
+CLUMSY = "e2e/test_clumsy"
 
 MUTANTS = [
     Mutant("messages of another version are taken", "agent/wire.c",
@@ -81,4 +82,16 @@ MUTANTS = [
     Mutant("a filter forbids what it names, and nothing else", FILTER,
            "add(&p, FAIL(ENOSYS));\n\tall.len", "add(&p, ALLOW);\n\tall.len",
            CONFINED, "test_the_filter_alone_lets_it_change_nothing"),
+    Mutant("a copy that fails fails the update", "agent/net_source.c",
+           "if (copy_leave(s, e) == 0)", "if (0)",
+           CLUMSY, "test_a_copy_that_is_down_is_left"),
+    Mutant("a copy that gives wrong bytes is asked again", NET,
+           "if (!net_asks_copy(n))", "if (1)",
+           CLUMSY, "test_a_copy_that_spoils_a_chunk_is_left"),
+    Mutant("all is asked of a copy", NET,
+           ".base = r->has_range && net_asks_copy(n)", ".base = net_asks_copy(n)",
+           CLUMSY, "test_bundles_come_from_a_copy_and_nothing_else_does"),
+    Mutant("a copy is shown the box's certificate", "agent/net/http.c",
+           "m->base == NET_COPY ? MANNER_OF_COPY", "0 ? MANNER_OF_COPY",
+           CLUMSY, "test_bundles_come_from_a_copy_and_nothing_else_does"),
 ]

@@ -227,6 +227,9 @@ missing_words_are_refused_with_their_section(void **state)
 	assert_refused_with("[site]\nmirrors=https://h/\n", "12", "mirrors needs url");
 	assert_refused_with(
 		"[site]\nurl=https://h/\nmirrors=https://a/ https://b\n", "14", "base URL");
+	assert_refused_with("[site]\ntargets_url=https://h/\n", "12", "targets_url needs url");
+	assert_refused_with("[site]\nurl=https://h/\ntargets_url=http://h/\n", "12",
+		"targets_url must be https");
 	assert_refused("[box]\nid=x\ncompatible=y\nstate_dir=/s\n"
 		       "[slot r]\ntype=file\na=/a\nb=/b\n",
 		"8", "backend is missing");

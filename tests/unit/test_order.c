@@ -37,14 +37,14 @@ static int served_fd, mirror_fd;
 static size_t sites, mirrors_asked;
 
 size_t
-net_sites(const struct net *n)
+net_sources(const struct net *n)
 {
 	(void)n;
 	return sites;
 }
 
 bool
-net_next_site(struct net *n, const struct err *left_for)
+net_next_source(struct net *n, const struct err *left_for)
 {
 	int other = mirror_fd;
 

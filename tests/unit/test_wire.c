@@ -215,7 +215,7 @@ messages_that_break_the_rules_are_not_sent(void **state)
 
 	(void)state;
 	m = request(), m.id = 0, assert_not_encoded(m);
-	m = request(), m.base = 3, assert_not_encoded(m);
+	m = request(), m.base = NET_BASES, assert_not_encoded(m);
 	m = request(), m.len = 0, assert_not_encoded(m);
 	m = request(), m.offset = INT64_MAX, assert_not_encoded(m);
 	m = request(), m.put = true, assert_not_encoded(m);
