@@ -94,7 +94,7 @@ audit_piece_is_right(const struct chunk *c, const uint8_t *data, size_t len)
 	struct digest now;
 
 	if (c->store == CHUNK_ZERO_RUN)
-		return data[0] == 0 && memcmp(data, data + 1, len - 1) == 0;
+		return span_is_zero(span_of(data, len));
 	now = digest_of(span_of(data, len));
 	return digest_equal(&now, &c->plain);
 }

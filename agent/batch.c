@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "common/base/cleanup.h"
 #include "common/crypto/digest_many.h"
@@ -13,14 +12,6 @@ enum { ALIGN_BYTES = 4096 };
 
 static struct digest zero_chunk; /* of CHUNK_BYTES zeros */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-static bool
-is_zero(const uint8_t *data, size_t len)
-{
-	if (data[0] != 0 || memcmp(data, data + 1, len - 1) != 0)
-		return false;
-	return true;
-}
 
 static void
 find_zero_chunk(void)
@@ -168,7 +159,7 @@ batch_compare(struct batch *b)
 			continue;
 		/* A slot that is new has many of them. */
 		if ((run || item->c.size == CHUNK_BYTES) &&
-			is_zero(item->plain, (size_t)item->c.size)) {
+			span_is_zero(span_of(item->plain, (size_t)item->c.size))) {
 			item->good = run || digest_equal(&item->c.plain, &zero_chunk);
 		} else if (!run) {
 			in[n] = span_of(item->plain, (size_t)item->c.size);

@@ -182,7 +182,7 @@ chunk_fetch(struct pass *p, uint64_t entry, const struct chunk *c, struct err *e
 
 	if (pass_add(p, entry, c, true, &b, &item, e) < 0)
 		return -1;
-	if (ranges_read(&p->ranges, entry, c, item->stored, e) == 0)
+	if (ranges_read(&p->ranges, range_of(c), item->stored, e) == 0)
 		return 0;
 	batch_drop(b);
 	return -1;
@@ -220,9 +220,10 @@ mend_round(struct pass *p, struct err *e)
 	int rc;
 
 	p->spoilt = 0;
+	p->feed = (struct range_feed){.scout = g->scout, .wanted = p->wrong};
 	p->ranges = (struct ranges){.source = g->source,
-		.scout = g->scout,
-		.wanted = p->wrong,
+		.next = range_feed_next,
+		.arg = &p->feed,
 		.data_offset = g->data_offset,
 		.fetched = &g->stats->bytes_fetched};
 	rc = pass_finish(p, mend_some(p, e), e);

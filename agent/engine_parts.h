@@ -12,6 +12,7 @@ struct pass {
 	struct wants *wrong; /* or, while reading back, zeros that are none; or NULL */
 	struct crew *crew;
 	struct ranges ranges;
+	struct range_feed feed;
 	uint64_t mended; /* all entries before this one are not, or no longer, wrong */
 	/* What the source gave that is not what was signed: so many bytes, and the first of it. Or
 	 * why something could not be read. */

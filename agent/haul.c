@@ -5,38 +5,62 @@
 #include "agent/ranges.h"
 #include "common/base/num.h"
 
-/* end: of the last range, in the data member. A gap is fetched along where that costs less. */
+/* One walk over the data member, upwards. */
+struct walk {
+	uint64_t end; /* of the last range */
+	bool begun;
+};
+
+/* What is added to, and its two walks: that of chunks that are put together comes first. */
+struct sum {
+	struct haul h;
+	struct walk partly, whole;
+};
+
+/* A gap is fetched along where that costs less. */
 static void
-chunk_fetch(struct haul *h, const struct chunk *c, uint64_t *end)
+span_fetch(struct haul *h, struct walk *w, struct range span)
 {
-	h->network += c->size;
-	if (h->ranges == 0 || c->stored_offset > *end + RANGES_GAP_BYTES) {
-		*end = c->stored_offset;
+	if (!w->begun || span.at > w->end + RANGES_GAP_BYTES) {
+		w->end = span.at;
 		h->ranges++;
 	}
-	h->stored += c->stored_offset + c->stored_size - *end;
-	*end = c->stored_offset + c->stored_size;
+	w->begun = true;
+	h->stored += span.end - w->end;
+	w->end = span.end;
 }
 
-static void
-chunk_add(struct haul *h, const struct chunk *c, enum reuse_from from, uint64_t *end)
+static int
+chunk_add(struct sum *s, const struct chunk *c, uint64_t entry, const struct reuse *found,
+	struct err *e)
 {
-	if (c->store == CHUNK_ZERO_RUN)
+	enum reuse_from from = found ? reuse_of(found, entry) : REUSE_NOWHERE;
+	struct reuse_lack lack = {0};
+	struct haul *h = &s->h;
+
+	if (c->store == CHUNK_ZERO_RUN) {
 		h->zeros += c->size;
-	else if (from == REUSE_RUNNING)
-		h->running += c->size;
-	else if (from == REUSE_INACTIVE)
-		h->inactive += c->size;
-	else
-		chunk_fetch(h, c, end);
+		return 0;
+	}
+	if (from == REUSE_NOWHERE) {
+		h->network += c->size;
+		span_fetch(h, &s->whole, range_of(c));
+		return 0;
+	}
+	if (reuse_is_partly(found, entry) && reuse_lack(found, entry, c, &lack, e) < 0)
+		return -1;
+	for (size_t i = 0; i < lack.spans; i++)
+		span_fetch(h, &s->partly, lack.span[i]);
+	h->network += lack.plain;
+	*(from == REUSE_RUNNING ? &h->running : &h->inactive) += c->size - lack.plain;
+	return 0;
 }
 
 int
 haul_add(struct haul *h, struct index_reader *index, const struct wants *wrong,
 	const struct reuse *found, struct err *e)
 {
-	struct haul sum = {0};
-	uint64_t end = 0;
+	struct sum sum = {0};
 
 	if (index_rewind(index, e) < 0)
 		return -1;
@@ -48,18 +72,18 @@ haul_add(struct haul *h, struct index_reader *index, const struct wants *wrong,
 			return -1;
 		if (!more)
 			break;
-		if (wants_has(wrong, entry))
-			chunk_add(&sum, &c, found ? reuse_of(found, entry) : REUSE_NOWHERE, &end);
-		else
-			sum.in_place += c.size;
+		if (!wants_has(wrong, entry))
+			sum.h.in_place += c.size;
+		else if (chunk_add(&sum, &c, entry, found, e) < 0)
+			return -1;
 	}
-	h->in_place += sum.in_place;
-	h->zeros += sum.zeros;
-	h->inactive += sum.inactive;
-	h->running += sum.running;
-	h->network += sum.network;
-	h->stored += sum.stored;
-	h->ranges += sum.ranges;
+	h->in_place += sum.h.in_place;
+	h->zeros += sum.h.zeros;
+	h->inactive += sum.h.inactive;
+	h->running += sum.h.running;
+	h->network += sum.h.network;
+	h->stored += sum.h.stored;
+	h->ranges += sum.h.ranges;
 	return 0;
 }
 

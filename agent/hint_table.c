@@ -4,12 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A bit of a hint depends on the lower bits of the bytes only, so the lowest are left out. */
+enum { HINT_LOW_BITS = 32 };
+
 int
 hint_table_init(struct hint_table *t, size_t hints, struct err *e)
 {
 	struct hint_table made = {.entries = 2 * HINT_REACH};
 
-	while (made.entries < 2 * hints)
+	while (made.entries / 4 * 3 < hints)
 		made.entries *= 2;
 	made.hints = calloc(made.entries, sizeof(*made.hints));
 	made.where = malloc(made.entries * sizeof(*made.where));
@@ -41,7 +44,7 @@ static size_t
 entry_of(const struct hint_table *t, uint64_t hint)
 {
 	for (size_t i = 0; i < HINT_REACH; i++) {
-		size_t at = (size_t)(hint + i) & (t->entries - 1);
+		size_t at = (size_t)((hint >> HINT_LOW_BITS) + i) & (t->entries - 1);
 
 		if (t->hints[at] == hint || t->hints[at] == 0)
 			return at;
@@ -64,7 +67,7 @@ hint_table_add(struct hint_table *t, uint64_t hint)
 	return true;
 }
 
-uint32_t *
+uint64_t *
 hint_table_find(const struct hint_table *t, uint64_t hint)
 {
 	size_t at = entry_of(t, hint);

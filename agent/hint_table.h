@@ -1,4 +1,5 @@
-/* Which 4 KiB blocks are looked for, by their hints, and where they were found.
+/* Which 4 KiB blocks are looked for, by their hints, and where they were found: numbers that mean
+ * something to the caller.
  *
  * Of a fixed size. Hints come from outside and may be chosen so that they all want the same place
  * in it: so nobody looks further than HINT_REACH entries, and a hint that finds no room there is
@@ -16,12 +17,12 @@
 enum { HINT_REACH = 64 };
 
 /* Found nowhere so far. */
-#define HINT_NOWHERE UINT32_MAX
+#define HINT_NOWHERE UINT64_MAX
 
 struct hint_table {
 	uint64_t *hints; /* 0: a free entry */
-	uint32_t *where;
-	size_t entries; /* a power of two, at least twice what is added */
+	uint64_t *where;
+	size_t entries; /* a power of two, at least 4/3 of what is added */
 	size_t used;
 };
 
@@ -36,6 +37,6 @@ void hint_table_clear(struct hint_table *t);
 bool hint_table_add(struct hint_table *t, uint64_t hint);
 
 /* Where it was found, to be read and set; NULL where it is not looked for. */
-uint32_t *hint_table_find(const struct hint_table *t, uint64_t hint);
+uint64_t *hint_table_find(const struct hint_table *t, uint64_t hint);
 
 #endif

@@ -109,12 +109,18 @@ running_open(const struct intake *i, struct part *part)
 static int
 image_reuse(const struct intake *i, struct part *part, struct err *e)
 {
-	const struct member *hints = &part->p->members[MEMBER_HINTS];
+	const struct head *h = i->j.h;
+	const uint64_t *offset = h->layout.offset[part->number];
 	struct reuse_job j = {.g = &part->engine,
 		.wrong = part->wrong,
 		.image_bytes = part->p->size,
-		.hints = hints->present,
-		.hints_offset = i->j.h->layout.offset[part->number][MEMBER_HINTS],
+		.hints = part->p->members[MEMBER_HINTS].present,
+		.hints_offset = offset[MEMBER_HINTS],
+		.cuts = part->p->members[MEMBER_CUTS].present,
+		.cuts_offset = offset[MEMBER_CUTS],
+		.seals_offset = offset[MEMBER_SEALS],
+		.head_fd = h->fd,
+		.head_name = h->name,
 		.state_dir = i->j.c->state_dir};
 
 	running_open(i, part);

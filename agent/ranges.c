@@ -4,50 +4,52 @@
 
 #include "common/base/num.h"
 
-static int
-scout_next(struct ranges *r, struct err *e)
+struct range
+range_of(const struct chunk *c)
 {
-	r->ahead_entry++;
-	return index_next(r->scout, &r->ahead, &r->ahead_more, e);
+	return (struct range){c->stored_offset, c->stored_offset + c->stored_size};
 }
 
-static int
-scout_begin(struct ranges *r, struct err *e)
+/* Runs of zeros have no stored bytes. */
+int
+range_feed_next(void *feed, struct range *out, bool *more, struct err *e)
 {
-	if (r->scouting)
-		return 0;
-	if (index_rewind(r->scout, e) < 0 || index_next(r->scout, &r->ahead, &r->ahead_more, e) < 0)
+	struct range_feed *f = feed;
+
+	if (!f->begun && index_rewind(f->scout, e) < 0)
 		return -1;
-	r->ahead_entry = 0;
-	r->scouting = true;
-	return 0;
+	f->begun = true;
+	for (;;) {
+		struct chunk c;
+
+		if (index_next(f->scout, &c, more, e) < 0)
+			return -1;
+		if (!*more)
+			return 0;
+		if (!wants_has(f->wanted, f->entry++) || c.store == CHUNK_ZERO_RUN)
+			continue;
+		*out = range_of(&c);
+		return 0;
+	}
 }
 
-static uint64_t
-end_of(const struct chunk *c)
-{
-	return c->stored_offset + c->stored_size;
-}
-
-/* Finds the next range from entry on. *found false: there is none. */
+/* Finds the next range from a byte on. *found false: there is none. */
 static int
-plan_one(struct ranges *r, uint64_t entry, struct range *out, bool *found, struct err *e)
+plan_one(struct ranges *r, uint64_t from, struct range *out, bool *found, struct err *e)
 {
 	struct range next = {0};
 
-	if (scout_begin(r, e) < 0)
+	if (!r->scouting && r->next(r->arg, &r->ahead, &r->ahead_more, e) < 0)
 		return -1;
+	r->scouting = true;
 	*found = false;
-	while (r->ahead_more &&
-		(!*found || r->ahead.stored_offset <= next.end + RANGES_GAP_BYTES)) {
-		/* Zero runs have no stored bytes and so interrupt nothing. */
-		if (r->ahead.store != CHUNK_ZERO_RUN && r->ahead_entry >= entry &&
-			wants_has(r->wanted, r->ahead_entry)) {
-			next.at = *found ? next.at : r->ahead.stored_offset;
-			next.end = end_of(&r->ahead);
+	while (r->ahead_more && (!*found || r->ahead.at <= next.end + RANGES_GAP_BYTES)) {
+		if (r->ahead.at >= from) {
+			next.at = *found ? next.at : r->ahead.at;
+			next.end = r->ahead.end;
 			*found = true;
 		}
-		if (scout_next(r, e) < 0)
+		if (r->next(r->arg, &r->ahead, &r->ahead_more, e) < 0)
 			return -1;
 	}
 	if (*found)
@@ -57,7 +59,7 @@ plan_one(struct ranges *r, uint64_t entry, struct range *out, bool *found, struc
 
 /* Plans as far as the source wants to know. */
 static int
-look_ahead(struct ranges *r, uint64_t entry, struct err *e)
+look_ahead(struct ranges *r, uint64_t from, struct err *e)
 {
 	const struct source *s = r->source;
 	bool found = true;
@@ -68,7 +70,7 @@ look_ahead(struct ranges *r, uint64_t entry, struct err *e)
 		if (r->named == RANGES_AHEAD)
 			return 0;
 		if (r->named == r->planned_count) {
-			if (plan_one(r, entry, &r->planned[r->named], &found, e) < 0)
+			if (plan_one(r, from, &r->planned[r->named], &found, e) < 0)
 				return -1;
 			if (!found)
 				return 0;
@@ -82,9 +84,9 @@ look_ahead(struct ranges *r, uint64_t entry, struct err *e)
 }
 
 static bool
-range_has(const struct range *range, const struct chunk *c)
+range_has(const struct range *range, struct range span)
 {
-	return c->stored_offset >= range->at && end_of(c) <= range->end;
+	return span.at >= range->at && span.end <= range->end;
 }
 
 static void
@@ -95,28 +97,26 @@ planned_drop(struct ranges *r)
 	memmove(r->planned, r->planned + 1, r->planned_count * sizeof(*r->planned));
 }
 
-/* The range that c stands in. */
+/* The range that a span stands in. */
 static int
-range_find(
-	struct ranges *r, uint64_t entry, const struct chunk *c, struct range *out, struct err *e)
+range_find(struct ranges *r, struct range span, struct range *out, struct err *e)
 {
 	bool found = false;
 
-	while (r->planned_count > 0 && r->planned[0].end <= c->stored_offset)
+	while (r->planned_count > 0 && r->planned[0].end <= span.at)
 		planned_drop(r);
-	if (r->planned_count > 0 && range_has(&r->planned[0], c)) {
+	if (r->planned_count > 0 && range_has(&r->planned[0], span)) {
 		*out = r->planned[0];
 		planned_drop(r);
 		return 0;
 	}
-	if (r->planned_count == 0 && wants_has(r->wanted, entry) &&
-		plan_one(r, entry, out, &found, e) < 0)
+	if (r->planned_count == 0 && plan_one(r, span.at, out, &found, e) < 0)
 		return -1;
-	/* What was passed over, or came to be wanted behind the scout's back. */
-	if (!found || !range_has(out, c)) {
+	/* What was passed over, or came to be wanted behind next()'s back. */
+	if (!found || !range_has(out, span)) {
 		if (found)
 			r->planned[r->planned_count++] = *out;
-		*out = (struct range){c->stored_offset, end_of(c)};
+		*out = span;
 	}
 	return 0;
 }
@@ -167,28 +167,28 @@ range_read(struct ranges *r, uint8_t *data, size_t len, struct err *e)
 	return 0;
 }
 
-/* Goes to where c stands: in the open range behind a gap, or in another one. */
+/* Goes to where a span stands: in the open range behind a gap, or in another one. */
 static int
-range_seek(struct ranges *r, uint64_t entry, const struct chunk *c, struct err *e)
+range_seek(struct ranges *r, struct range span, struct err *e)
 {
 	uint8_t gap[RANGES_GAP_BYTES];
 	struct range next;
 
-	if (range_has(&r->open, c)) {
-		if (c->stored_offset - r->open.at <= sizeof(gap))
-			return range_read(r, gap, (size_t)(c->stored_offset - r->open.at), e);
-		return range_open(r, (struct range){c->stored_offset, r->open.end}, e);
+	if (range_has(&r->open, span)) {
+		if (span.at - r->open.at <= sizeof(gap))
+			return range_read(r, gap, (size_t)(span.at - r->open.at), e);
+		return range_open(r, (struct range){span.at, r->open.end}, e);
 	}
-	if (range_find(r, entry, c, &next, e) < 0)
+	if (range_find(r, span, &next, e) < 0)
 		return -1;
-	next.at = c->stored_offset;
+	next.at = span.at;
 	return range_open(r, next, e);
 }
 
 int
-ranges_read(struct ranges *r, uint64_t entry, const struct chunk *c, uint8_t *stored, struct err *e)
+ranges_read(struct ranges *r, struct range span, uint8_t *stored, struct err *e)
 {
-	if (range_seek(r, entry, c, e) < 0 || look_ahead(r, entry, e) < 0)
+	if (range_seek(r, span, e) < 0 || look_ahead(r, span.at, e) < 0)
 		return -1;
-	return range_read(r, stored, c->stored_size, e);
+	return range_read(r, stored, (size_t)(span.end - span.at), e);
 }

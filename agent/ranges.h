@@ -27,23 +27,34 @@ struct range {
  * this is in use. One thread at a time. */
 struct ranges {
 	const struct source *source;
-	struct index_reader *scout; /* nobody else's */
-	const struct wants *wanted; /* entries whose stored bytes will be asked for */
-	uint64_t data_offset;	    /* of the data member in the source */
-	uint64_t *fetched;	    /* added to as bytes come, those of gaps, too */
+	/* Gives what will be asked for, from the lowest to the highest; *more false behind it. */
+	int (*next)(void *arg, struct range *out, bool *more, struct err *e);
+	void *arg;
+	uint64_t data_offset; /* of the data member in the source */
+	uint64_t *fetched;    /* added to as bytes come, those of gaps, too */
 
 	struct range open;		    /* what is left of it */
 	struct range planned[RANGES_AHEAD]; /* those behind it, in order */
 	unsigned planned_count, named;	    /* named: so many of them, to the source */
-	struct chunk ahead;		    /* what the scout has read, and is in no range yet */
-	uint64_t ahead_entry;
+	struct range ahead;		    /* what next() gave, and is in no range yet */
 	bool scouting, ahead_more;
 };
 
-/* Takes entry's stored bytes, c->stored_size of them, into stored. Entries are asked for upwards;
- * one that is not wanted is fetched by itself. A range that broke (ERR_NETWORK) is opened again
- * from where it broke as long as each try brings something. What comes was verified by nobody. */
-int ranges_read(
-	struct ranges *r, uint64_t entry, const struct chunk *c, uint8_t *stored, struct err *e);
+/* Takes the bytes of a span into stored. Spans are asked for upwards; one that next() did not give,
+ * or gave long ago, is fetched by itself. A range that broke (ERR_NETWORK) is opened again from
+ * where it broke as long as each try brings something. What comes was verified by nobody. */
+int ranges_read(struct ranges *r, struct range span, uint8_t *stored, struct err *e);
+
+/* A next() for whole chunks: those entries whose stored bytes will be asked for. */
+struct range_feed {
+	struct index_reader *scout; /* nobody else's */
+	const struct wants *wanted;
+	uint64_t entry;
+	bool begun;
+};
+int range_feed_next(void *feed, struct range *out, bool *more, struct err *e);
+
+/* Where a chunk is stored. */
+struct range range_of(const struct chunk *c);
 
 #endif

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/hint_fetch.h"
 #include "agent/hint_table.h"
+#include "agent/member_fetch.h"
 #include "agent/reuse_parts.h"
 #include "agent/survey.h"
 #include "common/base/file.h"
@@ -26,11 +26,13 @@ reuse_free(struct reuse **r)
 		return;
 	wants_free(&(*r)->seen);
 	wants_free(&(*r)->built);
+	wants_free(&(*r)->partly);
 	wants_free(&(*r)->steady);
 	wants_free(&(*r)->from_inactive);
 	for (size_t i = 0; i < ARRAY_LEN((*r)->old_fd); i++)
 		cleanup_fd(&(*r)->old_fd[i]);
 	cleanup_fd(&(*r)->hints_fd);
+	cleanup_fd(&(*r)->cuts_fd);
 	cleanup_fd(&(*r)->build_fd);
 	free(*r);
 	*r = NULL;
@@ -55,9 +57,11 @@ reuse_new(const struct reuse_job *j, struct reuse **out, struct err *e)
 
 	if (!r)
 		return err_sys(e, ENOMEM, "looking for old chunks");
-	*r = (struct reuse){.j = *j, .hints_fd = -1, .old_fd = {-1, -1}, .build_fd = -1};
+	*r = (struct reuse){
+		.j = *j, .hints_fd = -1, .cuts_fd = -1, .old_fd = {-1, -1}, .build_fd = -1};
 	r->pieces = num_div_up(j->image_bytes, CHUNK_BYTES);
 	if (wants_new(entries, &r->seen, e) < 0 || wants_new(entries, &r->built, e) < 0 ||
+		wants_new(entries, &r->partly, e) < 0 ||
 		wants_new(entries, &r->from_inactive, e) < 0 ||
 		wants_new(r->pieces, &r->steady, e) < 0)
 		return -1;
@@ -112,7 +116,7 @@ is_sampled(const struct reuse *r, uint64_t number)
 static int
 hints_bring(struct reuse *r, bool sampled, struct err *e)
 {
-	struct hint_fetch f = {.source = r->j.g->source,
+	struct member_fetch f = {.source = r->j.g->source,
 		.offset = r->j.hints_offset,
 		.fd = r->hints_fd,
 		.keep_going = r->j.g->keep_going};
@@ -130,16 +134,17 @@ hints_bring(struct reuse *r, bool sampled, struct err *e)
 		if (c.store == CHUNK_ZERO_RUN || !wants_has(r->j.wrong, entry) ||
 			is_sampled(r, number++) != sampled || wants_has(r->seen, entry))
 			continue;
-		rc = hint_fetch_add(&f, c.offset, c.size, e);
+		rc = member_fetch_add(
+			&f, c.offset / HINT_BLOCK_BYTES * HINT_BYTES, hints_size(c.size), e);
 	}
 	if (rc == 0)
-		rc = hint_fetch_end(&f, e);
+		rc = member_fetch_end(&f, e);
 	r->j.g->stats->bytes_fetched += f.fetched;
 	return rc;
 }
 
 int
-reuse_hints(const struct reuse *r, const struct chunk *c, uint64_t hints[REUSE_BLOCKS],
+reuse_hints(const struct reuse *r, const struct chunk *c, uint64_t hints[CHUNK_BLOCKS],
 	size_t *count, struct err *e)
 {
 	uint8_t bytes[HINTS_CHUNK_BYTES];
@@ -159,7 +164,7 @@ static int
 sample_fill(struct reuse *r, struct hint_table *t, struct err *e)
 {
 	struct index_reader *index = r->j.g->index;
-	uint64_t number = 0, hints[REUSE_BLOCKS];
+	uint64_t number = 0, hints[CHUNK_BLOCKS];
 	size_t count;
 
 	if (index_rewind(index, e) < 0)
@@ -189,7 +194,7 @@ old_look(struct reuse *r, enum reuse_old old, struct hint_table *sample, struct 
 {
 	bool running = old == REUSE_OLD_RUNNING;
 	uint64_t sampled =
-		sample ? sample->used : num_min(r->missing, SAMPLE_CHUNKS) * REUSE_BLOCKS;
+		sample ? sample->used : num_min(r->missing, SAMPLE_CHUNKS) * CHUNK_BLOCKS;
 	struct survey s = {.place = running ? r->j.running : r->j.g->place,
 		.bytes = running ? r->j.running_bytes : r->j.image_bytes,
 		.index = r->j.g->index,
@@ -220,7 +225,7 @@ look_with_hints(struct reuse *r, struct err *e)
 	AUTO_HINT_TABLE struct hint_table sample = {0};
 
 	if (reuse_spool(r, hints_size(r->j.image_bytes), &r->hints_fd, e) < 0 ||
-		hint_table_init(&sample, SAMPLE_CHUNKS * REUSE_BLOCKS, e) < 0 ||
+		hint_table_init(&sample, SAMPLE_CHUNKS * CHUNK_BLOCKS, e) < 0 ||
 		hints_bring(r, true, e) < 0 || sample_fill(r, &sample, e) < 0)
 		return -1;
 	if (r->j.running && old_look(r, REUSE_OLD_RUNNING, &sample, e) < 0)
@@ -230,7 +235,9 @@ look_with_hints(struct reuse *r, struct err *e)
 	hint_table_free(&sample);
 	if (r->old_fd[REUSE_OLD_RUNNING] < 0 && r->old_fd[REUSE_OLD_INACTIVE] < 0)
 		return 0;
-	return hints_bring(r, false, e) < 0 ? -1 : reuse_match(r, e);
+	if (hints_bring(r, false, e) < 0 || reuse_match(r, e) < 0)
+		return -1;
+	return reuse_cuts_bring(r, e);
 }
 
 static int
@@ -273,4 +280,10 @@ reuse_of(const struct reuse *r, uint64_t entry)
 	if (!wants_has(r->built, entry))
 		return REUSE_NOWHERE;
 	return wants_has(r->from_inactive, entry) ? REUSE_INACTIVE : REUSE_RUNNING;
+}
+
+bool
+reuse_is_partly(const struct reuse *r, uint64_t entry)
+{
+	return wants_has(r->partly, entry);
 }

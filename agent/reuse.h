@@ -4,7 +4,9 @@
  * as it belongs, or put together from blocks of 4 KiB that have moved: their hints
  * (common/format/hints.h) are found among those of the running slot, or of the inactive one, as
  * long as a block there is not overwritten before its turn. Each chunk is checked by its digest
- * before it is written; what does not come out right stays wrong, and is fetched.
+ * before it is written; what does not come out right stays wrong, and is fetched. Blocks that are
+ * not found where blocks begin are looked for at every byte of the running slot (slide.h). Of a
+ * chunk that lacks some blocks only these are fetched, by its cuts (common/format/cuts.h).
  *
  * Hints are unauthenticated: the manifest has the digest of the whole member, and only parts of it
  * are asked for. A wrong one costs a chunk that has to be fetched, and nothing else, for the
@@ -18,9 +20,10 @@
  * Nor is a slot looked at where it is more than 2048 times as large as what is to be fetched: then
  * reading it takes longer than fetching, from 50 KB/s on.
  *
- * Memory: a table of 3 MiB, a bit for each entry of the index, and two for each 64 KiB. Images
- * with more wrong blocks than go into the table are done in windows. Hints and places found are in
- * files without a name in the state folder: 8 bytes a block looked at, 64 a chunk found. */
+ * Memory: a table of 4 MiB, three bits for each entry of the index, and two for each 64 KiB. Images
+ * with more wrong blocks than go into the table are done in windows. Hints, places found and cuts
+ * are in files without a name in the state folder: 8 bytes a block looked at, 128 a chunk found,
+ * 288 one that lacks some blocks. */
 #ifndef SLUICE_AGENT_REUSE_H
 #define SLUICE_AGENT_REUSE_H
 
@@ -28,13 +31,15 @@
 #include <stdint.h>
 
 #include "agent/engine.h"
+#include "agent/ranges.h"
 #include "agent/source.h"
 #include "agent/wants.h"
 #include "common/base/cleanup.h"
 #include "common/base/err.h"
+#include "common/format/cuts.h"
 #include "common/format/index.h"
 
-enum { REUSE_WINDOW_BLOCKS = 128 * 1024 };
+enum { REUSE_WINDOW_BLOCKS = 192 * 1024 };
 
 /* What there is to look at. All borrowed, and kept as long as the struct reuse is. */
 struct reuse_job {
@@ -45,6 +50,11 @@ struct reuse_job {
 	uint64_t image_bytes;  /* of the payload */
 	bool hints;	       /* whether the bundle has some, */
 	uint64_t hints_offset; /* and where in the source */
+	bool cuts;	       /* whether it has cuts, where in the source, */
+	uint64_t cuts_offset;
+	uint64_t seals_offset; /* and where their seals are in the head, which was checked */
+	int head_fd;
+	const char *head_name;
 	const char *state_dir; /* for files without a name */
 	size_t window_blocks;  /* REUSE_WINDOW_BLOCKS, but in tests */
 };
@@ -63,8 +73,23 @@ int reuse_look(const struct reuse_job *j, struct reuse **out, struct err *e);
 enum reuse_from { REUSE_NOWHERE, REUSE_RUNNING, REUSE_INACTIVE };
 enum reuse_from reuse_of(const struct reuse *r, uint64_t entry);
 
-/* Writes what was found, upwards, and takes it out of wrong. Errors of the place only, and
- * ERR_STOPPED: what cannot be read stays wrong. */
+/* Whether some of its blocks have to be fetched all the same: which, and where they are stored. */
+bool reuse_is_partly(const struct reuse *r, uint64_t entry);
+
+struct reuse_lack {
+	uint64_t where[CHUNK_BLOCKS]; /* of each block; HINT_NOWHERE where it lacks */
+	struct cuts cuts;
+	unsigned blocks; /* a bit for each that lacks */
+	uint64_t plain;	 /* bytes of these */
+	size_t spans;	 /* of the data member, upwards */
+	struct range span[(CHUNK_BLOCKS + 1) / 2];
+};
+int reuse_lack(const struct reuse *r, uint64_t entry, const struct chunk *c, struct reuse_lack *out,
+	struct err *e);
+
+/* Writes what was found, upwards, and takes it out of wrong. Errors of the place, and of the source
+ * where blocks lack; ERR_STOPPED. What cannot be read, or comes other than it was sealed, stays
+ * wrong. */
 int reuse_write(struct reuse *r, struct wants *wrong, struct err *e);
 
 #endif

@@ -3,10 +3,13 @@
 
 #include "agent/hint_table.h"
 #include "agent/reuse_parts.h"
+#include "agent/slide.h"
 #include "common/base/file.h"
 #include "common/base/num.h"
 
-enum { LIST_BYTES = 64 * 1024 };
+/* Less than so many stored bytes are not worth cuts and another range. So many slides there are at
+ * most, and none over a slot so many times as large as what could be found. */
+enum { LIST_BYTES = 64 * 1024, SAVED_BYTES_LEAST = 1024, SLIDES = 8, SLOT_PER_BYTE = 256 };
 
 /* A reader of the index, and the entry that it gives next. */
 struct walk {
@@ -20,7 +23,7 @@ struct match {
 	struct wants *taken;	   /* pieces of the inactive slot that are overwritten by now */
 	struct walk ahead, behind; /* the window is between them */
 	bool more;
-	uint64_t built;
+	unsigned slides;
 	uint8_t list[LIST_BYTES];
 };
 
@@ -38,11 +41,11 @@ match_free(struct match **m)
 static int
 window_fill(struct match *m, size_t blocks, struct err *e)
 {
-	uint64_t hints[REUSE_BLOCKS];
+	uint64_t hints[CHUNK_BLOCKS];
 	size_t count;
 
 	hint_table_clear(&m->table);
-	while (m->table.used + REUSE_BLOCKS <= blocks) {
+	while (m->table.used + CHUNK_BLOCKS <= blocks) {
 		struct chunk c;
 
 		if (index_next(m->ahead.index, &c, &m->more, e) < 0)
@@ -64,18 +67,18 @@ window_fill(struct match *m, size_t blocks, struct err *e)
 /* Of several that are alike: one in the running slot; or one that is right where it is, or else the
  * last, which is overwritten last. */
 static void
-block_found(const struct match *m, enum reuse_old old, uint64_t block, uint32_t *where)
+block_found(const struct match *m, enum reuse_old old, uint64_t at, uint64_t *where)
 {
-	uint64_t there = (*where & ~(uint32_t)REUSE_INACTIVE_BIT) / REUSE_BLOCKS;
+	uint64_t there = (*where & ~REUSE_INACTIVE_BIT) / CHUNK_BYTES;
 
 	if (old == REUSE_OLD_RUNNING) {
 		if (*where == HINT_NOWHERE)
-			*where = (uint32_t)block;
+			*where = at;
 		return;
 	}
 	if (*where == HINT_NOWHERE ||
 		((*where & REUSE_INACTIVE_BIT) && !wants_has(m->r->steady, there)))
-		*where = (uint32_t)block | REUSE_INACTIVE_BIT;
+		*where = at | REUSE_INACTIVE_BIT;
 }
 
 /* Looks through the blocks of an old place. */
@@ -97,10 +100,11 @@ window_match(struct match *m, enum reuse_old old, struct err *e)
 		if (file_pread_full(fd, "the list of old blocks", m->list, len, at, e) < 0)
 			return err_own(e);
 		for (size_t i = 0; i < len; i += HINT_BYTES) {
-			uint32_t *where = hint_table_find(&m->table, num_get_le64(m->list + i));
+			uint64_t *where = hint_table_find(&m->table, num_get_le64(m->list + i));
 
 			if (where)
-				block_found(m, old, (at + i) / HINT_BYTES, where);
+				block_found(
+					m, old, (at + i) / HINT_BYTES * HINT_BLOCK_BYTES, where);
 		}
 	}
 	return 0;
@@ -108,55 +112,89 @@ window_match(struct match *m, enum reuse_old old, struct err *e)
 
 /* Whether a block will still be there when its turn comes. */
 static bool
-block_lasts(const struct match *m, const struct chunk *c, uint32_t where)
+block_lasts(const struct match *m, const struct chunk *c, uint64_t where)
 {
-	uint64_t piece = (where & ~(uint32_t)REUSE_INACTIVE_BIT) / REUSE_BLOCKS;
+	uint64_t piece = (where & ~REUSE_INACTIVE_BIT) / CHUNK_BYTES;
 
 	return !(where & REUSE_INACTIVE_BIT) || piece == c->offset / CHUNK_BYTES ||
 	       !wants_has(m->taken, piece);
 }
 
-/* Where all its blocks are: *all false where one of them is nowhere. */
-static int
-chunk_find(struct match *m, const struct chunk *c, uint32_t out[REUSE_BLOCKS], bool *all,
-	bool *inactive, struct err *e)
+/* What of the hints in the table is nowhere, in bytes of blocks. */
+static uint64_t
+bytes_nowhere(const struct hint_table *t)
 {
-	uint64_t hints[REUSE_BLOCKS];
-	size_t count;
+	uint64_t bytes = 0;
 
-	if (reuse_hints(m->r, c, hints, &count, e) < 0)
+	for (size_t i = 0; i < t->entries; i++) {
+		if (t->hints[i] != 0 && t->where[i] == HINT_NOWHERE)
+			bytes += HINT_BLOCK_BYTES;
+	}
+	return bytes;
+}
+
+/* Looks where no block begins, in the running slot, if that was worth looking at before. */
+static int
+window_slide(struct match *m, struct err *e)
+{
+	const struct reuse_job *j = &m->r->j;
+
+	if (m->r->old_fd[REUSE_OLD_RUNNING] < 0 || m->slides == SLIDES ||
+		bytes_nowhere(&m->table) < num_max(j->running_bytes / SLOT_PER_BYTE, 1))
+		return 0;
+	m->slides++;
+	return slide_run(j->running, j->running_bytes, &m->table, j->g->keep_going, e);
+}
+
+/* Where its blocks are. Returns how many are nowhere. */
+static int
+chunk_find(struct match *m, const struct chunk *c, uint64_t out[CHUNK_BLOCKS], size_t *blocks,
+	size_t *lacking, bool *inactive, struct err *e)
+{
+	uint64_t hints[CHUNK_BLOCKS];
+
+	if (reuse_hints(m->r, c, hints, blocks, e) < 0)
 		return -1;
-	*all = true;
+	*lacking = 0;
 	*inactive = false;
-	for (size_t i = 0; i < count && *all; i++) {
-		const uint32_t *where = hint_table_find(&m->table, hints[i]);
+	for (size_t i = 0; i < *blocks; i++) {
+		const uint64_t *where = hint_table_find(&m->table, hints[i]);
 
 		out[i] = hints[i] == HINT_OF_ZEROS ? REUSE_ZEROS : where ? *where : HINT_NOWHERE;
-		if (out[i] == REUSE_ZEROS)
-			continue;
-		*all = out[i] != HINT_NOWHERE && block_lasts(m, c, out[i]);
-		*inactive = *inactive || (out[i] & REUSE_INACTIVE_BIT);
+		if (out[i] != REUSE_ZEROS && out[i] != HINT_NOWHERE && !block_lasts(m, c, out[i]))
+			out[i] = HINT_NOWHERE;
+		if (out[i] == HINT_NOWHERE)
+			++*lacking;
+		else if (out[i] != REUSE_ZEROS && (out[i] & REUSE_INACTIVE_BIT))
+			*inactive = true;
 	}
 	return 0;
+}
+
+static bool
+is_worth_it(const struct match *m, const struct chunk *c, size_t blocks, size_t lacking)
+{
+	if (lacking == 0)
+		return true;
+	return m->r->j.cuts && c->stored_size / blocks * (blocks - lacking) >= SAVED_BYTES_LEAST;
 }
 
 static int
 chunk_match(struct match *m, const struct chunk *c, uint64_t entry, struct err *e)
 {
-	uint32_t where[REUSE_BLOCKS] = {0};
-	uint8_t bytes[sizeof(where)];
-	bool all, inactive;
+	uint64_t where[CHUNK_BLOCKS] = {0};
+	size_t blocks, lacking;
+	bool inactive;
 
-	if (chunk_find(m, c, where, &all, &inactive, e) < 0)
+	if (chunk_find(m, c, where, &blocks, &lacking, &inactive, e) < 0)
 		return -1;
-	if (!all)
+	if (!is_worth_it(m, c, blocks, lacking))
 		return 0;
-	for (size_t i = 0; i < REUSE_BLOCKS; i++)
-		num_put_le32(bytes + 4 * i, where[i]);
-	if (file_pwrite_full(m->r->build_fd, "the list of found blocks", bytes, sizeof(bytes),
-		    m->built++ * sizeof(bytes), e) < 0)
+	if (reuse_places_put(m->r, entry, where, e) < 0)
 		return -1;
 	wants_add(m->r->built, entry);
+	if (lacking > 0)
+		wants_add(m->r->partly, entry);
 	if (inactive)
 		wants_add(m->r->from_inactive, entry);
 	wants_add(m->taken, c->offset / CHUNK_BYTES);
@@ -192,14 +230,15 @@ reuse_match(struct reuse *r, struct err *e)
 		return err_sys(e, ENOMEM, "looking for blocks");
 	*m = (struct match){.r = r, .ahead = {r->j.g->scout, 0}, .behind = {r->j.g->index, 0}};
 	m->more = true;
-	blocks = (size_t)num_min(blocks, num_max(r->missing * REUSE_BLOCKS, REUSE_BLOCKS));
+	blocks = (size_t)num_min(blocks, num_max(r->missing * CHUNK_BLOCKS, CHUNK_BLOCKS));
 	if (hint_table_init(&m->table, blocks, e) < 0 || wants_new(r->pieces, &m->taken, e) < 0 ||
 		reuse_spool(r, 0, &r->build_fd, e) < 0 || index_rewind(m->ahead.index, e) < 0 ||
 		index_rewind(m->behind.index, e) < 0)
 		return -1;
 	while (m->more) {
 		if (window_fill(m, blocks, e) < 0 || window_match(m, REUSE_OLD_RUNNING, e) < 0 ||
-			window_match(m, REUSE_OLD_INACTIVE, e) < 0 || window_take(m, e) < 0)
+			window_match(m, REUSE_OLD_INACTIVE, e) < 0 || window_slide(m, e) < 0 ||
+			window_take(m, e) < 0)
 			return -1;
 	}
 	return 0;

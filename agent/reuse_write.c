@@ -2,47 +2,124 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/hint_table.h"
 #include "agent/reuse_parts.h"
-#include "common/base/file.h"
+#include "common/base/log.h"
 #include "common/base/num.h"
+#include "common/format/codec.h"
+
+/* So many chunks with something fetched that do not come out right, and the rest are fetched whole:
+ * the slot is not what it was when it was looked at, or the server not what it should be. */
+enum { SPOILT_MOST = 16 };
 
 /* The bytes come first, for whole blocks that begin at a boundary go past the kernel's cache. */
 struct gather {
 	uint8_t data[CHUNK_BYTES];
+	uint8_t stored[CHUNK_STORED_MAX]; /* of blocks that lack */
 	const struct reuse *r;
-	uint64_t built; /* entries of build_fd that were read */
+	struct inflater *inflater;
+	struct ranges ranges;
+	unsigned spoilt;
+	/* What the ranges are told: where the scout is, and what lacks of the chunk before. */
+	uint64_t scouted;
+	struct reuse_lack ahead;
+	size_t ahead_spans; /* of these, so many were told */
 };
+
+static void
+gather_free(struct gather **g)
+{
+	if (*g)
+		inflater_free(&(*g)->inflater);
+	free(*g);
+}
+
+/* The next span that lacks, as ranges ask for it. */
+static int
+lack_next(void *arg, struct range *out, bool *more, struct err *e)
+{
+	struct gather *g = arg;
+
+	while (g->ahead_spans == g->ahead.spans) {
+		uint64_t entry = g->scouted++;
+		struct chunk c;
+
+		if (index_next(g->r->j.g->scout, &c, more, e) < 0)
+			return -1;
+		if (!*more)
+			return 0;
+		if (!reuse_is_partly(g->r, entry))
+			continue;
+		if (reuse_lack(g->r, entry, &c, &g->ahead, e) < 0)
+			return -1;
+		g->ahead_spans = 0;
+	}
+	*out = g->ahead.span[g->ahead_spans++];
+	*more = true;
+	return 0;
+}
+
+static int
+gather_new(const struct reuse *r, struct gather **out, struct err *e)
+{
+	CLEANUP(gather_free)
+	struct gather *g = aligned_alloc(
+		HINT_BLOCK_BYTES, num_div_up(sizeof(*g), HINT_BLOCK_BYTES) * HINT_BLOCK_BYTES);
+	const struct engine *engine = r->j.g;
+
+	if (!g)
+		return err_sys(e, ENOMEM, "taking old chunks");
+	memset(g, 0, sizeof(*g));
+	g->r = r;
+	g->ranges = (struct ranges){.source = engine->source,
+		.next = lack_next,
+		.arg = g,
+		.data_offset = engine->data_offset,
+		.fetched = &engine->stats->bytes_fetched};
+	if (inflater_new_zlib(&g->inflater, e) < 0 || index_rewind(engine->index, e) < 0 ||
+		index_rewind(engine->scout, e) < 0)
+		return -1;
+	*out = TAKE_PTR(g);
+	return 0;
+}
+
+static bool
+is_somewhere(uint64_t where)
+{
+	return where != HINT_NOWHERE && where != REUSE_ZEROS;
+}
 
 /* Of blocks that lie together in a place, how many. */
 static size_t
-run_of(const uint32_t *where, size_t count)
+run_of(const uint64_t *where, size_t count)
 {
 	size_t run = 1;
 
-	while (run < count && where[run] == where[0] + run)
+	while (run < count && where[run] == where[0] + run * HINT_BLOCK_BYTES)
 		run++;
 	return run;
 }
 
+/* But for those that are nowhere. */
 static int
-blocks_read(struct gather *g, const uint32_t *where, size_t count, struct err *e)
+blocks_read(struct gather *g, const uint64_t *where, size_t count, struct err *e)
 {
 	const struct reuse *r = g->r;
 
 	for (size_t i = 0; i < count;) {
-		const struct place *p =
-			where[i] & REUSE_INACTIVE_BIT ? r->j.g->place : r->j.running;
-		uint64_t block = where[i] & ~(uint32_t)REUSE_INACTIVE_BIT;
 		uint8_t *to = g->data + i * HINT_BLOCK_BYTES;
 		size_t run = 1;
 
-		if (where[i] == REUSE_ZEROS) {
-			memset(to, 0, HINT_BLOCK_BYTES);
-		} else {
+		if (is_somewhere(where[i])) {
+			bool inactive = where[i] & REUSE_INACTIVE_BIT;
+			const struct place *p = inactive ? r->j.g->place : r->j.running;
+
 			run = run_of(where + i, count - i);
-			if (p->read(p->arg, to, run * HINT_BLOCK_BYTES, block * HINT_BLOCK_BYTES,
-				    e) < 0)
+			if (p->read(p->arg, to, run * HINT_BLOCK_BYTES,
+				    where[i] & ~REUSE_INACTIVE_BIT, e) < 0)
 				return -1;
+		} else {
+			memset(to, 0, HINT_BLOCK_BYTES);
 		}
 		i += run;
 	}
@@ -54,17 +131,13 @@ static int
 chunk_read(struct gather *g, const struct chunk *c, uint64_t entry, struct err *e)
 {
 	const struct reuse *r = g->r;
-	uint32_t where[REUSE_BLOCKS];
-	uint8_t bytes[sizeof(where)];
+	uint64_t where[CHUNK_BLOCKS];
 
 	if (wants_has(r->seen, entry))
 		return r->j.running->read(
 			r->j.running->arg, g->data, (size_t)c->size, c->offset, e);
-	if (file_pread_full(r->build_fd, "the list of found blocks", bytes, sizeof(bytes),
-		    g->built++ * sizeof(bytes), e) < 0)
+	if (reuse_places(r, entry, where, e) < 0)
 		return -1;
-	for (size_t i = 0; i < REUSE_BLOCKS; i++)
-		where[i] = num_get_le32(bytes + 4 * i);
 	return blocks_read(g, where, (size_t)num_div_up(c->size, HINT_BLOCK_BYTES), e);
 }
 
@@ -82,7 +155,41 @@ chunk_comes(struct gather *g, const struct chunk *c, uint64_t entry)
 }
 
 static int
-chunk_put(struct gather *g, const struct chunk *c, uint64_t entry, struct err *e)
+chunk_spoilt(struct gather *g, const struct err *why)
+{
+	log_detail("a chunk is fetched whole: %s", why->text);
+	g->spoilt++;
+	return 0;
+}
+
+/* The blocks that there are, and the stored bytes of the others. *comes: they make the chunk. */
+static int
+chunk_completes(struct gather *g, const struct chunk *c, uint64_t entry, struct reuse_lack *lack,
+	bool *comes, struct err *e)
+{
+	size_t used = 0;
+	struct err why;
+
+	*comes = false;
+	if (g->spoilt == SPOILT_MOST)
+		return 0;
+	if (reuse_lack(g->r, entry, c, lack, &why) < 0 ||
+		blocks_read(g, lack->where, lack->cuts.count, &why) < 0)
+		return chunk_spoilt(g, &why);
+	for (size_t i = 0; i < lack->spans; i++) {
+		if (ranges_read(&g->ranges, lack->span[i], g->stored + used, e) < 0)
+			return -1;
+		used += (size_t)(lack->span[i].end - lack->span[i].at);
+	}
+	if (chunk_complete(g->inflater, c, &lack->cuts, lack->blocks, span_of(g->stored, used),
+		    g->data, &why) < 0)
+		return chunk_spoilt(g, &why);
+	*comes = true;
+	return 0;
+}
+
+static int
+chunk_put(struct gather *g, const struct chunk *c, uint64_t entry, uint64_t lacked, struct err *e)
 {
 	const struct place *to = g->r->j.g->place;
 	struct install_stats *stats = g->r->j.g->stats;
@@ -91,25 +198,36 @@ chunk_put(struct gather *g, const struct chunk *c, uint64_t entry, struct err *e
 		return -1;
 	stats->bytes_written += c->size;
 	if (reuse_of(g->r, entry) == REUSE_INACTIVE)
-		stats->bytes_inactive += c->size;
+		stats->bytes_inactive += c->size - lacked;
 	else
-		stats->bytes_running += c->size;
+		stats->bytes_running += c->size - lacked;
 	return 0;
 }
 
-int
-reuse_write(struct reuse *r, struct wants *wrong, struct err *e)
+static int
+chunk_take(
+	struct gather *g, const struct chunk *c, uint64_t entry, struct wants *wrong, struct err *e)
 {
-	AUTO_FREE struct gather *g =
-		aligned_alloc(HINT_BLOCK_BYTES, CHUNK_BYTES + HINT_BLOCK_BYTES);
-	const struct engine *engine = r->j.g;
+	struct reuse_lack lack = {0};
+	bool comes = false;
 
-	if (!g)
-		return err_sys(e, ENOMEM, "taking old chunks");
-	g->r = r;
-	g->built = 0;
-	if (index_rewind(engine->index, e) < 0)
+	if (!reuse_is_partly(g->r, entry))
+		comes = chunk_comes(g, c, entry);
+	else if (chunk_completes(g, c, entry, &lack, &comes, e) < 0)
 		return -1;
+	if (!comes)
+		return 0;
+	if (chunk_put(g, c, entry, lack.plain, e) < 0)
+		return -1;
+	wants_drop(wrong, entry);
+	return 0;
+}
+
+static int
+chunks_take(struct gather *g, struct wants *wrong, struct err *e)
+{
+	const struct engine *engine = g->r->j.g;
+
 	for (uint64_t entry = 0;; entry++) {
 		struct chunk c;
 		bool more;
@@ -118,14 +236,24 @@ reuse_write(struct reuse *r, struct wants *wrong, struct err *e)
 			return -1;
 		if (!more)
 			return 0;
-		if (reuse_of(r, entry) == REUSE_NOWHERE)
+		if (reuse_of(g->r, entry) == REUSE_NOWHERE)
 			continue;
-		if (keep_going_ask(engine->keep_going, e) < 0)
+		if (keep_going_ask(engine->keep_going, e) < 0 ||
+			chunk_take(g, &c, entry, wrong, e) < 0)
 			return -1;
-		if (!chunk_comes(g, &c, entry))
-			continue;
-		if (chunk_put(g, &c, entry, e) < 0)
-			return -1;
-		wants_drop(wrong, entry);
 	}
+}
+
+int
+reuse_write(struct reuse *r, struct wants *wrong, struct err *e)
+{
+	CLEANUP(gather_free) struct gather *g = NULL;
+	const struct source *source = r->j.g->source;
+	int rc;
+
+	if (gather_new(r, &g, e) < 0)
+		return -1;
+	rc = chunks_take(g, wrong, e);
+	source->close(source->arg);
+	return rc;
 }

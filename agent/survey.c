@@ -74,7 +74,7 @@ hints_note(struct survey *s, const struct batch_item *item, struct err *e)
 	size_t size = hinted_bytes(item) / HINT_BLOCK_BYTES * HINT_BYTES;
 
 	for (size_t at = 0; at < size; at += HINT_BYTES) {
-		uint32_t *where = hint_table_find(s->sample, num_get_le64(item->stored + at));
+		uint64_t *where = hint_table_find(s->sample, num_get_le64(item->stored + at));
 
 		if (!where || *where != HINT_NOWHERE)
 			continue;

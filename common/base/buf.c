@@ -20,6 +20,13 @@ span_equal(struct span a, struct span b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
+/* Each byte is the one before it, which is quicker than a loop over them. */
+bool
+span_is_zero(struct span s)
+{
+	return s.len == 0 || (s.data[0] == 0 && memcmp(s.data, s.data + 1, s.len - 1) == 0);
+}
+
 const char *
 buf_str(const struct buf *b)
 {

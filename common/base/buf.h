@@ -37,6 +37,9 @@ struct span span_str(const char *s);
 /* Whether both hold the same bytes. Not constant time: never for secrets. */
 bool span_equal(struct span a, struct span b);
 
+/* Whether all bytes are zero; true where there are none. */
+bool span_is_zero(struct span s);
+
 static inline struct span
 buf_span(const struct buf *b)
 {

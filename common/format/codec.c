@@ -80,12 +80,6 @@ deflater_free(struct deflater **d)
 	*d = NULL;
 }
 
-static bool
-is_zero(struct span bytes)
-{
-	return bytes.data[0] == 0 && memcmp(bytes.data, bytes.data + 1, bytes.len - 1) == 0;
-}
-
 /* The next bytes of the stream, in a piece of their own. *fits false: there is no room for it. */
 static int
 deflate_piece(struct deflater *d, struct span piece, bool last, bool *fits, struct err *e)
@@ -158,7 +152,7 @@ chunk_encode_cut(struct deflater *d, struct span plain, uint8_t *stored, struct 
 
 	if (plain.len < 1 || plain.len > CHUNK_BYTES)
 		return err_set(e, ERR_LIMIT, "a chunk of %zu bytes", plain.len);
-	if (plain.len == CHUNK_BYTES && is_zero(plain)) {
+	if (plain.len == CHUNK_BYTES && span_is_zero(plain)) {
 		c.store = CHUNK_ZERO_RUN;
 		*out = c;
 		*stored_data = stored;

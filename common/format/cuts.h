@@ -23,12 +23,7 @@
 #include "common/format/hints.h"
 #include "common/format/index.h"
 
-enum {
-	CHUNK_BLOCKS = CHUNK_BYTES / HINT_BLOCK_BYTES,
-	SEAL_BYTES = 16,
-	CUT_BYTES = 2 + SEAL_BYTES,
-	CUTS_BYTES = CHUNK_BLOCKS * CUT_BYTES
-};
+enum { SEAL_BYTES = 16, CUT_BYTES = 2 + SEAL_BYTES, CUTS_BYTES = CHUNK_BLOCKS * CUT_BYTES };
 
 /* The first bytes of a SHA-256. */
 struct seal {

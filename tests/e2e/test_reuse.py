@@ -14,6 +14,7 @@ NAME = "gw-000001"
 BLOCK, CHUNK = 4096, 65536
 SIZE = 64 * CHUNK
 NEWS = (10, 30, 50)  # chunks that no older image has
+CUTS = 16 * 18  # bytes, of one chunk
 
 
 def noise(seed, size):
@@ -61,19 +62,20 @@ class Reuse(FolderCase):
             return json.load(f)["intake"]
 
     def test_only_what_is_new_is_fetched(self):
-        """The head, its hints, the new chunks, and the first, which got a new block."""
+        """The head, its hints, the new chunks, and of the first its new block, by its cuts."""
         found = self.update()
         sizes = {what: end - start for what, start, end in members(self.bundle)}
-        self.assertEqual(found["data"], (len(NEWS) + 1) * CHUNK)
+        self.assertEqual(found["data"], len(NEWS) * CHUNK + BLOCK)
         self.assertEqual(found["index"], sizes["index"])
         self.assertEqual(found["hints"], sizes["hints"])
-        self.assertLess(sum(found.values()), 6 * CHUNK)
+        self.assertEqual(found["cuts"], CUTS)
+        self.assertLess(sum(found.values()), 5 * CHUNK)
         intake = self.intake()
         self.assertEqual(intake["plan_running"], SIZE - found["data"])
         self.assertEqual(intake["plan_stored"], found["data"])
         self.assertEqual(intake["plan_ranges"], len(NEWS) + 1)
         self.assertEqual(intake["running"], intake["plan_running"])
-        self.assertEqual(intake["fetched"], found["data"] + found["hints"])
+        self.assertEqual(intake["fetched"], found["data"] + found["hints"] + found["cuts"])
         self.assertEqual(intake["written"], SIZE)
         self.assertEqual(self.box.status()["intake"]["running"], intake["running"])
         words = f"{found['data'] / 1024:.1f} KiB to fetch in 4 ranges"
@@ -96,7 +98,16 @@ class Reuse(FolderCase):
         with open(self.box.slot("A"), "r+b") as f:
             f.seek(20 * CHUNK)
             f.write(noise("damage", BLOCK))
-        self.assertEqual(self.update()["data"], (len(NEWS) + 2) * CHUNK)
+        self.assertEqual(self.update()["data"], len(NEWS) * CHUNK + 2 * BLOCK)
+
+    def test_what_has_moved_by_a_few_bytes_is_found(self):
+        """Behind an insertion no block of the new image begins where one of the old did."""
+        with open(self.old, "rb") as f:
+            data = f.read()
+        self.new = self.image("third", data[:20 * CHUNK] + b"inserted" + data[20 * CHUNK:-8])
+        self.bundle = self.workspace.pack("3.0.0", self.new)
+        self.workspace.roll_out(self.bundle, [("all", "100%")])
+        self.assertEqual(self.update()["data"], BLOCK)
 
     def test_an_image_that_did_not_move_needs_no_more(self):
         """Chunk for chunk as it is in the running slot, but for one."""
@@ -106,20 +117,21 @@ class Reuse(FolderCase):
         self.new = self.image("third", data)
         self.bundle = self.workspace.pack("3.0.0", self.new)
         self.workspace.roll_out(self.bundle, [("all", "100%")])
-        self.assertEqual(self.update()["data"], CHUNK)
+        self.assertEqual(self.update()["data"], BLOCK)
 
     def test_killed_in_the_middle_it_fetches_nothing_that_it_has(self):
-        self.nginx.set(directives(self.workspace) + " limit_rate 100k;")
+        self.nginx.set(directives(self.workspace) + " limit_rate 20k;")
         self.nginx.reload()
         self.box.start()
         self.box.wait_for_phase("installing")
-        wait_until(lambda: self.box_has(NEWS[0]), 60, "the first new chunk is written")
+        wait_until(lambda: self.box_has(SIZE // CHUNK - 1), 60, "what the box has is written")
         self.box.kill()
+        self.nginx.stop()
         before = self.fetched()["data"]
         had = sum(self.box_has(i) for i in range(SIZE // CHUNK))
         self.assertGreaterEqual(had, SIZE // CHUNK - len(NEWS))
         self.nginx.set(directives(self.workspace))
-        self.nginx.reload()
+        self.nginx.start()
         found = self.update()
         self.assertEqual(found["data"] - before, (SIZE // CHUNK - had) * CHUNK)
         self.assertIn("gateway 2.0.0: planned again: ", self.box.log())

@@ -40,7 +40,7 @@ MUTANTS = [
            "if (0 && signatures_check(&h, l->releases, e) < 0)",
            "test_audit", "nobody_can_say_without_who_signed_it"),
     Mutant("zeros may be anything", AUDIT,
-           "return data[0] == 0 && memcmp(data, data + 1, len - 1) == 0;", "return true;",
+           "return span_is_zero(span_of(data, len));", "return true;",
            "test_audit", "every_chunk_that_differs_is_named"),
     Mutant("a chunk may be anything", AUDIT,
            "return digest_equal(&now, &c->plain);", "return len > 0 || now.b[0];",

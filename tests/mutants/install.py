@@ -7,6 +7,8 @@ INTAKE = "agent/intake.c"
 REUSE = "agent/reuse.c"
 REUSE_MATCH = "agent/reuse_match.c"
 REUSE_WRITE = "agent/reuse_write.c"
+REUSE_CUTS = "agent/reuse_cuts.c"
+SLIDE = "agent/slide.c"
 SURVEY = "agent/survey.c"
 ENGINE = "agent/engine.c"
 RANGES = "agent/ranges.c"
@@ -156,6 +158,22 @@ MUTANTS = [
     Mutant("a window ends the search", REUSE_MATCH,
            "while (m->more) {", "for (int once = 1; once; once = 0) {",
            "test_reuse", "windows_smaller_than_the_image_find_the_same"),
+    Mutant("cuts are believed unsealed", REUSE_CUTS,
+           "return cuts_take(record, &seal, c, out, e);",
+           "seal = cuts_record_seal(record);\n\treturn cuts_take(record, &seal, c, out, e);",
+           "test_reuse_cuts", "cuts_that_are_not_what_was_sealed_cost_their_chunk"),
+    Mutant("a bundle without cuts is taken for one with", REUSE_MATCH,
+           "return m->r->j.cuts && ", "return ",
+           "test_reuse_cuts", "without_cuts_the_whole_chunk_is_fetched"),
+    Mutant("a slot that changed is asked for ever", REUSE_WRITE,
+           "if (g->spoilt == SPOILT_MOST)", "if (g->spoilt == SPOILT_MOST && !c)",
+           "test_reuse_cuts", "a_slot_that_changed_under_our_hands_is_given_up"),
+    Mutant("a bad sector leaves the hint of what was before it", SLIDE,
+           "s->whole = false;", "(void)s->whole;",
+           "test_reuse_cuts", "blocks_behind_a_bad_sector_are_found_at_every_byte"),
+    Mutant("nothing is looked for where no block begins", REUSE_MATCH,
+           "window_slide(m, e) < 0", "false",
+           "test_reuse_cuts", "blocks_are_found_at_every_byte"),
     Mutant("a slot is searched whatever the sample says", REUSE,
            "if (s.hits * s.every * 100 < sampled * WORTH_PERCENT || s.hits == 0)", "if (0)",
            "test_reuse", "slot_that_has_nothing_is_not_searched"),
@@ -188,7 +206,7 @@ MUTANTS = [
            "if (keep_going_ask(p->g->keep_going, e) < 0)\n\t\treturn -1;", "",
            "test_engine", "every_chunk_is_asked_for"),
     Mutant("zeros are not looked at", BATCH,
-           "if (data[0] != 0 || memcmp(data, data + 1, len - 1) != 0)", "if (0)",
+           "span_is_zero(span_of(item->plain, (size_t)item->c.size))", "true",
            "test_engine", "exactly_what_is_wrong_is_mended"),
     Mutant("a chunk of which others in the batch are spoilt is written, too", BATCH,
            "item->good && write_some(", "write_some(",
@@ -233,10 +251,10 @@ MUTANTS = [
            "return wants_count(lost) > 0 ? zeros_write(part, lost, e) : 0;", "return 0;",
            "test_intake", "zeros_that_a_device_only_says_it_made_are_written"),
     Mutant("gaps of any size are fetched", RANGES,
-           "r->ahead.stored_offset <= next.end + RANGES_GAP_BYTES)", "true)",
+           "r->ahead.at <= next.end + RANGES_GAP_BYTES)", "true)",
            "test_ranges", "neighbours_are_one_range"),
     Mutant("bytes of gaps are taken for a chunk's", RANGES,
-           "return range_read(r, gap, (size_t)(c->stored_offset - r->open.at), e);",
+           "return range_read(r, gap, (size_t)(span.at - r->open.at), e);",
            "return 0;",
            "test_ranges", "a_gap_that_costs_less_than_a_request_is_fetched_and_counted"),
     Mutant("what is fetched from a gap is not counted", RANGES,

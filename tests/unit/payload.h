@@ -21,28 +21,38 @@
 /* A payload with its index and its data, as a packer would make them. */
 struct made {
 	struct payload p;
-	struct buf index, data;
+	struct buf index, data, cuts, seals;
+	bool cut; /* as an image's chunks are; else there are no cuts and no seals */
 	uint64_t entries, plain;
 	uint64_t run; /* zero chunks waiting to become one entry */
 };
 
+/* cuts: NULL of a run. */
 static inline void
-made_entry(struct made *m, const struct chunk *c)
+made_entry(struct made *m, const struct chunk *c, const struct cuts *cuts)
 {
-	uint8_t entry[INDEX_ENTRY_BYTES];
+	uint8_t entry[INDEX_ENTRY_BYTES], record[CUTS_BYTES];
 	struct err e = ERR_INIT;
+	struct seal seal;
 
 	index_put_entry(entry, c);
 	assert_int_equal(buf_append(&m->index, entry, sizeof(entry), &e), 0);
 	m->entries++;
+	if (!m->cut)
+		return;
+	cuts_put(cuts, record);
+	seal = cuts_record_seal(record);
+	assert_int_equal(buf_append(&m->cuts, record, sizeof(record), &e), 0);
+	assert_int_equal(buf_append(&m->seals, seal.b, sizeof(seal.b), &e), 0);
 }
 
 static inline void
 made_flush_run(struct made *m)
 {
 	if (m->run > 0)
-		made_entry(
-			m, &(struct chunk){.store = CHUNK_ZERO_RUN, .size = m->run * CHUNK_BYTES});
+		made_entry(m,
+			&(struct chunk){.store = CHUNK_ZERO_RUN, .size = m->run * CHUNK_BYTES},
+			NULL);
 	m->run = 0;
 }
 
@@ -58,10 +68,11 @@ made_add(struct made *m, struct span plain)
 		uint8_t stored[CHUNK_STORED_MAX];
 		const uint8_t *stored_data;
 		size_t step = (size_t)num_min(plain.len - at, CHUNK_BYTES);
+		struct cuts cuts;
 		struct chunk c;
 
-		assert_int_equal(chunk_encode(deflater, span_of(plain.data + at, step), stored, &c,
-					 &stored_data, &e),
+		assert_int_equal(chunk_encode_cut(deflater, span_of(plain.data + at, step), stored,
+					 &c, &stored_data, m->cut ? &cuts : NULL, &e),
 			0);
 		at += step;
 		m->plain += step;
@@ -70,7 +81,7 @@ made_add(struct made *m, struct span plain)
 			continue;
 		}
 		made_flush_run(m);
-		made_entry(m, &c);
+		made_entry(m, &c, &cuts);
 		assert_int_equal(buf_append(&m->data, stored_data, c.stored_size, &e), 0);
 	}
 	made_flush_run(m);
@@ -83,7 +94,10 @@ made_begin(struct made *m, const char *name, const char *slot_class, enum payloa
 	struct err e = ERR_INIT;
 	uint8_t header[INDEX_HEADER_BYTES] = {0};
 
-	*m = (struct made){.index = BUF_INIT(1 << 24), .data = BUF_INIT(1 << 28)};
+	*m = (struct made){.index = BUF_INIT(1 << 24),
+		.data = BUF_INIT(1 << 28),
+		.cuts = BUF_INIT(1 << 24),
+		.seals = BUF_INIT(1 << 24)};
 	m->p.kind = kind;
 	(void)snprintf(m->p.name, sizeof(m->p.name), "%s", name);
 	(void)snprintf(m->p.slot_class, sizeof(m->p.slot_class), "%s", slot_class);
@@ -105,6 +119,7 @@ static inline void
 made_image(struct made *m, const char *name, const char *slot_class, struct span plain)
 {
 	made_begin(m, name, slot_class, PAYLOAD_IMAGE);
+	m->cut = true;
 	made_add(m, plain);
 	made_end(m);
 	m->p.digest = digest_of(plain);
@@ -115,6 +130,8 @@ made_free(struct made *m)
 {
 	buf_free(&m->index);
 	buf_free(&m->data);
+	buf_free(&m->cuts);
+	buf_free(&m->seals);
 }
 
 /* Bytes that do not compress, different for each seed. */

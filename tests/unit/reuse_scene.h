@@ -27,8 +27,8 @@ struct memory_place {
 
 struct bench {
 	const struct made *made;
-	struct buf bundle; /* hints, then data */
-	int index_fd;
+	struct buf bundle; /* hints, then cuts, then data */
+	int index_fd, seals_fd;
 	struct memory_place running, inactive;
 	struct memory_source source;
 	struct place running_place, place;
@@ -41,9 +41,10 @@ struct bench {
 	struct reuse *found;
 	struct engine g;
 	struct reuse_job j;
-	bool no_hints;
+	bool no_hints, cuts; /* whether the bundle is said to have some */
 	const char *state_dir;
 	uint64_t spoil_at; /* of the running slot, after the look; 0: nowhere */
+	bool spoil_all;	   /* or all of it */
 };
 
 static inline int
@@ -101,6 +102,7 @@ bench_free(struct bench *b)
 	index_close(&b->index);
 	index_close(&b->scout);
 	(void)close(b->index_fd);
+	(void)close(b->seals_fd);
 	buf_free(&b->bundle);
 	free(b->running.bytes);
 	free(b->inactive.bytes);
@@ -146,9 +148,12 @@ bench_make_size(struct bench *b, size_t size)
 
 		assert_int_equal(buf_append(&b->bundle, hints, n, &e), 0);
 	}
+	b->j.cuts_offset = b->bundle.len;
+	assert_int_equal(buf_append(&b->bundle, b->made->cuts.data, b->made->cuts.len, &e), 0);
 	b->g.data_offset = b->bundle.len;
 	assert_int_equal(buf_append(&b->bundle, b->made->data.data, b->made->data.len, &e), 0);
 	b->index_fd = memory_file(buf_span(&b->made->index));
+	b->seals_fd = memory_file(buf_span(&b->made->seals));
 	memory_make(&b->running, size);
 	memory_make(&b->inactive, size);
 	b->running.constant = true;
@@ -189,6 +194,9 @@ bench_take(struct bench *b, struct err *e)
 	b->j.running_bytes = b->running.size;
 	b->j.image_bytes = b->made->p.size;
 	b->j.hints = !b->no_hints;
+	b->j.cuts = b->cuts;
+	b->j.head_fd = b->seals_fd;
+	b->j.head_name = "the head";
 	b->j.state_dir = b->state_dir ? b->state_dir : ".";
 	b->stats = (struct install_stats){0};
 	if (reuse_look(&b->j, &b->found, e) < 0)
@@ -196,6 +204,8 @@ bench_take(struct bench *b, struct err *e)
 	assert_int_equal(b->inactive.written, 0);
 	if (b->spoil_at)
 		b->running.bytes[b->spoil_at] ^= 1;
+	for (uint64_t i = 0; b->spoil_all && i < b->running.size; i++)
+		b->running.bytes[i] ^= 1;
 	return reuse_write(b->found, b->wrong, e);
 }
 
@@ -209,7 +219,9 @@ assert_left(struct bench *b, uint64_t left)
 		fail_msg("%s", e.text);
 	assert_int_equal(wants_count(b->wrong), left);
 	assert_int_equal(b->inactive.written, b->stats.bytes_written);
-	assert_int_equal(b->stats.bytes_running + b->stats.bytes_inactive, b->inactive.written);
+	if (!b->cuts)
+		assert_int_equal(
+			b->stats.bytes_running + b->stats.bytes_inactive, b->inactive.written);
 	assert_int_equal(engine_mend(&b->g, b->wrong, &e), 0);
 	assert_memory_equal(b->inactive.bytes, image, b->made->p.size);
 	assert_int_equal(engine_check(&b->g, NULL, NULL, &e), 0);

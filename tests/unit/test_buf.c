@@ -156,10 +156,27 @@ spans_are_equal_by_length_and_bytes(void **state)
 	assert_true(span_equal(span_of(NULL, 0), span_str("")));
 }
 
+static void
+span_is_zero_to_its_last_byte(void **state)
+{
+	uint8_t bytes[70] = {0};
+
+	(void)state;
+	assert_true(span_is_zero(span_of(NULL, 0)));
+	for (size_t at = 0; at < sizeof(bytes); at++) {
+		assert_true(span_is_zero(span_of(bytes, at + 1)));
+		bytes[at] = 1;
+		assert_false(span_is_zero(span_of(bytes, at + 1)));
+		assert_true(span_is_zero(span_of(bytes, at)));
+		bytes[at] = 0;
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(span_is_zero_to_its_last_byte),
 		cmocka_unit_test(an_empty_buffer_reads_as_an_empty_string),
 		cmocka_unit_test(appended_bytes_end_in_a_zero_that_is_not_counted),
 		cmocka_unit_test(a_buffer_holds_exactly_its_maximum_and_not_a_byte_more),

@@ -17,6 +17,7 @@ struct scene {
 	struct source source;
 	struct wants *wants;
 	struct ranges ranges;
+	struct range_feed feed;
 	struct chunk chunks[CHUNKS];
 	uint64_t fetched;
 	unsigned count, room;
@@ -109,9 +110,10 @@ scene_make(struct scene *s, const char *chunks, unsigned room)
 	s->source = memory_source(&s->memory);
 	s->source.open = open_and_hear;
 	s->source.expect = expect_and_hear;
+	s->feed = (struct range_feed){.scout = s->scout, .wanted = s->wants};
 	s->ranges = (struct ranges){.source = &s->source,
-		.scout = s->scout,
-		.wanted = s->wants,
+		.next = range_feed_next,
+		.arg = &s->feed,
 		.fetched = &s->fetched};
 	scene = s;
 }
@@ -124,7 +126,7 @@ take(struct scene *s, unsigned i)
 	struct err e = ERR_INIT;
 
 	assert_non_null(stored);
-	if (ranges_read(&s->ranges, i, c, stored, &e) < 0)
+	if (ranges_read(&s->ranges, range_of(c), stored, &e) < 0)
 		fail_msg("chunk %u: %s", i, e.text);
 	assert_memory_equal(stored, s->made.data.data + c->stored_offset, c->stored_size);
 }

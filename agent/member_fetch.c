@@ -1,25 +1,24 @@
-#include "agent/hint_fetch.h"
+#include "agent/member_fetch.h"
 
+#include "agent/ranges.h"
 #include "common/base/file.h"
 #include "common/base/num.h"
-#include "common/format/hints.h"
 
-/* Hints are few: here it is round trips that a range more costs. */
-enum { GAP_BYTES = 2048, PIECE_BYTES = 4096 };
+enum { PIECE_BYTES = 4096 };
 
 static int
-range_open(struct hint_fetch *f, struct err *e)
+range_open(struct member_fetch *f, struct err *e)
 {
 	uint64_t offset;
 
-	if (num_add(f->offset, f->start, &offset, "the hints of the bundle", e) < 0)
+	if (num_add(f->offset, f->start, &offset, "a member of the bundle", e) < 0)
 		return -1;
 	return f->source->open(f->source->arg, offset, f->end - f->start, e);
 }
 
 /* A range that broke off is opened again as long as each try brings something. */
 static int
-range_bring(struct hint_fetch *f, struct err *e)
+range_bring(struct member_fetch *f, struct err *e)
 {
 	uint64_t opened_at = UINT64_MAX;
 	uint8_t piece[PIECE_BYTES];
@@ -42,7 +41,8 @@ range_bring(struct hint_fetch *f, struct err *e)
 				return -1;
 			continue;
 		}
-		if (file_pwrite_full(f->fd, "the hints", piece, (size_t)n, f->start, e) < 0)
+		if (file_pwrite_full(
+			    f->fd, "records of the bundle", piece, (size_t)n, f->start, e) < 0)
 			return -1;
 		f->start += (uint64_t)n;
 		f->fetched += (uint64_t)n;
@@ -51,7 +51,7 @@ range_bring(struct hint_fetch *f, struct err *e)
 }
 
 int
-hint_fetch_end(struct hint_fetch *f, struct err *e)
+member_fetch_end(struct member_fetch *f, struct err *e)
 {
 	int rc = 0;
 
@@ -64,18 +64,15 @@ hint_fetch_end(struct hint_fetch *f, struct err *e)
 }
 
 int
-hint_fetch_add(struct hint_fetch *f, uint64_t plain_offset, uint64_t plain_size, struct err *e)
+member_fetch_add(struct member_fetch *f, uint64_t start, uint64_t size, struct err *e)
 {
-	uint64_t start = plain_offset / HINT_BLOCK_BYTES * HINT_BYTES,
-		 end = start + hints_size(plain_size);
-
-	if (f->end > f->start && start <= f->end + GAP_BYTES) {
-		f->end = end;
+	if (f->end > f->start && start <= f->end + RANGES_GAP_BYTES) {
+		f->end = start + size;
 		return 0;
 	}
-	if (hint_fetch_end(f, e) < 0)
+	if (member_fetch_end(f, e) < 0)
 		return -1;
 	f->start = start;
-	f->end = end;
+	f->end = start + size;
 	return 0;
 }
