@@ -12,7 +12,7 @@
  *
  * and zeros for blocks that the chunk has not. A run of zeros has a record of zeros, and a seal of
  * zeros. A truncated digest is enough where nobody gains by two inputs that share one: who chooses
- * the bytes signs them. */
+ * the bytes signs them, and what comes out of them is compared with the chunk's whole digest. */
 #ifndef SLUICE_FORMAT_CUTS_H
 #define SLUICE_FORMAT_CUTS_H
 
