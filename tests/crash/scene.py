@@ -180,6 +180,14 @@ class Subject:
     def status(self):
         return json.loads(self.agent("status", "--json").stdout)
 
+    def look_at_words(self, sides):
+        """What `status` says of the sides is so, and no outcome is lost."""
+        for side, release in self.status()[sides].items():
+            if release and release["version"] != self.held(side):
+                raise Broken(f"side {side} is said to hold {release['version']}, and does not")
+        if not self.told(OLD):
+            raise Broken(f"nobody will be told what became of {OLD}")
+
     def look(self):
         """What may boot is whole, what `status` says is so, and no outcome is lost."""
         env = self.box.env()
@@ -188,11 +196,7 @@ class Subject:
                 raise Broken("the boot environment is torn")
             if env[side.lower() + "_bootable"] == "yes" and not self.held(side):
                 raise Broken(f"side {side} may be booted, and holds no image whole")
-        for side, release in self.status()["running"].items():
-            if release and release["version"] != self.held(side):
-                raise Broken(f"side {side} is said to hold {release['version']}, and does not")
-        if not self.told(OLD):
-            raise Broken(f"nobody will be told what became of {OLD}")
+        self.look_at_words("running")
 
     def confirmed(self):
         """The new one is what this box keeps."""
@@ -398,11 +402,7 @@ class TreeSubject(Subject):
     def look(self):
         if not self.running():
             raise Broken("what is in use is no whole release")
-        for side, release in self.status()["linked"].items():
-            if release and release["version"] != self.held(side):
-                raise Broken(f"side {side} is said to hold {release['version']}, and does not")
-        if not self.told(OLD):
-            raise Broken(f"nobody will be told what became of {OLD}")
+        self.look_at_words("linked")
 
     def confirmed(self):
         status = self.status()

@@ -8,21 +8,13 @@ import signal
 import subprocess
 import unittest
 
-from fleet import wait_until
+from fleet import flip, wait_until
 from fleet.case import NEW, FleetCase
 from fleet.receiver import Receiver
 from test_install_local import APP, LINKED, ROOTFS, LocalInstall, image
 
 CHUNK = 65536
 AUDIT = {"audit": {"interval": "1s"}}
-
-
-def flip(path, offset):
-    with open(path, "r+b") as f:
-        f.seek(offset)
-        byte = f.read(1)
-        f.seek(offset)
-        f.write(bytes([byte[0] ^ 1]))
 
 
 class Audit(LocalInstall):

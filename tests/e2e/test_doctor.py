@@ -11,7 +11,7 @@ import unittest
 from examining import ROLES, Case, key_new
 from examining import begin as setUpModule  # noqa: F401
 from examining import end as tearDownModule  # noqa: F401
-from fleet import Workspace, run
+from fleet import Workspace, flip, run
 
 
 def everything_in(folder):
@@ -281,11 +281,7 @@ class Site(Case):
 
     def test_a_wrong_digest_is_found(self):
         path = self.target("rollouts/*.stable.json")
-        with open(path, "r+b") as f:
-            f.seek(20)
-            byte = f.read(1)
-            f.seek(20)
-            f.write(bytes([byte[0] ^ 1]))
+        flip(path, 20)
         self.assertIn("its digest is wrong", self.bad()[0])
 
     def test_a_missing_metadata_file_is_found(self):

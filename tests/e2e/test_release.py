@@ -5,6 +5,7 @@ import os
 import subprocess
 import unittest
 
+from fleet import flip
 from publishing import SLUICE, Workspace
 
 
@@ -52,11 +53,7 @@ class Release(Workspace):
                          ["bundles/gateway-2.4.0.ota", "bundles/gateway-2.5.0.ota"])
 
     def test_a_damaged_bundle_is_not_released(self):
-        with open(self.bundle, "r+b") as f:
-            f.seek(-3000, os.SEEK_END)
-            byte = f.read(1)
-            f.seek(-1, os.SEEK_CUR)
-            f.write(bytes([byte[0] ^ 1]))
+        flip(self.bundle, os.path.getsize(self.bundle) - 3000)
         self.release(code=1)
         self.assertEqual(self.incoming(), [])
         self.assertNotIn("releases", self.walk())

@@ -3,16 +3,8 @@ import os
 import re
 import unittest
 
-from fleet import CommandFailed, Workspace, free_port, run, wait_until
+from fleet import CommandFailed, Workspace, flip, free_port, run, wait_until
 from fleet.case import NEW, OLD, FleetCase
-
-
-def flip(path, offset):
-    with open(path, "r+b") as f:
-        f.seek(offset)
-        byte = f.read(1)
-        f.seek(offset)
-        f.write(bytes([byte[0] ^ 1]))
 
 
 class Update(FleetCase):

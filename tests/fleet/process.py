@@ -40,6 +40,15 @@ def run(argv, check=0, timeout=300, **kwargs):
     return done
 
 
+def flip(path, offset):
+    """Changes one bit of a file, where it lies."""
+    with open(path, "r+b") as f:
+        f.seek(offset)
+        byte = f.read(1)
+        f.seek(offset)
+        f.write(bytes([byte[0] ^ 1]))
+
+
 def wait_until(condition, timeout_s=30, what=None, every_s=0.05):
     """Returns the first true value of condition(), or raises TimeoutError saying what it was."""
     deadline = time.monotonic() + timeout_s
