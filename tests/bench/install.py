@@ -5,8 +5,9 @@ The image is 768 MiB of ext4 filled from /usr; the slots are loop devices, where
 The web server is nginx with the configuration that `sluice init` makes; the agent is the one that
 boxes run, from its first poll to the reboot it asks for. Nothing on the box can be reused: both
 slots hold noise. Of each side the best of three runs counts, which take turns. nginx is on no
-side's bill. Memory is summed over the agent's processes. What the network child's cage costs is the
-difference from an agent whose child has none.
+side's bill. Memory is summed over the agent's processes, in runs of their own, for who looks every
+5 ms takes a fifth of a processor. What the network child's cage costs is the difference from an
+agent whose child has none.
 """
 import contextlib
 import os
@@ -147,14 +148,14 @@ class Rig:
         return subprocess.run(["cmp", "-s", "-n", str(self.size), self.image, self.slots[1]],
                               check=False).returncode == 0
 
-    def ours(self, programs=None):
+    def ours(self, programs=None, watched=False):
         """One install into slot B as it is now."""
         self.boxes += 1
         box = SlotBox(self.workspace, f"gw-{self.boxes:06}", self.slots, programs)
         forget(*self.slots)
         warm(*self.served())
         before = written(self.slots[1])
-        done = watched_install(box, self.size)
+        done = watched_install(box, self.size, watched=watched)
         after = written(self.slots[1])
         if not self.holds_image():
             raise SystemExit(f"bench: slot B is not the image\n{box.log()}")
@@ -203,6 +204,15 @@ def memory_figures(name, watch):
         Figure(f"{name}, copies of it", large or "none", "none", not large)]
 
 
+def watched_run(rig):
+    """What it held where it held most: of runs of their own, for watching takes time."""
+    watches = []
+    for _ in range(RUNS):
+        spoil(rig.slots[1], rig.size)
+        watches.append(rig.ours(watched=True)[0].watch)
+    return max(watches, key=lambda watch: watch.peak)
+
+
 def fresh_figures(rig, name, programs):
     ours, free, peers = [], [], []
     for _ in range(RUNS):
@@ -223,7 +233,7 @@ def fresh_figures(rig, name, programs):
                  wall <= CAGE_MAX * free_wall)
     yield Figure("  to compare: its SHA-256, once",
                  f"{run_shell(f'openssl dgst -sha256 {rig.image}')[0]:.2f} s")
-    yield from memory_figures(name, max((i.watch for i in ours), key=lambda watch: watch.peak))
+    yield from memory_figures(name, watched_run(rig))
 
 
 def cmp_s(rig):
@@ -273,7 +283,7 @@ def large_figures(folder):
     slots = [blank(os.path.join(folder, f"large-{side}.img"), size) for side in "ab"]
     rig = Rig(os.path.join(folder, "large"), source, slots)
     with Nginx(rig.workspace):
-        yield from memory_figures(f"install {LARGE_MIB} MiB", rig.ours()[0].watch)
+        yield from memory_figures(f"install {LARGE_MIB} MiB", rig.ours(watched=True)[0].watch)
 
 
 def run(build, folder):

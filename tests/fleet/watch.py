@@ -126,9 +126,10 @@ class Watch(threading.Thread):
 Installed = collections.namedtuple("Installed", "watch cpu_s wall_s")
 
 
-def watched_install(box, payload_bytes, timeout_s=600):
+def watched_install(box, payload_bytes, timeout_s=600, watched=True):
     """Runs a box's agent until it has installed what is rolled out and asks for its reboot. What
-    is as large as a sixteenth of the payload counts as a copy of it."""
+    is as large as a sixteenth of the payload counts as a copy of it. Looking takes a fifth of a
+    processor: who wants to know the time does without."""
     asked = box.path("reboot-requested")
     box.set({"boot": {"reboot": f"/usr/bin/touch {asked}"}})
     with open(box.path("agent.log"), "ab") as log:
@@ -136,7 +137,8 @@ def watched_install(box, payload_bytes, timeout_s=600):
         pid = os.posix_spawn(box.programs.agent, box.agent_argv("run"), os.environ, file_actions=[
             (os.POSIX_SPAWN_DUP2, log.fileno(), 1), (os.POSIX_SPAWN_DUP2, log.fileno(), 2)])
     watch = Watch(pid, [box.dir], [box.slot("A"), box.slot("B")], payload_bytes // 16)
-    watch.start()
+    if watched:
+        watch.start()
     try:
         while not os.path.exists(asked):
             done, status = os.waitpid(pid, os.WNOHANG)
@@ -149,7 +151,8 @@ def watched_install(box, payload_bytes, timeout_s=600):
             time.sleep(0.01)
         took = time.monotonic() - started
     finally:
-        watch.stop()
+        if watched:
+            watch.stop()
         if pid:
             os.kill(pid, signal.SIGTERM)
             _, _, usage = os.wait4(pid, 0)
