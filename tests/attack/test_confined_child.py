@@ -90,8 +90,9 @@ class Confined(Siege):
         self.assert_untouched(True)
 
     def test_it_is_nobodys_process_that_it_could_ask_a_favour_of(self):
-        """Another user's without capabilities, who gains none, and is not to be looked into."""
-        self.take_over("all")
+        """Another user's without capabilities, who gains none, and is not to be looked into; in
+        none of the agent's groups."""
+        self.take_over("all", "setpriv", "--groups", "4")
         with open(f"/proc/{self.child()}/status", encoding="ascii") as f:
             said = dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
         self.assertNotIn("0", said["Uid"].split() + said["Gid"].split())

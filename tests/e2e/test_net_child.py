@@ -8,6 +8,7 @@ import struct
 import subprocess
 import tempfile
 import threading
+import time
 import unittest
 
 import test_net
@@ -148,14 +149,15 @@ class Service(Child):
                 stdin=subprocess.DEVNULL))
 
     @staticmethod
-    def fail(connection):
+    def hang_up(connection):
         """As one whose user there is not."""
 
     @staticmethod
     def end_later(connection):
-        """It takes what it is told first."""
+        """It takes what it is told first, and its time."""
         while len(packet := connection.recv(1 << 20)) > 0 and packet[0] != 12:
             pass
+        time.sleep(0.5)
 
     @staticmethod
     def speak_the_next_version(connection):
@@ -169,7 +171,7 @@ class Service(Child):
             pass
 
     def test_one_that_fails_first_costs_no_interval(self):
-        for deed in (self.fail, self.end_later):
+        for deed in (self.hang_up, self.end_later):
             with self.subTest(deed.__name__):
                 probe = self.probe(NET, environ=self.manage(deed))
                 self.assertEqual(self.ask(probe).split()[:4], HELLO)
@@ -179,7 +181,8 @@ class Service(Child):
 
     def test_one_that_worked_is_asked_once_more(self):
         """And by no program of the agent's own, however often it fails later."""
-        environ = self.manage(self.start, self.fail, self.start, self.fail, self.fail, self.start)
+        environ = self.manage(self.start, self.hang_up, self.start, self.hang_up, self.hang_up,
+                              self.start)
         probe = self.probe(NET, environ=environ)
         self.addCleanup(self.end, probe)
         self.assertEqual(self.ask(probe).split()[:4], HELLO)
