@@ -274,6 +274,23 @@ sample_decides_whether_hints_are_fetched(void **state)
 	}
 }
 
+/* Pieces at equal distances would all be among the others. */
+static void
+sample_sees_a_slot_of_which_every_other_chunk_can_be_taken(void **state)
+{
+	(void)state;
+	for (size_t first = 0; first < 2; first++) {
+		CLEANUP(bench_free) struct bench b;
+
+		bench_make(&b);
+		noise(b.running.bytes, IMAGE_BYTES, 99);
+		for (size_t i = first; i < CHUNKS; i += 2)
+			memcpy(b.running.bytes + i * CHUNK_BYTES, image + i * CHUNK_BYTES,
+				CHUNK_BYTES);
+		assert_left(&b, CHUNKS / 2);
+	}
+}
+
 static void
 slot_is_not_read_for_next_to_nothing(void **state)
 {
@@ -404,6 +421,7 @@ main(void)
 		cmocka_unit_test(range_of_hints_that_breaks_is_opened_again),
 		cmocka_unit_test(slot_that_has_nothing_is_not_searched),
 		cmocka_unit_test(sample_decides_whether_hints_are_fetched),
+		cmocka_unit_test(sample_sees_a_slot_of_which_every_other_chunk_can_be_taken),
 		cmocka_unit_test(slot_is_not_read_for_next_to_nothing),
 		cmocka_unit_test(nothing_wrong_is_nothing_to_look_for),
 		cmocka_unit_test(without_hints_only_what_has_not_moved_is_taken),
