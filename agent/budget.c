@@ -243,6 +243,14 @@ source_foresee(void *arg, uint64_t bytes, struct err *e)
 	return check(b, b->state->spent.bytes, bytes, e);
 }
 
+static bool
+source_only(void *arg, bool only)
+{
+	struct budget *b = arg;
+
+	return b->inner.only_ranges(b->inner.arg, only);
+}
+
 /* The same for both, but for who may open a range and be billed. */
 static struct source
 counted(struct budget *b, const struct source *inner,
@@ -257,7 +265,8 @@ counted(struct budget *b, const struct source *inner,
 		.read = source_read,
 		.close = source_close,
 		.elsewhere = source_elsewhere,
-		.expect = inner->expect ? source_expect : NULL};
+		.expect = inner->expect ? source_expect : NULL,
+		.only_ranges = inner->only_ranges ? source_only : NULL};
 }
 
 struct source

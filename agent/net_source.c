@@ -11,6 +11,9 @@ enum { HTTP_OK = 200, HTTP_REFUSED = 400 };
 /* After so many ranges in a row that came as they should one more is asked for ahead. */
 enum { EASE_RANGES = 16, SETTLE_MS = 900 };
 
+/* Of a stream that nobody wants yet no more is taken: it stands before a bundle's data. */
+enum { KEPT_BYTES = 1024 };
+
 /* A range that is expected; with a transfer once it is asked for. */
 struct ahead {
 	uint64_t offset, len;
@@ -28,6 +31,7 @@ struct net_source {
 	/* A server that ignores ranges: transfer has all of the file, and stands at stream_at. */
 	bool streams;
 	uint64_t stream_at, streamed; /* streamed: by those that have ended */
+	bool only_ranges;
 	/* What is expected, in order; asked: so many of them are under way. Nothing is before a
 	 * server has answered with a range. */
 	struct ahead ahead[NET_AHEAD_MAX];
@@ -142,7 +146,7 @@ stream_check(const struct net_source *s, uint64_t offset, uint64_t len, struct e
 {
 	uint64_t most = s->bytes + s->bytes / 100;
 
-	if (s->streamed == 0 || s->streamed + offset + len <= most)
+	if (s->streamed <= KEPT_BYTES || s->streamed + offset + len <= most)
 		return 0;
 	return err_set(e, ERR_NETWORK,
 		"%s: the server, or a proxy before it, ignores Range; %llu of %llu bytes came, and "
@@ -151,10 +155,28 @@ stream_check(const struct net_source *s, uint64_t offset, uint64_t len, struct e
 }
 
 static int
+refuse_stream(const struct net_source *s, struct err *e)
+{
+	return err_set(
+		e, ERR_NETWORK, "%s: the server, or a proxy before it, ignores Range", s->path);
+}
+
+static bool
+source_only(void *arg, bool only)
+{
+	struct net_source *s = arg;
+
+	s->only_ranges = only;
+	return !s->streams && s->streamed == 0;
+}
+
+static int
 source_open(void *arg, uint64_t offset, uint64_t len, struct err *e)
 {
 	struct net_source *s = arg;
 
+	if (s->only_ranges && !source_only(s, true))
+		return refuse_stream(s, e);
 	s->offset = offset;
 	s->left = len;
 	if (s->streams && len > 0 && offset >= s->stream_at)
@@ -188,16 +210,28 @@ stream_begin(struct net_source *s, struct err *e)
 	return bill(s, s->offset, e);
 }
 
+/* Those who want ranges only go without; later it may be gone through all the same. */
+static int
+stream_keep(struct net_source *s, size_t taken, struct err *e)
+{
+	s->streams = true;
+	s->stream_at = taken;
+	s->left = 0;
+	ahead_drop(s, UINT64_MAX);
+	return refuse_stream(s, e);
+}
+
 /* Takes up to len bytes of the answer, of which *skip come before the open range. */
 static ssize_t
 answer_read(struct net_source *s, void *data, size_t len, size_t *skip, struct err *e)
 {
 	uint64_t before = s->streams ? s->offset - s->stream_at : 0;
-	ssize_t n = net_read(
-		s->transfer, data, (size_t)num_min(len, before + s->left), &s->keep_going, e);
 	bool whole;
+	ssize_t n;
 
 	*skip = 0;
+	len = (size_t)num_min(s->only_ranges ? num_min(len, KEPT_BYTES) : len, before + s->left);
+	n = net_read(s->transfer, data, len, &s->keep_going, e);
 	if (n == 0)
 		return err_set(e, ERR_NETWORK, "%s: the answer ended before the range", s->path);
 	if (n < 0)
@@ -206,6 +240,8 @@ answer_read(struct net_source *s, void *data, size_t len, size_t *skip, struct e
 	s->has_ranges |= !whole;
 	if (!whole)
 		return n;
+	if (!s->streams && s->only_ranges)
+		return stream_keep(s, (size_t)n, e);
 	if (!s->streams && stream_begin(s, e) < 0)
 		return -1;
 	*skip = (size_t)num_min(s->offset - s->stream_at, (uint64_t)n);
@@ -245,6 +281,8 @@ source_read(void *arg, void *data, size_t len, struct err *e)
 			(n = answer_read(s, data, len, &skip, e)) < 0) {
 			n = 0;
 			skip = 0;
+			if (s->only_ranges && s->streams)
+				return -1;
 			if (copy_leave(s, e) == 0)
 				continue;
 			if (s->transfer && s->asked > 0 &&
@@ -348,5 +386,6 @@ net_source_of(struct net_source *s)
 		.close = source_close,
 		.elsewhere = source_elsewhere,
 		.expect = source_expect,
-		.bill = source_bill};
+		.bill = source_bill,
+		.only_ranges = source_only};
 }

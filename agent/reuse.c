@@ -247,19 +247,38 @@ look(struct reuse *r, struct err *e)
 		return -1;
 	if (r->missing == 0 || r->missing_bytes < r->j.image_bytes / SLOT_PER_BYTE)
 		return 0;
-	if (r->j.hints)
+	if (r->j.hints) {
+		(void)source_only_ranges(r->j.g->source, true);
 		return look_with_hints(r, e);
+	}
 	return r->j.running ? old_look(r, REUSE_OLD_RUNNING, NULL, e) : 0;
 }
 
-int
-reuse_look(const struct reuse_job *j, struct reuse **out, struct err *e)
+static int
+look_anew(const struct reuse_job *j, struct reuse **out, struct err *e)
 {
-	AUTO_REUSE struct reuse *r = NULL;
+	reuse_free(out);
+	return reuse_new(j, out, e) < 0 ? -1 : look(*out, e);
+}
 
-	if (reuse_new(j, &r, e) < 0)
-		return -1;
-	if (look(r, e) < 0) {
+/* Hints are here and there, and so are blocks: where all that stands before them comes along, it is
+ * cheaper to go through the bundle once. */
+int
+reuse_look(const struct reuse_job *job, struct reuse **out, struct err *e)
+{
+	const struct source *source = job->g->source;
+	AUTO_REUSE struct reuse *r = NULL;
+	struct reuse_job without = *job;
+	const struct reuse_job *j = job;
+	int rc = look_anew(j, &r, e);
+
+	without.hints = false;
+	if (!source_only_ranges(source, false) && rc < 0 && e->class == ERR_NETWORK) {
+		log_warning("blocks that have moved are not looked for: %s", e->text);
+		j = &without;
+		rc = look_anew(j, &r, e);
+	}
+	if (rc < 0) {
 		if (e->class != ERR_SYSTEM)
 			return -1;
 		/* It is a way to fetch less, and none without which nothing can be had. */

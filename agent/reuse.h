@@ -18,7 +18,8 @@
  * fewer than 3 are, all is fetched. That loses something only where under 2 in a hundred could be
  * taken, and saves a box that has nothing of it the hints (8 bytes for 4 KiB) and the hashing.
  * Nor is a slot looked at where it is more than 2048 times as large as what is to be fetched: then
- * reading it takes longer than fetching, from 50 KB/s on.
+ * reading it takes longer than fetching, from 50 KB/s on. And of a source that gives no ranges
+ * (source.h) neither hints nor blocks are asked for: it is cheaper to go through the bundle once.
  *
  * Memory: a table of 4 MiB, three bits for each entry of the index, and two for each 64 KiB. Images
  * with more wrong blocks than go into the table are done in windows. Hints, places found and cuts

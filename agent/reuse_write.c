@@ -167,18 +167,20 @@ static int
 chunk_completes(struct gather *g, const struct chunk *c, uint64_t entry, struct reuse_lack *lack,
 	bool *comes, struct err *e)
 {
+	const struct source *source = g->r->j.g->source;
 	size_t used = 0;
 	struct err why;
 
 	*comes = false;
-	if (g->spoilt == SPOILT_MOST)
+	if (g->spoilt == SPOILT_MOST || !source_only_ranges(source, true))
 		return 0;
 	if (reuse_lack(g->r, entry, c, lack, &why) < 0 ||
 		blocks_read(g, lack->where, lack->cuts.count, &why) < 0)
 		return chunk_spoilt(g, &why);
 	for (size_t i = 0; i < lack->spans; i++) {
 		if (ranges_read(&g->ranges, lack->span[i], g->stored + used, e) < 0)
-			return -1;
+			return e->class == ERR_NETWORK && !source_only_ranges(source, true) ? 0
+											    : -1;
 		used += (size_t)(lack->span[i].end - lack->span[i].at);
 	}
 	if (chunk_complete(g->inflater, c, &lack->cuts, lack->blocks, span_of(g->stored, used),
@@ -254,6 +256,7 @@ reuse_write(struct reuse *r, struct wants *wrong, struct err *e)
 	if (gather_new(r, &g, e) < 0)
 		return -1;
 	rc = chunks_take(g, wrong, e);
+	(void)source_only_ranges(source, false);
 	source->close(source->arg);
 	return rc;
 }

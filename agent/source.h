@@ -39,7 +39,19 @@ struct source {
 	/* So many bytes will be asked for in all: -1 where that is more than may be. May be NULL.
 	 */
 	int (*foresee)(void *arg, uint64_t bytes, struct err *e);
+	/* Whether it takes nothing but ranges from now on. While it does, and somebody answers with
+	 * all that stands before one as well, read() or open() is ERR_NETWORK, and what has begun
+	 * to come is kept for what is opened behind it. Returns whether nobody has yet. May be
+	 * NULL. */
+	bool (*only_ranges)(void *arg, bool only);
 };
+
+/* The same of any source. */
+static inline bool
+source_only_ranges(const struct source *s, bool only)
+{
+	return !s->only_ranges || s->only_ranges(s->arg, only);
+}
 
 /* A source that reads from an open file. The caller fills in fd and name (for messages), and keeps
  * both and the struct itself as long as the source is in use. */

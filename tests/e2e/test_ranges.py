@@ -163,6 +163,23 @@ class Ranges(unittest.TestCase):
         self.assert_gives(probe.ask("ranges", "mixed", 50000, 20000, 14),
                           self.pieces(50000, 20000, 14))
 
+    def test_what_has_begun_for_who_wants_ranges_only_is_gone_on_with(self):
+        server, probe = self.pair()
+        self.assert_gives(probe.ask("only", "ignores-range", 300001, 400000),
+                          DATA[300001:700001])
+        self.assertEqual(len(server.requests), 1)
+        self.assert_gives(probe.ask("only", "data", 5000, 20000), DATA[5000:25000])
+
+    def test_a_server_that_cuts_what_was_put_off_is_asked_again(self):
+        """For as good as nothing of it had come, however small the file is."""
+        server, probe = self.pair()
+        cuts = [1000, 20000]
+        server.do_cut_early = lambda tls, *_: server.reply(
+            tls, 200, DATA[:cuts.pop(0)], length=20000) and False
+        self.assertEqual(probe.ask("size", 20000), "ok")
+        self.assert_gives(probe.ask("only", "cut-early", 5000, 15000), DATA[5000:20000])
+        self.assertEqual(len(server.requests), 2)
+
     # Answers that are no range, or not the one that was asked for. The connection goes on.
 
     def assert_refused(self, deed, text):

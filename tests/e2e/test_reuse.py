@@ -7,7 +7,7 @@ import unittest
 from fleet import Box, Nginx, Workspace, free_port
 from fleet.case import FolderCase
 from fleet.process import wait_until
-from fleet.tally import directives, members, tally
+from fleet.tally import directives, members, requests, tally
 from fleet.watch import watched_install
 
 NAME = "gw-000001"
@@ -118,6 +118,23 @@ class Reuse(FolderCase):
         self.bundle = self.workspace.pack("3.0.0", self.new)
         self.workspace.roll_out(self.bundle, [("all", "100%")])
         self.assertEqual(self.update()["data"], BLOCK)
+
+    def test_a_server_without_ranges_sends_the_bundle_once(self):
+        """Though a chunk at the end lacks a block only, and is put together before those that are
+        fetched whole; and nothing is sent twice for the hints."""
+        with open(self.new, "rb") as f:
+            data = bytearray(f.read())
+        data[-CHUNK] ^= 1
+        self.new = self.image("third", data)
+        self.bundle = self.workspace.pack("3.0.0", self.new)
+        self.workspace.roll_out(self.bundle, [("all", "100%")])
+        self.nginx.set(directives(self.workspace) + " max_ranges 0;")
+        self.nginx.reload()
+        self.update()
+        asked = [r for r in requests(self.nginx, NAME) if "/bundles/" in r.path]
+        self.assertEqual([r.status for r in asked], [200, 200], asked)
+        self.assertLessEqual(asked[1].body, os.path.getsize(self.bundle))
+        self.assertIn("blocks that have moved are not looked for", self.box.log())
 
     def test_killed_in_the_middle_it_fetches_nothing_that_it_has(self):
         self.nginx.set(directives(self.workspace) + " limit_rate 20k;")

@@ -11,6 +11,7 @@
  *   size BYTES                                       that the files have, of which ranges are asked
  *   ranges PATH GAP LEN COUNT                        so many ranges of LEN with GAP between, ahead
  *   named PATH OFFSET LEN NEXT LEN TAKE              opens one, names the next, takes a little
+ *   only PATH OFFSET LEN                             wants a range only, and then whatever comes
  *   patient PATH GAP LEN COUNT                       the same; one that breaks off is opened again
  *   time NOW_S
  *   since S                                          the time is S or later
@@ -225,6 +226,36 @@ do_named(struct probe *p, struct err *e)
 }
 
 static int
+do_only(struct probe *p, struct err *e)
+{
+	AUTO_BUF struct buf out = BUF_INIT(FETCH_MAX);
+	CLEANUP(net_source_free) struct net_source *ns = NULL;
+	struct net_reply reply = {.status = 206, .retry_after_s = -1};
+	uint64_t at = number(p, 2), len = number(p, 3);
+	struct source s;
+
+	if (net_source_new(p->net, p->words[1], p->bytes, NULL, &ns, e) < 0)
+		return -1;
+	s = net_source_of(ns);
+	(void)source_only_ranges(&s, true);
+	if (s.open(s.arg, at, len, e) < 0 || drain(&s, UINT64_MAX, &out, e) < 0) {
+		if (source_only_ranges(&s, true) || out.len > 0)
+			return -1;
+		if (s.open(s.arg, at, len, e) == 0)
+			return err_set(e, ERR_SYSTEM, "it asks again");
+		(void)source_only_ranges(&s, false);
+		if (s.open(s.arg, at, len, e) < 0)
+			return -1;
+		if (drain(&s, UINT64_MAX, &out, e) < 0 &&
+			(s.open(s.arg, at + out.len, len - out.len, e) < 0 ||
+				drain(&s, UINT64_MAX, &out, e) < 0))
+			return -1;
+	}
+	print_ok(&reply, buf_span(&out));
+	return 0;
+}
+
+static int
 run(struct probe *p, struct err *e)
 {
 	const char *word = p->words[0];
@@ -240,6 +271,8 @@ run(struct probe *p, struct err *e)
 	}
 	if (strcmp(word, "named") == 0)
 		return do_named(p, e);
+	if (strcmp(word, "only") == 0)
+		return do_only(p, e);
 	if (strcmp(word, "ranges") == 0 || strcmp(word, "patient") == 0)
 		return do_ranges(p, e);
 	if (strcmp(word, "time") == 0) {

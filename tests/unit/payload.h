@@ -160,6 +160,8 @@ struct memory_source {
 	unsigned elsewheres;	    /* how often somebody else was asked for */
 	uint64_t spoilt;	    /* bytes that were said to be */
 	uint64_t spoiler_breaks_at; /* here the first one always breaks off; 0: nowhere */
+	uint64_t whole_from;	    /* ranges from here on come with all before; 0: none do */
+	bool only, whole;	    /* whole: one would have */
 };
 
 static inline int
@@ -167,13 +169,22 @@ memory_source_open(void *arg, uint64_t offset, uint64_t len, struct err *e)
 {
 	struct memory_source *m = arg;
 
-	(void)e;
 	assert_true(len > 0 && offset <= m->bytes.len && len <= m->bytes.len - offset);
 	assert_true(m->opens < 10000); /* who asks for ever is seen */
 	m->at = offset;
 	m->end = offset + len;
 	m->opens++;
-	return 0;
+	m->whole |= m->whole_from && offset >= m->whole_from;
+	return m->whole && m->only ? err_set(e, ERR_NETWORK, "no range") : 0;
+}
+
+static inline bool
+memory_source_only(void *arg, bool only)
+{
+	struct memory_source *m = arg;
+
+	m->only = only;
+	return !m->whole;
 }
 
 static inline ssize_t
@@ -226,7 +237,8 @@ memory_source(struct memory_source *m)
 		.open = memory_source_open,
 		.read = memory_source_read,
 		.close = memory_source_close,
-		.elsewhere = memory_source_elsewhere};
+		.elsewhere = memory_source_elsewhere,
+		.only_ranges = memory_source_only};
 }
 
 /* The bytes in an unnamed file. The caller closes it. */

@@ -206,6 +206,49 @@ a_range_of_blocks_that_breaks_for_good_is_an_error_of_the_network(void **state)
 	assert_int_equal(e.class, ERR_NETWORK);
 }
 
+/* From such a server all before a range comes along: the bundle is gone through once, and upwards.
+ */
+static void
+of_a_source_without_ranges_no_hints_and_no_blocks_are_asked(void **state)
+{
+	CLEANUP(bench_free) struct bench b;
+
+	(void)state;
+	bench_make(&b);
+	b.cuts = true;
+	b.source.whole_from = 1;
+	running_lacks_blocks(&b);
+	b.j.hints_offset = 8; /* other than where the first byte is */
+	assert_left(&b, CHUNKS);
+	/* But for the one that was refused. */
+	assert_int_equal(b.source.opens, 2);
+	assert_false(b.source.only);
+}
+
+static void
+a_source_that_ends_to_give_ranges_is_asked_for_whole_chunks(void **state)
+{
+	(void)state;
+	for (unsigned at = 0; at < CHUNKS; at++) {
+		CLEANUP(bench_free) struct bench b;
+		unsigned left = CHUNKS - at - (at < TEXT_CHUNK);
+		struct err e;
+
+		bench_make(&b);
+		b.cuts = true;
+		running_lacks_blocks(&b);
+		b.source.whole_from = lacking_at(&b, at);
+		if (at == TEXT_CHUNK)
+			continue;
+		assert_int_equal(bench_take(&b, &e), 0);
+		/* Two that lie near each other are one range. */
+		assert_in_range(wants_count(b.wrong), left - 1, left);
+		assert_false(b.source.only);
+		assert_int_equal(engine_mend(&b.g, b.wrong, &e), 0);
+		assert_memory_equal(b.inactive.bytes, image, IMAGE_BYTES);
+	}
+}
+
 static void
 without_cuts_the_whole_chunk_is_fetched(void **state)
 {
@@ -291,6 +334,8 @@ main(void)
 		cmocka_unit_test(cuts_that_are_not_what_was_sealed_cost_their_chunk),
 		cmocka_unit_test(a_slot_that_changed_under_our_hands_is_given_up),
 		cmocka_unit_test(a_range_of_blocks_that_breaks_for_good_is_an_error_of_the_network),
+		cmocka_unit_test(of_a_source_without_ranges_no_hints_and_no_blocks_are_asked),
+		cmocka_unit_test(a_source_that_ends_to_give_ranges_is_asked_for_whole_chunks),
 		cmocka_unit_test(without_cuts_the_whole_chunk_is_fetched),
 		cmocka_unit_test(blocks_are_found_at_every_byte),
 		cmocka_unit_test(blocks_behind_a_bad_sector_are_found_at_every_byte),
