@@ -207,8 +207,11 @@ image_write(const struct intake *i, struct part *part, struct err *e)
 		return 0;
 	if (wants_copy(part->wrong, &changed, e) < 0)
 		return -1;
-	if ((part->found && reuse_write(part->found, part->wrong, e) < 0) ||
-		image_mend(i, part, changed, e) < 0)
+	if (part->found && reuse_write(part->found, part->wrong, e) < 0)
+		return err_context(e, "slot %s", part->slot.name);
+	/* The state folder may need the room: for a stop, for reports, for the head. */
+	reuse_free(&part->found);
+	if (image_mend(i, part, changed, e) < 0)
 		return err_context(e, "slot %s", part->slot.name);
 	if (slot_sync(&part->slot, e) < 0)
 		return -1;

@@ -197,7 +197,8 @@ struct rig_bundle {
 	size_t count;
 	struct made *made[PAYLOADS_MAX];
 	struct buf *files[PAYLOADS_MAX];
-	struct buf *seals[PAYLOADS_MAX], *cuts[PAYLOADS_MAX]; /* of an image that has them */
+	/* Of an image that has them. */
+	struct buf *seals[PAYLOADS_MAX], *hints[PAYLOADS_MAX], *cuts[PAYLOADS_MAX];
 };
 
 static inline void
@@ -214,7 +215,8 @@ rig_parts(const struct rig_bundle *b, struct manifest *m,
 			memory_file(b->files[i] ? buf_span(b->files[i]) : empty);
 		parts[i][MEMBER_SEALS].fd =
 			memory_file(b->seals[i] ? buf_span(b->seals[i]) : empty);
-		parts[i][MEMBER_HINTS].fd = memory_file(empty);
+		parts[i][MEMBER_HINTS].fd =
+			memory_file(b->hints[i] ? buf_span(b->hints[i]) : empty);
 		parts[i][MEMBER_CUTS].fd = memory_file(b->cuts[i] ? buf_span(b->cuts[i]) : empty);
 	}
 }

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <sys/syscall.h>
 
+#include "common/format/hints.h"
+
 static const char ROOTFS[] = "[slot rootfs]\ntype = file\na = @/a.img\nb = @/b.img\n";
 static const char APP[] = "[slot app]\ntype = dir\na = @/a.app\nb = @/b.app\n";
 
@@ -72,6 +74,74 @@ bytes_come_from_where_the_plan_said(void **state)
 		assert_int_equal(r.stats.bytes_fetched, h.stored);
 		assert_memory_equal(&r.s->intake.stats, &r.stats, sizeof(r.stats));
 	}
+}
+
+/* How many files without a name are open now, were at first, and at most. */
+struct nameless {
+	unsigned now, first, most;
+};
+
+static int
+count_nameless(void *arg, struct err *e)
+{
+	struct nameless *n = arg;
+
+	(void)e;
+	n->now = 0;
+	for (int fd = 0; fd < 64; fd++) {
+		char path[32], name[PATH_MAX] = "";
+
+		(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		n->now += readlink(path, name, sizeof(name) - 1) > 0 && strstr(name, "#") &&
+			  strstr(name, " (deleted)");
+	}
+	n->first = n->most ? n->first : n->now;
+	n->most = n->now > n->most ? n->now : n->most;
+	return 0;
+}
+
+static void
+write_with_hints(const struct rig *r, const char *path)
+{
+	AUTO_BUF struct buf hints = BUF_INIT(1 << 20);
+	struct err e = ERR_INIT;
+	struct made m;
+
+	made_image(&m, "rootfs", "rootfs", span_of(image, IMAGE_BYTES));
+	for (size_t at = 0; at < IMAGE_BYTES; at += CHUNK_BYTES) {
+		uint8_t some[HINTS_CHUNK_BYTES];
+		size_t n = hints_of(span_of(image + at, CHUNK_BYTES), some);
+
+		assert_int_equal(buf_append(&hints, some, n, &e), 0);
+	}
+	m.p.members[MEMBER_HINTS] = (struct member){true, hints.len, digest_of(buf_span(&hints))};
+	rig_write(r,
+		&(struct rig_bundle){.version = "2.0",
+			.rollback_index = 5,
+			.count = 1,
+			.made = {&m},
+			.hints = {&hints}},
+		path);
+	made_free(&m);
+}
+
+static void
+the_state_folder_has_its_room_back_before_the_end(void **state)
+{
+	CLEANUP(rig_free) struct rig r;
+	struct nameless n = {0};
+	struct keep_going keep_going = {count_nameless, &n};
+	struct err e = ERR_INIT;
+
+	rig_make(&r, *state, ROOTFS);
+	slot_like("a.img", true);
+	slot_like("b.img", false);
+	write_with_hints(&r, "x.ota");
+	r.far = true;
+	if (rig_install(&r, "x.ota", &keep_going, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_true(n.most > n.first);
+	assert_int_equal(n.now, n.first);
 }
 
 /* And nothing where it is there already. */
@@ -196,6 +266,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bytes_come_from_where_the_plan_said),
+		cmocka_unit_test(the_state_folder_has_its_room_back_before_the_end),
 		cmocka_unit_test(what_is_in_place_is_planned_as_such),
 		cmocka_unit_test(zeros_that_a_device_only_says_it_made_are_written),
 		cmocka_unit_test(what_is_too_much_is_refused_before_anything_changes),
