@@ -22,8 +22,9 @@
 #include "common/base/num.h"
 #include "common/base/process.h"
 
-/* So long a send may keep the parent, and so long the child may take to load. */
-enum { SEND_US = 250 * 1000, START_MS = 20 * 1000 };
+/* So long a send may keep the parent, so long the child may take to load, and so long to end once
+ * its connection is closed. */
+enum { SEND_US = 250 * 1000, START_MS = 20 * 1000, ENDING_MS = 2000, ENDING_PAUSE_MS = 5 };
 
 /* What it exits with where it is not the program yet: this, and why it cannot be. */
 enum { EXIT_NOT_STARTED = 128 };
@@ -349,6 +350,23 @@ net_child_start(const struct conf *c, size_t site, int64_t now_s,
 	return 0;
 }
 
+/* A connection is closed some moments before its process has ended. *ended false: it goes on. */
+static int
+end_await(pid_t pid, bool *ended)
+{
+	int64_t until = clock_boot_ms() + ENDING_MS;
+	int status = 0;
+
+	for (*ended = false;;) {
+		pid_t got = waitpid(pid, &status, WNOHANG);
+
+		*ended = got == pid;
+		if (got != 0 || clock_boot_ms() >= until)
+			return status;
+		clock_sleep_ms(ENDING_PAUSE_MS);
+	}
+}
+
 /* How one that was gone before it was killed has ended. */
 static void
 end_tell(int status, struct err *why)
@@ -369,7 +387,7 @@ end_tell(int status, struct err *why)
 void
 net_child_end(pid_t pid, struct err *why)
 {
-	bool gone = why->errnum == NET_GONE && why->class == ERR_NETWORK;
+	bool gone = why->errnum == NET_GONE && why->class == ERR_NETWORK, ended = false;
 	int status = 0;
 
 	if (pid == 0) {
@@ -379,9 +397,16 @@ net_child_end(pid_t pid, struct err *why)
 				"more");
 		return;
 	}
+	if (gone)
+		status = end_await(pid, &ended);
+	if (ended) {
+		end_tell(status, why);
+		return;
+	}
 	(void)kill(pid, SIGKILL);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (gone)
-		end_tell(status, why);
+		(void)err_set(why, ERR_NETWORK,
+			"%s closed its connection and went on; it was ended", program.path);
 }

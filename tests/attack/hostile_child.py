@@ -190,7 +190,11 @@ class Child:
         self.end(r, NETWORK, 503, "busy")
 
     def dies(self, r):
-        sys.exit(1)
+        os._exit(1)
+
+    def closes_and_stays(self, r):
+        self.socket.close()
+        time.sleep(3600)
 
     def is_silent(self, r):
         while True:

@@ -144,6 +144,9 @@ class NetworkChild(Siege):
     def test_one_that_dies_again_and_again_takes_nobody_along(self):
         self.assert_harmless("dies", "sluice-net ended with status 1; ")
 
+    def test_one_that_closes_its_connection_and_stays_is_ended(self):
+        self.assert_harmless("closes_and_stays", "closed its connection and went on; it was ended")
+
     def test_one_that_dies_before_it_works_takes_nobody_along(self):
         starts = self.box.path("starts")
         self.possess("serves", line=f"echo >> {starts}; exit 1\n")

@@ -10,7 +10,7 @@ others_report(struct ledger_scene *x, unsigned box)
 	(void)snprintf(text, sizeof(text),
 		"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) "
 		"INSERT INTO report SELECT NULL, %u, i, 1, 1, 'idle', 'none', '', '', 'other', 1, "
-		"'', 1, '', '', '', '', '', 0, '', 'none', '', '' FROM n",
+		"'', 1, '', '', '', '', '', 0, '', 'none', '', '', '' FROM n",
 		BETWEEN, box);
 	ledger_scene_run(x, text);
 }
