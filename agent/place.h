@@ -19,6 +19,8 @@ struct place {
 	/* Any number of threads may call these at once, and a pass goes upwards but for what they
 	 * have in hand. Else one thread does at a time. */
 	bool shared;
+	/* A range will be read soon: it may be brought nearer meanwhile. May be NULL. */
+	void (*soon)(void *arg, uint64_t offset, uint64_t len);
 };
 
 /* Whether a read failed for these bytes alone, as of a worn block: writing them anew is what has a

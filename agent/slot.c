@@ -231,6 +231,16 @@ slot_write(void *arg, const void *data, size_t len, uint64_t offset, struct err 
 	return cached_write(s, (const char *)data + done, len - done, offset + done, e);
 }
 
+/* Into the kernel's cache, where it is read through that. */
+static void
+slot_soon(void *arg, uint64_t offset, uint64_t len)
+{
+	const struct slot *s = arg;
+
+	if (s->direct < 0)
+		(void)posix_fadvise(s->fd, (off_t)offset, (off_t)len, POSIX_FADV_WILLNEED);
+}
+
 static int
 slot_zero(void *arg, uint64_t offset, uint64_t len, uint64_t *written, struct err *e)
 {
@@ -249,5 +259,5 @@ slot_zero(void *arg, uint64_t offset, uint64_t len, uint64_t *written, struct er
 struct place
 slot_place(struct slot *s)
 {
-	return (struct place){s, slot_read, slot_write, slot_zero, true};
+	return (struct place){s, slot_read, slot_write, slot_zero, true, slot_soon};
 }

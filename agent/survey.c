@@ -139,6 +139,9 @@ piece_look(struct look *l, uint64_t offset, size_t len, uint64_t entry, const st
 		crew_give(l->crew);
 	}
 	item->entry_bytes = c && c->size <= len ? c->size : 0;
+	/* Pieces apart from each other are nothing that the kernel reads ahead. */
+	if (s->every > 1 && s->place->soon)
+		s->place->soon(s->place->arg, offset, len);
 	return 0;
 }
 

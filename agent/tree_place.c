@@ -214,5 +214,5 @@ place_zero(void *arg, uint64_t offset, uint64_t len, uint64_t *written, struct e
 struct place
 tree_place_of(struct tree_place *p)
 {
-	return (struct place){p, place_read, place_write, place_zero, false};
+	return (struct place){p, place_read, place_write, place_zero, false, NULL};
 }

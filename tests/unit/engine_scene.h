@@ -94,7 +94,7 @@ static inline int
 place_zero(void *arg, uint64_t offset, uint64_t len, uint64_t *written, struct err *e)
 {
 	struct memory_place *m = arg;
-	struct place p = {m, place_read, place_write, place_zero, shared};
+	struct place p = {m, place_read, place_write, place_zero, shared, NULL};
 
 	*written = 0;
 	return place_zero_by_writing(&p, offset, len, written, e);
@@ -135,7 +135,7 @@ bench_make_size(struct bench *b, const uint8_t *before, size_t size)
 	assert_non_null(b->memory.bytes);
 	memcpy(b->memory.bytes, before, IMAGE_BYTES);
 	b->source.bytes = buf_span(&b->made.data);
-	b->place = (struct place){&b->memory, place_read, place_write, place_zero, shared};
+	b->place = (struct place){&b->memory, place_read, place_write, place_zero, shared, NULL};
 	b->as_source = memory_source(&b->source);
 	b->keep_going = (struct keep_going){ask, b};
 	assert_int_equal(index_open(b->index_fd, "index", 0, &b->made.p, &b->index, &e), 0);

@@ -76,7 +76,7 @@ place_write(void *arg, const void *data, size_t len, uint64_t offset, struct err
 static inline int
 place_zero(void *arg, uint64_t offset, uint64_t len, uint64_t *written, struct err *e)
 {
-	struct place p = {arg, place_read, place_write, place_zero, false};
+	struct place p = {arg, place_read, place_write, place_zero, false, NULL};
 
 	*written = 0;
 	return place_zero_by_writing(&p, offset, len, written, e);
@@ -158,8 +158,9 @@ bench_make_size(struct bench *b, size_t size)
 	memory_make(&b->inactive, size);
 	b->running.constant = true;
 	b->source.bytes = buf_span(&b->bundle);
-	b->place = (struct place){&b->inactive, place_read, place_write, place_zero, false};
-	b->running_place = (struct place){&b->running, place_read, place_write, place_zero, false};
+	b->place = (struct place){&b->inactive, place_read, place_write, place_zero, false, NULL};
+	b->running_place =
+		(struct place){&b->running, place_read, place_write, place_zero, false, NULL};
 	b->as_source = memory_source(&b->source);
 	b->keep_going = (struct keep_going){ask, b};
 	assert_int_equal(index_open(b->index_fd, "index", 0, &b->made->p, &b->index, &e), 0);

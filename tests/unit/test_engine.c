@@ -363,7 +363,7 @@ a_long_run_of_zeros_is_asked_for_in_pieces(void **state)
 	b.index_fd = memory_file(buf_span(&b.made.index));
 	assert_int_equal(index_open(b.index_fd, "index", 0, &b.made.p, &b.index, &e), 0);
 	assert_int_equal(index_open(b.index_fd, "index", 0, &b.made.p, &b.scout, &e), 0);
-	b.place = (struct place){&d, dirty_read, NULL, dirty_zero, false};
+	b.place = (struct place){&d, dirty_read, NULL, dirty_zero, false, NULL};
 	assert_int_equal(bench_fill(&b, &changed, &e), 0);
 	assert_int_equal(d.next, LONG_RUN_BYTES);
 	assert_true(d.longest <= 4 << 20);
