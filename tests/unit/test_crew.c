@@ -110,7 +110,7 @@ static int
 compare_hanging(struct hanging *h, struct err *e)
 {
 	AUTO_WANTS struct wants *wrong = NULL;
-	struct place place = {h, hanging_read, NULL, NULL, shared};
+	struct place place = {h, hanging_read, NULL, NULL, shared, NULL};
 	struct engine g = bench_engine(h->b);
 
 	assert_int_equal(sem_init(&h->asked, 0, 0), 0);

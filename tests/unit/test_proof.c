@@ -51,7 +51,7 @@ wait_for_sync(struct scene *s)
 static void
 scene_start(struct scene *s, uint64_t stretch)
 {
-	struct place place = {s, watched_read, NULL, NULL, true};
+	struct place place = {s, watched_read, NULL, NULL, true, NULL};
 	struct proof_plan plan = {&place, NULL, NULL, stretch, told_sync, s};
 	struct err e = ERR_INIT;
 
