@@ -81,7 +81,8 @@ reuse_lack(const struct reuse *r, uint64_t entry, const struct chunk *c, struct 
 	return 0;
 }
 
-/* Visits the chunks that lack some blocks: check asks for what is wrong with their cuts. */
+/* Visits the chunks that lack some blocks: asks for their cuts, or, with f NULL, looks whether what
+ * came is what was sealed. */
 static int
 partly_walk(struct reuse *r, struct member_fetch *f, struct err *e)
 {
