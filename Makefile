@@ -35,7 +35,7 @@ say = $(if $(V),,@printf '  %-4s %s\n' $(1) $@)
 # The one list of Debian packages: what builds it, then what tests and demonstrates it.
 DEPS_BUILD := gcc make pkg-config libc6-dev libsodium-dev libssl-dev libcurl4-openssl-dev \
 	libarchive-dev zlib1g-dev libdeflate-dev libjansson-dev libfyaml-dev libinih-dev libsqlite3-dev \
-	libubootenv-dev libefivar-dev
+	libubootenv-dev libefivar-dev libext2fs-dev comerr-dev
 DEPS_TEST := libcmocka-dev python3 nginx-light openssl minisign e2fsprogs util-linux procps curl \
 	sqlite3 tzdata python3-securesystemslib python3-cryptography zstd xz-utils bzip2 strace \
 	ca-certificates iproute2 mandoc systemd dpkg-dev clang-14 clang-format-14 clang-tidy-14 \
@@ -89,7 +89,7 @@ LIBS_COMMON := -lsodium -lcrypto -larchive -lz -ljansson -lpthread
 LIBS_AGENT := -linih -lubootenv -lefivar $(LIBS_COMMON)
 LIBS_NET := -lcurl -lssl -lcrypto
 LIBS_ALL = $(sort $(LIBS_AGENT) $(LIBS_NET) $(LIBS_SIGNER))
-LIBS_SIGNER := -lfyaml -lsqlite3 $(LIBS_COMMON)
+LIBS_SIGNER := -lfyaml -lsqlite3 -lext2fs -lcom_err $(LIBS_COMMON)
 
 COMMON_SRC := $(sort $(wildcard common/*/*.c))
 SIGNER_SRC := $(sort $(wildcard signer/*.c))

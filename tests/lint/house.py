@@ -43,6 +43,7 @@ HOMES = {
     r"ini\.h": "agent/conf.c",
     r"libfyaml(/.*)?\.h": "signer/yaml.c",
     r"sqlite3\.h": "signer/sql.c",
+    r"(ext2fs|et)/.*": "signer/contents_ext4.c",
 }
 
 # Names of tools that helped to build the house and that nobody who reads it needs to know: the
@@ -59,7 +60,8 @@ AMERICAN = re.compile(
     r"|catalog|defense|offense|center)s?)(?![a-z])")
 # Names that others chose, which must be written as they are.
 FOREIGN = re.compile(
-    r"part_gpt|[=,]gpt\d|label: gpt|libuboot_initialize|systemd-analyze|timesync/synchronized|"
+    r"part_gpt|[=,]gpt\d|label: gpt|libuboot_initialize|initialize_ext2_error_table|"
+    r"systemd-analyze|timesync/synchronized|"
     r"-fno-sanitize\S*|-fsanitize\S*|sanitizers?\b|Authorization\b|finalizer|initializer|"
     r"[A-Z_]+_INITIALIZER|clang-analyzer|sqlite3_finalize|__sanitizer\w*|no_sanitize|"
     r"__SANITIZE_ADDRESS__|optimize_?\w*\(|primitives\.serialization\b")
