@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/base/file.h"
 #include "common/base/num.h"
@@ -14,8 +13,8 @@
 #include "signer/command.h"
 #include "signer/output.h"
 #include "signer/packer.h"
-#include "signer/pipeline.h"
 #include "signer/recipe.h"
+#include "signer/threads.h"
 
 struct pack_options {
 	const char *recipe, *output;
@@ -38,28 +37,6 @@ pack_free(struct pack *p)
 		packed_free(&p->payloads[i]);
 	free(p->recipe);
 	free(p->manifest);
-}
-
-static unsigned
-threads_default(void)
-{
-	long online = sysconf(_SC_NPROCESSORS_ONLN);
-
-	return online < 1 ? 1 : (unsigned)num_min((uint64_t)online, PIPELINE_THREADS_MAX);
-}
-
-static int
-threads_parse(const char *text, unsigned *out, struct err *e)
-{
-	uint64_t n;
-
-	if (num_parse(text, 1, PIPELINE_THREADS_MAX, &n, e) < 0) {
-		(void)err_context(e, "--threads");
-		e->class = ERR_USAGE;
-		return -1;
-	}
-	*out = (unsigned)n;
-	return 0;
 }
 
 static int

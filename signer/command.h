@@ -49,6 +49,7 @@ extern const struct command cmd_pack;
 extern const struct command cmd_sign;
 extern const struct command cmd_verify;
 extern const struct command cmd_show;
+extern const struct command cmd_diff;
 extern const struct command cmd_rollout;
 extern const struct command cmd_plan;
 extern const struct command cmd_simulate;

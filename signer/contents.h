@@ -33,6 +33,7 @@ struct owner {
 	uint32_t path;	/* where its path begins in paths */
 	uint64_t size;	/* bytes of its extents */
 	uint64_t first; /* where its own first byte is in the payload; UINT64_MAX: nowhere */
+	uint64_t times; /* of a file system's inode: a number that other times change; or 0 */
 };
 
 struct extent {

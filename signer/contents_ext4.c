@@ -113,6 +113,17 @@ is_hidden(const struct ext4 *x, ext2_ino_t ino, const struct ext2_inode *inode)
 	       ino == x->fs->super->s_orphan_file_inum;
 }
 
+static uint64_t
+times_of(const struct ext2_inode *inode)
+{
+	const uint32_t times[] = {inode->i_atime, inode->i_ctime, inode->i_mtime};
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(times); i++)
+		sum = (sum ^ times[i]) * 0x9e3779b97f4a7c15ULL;
+	return sum;
+}
+
 static int
 node_add(struct ext4 *x, ext2_ino_t ino, const struct ext2_inode *inode, struct err *e)
 {
@@ -129,6 +140,7 @@ node_add(struct ext4 *x, ext2_ino_t ino, const struct ext2_inode *inode, struct 
 		x->nodes = grown;
 		x->node_room = room;
 	}
+	x->c->owners[x->owner].times = times_of(inode);
 	x->nodes[x->node_count++] = (struct node){.ino = ino, .is_folder = is_folder};
 	return 0;
 }

@@ -21,6 +21,7 @@ static const struct command *const commands[] = {
 	&cmd_sign,
 	&cmd_verify,
 	&cmd_show,
+	&cmd_diff,
 	&cmd_release,
 	&cmd_rollout,
 	&cmd_plan,
