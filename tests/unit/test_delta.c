@@ -329,6 +329,40 @@ chunk_in_too_many_pieces_is_refused(void **state)
 	assert_non_null(strstr(e.text, "more pieces than a chunk may be"));
 }
 
+/* One chunk, told by the first of these records, which stand in so many bytes. */
+static int
+first_record(uint32_t stored, uint32_t chunks, size_t records, uint64_t data_size, bool whole,
+	struct err *e)
+{
+	CLEANUP(told_end) struct payload_told p = {.bytes = CHUNK_BYTES};
+	uint8_t record[DELTA_RECORD_BYTES] = {0}, item = DELTA_RECORD;
+	AUTO_DELTA_WALK struct delta_walk *w = NULL;
+	AUTO_BUF struct buf manifest = BUF_INIT(1 << 20);
+	struct delta_head put = {0}, h;
+	struct delta_entry entry;
+	bool more;
+
+	told_init(&p.told);
+	assert_int_equal(inflow_pack(span_of(&item, 1), &p.told.parts, e), 0);
+	p.told.sizes = (struct delta_part){.walk_bytes = 1,
+		.walk_stored = p.told.parts.len,
+		.digests = 1,
+		.records = records,
+		.data_size = data_size};
+	num_put_le32(record, stored);
+	num_put_le32(record + 4, chunks);
+	assert_int_equal(buf_append(&p.told.parts, digest_like(1).b, DIGEST_BYTES, e), 0);
+	for (size_t i = 0; i < records; i++)
+		assert_int_equal(buf_append(&p.told.parts, record, sizeof(record), e), 0);
+	AUTO_CLOSE int fd = delta_file(&put, &p.told, 1, manifest_json);
+	if (whole)
+		return walk_all(fd, put.size, &p, e);
+	assert_int_equal(delta_head_read(fd, "d", put.size, &h, &manifest, e), 0);
+	assert_int_equal(delta_head_place("d", &h, manifest_of(&p), e), 0);
+	assert_int_equal(delta_walk_open(fd, "d", &h, 0, &manifest_of(&p)->payloads[0], &w, e), 0);
+	return delta_walk_next(w, &entry, &more, e);
+}
+
 static void
 record_of_an_impossible_size_is_refused(void **state)
 {
@@ -337,32 +371,29 @@ record_of_an_impossible_size_is_refused(void **state)
 		uint64_t data_size;
 		bool good;
 	} cases[] = {{10, 1, 10, true}, {0, 1, 0, false}, {10, 0, 10, false},
-		{10, DELTA_RECORD_CHUNKS_MAX + 1, 10, false}, {11, 1, 10, false}, {9, 1, 10, false},
+		{10, DELTA_RECORD_CHUNKS_MAX + 1, 10, false}, {11, 1, 10, false},
 		{PATCH_STORED_MAX, 1, PATCH_STORED_MAX, true},
 		{PATCH_STORED_MAX + 1, 1, PATCH_STORED_MAX + 1, false}};
-	uint64_t item = WHOLE(DELTA_RECORD, 1);
+	struct err e = ERR_INIT;
 
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		CLEANUP(told_end) struct payload_told p = {.bytes = CHUNK_BYTES};
-		uint8_t record[DELTA_RECORD_BYTES] = {0}, byte = (uint8_t)item;
-		struct delta_head put = {0};
-		struct err e = ERR_INIT;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		assert_int_equal(first_record(cases[i].stored, cases[i].chunks, 1,
+					 cases[i].data_size, false, &e),
+			cases[i].good ? 0 : -1);
+}
 
-		told_init(&p.told);
-		assert_int_equal(inflow_pack(span_of(&byte, 1), &p.told.parts, &e), 0);
-		p.told.sizes = (struct delta_part){.walk_bytes = 1,
-			.walk_stored = p.told.parts.len,
-			.digests = 1,
-			.records = 1,
-			.data_size = cases[i].data_size};
-		num_put_le32(record, cases[i].stored);
-		num_put_le32(record + 4, cases[i].chunks);
-		assert_int_equal(buf_append(&p.told.parts, digest_like(1).b, DIGEST_BYTES, &e), 0);
-		assert_int_equal(buf_append(&p.told.parts, record, sizeof(record), &e), 0);
-		AUTO_CLOSE int fd = delta_file(&put, &p.told, 1, manifest_json);
-		assert_int_equal(walk_all(fd, put.size, &p, &e), cases[i].good ? 0 : -1);
-	}
+static void
+record_that_tells_nothing_is_refused(void **state)
+{
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(first_record(10, 1, 1, 10, true, &e), 0);
+	assert_int_equal(first_record(10, 1, 2, 10, true, &e), -1);
+	assert_int_equal(first_record(10, 2, 1, 10, true, &e), -1);
+	assert_int_equal(first_record(9, 1, 1, 10, true, &e), -1);
+	assert_non_null(strstr(e.text, "digests or records are left"));
 }
 
 /* The digest of the head was checked, so this is what a signer could write. */
@@ -529,6 +560,7 @@ main(void)
 		cmocka_unit_test(walk_that_does_not_add_up_is_refused),
 		cmocka_unit_test(chunk_in_too_many_pieces_is_refused),
 		cmocka_unit_test(record_of_an_impossible_size_is_refused),
+		cmocka_unit_test(record_that_tells_nothing_is_refused),
 		cmocka_unit_test(head_with_any_byte_changed_is_refused_or_read_to_its_end),
 		cmocka_unit_test(list_is_patched_from_the_old_one),
 		cmocka_unit_test(list_comes_from_nothing_where_there_was_none),
