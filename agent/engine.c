@@ -175,12 +175,13 @@ mended(void *arg, const struct batch *b, struct err *e)
 }
 
 static int
-chunk_fetch(struct pass *p, uint64_t entry, const struct chunk *c, struct err *e)
+chunk_fetch(struct pass *p, uint64_t entry, struct chunk *c, struct err *e)
 {
 	struct batch_item *item;
 	struct batch *b;
 
-	if (pass_add(p, entry, c, true, &b, &item, e) < 0)
+	if (stored_find(p->g->stored, entry, c, e) < 0 ||
+		pass_add(p, entry, c, true, &b, &item, e) < 0)
 		return -1;
 	if (ranges_read(&p->ranges, range_of(c), item->stored, e) == 0)
 		return 0;
@@ -220,7 +221,7 @@ mend_round(struct pass *p, struct err *e)
 	int rc;
 
 	p->spoilt = 0;
-	p->feed = (struct range_feed){.scout = g->scout, .wanted = p->wrong};
+	p->feed = (struct range_feed){.scout = g->scout, .stored = g->stored, .wanted = p->wrong};
 	p->ranges = (struct ranges){.source = g->source,
 		.next = range_feed_next,
 		.arg = &p->feed,
@@ -242,6 +243,8 @@ engine_mend(const struct engine *g, struct wants *wrong, struct err *e)
 
 	if (wants_count(wrong) == 0)
 		return 0;
+	if (stored_bring(g->stored, g->index, wrong, e) < 0)
+		return -1;
 	if (pass_start(&p, batch_mend, mended, e) < 0)
 		return -1;
 	for (;;) {

@@ -6,7 +6,8 @@
  *
  * One thread reads the index and the source, and asks whether to go on; a crew of others (crew.h)
  * reads the place, hashes, inflates and writes, batch by batch. Memory is bounded: a batch for each
- * of them and one more, of 2 MiB at most, and two bits for every entry of the index. */
+ * of them and one more, of 2 MiB at most, and two bits for every entry of the index. As what the
+ * chunks are stored is read a page at a time (stored.h). */
 #ifndef SLUICE_AGENT_ENGINE_H
 #define SLUICE_AGENT_ENGINE_H
 
@@ -15,6 +16,7 @@
 
 #include "agent/place.h"
 #include "agent/source.h"
+#include "agent/stored.h"
 #include "agent/wants.h"
 #include "common/base/err.h"
 #include "common/format/index.h"
@@ -24,7 +26,7 @@ struct install_stats {
 	uint64_t bytes_in_place, /* plain bytes that were right already */
 		bytes_running,	 /* plain bytes taken from the running side, */
 		bytes_inactive,	 /* and from elsewhere in the inactive one */
-		bytes_fetched,	 /* bytes taken from the source: stored chunks, and hints */
+		bytes_fetched,	 /* bytes taken from the source: stored chunks, hints, pages */
 		bytes_written,	 /* plain bytes written; holes count as nothing */
 		chunks;		 /* entries of the index looked at */
 };
@@ -38,6 +40,7 @@ struct engine {
 	struct index_reader *index, *scout;
 	const struct source *source;
 	uint64_t data_offset;
+	struct stored *stored;		     /* of the same payload; only mending asks for it */
 	const struct keep_going *keep_going; /* asked before every chunk; or NULL */
 	struct install_stats *stats;	     /* added to as it goes */
 	struct proof *proof;		     /* is told how far mending has come; or NULL */
@@ -48,11 +51,11 @@ struct engine {
  * *out. */
 int engine_compare(const struct engine *g, struct wants **out, struct err *e);
 
-/* The second: mends what is, and drops it from wrong. A broken range (ERR_NETWORK) is opened again
- * from where it broke as long as each try brings something. Bytes that are not what the index says
- * are asked for elsewhere (source.h), and are ERR_UNTRUSTED where nobody has others: nothing of
- * that chunk was written. Whatever ends it, what was fetched and is right has been written by then,
- * and nothing is written any more. */
+/* The second: mends what is, and drops it from wrong. First brings what is not known yet of how
+ * that is stored. A broken range (ERR_NETWORK) is opened again from where it broke as long as each
+ * try brings something. Bytes that are not what the index says are asked for elsewhere (source.h),
+ * and are ERR_UNTRUSTED where nobody has others: nothing of that chunk was written. Whatever ends
+ * it, what was fetched and is right has been written by then, and nothing is written any more. */
 int engine_mend(const struct engine *g, struct wants *wrong, struct err *e);
 
 /* Both: makes the place equal. *changed, which the caller frees, is what was wrong: if that is

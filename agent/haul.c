@@ -14,6 +14,7 @@ struct walk {
 /* What is added to, and its two walks: that of chunks that are put together comes first. */
 struct sum {
 	struct haul h;
+	struct stored *stored;
 	struct walk partly, whole;
 };
 
@@ -31,8 +32,7 @@ span_fetch(struct haul *h, struct walk *w, struct range span)
 }
 
 static int
-chunk_add(struct sum *s, const struct chunk *c, uint64_t entry, const struct reuse *found,
-	struct err *e)
+chunk_add(struct sum *s, struct chunk *c, uint64_t entry, const struct reuse *found, struct err *e)
 {
 	enum reuse_from from = found ? reuse_of(found, entry) : REUSE_NOWHERE;
 	struct reuse_lack lack = {0};
@@ -43,6 +43,8 @@ chunk_add(struct sum *s, const struct chunk *c, uint64_t entry, const struct reu
 		return 0;
 	}
 	if (from == REUSE_NOWHERE) {
+		if (stored_find(s->stored, entry, c, e) < 0)
+			return -1;
 		h->network += c->size;
 		span_fetch(h, &s->whole, range_of(c));
 		return 0;
@@ -57,10 +59,10 @@ chunk_add(struct sum *s, const struct chunk *c, uint64_t entry, const struct reu
 }
 
 int
-haul_add(struct haul *h, struct index_reader *index, const struct wants *wrong,
-	const struct reuse *found, struct err *e)
+haul_add(struct haul *h, struct index_reader *index, struct stored *stored,
+	const struct wants *wrong, const struct reuse *found, struct err *e)
 {
-	struct sum sum = {0};
+	struct sum sum = {.stored = stored};
 
 	if (index_rewind(index, e) < 0)
 		return -1;

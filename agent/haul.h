@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "agent/reuse.h"
+#include "agent/stored.h"
 #include "agent/wants.h"
 #include "common/base/err.h"
 #include "common/format/index.h"
@@ -20,9 +21,11 @@ struct haul {
 		ranges;	   /* in so many ranges */
 };
 
-/* Adds a payload: what is wrong, and what of that is found on this box. */
-int haul_add(struct haul *h, struct index_reader *index, const struct wants *wrong,
-	const struct reuse *found, struct err *e);
+/* Adds a payload: what is wrong, and what of that is found on this box (NULL: nothing was looked
+ * for). As what the rest is stored has been brought (reuse_stored()), and does not count any more.
+ */
+int haul_add(struct haul *h, struct index_reader *index, struct stored *stored,
+	const struct wants *wrong, const struct reuse *found, struct err *e);
 
 /* "3.1 MiB to fetch in 12 ranges; 500.0 MiB in place, ..." out holds HAUL_TEXT_SIZE. Returns out.
  */

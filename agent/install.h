@@ -22,8 +22,8 @@
 int install_check(const struct conf *c, const struct state *s, const struct head *h, struct err *e);
 
 /* Looks at what it will take (job's target is filled in here), tells the log, and asks the source
- * whether so much may be fetched (ERR_REFUSED). Hints may have been fetched then, and nothing was
- * written. After an interruption it looks anew, and says so. */
+ * whether so much may be fetched (ERR_REFUSED). Hints, cuts and pages of stored may have been
+ * fetched then, and nothing was written. After an interruption it looks anew, and says so. */
 int install_look(const struct conf *c, const struct boot_backend *boot, struct state *s,
 	const struct intake_job *job, struct intake **out, struct err *e);
 

@@ -17,6 +17,7 @@ struct part {
 	const struct slot_class *class;
 	size_t number;
 	struct index_reader *index, *scout;
+	struct stored *stored;
 	struct slot slot, running;
 	struct place place, running_place;
 	struct engine engine;
@@ -37,6 +38,7 @@ part_free(struct part *p)
 {
 	reuse_free(&p->found);
 	wants_free(&p->wrong);
+	stored_free(&p->stored);
 	index_close(&p->index);
 	index_close(&p->scout);
 	slot_close(&p->slot);
@@ -77,16 +79,36 @@ part_index(
 }
 
 static int
+part_stored(const struct intake *i, struct part *part, struct err *e)
+{
+	const struct head *h = i->j.h;
+	const uint64_t *offset = h->layout.offset[part->number];
+
+	return stored_new(&(struct stored_job){.payload = part->p,
+				  .source = i->j.source,
+				  .offset = offset[MEMBER_STORED],
+				  .head_fd = h->fd,
+				  .head_name = h->name,
+				  .seals_offset = offset[MEMBER_SEALS],
+				  .state_dir = i->j.c->state_dir,
+				  .keep_going = i->j.keep_going,
+				  .fetched = &i->j.stats->bytes_fetched},
+		&part->stored, e);
+}
+
+static int
 part_open(const struct intake *i, struct part *part, struct err *e)
 {
 	const uint64_t *offset = i->j.h->layout.offset[part->number];
 
-	if (part_index(i, part, &part->index, e) < 0 || part_index(i, part, &part->scout, e) < 0)
+	if (part_index(i, part, &part->index, e) < 0 || part_index(i, part, &part->scout, e) < 0 ||
+		part_stored(i, part, e) < 0)
 		return -1;
 	part->engine = (struct engine){.index = part->index,
 		.scout = part->scout,
 		.source = i->j.source,
 		.data_offset = offset[MEMBER_DATA],
+		.stored = part->stored,
 		.keep_going = i->j.keep_going,
 		.stats = i->j.stats};
 	return 0;
@@ -118,9 +140,6 @@ image_reuse(const struct intake *i, struct part *part, struct err *e)
 		.hints_offset = offset[MEMBER_HINTS],
 		.cuts = part->p->members[MEMBER_CUTS].present,
 		.cuts_offset = offset[MEMBER_CUTS],
-		.seals_offset = offset[MEMBER_SEALS],
-		.head_fd = h->fd,
-		.head_name = h->name,
 		.state_dir = i->j.c->state_dir};
 
 	running_open(i, part);
@@ -143,9 +162,10 @@ image_look(struct intake *i, struct part *part, struct err *e)
 	part->engine.place = &part->place;
 	if (engine_compare(&part->engine, &part->wrong, e) < 0)
 		return err_context(e, "slot %s", part->slot.name);
-	if (!i->j.near && image_reuse(i, part, e) < 0)
+	if ((!i->j.near && image_reuse(i, part, e) < 0) ||
+		reuse_stored(&part->engine, part->wrong, part->found, e) < 0)
 		return -1;
-	return haul_add(&i->haul, part->index, part->wrong, part->found, e);
+	return haul_add(&i->haul, part->index, part->stored, part->wrong, part->found, e);
 }
 
 /* A device may say that it made zeros, and have made none: then they are written. */
@@ -213,6 +233,7 @@ image_write(const struct intake *i, struct part *part, struct err *e)
 	reuse_free(&part->found);
 	if (image_mend(i, part, changed, e) < 0)
 		return err_context(e, "slot %s", part->slot.name);
+	stored_forget(part->stored);
 	if (slot_sync(&part->slot, e) < 0)
 		return -1;
 	return image_check(part, changed, e) < 0 ? err_context(e, "slot %s", part->slot.name) : 0;
@@ -279,8 +300,10 @@ tree_write(const struct intake *i, struct part *part, struct err *e)
 	if (part->same)
 		return 0;
 	if (tree_new_path(path, new_path, e) < 0 ||
-		tree_build(path, tree_running(i, part), &list, &part->engine, e) < 0 ||
-		tree_check(new_path, &list, i->j.keep_going, &same, &why, e) < 0)
+		tree_build(path, tree_running(i, part), &list, &part->engine, e) < 0)
+		return -1;
+	stored_forget(part->stored);
+	if (tree_check(new_path, &list, i->j.keep_going, &same, &why, e) < 0)
 		return -1;
 	if (!same) {
 		(void)tree_blame(path, &list, &part->engine, &why, e);

@@ -31,8 +31,8 @@ struct intake;
 void intake_free(struct intake **i);
 #define AUTO_INTAKE CLEANUP(intake_free)
 
-/* Opens the target's slots, as for writing, and looks. Fetches hints at most, and writes nothing
- * to any slot. Errors say which payload. */
+/* Opens the target's slots, as for writing, and looks. Fetches hints, cuts and pages of stored
+ * (stored.h) at most, and writes nothing to any slot. Errors say which payload. */
 int intake_look(const struct intake_job *j, struct intake **out, struct err *e);
 
 const struct haul *intake_haul(const struct intake *i);

@@ -28,6 +28,8 @@ range_feed_next(void *feed, struct range *out, bool *more, struct err *e)
 			return 0;
 		if (!wants_has(f->wanted, f->entry++) || c.store == CHUNK_ZERO_RUN)
 			continue;
+		if (stored_find(f->stored, f->entry - 1, &c, e) < 0)
+			return -1;
 		*out = range_of(&c);
 		return 0;
 	}
@@ -188,6 +190,8 @@ range_seek(struct ranges *r, struct range span, struct err *e)
 int
 ranges_read(struct ranges *r, struct range span, uint8_t *stored, struct err *e)
 {
+	if (span.at >= span.end)
+		return err_set(e, ERR_MALFORMED, "an empty range of the bundle");
 	if (range_seek(r, span, e) < 0 || look_ahead(r, span.at, e) < 0)
 		return -1;
 	return range_read(r, stored, (size_t)(span.end - span.at), e);

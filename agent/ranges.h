@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "agent/source.h"
+#include "agent/stored.h"
 #include "agent/wants.h"
 #include "common/base/err.h"
 #include "common/format/index.h"
@@ -45,16 +46,18 @@ struct ranges {
  * where it broke as long as each try brings something. What comes was verified by nobody. */
 int ranges_read(struct ranges *r, struct range span, uint8_t *stored, struct err *e);
 
-/* A next() for whole chunks: those entries whose stored bytes will be asked for. */
+/* A next() for whole chunks: those entries whose stored bytes will be asked for. Their pages were
+ * brought. */
 struct range_feed {
 	struct index_reader *scout; /* nobody else's */
+	struct stored *stored;
 	const struct wants *wanted;
 	uint64_t entry;
 	bool begun;
 };
 int range_feed_next(void *feed, struct range *out, bool *more, struct err *e);
 
-/* Where a chunk is stored. */
+/* Where a chunk is stored; an empty range, which ranges_read() refuses, where that is unknown. */
 struct range range_of(const struct chunk *c);
 
 #endif

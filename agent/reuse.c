@@ -81,6 +81,7 @@ static int
 tally(struct reuse *r, struct err *e)
 {
 	struct index_reader *index = r->j.g->index;
+	uint64_t chunks = 0;
 
 	if (index_rewind(index, e) < 0)
 		return -1;
@@ -91,16 +92,17 @@ tally(struct reuse *r, struct err *e)
 		if (index_next(index, &c, &more, e) < 0)
 			return -1;
 		if (!more)
-			return 0;
-		if (reuse_is_missing(r, &c, entry)) {
-			r->missing++;
-			r->missing_bytes += c.stored_size;
-		}
+			break;
+		chunks += c.store != CHUNK_ZERO_RUN;
+		r->missing += reuse_is_missing(r, &c, entry);
 		if (wants_has(r->j.wrong, entry))
 			continue;
 		for (uint64_t at = c.offset; at < c.offset + c.size; at += CHUNK_BYTES)
 			wants_add(r->steady, at / CHUNK_BYTES);
 	}
+	/* As what each is stored nobody knows yet. */
+	r->missing_bytes = r->missing * stored_average(r->j.g->stored, chunks);
+	return 0;
 }
 
 /* Whether the chunk that is missing as this number of all is one of the sample. */

@@ -34,6 +34,7 @@
 #include "agent/engine.h"
 #include "agent/ranges.h"
 #include "agent/source.h"
+#include "agent/stored.h"
 #include "agent/wants.h"
 #include "common/base/cleanup.h"
 #include "common/base/err.h"
@@ -52,10 +53,7 @@ struct reuse_job {
 	bool hints;	       /* whether the bundle has some, */
 	uint64_t hints_offset; /* and where in the source */
 	bool cuts;	       /* whether it has cuts, where in the source, */
-	uint64_t cuts_offset;
-	uint64_t seals_offset; /* and where their seals are in the head, which was checked */
-	int head_fd;
-	const char *head_name;
+	uint64_t cuts_offset;  /* whose seals come with the engine's stored */
 	const char *state_dir; /* for files without a name */
 	size_t window_blocks;  /* REUSE_WINDOW_BLOCKS, but in tests */
 };
@@ -65,16 +63,23 @@ struct reuse;
 void reuse_free(struct reuse **r);
 #define AUTO_REUSE CLEANUP(reuse_free)
 
-/* Looks for the wrong chunks. Writes nothing but its own files; fetches hints, counted in the
- * engine's stats. Where its files fail that is logged, and nothing is found. ERR_STOPPED; errors of
- * the source; an index that changed. */
+/* Looks for the wrong chunks. Writes nothing but its own files; fetches hints, and for chunks that
+ * lack some blocks cuts and pages of stored, counted in the engine's stats. Where its files fail
+ * that is logged, and nothing is found. ERR_STOPPED; errors of the source; an index that changed.
+ */
 int reuse_look(const struct reuse_job *j, struct reuse **out, struct err *e);
 
 /* From where an entry will come; REUSE_NOWHERE: it has to be fetched (or is no chunk, or right). */
 enum reuse_from { REUSE_NOWHERE, REUSE_RUNNING, REUSE_INACTIVE };
 enum reuse_from reuse_of(const struct reuse *r, uint64_t entry);
 
-/* Whether some of its blocks have to be fetched all the same: which, and where they are stored. */
+/* Brings what is not known yet of how that is stored of which something has to be fetched all the
+ * same. found NULL: nothing was looked for. Errors of stored_bring(). */
+int reuse_stored(const struct engine *g, const struct wants *wrong, const struct reuse *found,
+	struct err *e);
+
+/* Whether only some of its blocks have to be: which, and where they are stored. Sets as what the
+ * chunk is stored, too. */
 bool reuse_is_partly(const struct reuse *r, uint64_t entry);
 
 struct reuse_lack {
@@ -85,7 +90,7 @@ struct reuse_lack {
 	size_t spans;	 /* of the data member, upwards */
 	struct range span[(CHUNK_BLOCKS + 1) / 2];
 };
-int reuse_lack(const struct reuse *r, uint64_t entry, const struct chunk *c, struct reuse_lack *out,
+int reuse_lack(const struct reuse *r, uint64_t entry, struct chunk *c, struct reuse_lack *out,
 	struct err *e);
 
 /* Writes what was found, upwards, and takes it out of wrong. Errors of the place, and of the source

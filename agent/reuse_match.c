@@ -7,9 +7,9 @@
 #include "common/base/file.h"
 #include "common/base/num.h"
 
-/* Less than so many stored bytes are not worth cuts and another range. So many slides there are at
- * most, and none over a slot so many times as large as what could be found. */
-enum { LIST_BYTES = 64 * 1024, SAVED_BYTES_LEAST = 1024, SLIDES = 8, SLOT_PER_BYTE = 256 };
+/* So many slides there are at most, and none over a slot so many times as large as what could be
+ * found. */
+enum { LIST_BYTES = 64 * 1024, SLIDES = 8, SLOT_PER_BYTE = 256 };
 
 /* A reader of the index, and the entry that it gives next. */
 struct walk {
@@ -171,14 +171,6 @@ chunk_find(struct match *m, const struct chunk *c, uint64_t out[CHUNK_BLOCKS], s
 	return 0;
 }
 
-static bool
-is_worth_it(const struct match *m, const struct chunk *c, size_t blocks, size_t lacking)
-{
-	if (lacking == 0)
-		return true;
-	return m->r->j.cuts && c->stored_size / blocks * (blocks - lacking) >= SAVED_BYTES_LEAST;
-}
-
 static int
 chunk_match(struct match *m, const struct chunk *c, uint64_t entry, struct err *e)
 {
@@ -188,7 +180,8 @@ chunk_match(struct match *m, const struct chunk *c, uint64_t entry, struct err *
 
 	if (chunk_find(m, c, where, &blocks, &lacking, &inactive, e) < 0)
 		return -1;
-	if (!is_worth_it(m, c, blocks, lacking))
+	/* Whether some blocks are worth it is seen once it is known how the chunk is stored. */
+	if (lacking > 0 && (!m->r->j.cuts || lacking == blocks))
 		return 0;
 	if (reuse_places_put(m->r, entry, where, e) < 0)
 		return -1;

@@ -15,7 +15,7 @@ enum reuse_old { REUSE_OLD_RUNNING, REUSE_OLD_INACTIVE, REUSE_OLDS };
 struct reuse {
 	struct reuse_job j;
 	uint64_t pieces;		 /* of 64 KiB in the image */
-	uint64_t missing, missing_bytes; /* chunks to be found; what they are stored as */
+	uint64_t missing, missing_bytes; /* chunks to be found; as what they may be stored */
 	struct wants *seen;		 /* entries that stand in the running slot as they belong */
 	struct wants *built;		 /* entries whose blocks were found, all or some; */
 	struct wants *partly;		 /* of these, those that lack some, */
@@ -46,8 +46,9 @@ int reuse_places_put(
 int reuse_places(
 	const struct reuse *r, uint64_t entry, uint64_t where[CHUNK_BLOCKS], struct err *e);
 
-/* Brings the cuts of the chunks that lack some blocks. Those whose cuts are not what was sealed are
- * fetched whole. */
+/* Brings as what the chunks are stored that are not found or lack some blocks, and of the latter
+ * the cuts, where these are worth it. Those whose cuts are not what was sealed are fetched
+ * whole. */
 int reuse_cuts_bring(struct reuse *r, struct err *e);
 
 #endif

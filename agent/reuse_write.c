@@ -164,7 +164,7 @@ chunk_spoilt(struct gather *g, const struct err *why)
 
 /* The blocks that there are, and the stored bytes of the others. *comes: they make the chunk. */
 static int
-chunk_completes(struct gather *g, const struct chunk *c, uint64_t entry, struct reuse_lack *lack,
+chunk_completes(struct gather *g, struct chunk *c, uint64_t entry, struct reuse_lack *lack,
 	bool *comes, struct err *e)
 {
 	const struct source *source = g->r->j.g->source;
@@ -207,8 +207,7 @@ chunk_put(struct gather *g, const struct chunk *c, uint64_t entry, uint64_t lack
 }
 
 static int
-chunk_take(
-	struct gather *g, const struct chunk *c, uint64_t entry, struct wants *wrong, struct err *e)
+chunk_take(struct gather *g, struct chunk *c, uint64_t entry, struct wants *wrong, struct err *e)
 {
 	struct reuse_lack lack = {0};
 	bool comes = false;

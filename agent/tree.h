@@ -64,7 +64,8 @@ int tree_each_extra(const char *path, const struct tree_list *list,
 int tree_build(const char *path, const char *running, const struct tree_list *list,
 	const struct engine *g, struct err *e);
 
-/* Adds to h what that will come to. Writes and counts nothing. */
+/* Adds to h what that will come to. Writes nothing, and counts only what is fetched for it: how
+ * chunks are stored. */
 int tree_haul(const char *path, const char *running, const struct tree_list *list,
 	const struct engine *g, struct haul *h, struct err *e);
 

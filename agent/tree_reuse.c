@@ -74,5 +74,7 @@ tree_haul(const char *path, const char *running, const struct tree_list *list,
 	if (running && (old_tree_open(running, list, &old, e) < 0 ||
 			       look(&old, list, &own, wrong, &found, e) < 0))
 		return -1;
-	return haul_add(h, own.index, wrong, found, e);
+	if (reuse_stored(&own, wrong, found, e) < 0)
+		return -1;
+	return haul_add(h, own.index, own.stored, wrong, found, e);
 }

@@ -96,7 +96,8 @@
 #define CHUNK_STORED_MAX CHUNK_BYTES   /* what does not shrink is stored raw */
 #define PAYLOAD_BYTES_MAX (1ULL << 40) /* 1 TiB: beyond any flash, below any overflow */
 #define INDEX_ENTRIES_MAX (PAYLOAD_BYTES_MAX / CHUNK_BYTES + TREE_FILES_MAX)
-#define TREE_FILES_MAX 1000000ULL  /* a full Debian desktop has about 400 000 */
+#define INDEX_PAGES_MAX (INDEX_ENTRIES_MAX / 64 + 1) /* of so many entries: format/pages.h */
+#define TREE_FILES_MAX 1000000ULL		     /* a full Debian desktop has about 400 000 */
 #define TREE_LINE_MAX (128 * 1024) /* one line of PAYLOAD.files; xattrs may be 64 KiB in hex */
 #define TREE_PATH_MAX 1024
 /* What a payload is said to hold, for people who compare two. Trees have fewer files, and a file of

@@ -10,6 +10,7 @@
 #include "common/format/files.h"
 #include "common/format/hints.h"
 #include "common/format/index.h"
+#include "common/format/pages.h"
 #include "signer/bundle_file.h"
 #include "signer/ui.h"
 
@@ -18,6 +19,8 @@ struct check {
 	const struct bundle_file *b;
 	const struct payload *p;
 	const uint64_t *offset; /* of its members in the file */
+	struct pages pages;
+	uint64_t stored_offset; /* of the next chunk */
 	struct inflater *inflater;
 	struct digest_state *sum; /* of the image, or of the file */
 	struct files_reader *files;
@@ -121,38 +124,64 @@ check_bytes(struct check *c, const struct chunk *chunk, uint64_t at, size_t len,
 	return check_hints(c, chunk, at, plain, e);
 }
 
-/* An entry's seal is that of its record, and the record says where the stored bytes are cut. */
+/* The seal of a chunk's record is that of the record, which says where the stored bytes are cut. */
 static int
 check_cuts(struct check *c, const struct chunk *chunk, uint64_t entry, struct err *e)
 {
 	uint8_t record[CUTS_BYTES];
-	struct seal seal, is;
+	struct seal is;
 	struct cuts cuts;
 
 	if (!c->p->members[MEMBER_CUTS].present)
 		return 0;
 	if (file_pread_full(c->b->fd, c->b->path, record, sizeof(record),
-		    c->offset[MEMBER_CUTS] + entry * CUTS_BYTES, e) < 0 ||
-		file_pread_full(c->b->fd, c->b->path, seal.b, sizeof(seal.b),
-			c->offset[MEMBER_SEALS] + entry * SEAL_BYTES, e) < 0)
+		    c->offset[MEMBER_CUTS] + entry * CUTS_BYTES, e) < 0)
 		return -1;
 	if (chunk->store == CHUNK_ZERO_RUN) {
 		is = cuts_record_seal(record);
-		return memcmp(&is, &(struct seal){{0}}, sizeof(is)) == 0 &&
-				       memcmp(&seal, &is, sizeof(is)) == 0
-			       ? 0
-			       : untrusted(c, e, "a run of zeros has cuts");
+		return seal_is_zero(&is) ? 0 : untrusted(c, e, "a run of zeros has cuts");
 	}
-	if (cuts_take(record, &seal, chunk, &cuts, e) < 0 ||
+	if (cuts_take(record, &chunk->cuts, chunk, &cuts, e) < 0 ||
 		chunk_complete(c->inflater, chunk, &cuts, (1U << cuts.count) - 1,
 			span_of(c->stored, chunk->stored_size), c->plain, e) < 0)
 		return err_context(e, "%s: %s", c->b->path, c->p->name);
 	return 0;
 }
 
+/* The index's page that begins with this entry is what was sealed. */
 static int
-check_chunk(struct check *c, const struct chunk *chunk, uint64_t entry, struct err *e)
+check_page(const struct check *c, uint64_t entry, struct err *e)
 {
+	uint64_t page = entry / PAGE_ENTRIES, size = c->p->members[MEMBER_INDEX].size;
+	size_t len = pages_entries(index_entries_in(size), page) * INDEX_ENTRY_BYTES;
+	uint8_t bytes[INDEX_PAGE_BYTES];
+
+	if (file_pread_full(c->b->fd, c->b->path, bytes, len,
+		    c->offset[MEMBER_INDEX] + INDEX_HEADER_BYTES + page * INDEX_PAGE_BYTES, e) < 0)
+		return -1;
+	return pages_check_index(&c->pages, page, span_of(bytes, len), e);
+}
+
+/* Sets as what the chunk is stored: right behind the one before. */
+static int
+check_stored(struct check *c, struct chunk *chunk, uint64_t entry, struct err *e)
+{
+	if ((entry % PAGE_ENTRIES == 0 && check_page(c, entry, e) < 0) ||
+		pages_find(&c->pages, entry, chunk, e) < 0)
+		return err_context(e, "%s", c->b->path);
+	if (chunk->stored_offset != c->stored_offset)
+		return err_set(e, ERR_MALFORMED,
+			"%s: %s.stored: entry %" PRIu64 " is not where the one before ends",
+			c->b->path, c->p->name, entry);
+	c->stored_offset += chunk->stored_size;
+	return 0;
+}
+
+static int
+check_chunk(struct check *c, struct chunk *chunk, uint64_t entry, struct err *e)
+{
+	if (check_stored(c, chunk, entry, e) < 0)
+		return -1;
 	if (chunk->store != CHUNK_ZERO_RUN) {
 		if (file_pread_full(c->b->fd, c->b->path, c->stored, chunk->stored_size,
 			    c->offset[MEMBER_DATA] + chunk->stored_offset, e) < 0)
@@ -193,6 +222,8 @@ check_end(struct check *c, struct err *e)
 {
 	struct digest got;
 
+	if (c->stored_offset != c->p->members[MEMBER_DATA].size)
+		return untrusted(c, e, "its chunks are not all of its data");
 	if (c->files)
 		return c->file ? untrusted(c, e, "it has fewer bytes than its files") : 0;
 	got = digest_end(&c->sum);
@@ -213,6 +244,7 @@ check_payload(const struct bundle_file *b, size_t i, struct err *e)
 	c->b = b;
 	c->p = &b->manifest->payloads[i];
 	c->offset = b->layout.offset[i];
+	c->pages = bundle_file_pages(b, i);
 	if (check_begin(c, e) < 0 ||
 		index_open(b->fd, b->path, c->offset[MEMBER_INDEX], c->p, &index, e) < 0)
 		return -1;

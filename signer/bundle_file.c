@@ -82,6 +82,20 @@ bundle_file_check_members(const struct bundle_file *b, struct err *e)
 	return 0;
 }
 
+struct pages
+bundle_file_pages(const struct bundle_file *b, size_t payload)
+{
+	const uint64_t *offset = b->layout.offset[payload];
+
+	return (struct pages){.payload = &b->manifest->payloads[payload],
+		.fd = b->fd,
+		.name = b->path,
+		.offset = offset[MEMBER_STORED],
+		.seals_fd = b->fd,
+		.seals_name = b->path,
+		.seals_offset = offset[MEMBER_SEALS]};
+}
+
 int
 bundle_file_write(const char *path, const struct manifest *m, const json_t *envelope,
 	struct bundle_part parts[PAYLOADS_MAX][MEMBER_ROLES], struct err *e)

@@ -8,6 +8,7 @@
 #include "common/crypto/envelope.h"
 #include "common/format/bundle.h"
 #include "common/format/manifest.h"
+#include "common/format/pages.h"
 
 struct bundle_file {
 	const char *path; /* borrowed */
@@ -34,9 +35,12 @@ int bundle_file_open_signed(
 /* Checks the size and digest of every member. ERR_UNTRUSTED. */
 int bundle_file_check_members(const struct bundle_file *b, struct err *e);
 
-/* Checks all that the members say, after bundle_file_check_members: every chunk's stored and plain
- * digest, hints, the digest of each image and of each file of each tree. ERR_UNTRUSTED or
- * ERR_MALFORMED. Shows progress. */
+/* The pages of a payload. b is borrowed. */
+struct pages bundle_file_pages(const struct bundle_file *b, size_t payload);
+
+/* Checks all that the members say, after bundle_file_check_members: every page's seal, every
+ * chunk's place, stored and plain digest, cuts, hints, the digest of each image and of each file of
+ * each tree. ERR_UNTRUSTED or ERR_MALFORMED. Shows progress. */
 int bundle_file_check_content(const struct bundle_file *b, struct err *e);
 
 /* Writes a bundle to path, replacing what is there in one step: this manifest, and members copied

@@ -6,6 +6,7 @@
 #include "common/base/num.h"
 #include "common/format/index.h"
 #include "common/format/listing.h"
+#include "common/format/pages.h"
 #include "signer/bundle_file.h"
 #include "signer/command.h"
 #include "signer/show_metadata.h"
@@ -55,21 +56,37 @@ options_parse(int argc, char **argv, struct show_options *o, struct err *e)
 }
 
 static int
+check_described(const struct bundle_file *b, size_t i, struct err *e)
+{
+	static const enum member_role roles[] = {MEMBER_INDEX, MEMBER_SEALS, MEMBER_STORED};
+
+	for (size_t r = 0; r < ARRAY_LEN(roles); r++) {
+		if (bundle_check_member(b->fd, b->path, &b->layout, b->manifest, i, roles[r], e) <
+			0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
 count_chunks(const struct bundle_file *b, size_t i, struct chunk_counts *out, struct err *e)
 {
 	AUTO_INDEX struct index_reader *r = NULL;
+	struct pages pages = bundle_file_pages(b, i);
 	struct chunk c;
 	bool more = true;
 
-	if (bundle_check_member(b->fd, b->path, &b->layout, b->manifest, i, MEMBER_INDEX, e) < 0 ||
+	if (check_described(b, i, e) < 0 ||
 		index_open(b->fd, b->path, b->layout.offset[i][MEMBER_INDEX],
 			&b->manifest->payloads[i], &r, e) < 0)
 		return -1;
-	for (;;) {
+	for (uint64_t entry = 0;; entry++) {
 		if (index_next(r, &c, &more, e) < 0)
 			return -1;
 		if (!more)
 			return 0;
+		if (pages_find(&pages, entry, &c, e) < 0)
+			return err_context(e, "%s", b->path);
 		if (c.store == CHUNK_ZERO_RUN)
 			out->zero += c.size / CHUNK_BYTES;
 		else if (c.store == CHUNK_RAW)

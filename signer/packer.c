@@ -8,6 +8,7 @@
 #include "common/base/num.h"
 #include "common/format/files.h"
 #include "common/format/hints.h"
+#include "common/format/pages.h"
 #include "signer/image.h"
 #include "signer/member_file.h"
 #include "signer/pipeline.h"
@@ -195,37 +196,50 @@ read_tree(void *arg, struct piece *piece, bool *more, struct err *e)
 	}
 }
 
+/* As what an entry is stored: where the data has come to, at the beginning of each page. */
 static int
-put_entry(struct packer *p, const struct chunk *c, struct err *e)
+put_stored(struct packer *p, const struct chunk *c, struct err *e)
 {
-	uint8_t bytes[INDEX_ENTRY_BYTES];
+	struct member_file *stored = &p->members[MEMBER_STORED];
+	uint8_t offset[STORED_OFFSET_BYTES], bytes[STORED_ENTRY_BYTES];
 
-	index_put_entry(bytes, c);
-	p->entries++;
-	return member_file_add(&p->members[MEMBER_INDEX], bytes, sizeof(bytes), e);
+	pages_put_offset(offset, p->members[MEMBER_DATA].size);
+	pages_put_entry(bytes, c);
+	if (p->entries % PAGE_ENTRIES == 0 &&
+		member_file_add(stored, offset, sizeof(offset), e) < 0)
+		return -1;
+	return member_file_add(stored, bytes, sizeof(bytes), e);
 }
 
-/* The record of an entry's cuts, and its seal. */
+/* cuts is its record of them; NULL: a run's, which are none. */
 static int
-put_cuts(struct packer *p, const uint8_t record[CUTS_BYTES], struct err *e)
+put_entry(struct packer *p, const struct chunk *c, const uint8_t *cuts, struct err *e)
 {
-	struct seal seal = cuts_record_seal(record);
+	static const uint8_t no_cuts[CUTS_BYTES];
+	struct member_file *records = &p->members[MEMBER_CUTS];
+	uint8_t bytes[INDEX_ENTRY_BYTES];
+	struct chunk entry = *c;
 
-	if (p->source->kind == PAYLOAD_TREE)
-		return 0;
-	if (member_file_add(&p->members[MEMBER_CUTS], record, CUTS_BYTES, e) < 0)
+	cuts = cuts ? cuts : no_cuts;
+	if (p->source->kind == PAYLOAD_IMAGE) {
+		entry.cuts = cuts_record_seal(cuts);
+		if (member_file_add(records, cuts, CUTS_BYTES, e) < 0)
+			return -1;
+	}
+	index_put_entry(bytes, &entry);
+	if (put_stored(p, &entry, e) < 0 ||
+		member_file_add(&p->members[MEMBER_INDEX], bytes, sizeof(bytes), e) < 0)
 		return -1;
-	return member_file_add(&p->members[MEMBER_SEALS], seal.b, sizeof(seal.b), e);
+	p->entries++;
+	return 0;
 }
 
 static int
 put_run(struct packer *p, struct err *e)
 {
-	static const uint8_t no_cuts[CUTS_BYTES];
-
 	if (p->run.size == 0)
 		return 0;
-	if (put_entry(p, &p->run, e) < 0 || put_cuts(p, no_cuts, e) < 0)
+	if (put_entry(p, &p->run, NULL, e) < 0)
 		return -1;
 	p->run.size = 0;
 	return 0;
@@ -249,7 +263,7 @@ write_piece(void *arg, const struct piece *piece, struct err *e)
 		p->run.size = size;
 		return 0;
 	}
-	if (put_entry(p, c, e) < 0 || put_cuts(p, piece->cuts, e) < 0)
+	if (put_entry(p, c, piece->cuts, e) < 0)
 		return -1;
 	return member_file_add(&p->members[MEMBER_DATA], piece->stored_data, c->stored_size, e);
 }
@@ -306,20 +320,51 @@ end_member(struct packer *p, struct packed *out, enum member_role role, struct e
 	return member_file_end(&p->members[role], &out->payload.members[role], &out->fd[role], e);
 }
 
+/* The seals of a member's pages, which begin at `at`. */
+static int
+put_seals(struct packer *p, int fd, uint64_t at, const size_t each[2], struct err *e)
+{
+	uint8_t page[STORED_PAGE_BYTES];
+
+	for (uint64_t n = 0; n < pages_count(p->entries); n++) {
+		size_t len = each[0] + pages_entries(p->entries, n) * each[1];
+		struct seal seal;
+
+		if (file_pread_full(fd, "a temporary file", page, len, at, e) < 0)
+			return -1;
+		seal = seal_of(span_of(page, len));
+		if (member_file_add(&p->members[MEMBER_SEALS], seal.b, sizeof(seal.b), e) < 0)
+			return -1;
+		at += len;
+	}
+	return 0;
+}
+
+/* What every payload has, and seals of it. */
+static int
+end_pages(struct packer *p, struct packed *out, struct err *e)
+{
+	static const size_t index[] = {0, INDEX_ENTRY_BYTES},
+			    stored[] = {STORED_OFFSET_BYTES, STORED_ENTRY_BYTES};
+
+	if (end_index(p, out, e) < 0 || end_member(p, out, MEMBER_STORED, e) < 0 ||
+		put_seals(p, out->fd[MEMBER_INDEX], INDEX_HEADER_BYTES, index, e) < 0 ||
+		put_seals(p, out->fd[MEMBER_STORED], 0, stored, e) < 0)
+		return -1;
+	return end_member(p, out, MEMBER_SEALS, e);
+}
+
 static int
 end_members(struct packer *p, struct packed *out, struct err *e)
 {
-	static const enum member_role image[] = {MEMBER_SEALS, MEMBER_HINTS, MEMBER_CUTS};
 	bool tree = p->source->kind == PAYLOAD_TREE;
 	struct payload *payload = &out->payload;
 
-	if (end_index(p, out, e) < 0 || end_member(p, out, MEMBER_DATA, e) < 0 ||
-		(tree && end_member(p, out, MEMBER_FILES, e) < 0))
+	if (end_pages(p, out, e) < 0 || end_member(p, out, MEMBER_DATA, e) < 0 ||
+		(tree && end_member(p, out, MEMBER_FILES, e) < 0) ||
+		(!tree && end_member(p, out, MEMBER_HINTS, e) < 0) ||
+		(!tree && end_member(p, out, MEMBER_CUTS, e) < 0))
 		return -1;
-	for (size_t i = 0; !tree && i < ARRAY_LEN(image); i++) {
-		if (end_member(p, out, image[i], e) < 0)
-			return -1;
-	}
 	payload->kind = p->source->kind;
 	payload->size = p->plain;
 	payload->digest = tree ? payload->members[MEMBER_FILES].digest : digest_end(&p->sum);

@@ -14,7 +14,7 @@ struct packed {
 	int fd[MEMBER_ROLES]; /* owned; -1 where the payload has no such member */
 };
 
-#define PACKED_INIT ((struct packed){.fd = {-1, -1, -1, -1, -1, -1}})
+#define PACKED_INIT ((struct packed){.fd = {-1, -1, -1, -1, -1, -1, -1}})
 
 void packed_free(struct packed *p);
 

@@ -10,6 +10,7 @@
 #include "common/base/num.h"
 #include "common/format/codec.h"
 #include "common/format/index.h"
+#include "common/format/pages.h"
 #include "common/limits.h"
 #include "signer/output.h"
 #include "signer/ui.h"
@@ -27,6 +28,8 @@ struct run {
 	int fd;	       /* where plain ones go */
 	pthread_mutex_t lock;
 	struct index_reader *index; /* this and what follows belongs to who has the lock */
+	struct pages pages;
+	uint64_t entry; /* that the index gives next */
 	struct progress progress;
 	bool ended, failed;
 	struct err err; /* the first failure */
@@ -74,6 +77,8 @@ share_take(struct run *r, struct share *s, struct err *e)
 
 		if (index_next(r->index, c, &more, e) < 0)
 			return -1;
+		if (more && pages_find(&r->pages, r->entry++, c, e) < 0)
+			return err_context(e, "%s", r->b->path);
 		r->ended = !more;
 		if (more)
 			progress_set(&r->progress, c->offset);
@@ -165,12 +170,14 @@ run_threads(struct run *r, unsigned threads, struct err *e)
 	return r->failed ? -1 : 0;
 }
 
-/* An index that is the manifest's. */
+/* An index that is the manifest's, and so are the seals of what goes with it. */
 static int
 payload_index(const struct bundle_file *b, size_t payload, struct index_reader **out, struct err *e)
 {
 	if (bundle_check_member(b->fd, b->path, &b->layout, b->manifest, payload, MEMBER_INDEX, e) <
-		0)
+			0 ||
+		bundle_check_member(
+			b->fd, b->path, &b->layout, b->manifest, payload, MEMBER_SEALS, e) < 0)
 		return -1;
 	return index_open(b->fd, b->path, b->layout.offset[payload][MEMBER_INDEX],
 		&b->manifest->payloads[payload], out, e);
@@ -185,6 +192,7 @@ payload_write(const struct bundle_file *b, size_t payload, unsigned threads, int
 		.p = p,
 		.data = b->layout.offset[payload][MEMBER_DATA],
 		.fd = fd,
+		.pages = bundle_file_pages(b, payload),
 		.lock = PTHREAD_MUTEX_INITIALIZER};
 
 	if (payload_index(b, payload, &r.index, e) < 0)

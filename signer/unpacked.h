@@ -26,10 +26,11 @@ void unpacked_free(struct unpacked *u);
 #define AUTO_UNPACKED CLEANUP(unpacked_free)
 
 /* Unpacks a payload with this many threads (1 to PIPELINE_THREADS_MAX) into the folder scratch.
- * The index is checked against its digest in the manifest, and each chunk against both of its own
- * before its bytes count; whether an image's own digest, hints and cuts agree with them is not
- * looked at (bundle_file_check_content does that). ERR_UNTRUSTED, ERR_MALFORMED; ERR_LIMIT for what
- * an address space cannot hold. Shows progress. Memory besides the map is some 2 MiB a thread. */
+ * The index and the seals are checked against their digests in the manifest, each page against its
+ * seal, and each chunk against both of its own digests before its bytes count; whether an image's
+ * own digest, hints and cuts agree with them is not looked at (bundle_file_check_content does
+ * that). ERR_UNTRUSTED, ERR_MALFORMED; ERR_LIMIT for what an address space cannot hold. Shows
+ * progress. Memory besides the map is some 2 MiB a thread. */
 int payload_unpack(const struct bundle_file *b, size_t payload, unsigned threads,
 	const char *scratch, struct unpacked *out, struct err *e);
 

@@ -1,8 +1,8 @@
 /* The bundle as a file: an uncompressed GNU tar whose members are all plain files.
  *
  * manifest.json first, then every payload's index, then the trees' file lists, then every seals
- * member: that is the head. Then every hints member, every cuts member, and every data member,
- * payloads in the manifest's order each time.
+ * member: that is the head. Then every stored member, every hints member, every cuts member, and
+ * every data member, payloads in the manifest's order each time.
  * Every member has exactly one 512-byte header (GNU tar writes sizes of 8 GiB and more in base 256
  * in the same header), so places follow from sizes: head length = sum over head members of 512 +
  * size rounded up to 512; the rest likewise; two blocks of zeros end the file.

@@ -270,7 +270,7 @@ inflate_whole(struct inflater *i, struct span stored, uint8_t *plain, uint64_t s
 	return inflate_fast(i, stored, plain, size) ? 0 : inflate_zlib(i, stored, plain, size, e);
 }
 
-/* What index_next makes sure of; asked again, since it bounds what is written into plain. */
+/* What pages_find makes sure of; asked again, since it bounds what is written into plain. */
 static int
 check_sizes(const struct chunk *c, struct span stored, struct err *e)
 {
@@ -495,7 +495,7 @@ chunk_complete(struct inflater *i, const struct chunk *c, const struct cuts *cut
 {
 	struct digest got;
 
-	if (c->store == CHUNK_ZERO_RUN || c->size > CHUNK_BYTES ||
+	if ((c->store != CHUNK_RAW && c->store != CHUNK_ZLIB) || c->size > CHUNK_BYTES ||
 		cuts->count != num_div_up(c->size, HINT_BLOCK_BYTES))
 		return err_set(e, ERR_MALFORMED, "a chunk with other cuts than blocks");
 	if (blocks_check(cuts, lacking, stored, e) < 0 ||

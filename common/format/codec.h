@@ -30,9 +30,9 @@ int chunk_encode_cut(struct deflater *d, struct span plain, uint8_t *stored, str
 
 /* Checks stored bytes against c->stored, and only then inflates them into plain (c->size bytes, no
  * more, no less, nothing behind the stream, no dictionary), and checks the result against c->plain.
- * Raw chunks are copied and checked likewise; runs are not for this. ERR_UNTRUSTED for a wrong
- * digest, ERR_MALFORMED for a stream that is signed and still no zlib stream of that size. What is
- * in plain after a failure is nobody's. */
+ * Raw chunks are copied and checked likewise; runs, and chunks of which is not known as what they
+ * are stored, are not for this. ERR_UNTRUSTED for a wrong digest, ERR_MALFORMED for a stream that
+ * is signed and still no zlib stream of that size. What is in plain after a failure is nobody's. */
 struct inflater;
 int inflater_new(struct inflater **out, struct err *e);
 int inflater_new_zlib(struct inflater **out, struct err *e); /* without libdeflate in any case */

@@ -5,15 +5,6 @@
 #include "common/base/num.h"
 #include "common/crypto/digest_many.h"
 
-static struct seal
-seal_of(const struct digest *d)
-{
-	struct seal s;
-
-	memcpy(s.b, d->b, sizeof(s.b));
-	return s;
-}
-
 void
 cuts_seal(struct cuts *cuts, const uint8_t *stored)
 {
@@ -27,7 +18,7 @@ cuts_seal(struct cuts *cuts, const uint8_t *stored)
 	}
 	digest_of_many(in, cuts->count, digests);
 	for (size_t i = 0; i < cuts->count; i++)
-		cuts->cut[i].seal = seal_of(&digests[i]);
+		cuts->cut[i].seal = seal_of_digest(&digests[i]);
 }
 
 void
@@ -44,12 +35,10 @@ struct seal
 cuts_record_seal(const uint8_t record[CUTS_BYTES])
 {
 	static const uint8_t run[CUTS_BYTES];
-	struct digest d;
 
 	if (memcmp(record, run, CUTS_BYTES) == 0)
 		return (struct seal){{0}};
-	d = digest_of(span_of(record, CUTS_BYTES));
-	return seal_of(&d);
+	return seal_of(span_of(record, CUTS_BYTES));
 }
 
 /* What a raw chunk has as its block. */
@@ -86,8 +75,10 @@ cuts_take(const uint8_t record[CUTS_BYTES], const struct seal *seal, const struc
 	struct cuts cuts = {.count = (size_t)num_div_up(c->size, HINT_BLOCK_BYTES)};
 	uint8_t again[CUTS_BYTES];
 
-	if (memcmp(got.b, seal->b, SEAL_BYTES) != 0)
+	if (!seal_equal(&got, seal))
 		return err_set(e, ERR_UNTRUSTED, "a chunk's cuts are not those that were sealed");
+	if (c->store == CHUNK_UNKNOWN)
+		return err_set(e, ERR_MALFORMED, "a chunk that is stored nobody knows how");
 	if (c->store == CHUNK_ZERO_RUN || cuts.count > CHUNK_BLOCKS)
 		return err_set(e, ERR_MALFORMED, "a run of zeros has no cuts");
 	for (size_t i = 0; i < cuts.count; i++) {
@@ -106,7 +97,7 @@ cuts_take(const uint8_t record[CUTS_BYTES], const struct seal *seal, const struc
 bool
 cut_is(const struct cut *cut, struct span stored)
 {
-	struct digest d = digest_of(stored);
+	struct seal is = seal_of(stored);
 
-	return stored.len == cut->size && memcmp(d.b, cut->seal.b, SEAL_BYTES) == 0;
+	return stored.len == cut->size && seal_equal(&is, &cut->seal);
 }

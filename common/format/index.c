@@ -9,7 +9,9 @@
 #include "common/base/file.h"
 #include "common/base/num.h"
 
-enum { INDEX_VERSION = 1, WINDOW_ENTRIES = 512 };
+enum { INDEX_VERSION = 2, WINDOW_ENTRIES = 512 };
+
+#define RUN_BIT 0x80000000U
 
 static const char magic[8] = {'S', 'L', 'U', 'I', 'C', 'E', 'I', 'X'};
 
@@ -19,9 +21,9 @@ struct index_reader {
 	uint64_t start; /* of the header, in fd */
 	const struct payload *p;
 	uint64_t entries, next;
-	uint64_t offset, stored_offset; /* where the next entry's bytes stand */
-	struct digest_state *sum;	/* of what was read since the start; NULL once compared */
-	bool good;			/* the comparison came out well */
+	uint64_t offset;	  /* where the next entry's bytes stand */
+	struct digest_state *sum; /* of what was read since the start; NULL once compared */
+	bool good;		  /* the comparison came out well */
 	size_t window_len, window_pos;
 	uint8_t header[INDEX_HEADER_BYTES];
 	uint8_t window[WINDOW_ENTRIES * INDEX_ENTRY_BYTES];
@@ -70,8 +72,8 @@ read_header(struct index_reader *r, struct err *e)
 {
 	const struct member *index = &r->p->members[MEMBER_INDEX];
 
-	if (!index->present || !r->p->members[MEMBER_DATA].present)
-		return err_set(e, ERR_MALFORMED, "there is no index, or no data for it");
+	if (!index->present)
+		return err_set(e, ERR_MALFORMED, "there is no index");
 	if (index->size < INDEX_HEADER_BYTES)
 		return err_set(e, ERR_MALFORMED, "%" PRIu64 " bytes are no index", index->size);
 	if (file_pread_full(r->fd, r->name, r->header, sizeof(r->header), r->start, e) < 0)
@@ -107,7 +109,7 @@ index_rewind(struct index_reader *r, struct err *e)
 	if (digest_begin(&r->sum, e) < 0)
 		return -1;
 	digest_add(r->sum, r->header, sizeof(r->header));
-	r->next = r->offset = r->stored_offset = 0;
+	r->next = r->offset = 0;
 	r->window_len = r->window_pos = 0;
 	r->good = false;
 	return 0;
@@ -154,38 +156,31 @@ digest_is_zero(const struct digest *d)
 	return digest_equal(d, &zero);
 }
 
-/* Sets everything of c but where it stands. */
+/* Sets what the entry says. */
 static int
 parse_entry(const uint8_t *b, struct chunk *c, struct err *e)
 {
-	uint32_t plain = num_get_le32(b + 64), stored = num_get_le32(b + 68);
+	uint32_t size = num_get_le32(b + DIGEST_BYTES);
+	bool run = size & RUN_BIT;
 
 	memcpy(c->plain.b, b, DIGEST_BYTES);
-	memcpy(c->stored.b, b + DIGEST_BYTES, DIGEST_BYTES);
-	c->stored_size = stored;
-	if (plain < 1)
+	c->store = run ? CHUNK_ZERO_RUN : CHUNK_UNKNOWN;
+	c->size = run ? (uint64_t)(size - RUN_BIT) * CHUNK_BYTES : size;
+	if (c->size < 1)
 		return err_set(e, ERR_MALFORMED, "it stands for no bytes");
-	if (stored == 0) {
-		c->store = CHUNK_ZERO_RUN;
-		c->size = (uint64_t)plain * CHUNK_BYTES;
-		if (!digest_is_zero(&c->plain) || !digest_is_zero(&c->stored))
-			return err_set(e, ERR_MALFORMED, "a run of zeros with a digest");
-		return 0;
-	}
-	c->store = stored == plain ? CHUNK_RAW : CHUNK_ZLIB;
-	c->size = plain;
-	if (plain > CHUNK_BYTES || stored > plain)
-		return err_set(e, ERR_MALFORMED,
-			"%" PRIu32 " plain bytes in %" PRIu32 " stored ones", plain, stored);
-	if (digest_is_zero(&c->plain) || digest_is_zero(&c->stored))
+	if (run)
+		return digest_is_zero(&c->plain)
+			       ? 0
+			       : err_set(e, ERR_MALFORMED, "a run of zeros with a digest");
+	if (size > CHUNK_BYTES)
+		return err_set(e, ERR_MALFORMED, "a chunk of %" PRIu32 " bytes", size);
+	if (digest_is_zero(&c->plain))
 		return err_set(e, ERR_MALFORMED, "a chunk without a digest");
-	if (c->store == CHUNK_RAW && !digest_equal(&c->plain, &c->stored))
-		return err_set(e, ERR_MALFORMED, "a raw chunk with two digests");
 	return 0;
 }
 
-/* Neither sum can overflow: what came before is within the manifest's sizes, and an entry's own
- * sizes are below 2^48. */
+/* The sum cannot overflow: what came before is within the manifest's size, and an entry's own size
+ * is below 2^48. */
 static int
 check_place(const struct index_reader *r, const struct chunk *c, struct err *e)
 {
@@ -194,8 +189,6 @@ check_place(const struct index_reader *r, const struct chunk *c, struct err *e)
 	if (end > r->p->size)
 		return err_set(e, ERR_MALFORMED, "%" PRIu64 " bytes past the payload's end",
 			end - r->p->size);
-	if (r->stored_offset + c->stored_size > r->p->members[MEMBER_DATA].size)
-		return err_set(e, ERR_MALFORMED, "stored bytes past the end of the data");
 	/* Where a tree's files end is known to whoever reads its list, not here. */
 	if (r->p->kind == PAYLOAD_IMAGE && end < r->p->size && c->size % CHUNK_BYTES != 0)
 		return err_set(e, ERR_MALFORMED, "a short chunk in the middle of an image");
@@ -207,7 +200,7 @@ check_end(struct index_reader *r, struct err *e)
 {
 	struct digest got;
 
-	if (r->offset != r->p->size || r->stored_offset != r->p->members[MEMBER_DATA].size)
+	if (r->offset != r->p->size)
 		return err_set(e, ERR_MALFORMED,
 			"%s: %s.index: its chunks are not the whole payload", r->name, r->p->name);
 	if (r->sum) {
@@ -223,7 +216,7 @@ check_end(struct index_reader *r, struct err *e)
 int
 index_next(struct index_reader *r, struct chunk *out, bool *more, struct err *e)
 {
-	struct chunk c = {.offset = r->offset, .stored_offset = r->stored_offset};
+	struct chunk c = {.offset = r->offset};
 	const uint8_t *bytes;
 
 	if (r->next == r->entries) {
@@ -239,7 +232,6 @@ index_next(struct index_reader *r, struct chunk *out, bool *more, struct err *e)
 	r->window_pos += INDEX_ENTRY_BYTES;
 	r->next++;
 	r->offset += c.size;
-	r->stored_offset += c.stored_size;
 	*out = c;
 	*more = true;
 	return 0;
@@ -261,7 +253,6 @@ index_put_entry(uint8_t out[INDEX_ENTRY_BYTES], const struct chunk *c)
 	bool run = c->store == CHUNK_ZERO_RUN;
 
 	memcpy(out, c->plain.b, DIGEST_BYTES);
-	memcpy(out + DIGEST_BYTES, c->stored.b, DIGEST_BYTES);
-	num_put_le32(out + 64, (uint32_t)(run ? c->size / CHUNK_BYTES : c->size));
-	num_put_le32(out + 68, run ? 0 : c->stored_size);
+	num_put_le32(out + DIGEST_BYTES,
+		run ? RUN_BIT | (uint32_t)(c->size / CHUNK_BYTES) : (uint32_t)c->size);
 }

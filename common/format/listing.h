@@ -4,7 +4,7 @@
  *   {"head":{"length":N,"sha256":"..."}, "manifest":{"length":N,"sha256":"..."},
  *    "name":"gateway", "version":"2.4.0", "rollback_index":4}
  *
- * head is everything before the first hints or data member. manifest is the canonical JSON of the
+ * head is everything before the first stored member. manifest is the canonical JSON of the
  * manifest's "signed" part: the identity of a release, which another signature does not change. */
 #ifndef SLUICE_FORMAT_LISTING_H
 #define SLUICE_FORMAT_LISTING_H

@@ -11,6 +11,7 @@
 #include "common/format/field.h"
 #include "common/format/hints.h"
 #include "common/format/index.h"
+#include "common/format/pages.h"
 
 enum { FORMAT = 1 };
 
@@ -23,6 +24,7 @@ static const char *const role_names[MEMBER_ROLES] = {
 	[MEMBER_INDEX] = "index",
 	[MEMBER_FILES] = "files",
 	[MEMBER_SEALS] = "seals",
+	[MEMBER_STORED] = "stored",
 	[MEMBER_HINTS] = "hints",
 	[MEMBER_CUTS] = "cuts",
 	[MEMBER_DATA] = "data",
@@ -31,7 +33,8 @@ static const char *const role_names[MEMBER_ROLES] = {
 static const uint64_t member_bytes_max[MEMBER_ROLES] = {
 	[MEMBER_INDEX] = INDEX_HEADER_BYTES + INDEX_ENTRIES_MAX * INDEX_ENTRY_BYTES,
 	[MEMBER_FILES] = HEAD_BYTES_MAX,
-	[MEMBER_SEALS] = INDEX_ENTRIES_MAX * SEAL_BYTES,
+	[MEMBER_SEALS] = 2 * INDEX_PAGES_MAX * SEAL_BYTES,
+	[MEMBER_STORED] = INDEX_PAGES_MAX * STORED_PAGE_BYTES,
 	[MEMBER_HINTS] = HINTS_BYTES_MAX,
 	[MEMBER_CUTS] = INDEX_ENTRIES_MAX * CUTS_BYTES,
 	[MEMBER_DATA] = PAYLOAD_BYTES_MAX,
@@ -190,19 +193,20 @@ parse_members(const json_t *j, struct payload *p, struct err *e)
 	return 0;
 }
 
-/* One for each entry of the index. */
+/* What goes with the index has parts for each of its entries. */
 static int
-check_cuts(const struct payload *p, struct err *e)
+check_parts(const struct payload *p, struct err *e)
 {
-	const struct member *seals = &p->members[MEMBER_SEALS], *cuts = &p->members[MEMBER_CUTS];
-	uint64_t entries = index_entries_in(p->members[MEMBER_INDEX].size);
+	const struct member *m = p->members, *cuts = &m[MEMBER_CUTS];
+	uint64_t entries = index_entries_in(m[MEMBER_INDEX].size);
 
-	if (seals->present != cuts->present)
-		return err_set(e, ERR_MALFORMED, "seals without cuts, or cuts without seals");
-	if (seals->present && p->kind == PAYLOAD_TREE)
+	if (m[MEMBER_STORED].size != pages_stored_bytes(entries) ||
+		m[MEMBER_SEALS].size != pages_seals_bytes(entries))
+		return err_set(e, ERR_MALFORMED,
+			"pages of stored, or seals, that are not those of the index");
+	if (cuts->present && p->kind == PAYLOAD_TREE)
 		return err_set(e, ERR_MALFORMED, "a tree with cuts");
-	if (seals->present &&
-		(seals->size != entries * SEAL_BYTES || cuts->size != entries * CUTS_BYTES))
+	if (cuts->present && cuts->size != entries * CUTS_BYTES)
 		return err_set(
 			e, ERR_MALFORMED, "cuts that are not one for each entry of the index");
 	return 0;
@@ -217,6 +221,8 @@ check_members(const struct payload *p, struct err *e)
 
 	if (!m[MEMBER_INDEX].present || !m[MEMBER_DATA].present)
 		return err_set(e, ERR_MALFORMED, "its index or its data is missing");
+	if (!m[MEMBER_STORED].present || !m[MEMBER_SEALS].present)
+		return err_set(e, ERR_MALFORMED, "its stored or its seals are missing");
 	if (m[MEMBER_FILES].present != tree)
 		return err_set(e, ERR_MALFORMED,
 			tree ? "a tree without a list of files" : "an image with a list of files");
@@ -230,7 +236,7 @@ check_members(const struct payload *p, struct err *e)
 		return err_set(e, ERR_MALFORMED, "more data than the payload has bytes");
 	if (m[MEMBER_HINTS].present && m[MEMBER_HINTS].size != hints_size(p->size))
 		return err_set(e, ERR_MALFORMED, "hints that are not one for each block");
-	return check_cuts(p, e);
+	return check_parts(p, e);
 }
 
 static int

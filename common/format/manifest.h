@@ -4,12 +4,12 @@
  *   {"format":1, "requires":[], "name":"gateway", "version":"2.4.0", "rollback_index":4,
  *    "compatible":["acme-gw3"], "zlib":{"version":"1.2.13","level":9},
  *    "payloads":[{"name":"rootfs", "slot":"rootfs", "kind":"image", "size":805306368,
- *                 "sha256":"...", "members":[{"name":"rootfs.index","size":884768,"sha256":"..."},
+ *                 "sha256":"...", "members":[{"name":"rootfs.index","size":442400,"sha256":"..."},
  *                                            {"name":"rootfs.data","size":...,"sha256":"..."}]}]}
  *
- * Members stand in the order index, files, seals, hints, cuts, data. An image has an index and
- * data, and may have hints (hints.h), and seals with cuts (cuts.h); a tree has an index, files and
- * data. A tree's sha256 is that of its files member. */
+ * Members stand in the order index, files, seals, stored, hints, cuts, data. Every payload has an
+ * index, seals and stored (pages.h), and data; a tree has files besides, and an image may have
+ * hints (hints.h) and cuts (cuts.h). A tree's sha256 is that of its files member. */
 #ifndef SLUICE_FORMAT_MANIFEST_H
 #define SLUICE_FORMAT_MANIFEST_H
 
@@ -30,11 +30,12 @@ enum member_role {
 	MEMBER_INDEX,
 	MEMBER_FILES,
 	MEMBER_SEALS,
+	MEMBER_STORED,
 	MEMBER_HINTS,
 	MEMBER_CUTS,
 	MEMBER_DATA,
 	MEMBER_ROLES,
-	MEMBER_HEAD_ROLES = MEMBER_HINTS /* those before it are in the head */
+	MEMBER_HEAD_ROLES = MEMBER_STORED /* those before it are in the head */
 };
 
 struct member {

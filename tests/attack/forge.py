@@ -13,9 +13,11 @@ from fleet.key import Key, canonical
 ROLES = ("root", "targets", "snapshot", "timestamp", "releases", "rollouts", "gates")
 DELEGATED = ("releases", "rollouts", "gates")
 BLOCK = 512
-MEMBER_ROLES = ("index", "files", "seals", "hints", "cuts", "data")
+MEMBER_ROLES = ("index", "files", "seals", "stored", "hints", "cuts", "data")
 HEAD_ROLES = MEMBER_ROLES[:3]
 CUT_RECORD = 16 * 18  # bytes
+PAGE = 64  # entries
+RUN = 1 << 31
 
 
 def sha256(data):
@@ -237,20 +239,52 @@ def head_of(data):
     return data
 
 
-class Index:
-    """A chunk index: entries [plain digest, stored digest, plain size, stored size]."""
+def seal_of(data):
+    return hashlib.sha256(data).digest()[:16]
 
-    def __init__(self, data):
+
+def in_pages(items):
+    return [items[at:at + PAGE] for at in range(0, len(items), PAGE)]
+
+
+class Index:
+    """A chunk index and as what its chunks are stored: entries [plain digest, stored digest, plain
+    size, stored size, seal of cuts]; of a run the plain size is how many chunks, and it has none
+    that are stored."""
+
+    def __init__(self, data, stored):
         self.magic, self.version, self.chunk, self.plain, count = struct.unpack_from(
             "<8sIIQQ", data)
         self.count = None  # in the header; None: as many as there are
-        self.entries = [list(struct.unpack_from("<32s32sII", data, 32 + 72 * i))
-                        for i in range(count)]
+        self.offsets = {}  # of pages, where it is not what it should be
+        self.entries = []
+        for i in range(count):
+            plain, size = struct.unpack_from("<32sI", data, 32 + 36 * i)
+            digest, seal, stored_size = struct.unpack_from(
+                "<32s16sI", stored, 8 * (i // PAGE + 1) + 52 * i)
+            self.entries.append([plain, digest, size & ~RUN, stored_size, seal])
+
+    def of_index(self):
+        return [struct.pack("<32sI", e[0], e[2] if e[3] else RUN | e[2] & ~RUN)
+                for e in self.entries]
 
     def packed(self):
         count = len(self.entries) if self.count is None else self.count
         return struct.pack("<8sIIQQ", self.magic, self.version, self.chunk, self.plain, count) + \
-            b"".join(struct.pack("<32s32sII", *entry) for entry in self.entries)
+            b"".join(self.of_index())
+
+    def pages(self):
+        """Those of PAYLOAD.stored."""
+        at = 0
+        for number, entries in enumerate(in_pages(self.entries)):
+            yield struct.pack("<Q", self.offsets.get(number, at)) + b"".join(
+                struct.pack("<32s16sI", e[1], e[4] if len(e) > 4 else b"", e[3])
+                for e in entries)
+            at += sum(e[3] for e in entries)
+
+    def seals(self):
+        return b"".join(seal_of(page) for page in
+                        [*map(b"".join, in_pages(self.of_index())), *self.pages()])
 
 
 def cut_record(*blocks):
@@ -293,29 +327,37 @@ class Bundle:
                 p["sha256"] = sha256(data)
 
     def index(self, payload="rootfs"):
-        return Index(self.parts[payload + ".index"])
+        return Index(self.parts[payload + ".index"], self.parts[payload + ".stored"])
 
     def put_index(self, index, payload="rootfs"):
+        """With its pages, and the seals of all that."""
+        if payload + ".cuts" not in self.parts:
+            for entry in index.entries:
+                entry[4:] = []
         self.put(payload + ".index", index.packed())
+        self.put(payload + ".stored", b"".join(index.pages()))
+        self.put(payload + ".seals", index.seals())
 
     def uncut(self, payload="rootfs"):
         """Without cuts, which would be those of other chunks."""
-        for role in ("seals", "cuts"):
-            if f"{payload}.{role}" in self.parts:
-                self.drop(f"{payload}.{role}")
+        if f"{payload}.cuts" not in self.parts:
+            return
+        self.drop(f"{payload}.cuts")
+        self.put_index(self.index(payload), payload)
 
     def cuts(self, payload="rootfs"):
         """The record of every entry, and its seal."""
-        records, seals = self.parts[payload + ".cuts"], self.parts[payload + ".seals"]
-        return [[records[CUT_RECORD * i:CUT_RECORD * (i + 1)], seals[16 * i:16 * (i + 1)]]
-                for i in range(len(self.index(payload).entries))]
+        records = self.parts[payload + ".cuts"]
+        return [[records[CUT_RECORD * i:CUT_RECORD * (i + 1)], entry[4]]
+                for i, entry in enumerate(self.index(payload).entries)]
 
     def put_cuts(self, pairs, payload="rootfs"):
         """A seal that is None becomes that of its record; of zeros it is zeros."""
-        sealed = [(record, (hashlib.sha256(record).digest() if any(record) else bytes(32))[:16]
-                   if seal is None else seal) for record, seal in pairs]
-        self.put(payload + ".cuts", b"".join(record for record, _ in sealed))
-        self.put(payload + ".seals", b"".join(seal for _, seal in sealed))
+        index = self.index(payload)
+        for entry, (record, seal) in zip(index.entries, pairs):
+            entry[4] = seal if seal is not None else seal_of(record) if any(record) else b""
+        self.put(payload + ".cuts", b"".join(record for record, _ in pairs))
+        self.put_index(index, payload)
 
     def files(self, payload):
         """The list of a tree's files, a dictionary a line."""

@@ -55,8 +55,16 @@ class Swapped(Siege):
         self.assert_untouched()
         self.assert_recovers_over_newer()
 
-    def test_the_data_of_a_bundle_behind_the_head_of_another_is_refused(self):
+    def test_the_pages_of_a_bundle_behind_the_head_of_another_are_refused(self):
         self.serve_swapped(self.bytes_of(), self.other)
+        self.refuse("rootfs.stored: a page is not the one that was sealed")
+        self.assert_untouched()
+        self.assert_recovers_over_newer()
+
+    def test_the_data_of_a_bundle_behind_the_head_of_another_is_refused(self):
+        """And behind its pages, that is."""
+        at = self.other.rindex(b"rootfs.data\0")
+        self.serve_swapped(self.bytes_of(), self.bytes_of()[:at] + self.other[at:])
         self.refuse("a chunk's stored bytes are not those of the index")
         self.assert_untouched(other_side=False)
         self.assert_recovers_over_newer()

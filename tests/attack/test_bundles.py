@@ -156,7 +156,7 @@ class Manifests(Siege):
                 bundle.member(name)["size"] = size
                 bundles.append(self.signed(bundle))
         self.refuse_each("size|more data|integer|number|stands where|bytes|hints that|"
-                         "cuts that", *bundles)
+                         "cuts that|pages of stored", *bundles)
 
     def test_a_payload_larger_than_its_slot_is_refused(self):
         """By 4 GiB to the byte, which 32 bits would not see."""

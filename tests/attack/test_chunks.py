@@ -5,7 +5,7 @@ import unittest
 import zlib
 
 from fleet import run
-from forge import cut_record
+from forge import BLOCK, cut_record
 from siege import NEW, OLD, Siege
 
 CHUNK = 65536
@@ -36,11 +36,14 @@ class Indexes(Siege):
         self.assert_harmless(self.lying(changes[-1]), why, "malformed", other_side)
 
     def first(self, index, raw):
-        """The first entry whose chunk is stored raw, or as a stream."""
-        return next(e for e in index.entries if e[3] and (e[2] == e[3]) == raw)
+        """The first entry whose chunk is stored raw, or as a stream, and that the box lacks: as
+        what the others are stored it does not look up."""
+        known = {entry[0] for entry in self.new_bundle(OLD).index().entries}
+        return next(e for e in index.entries
+                    if e[3] and (e[2] == e[3]) == raw and e[0] not in known)
 
     def test_an_index_of_another_kind_is_refused(self):
-        self.refuse("rootfs.index", lambda i: setattr(i, "version", 2),
+        self.refuse("rootfs.index", lambda i: setattr(i, "version", 1),
                     lambda i: setattr(i, "chunk", 2 ** 31), lambda i: setattr(i, "chunk", 0),
                     lambda i: setattr(i, "magic", b"SLUICEIY"))
 
@@ -65,10 +68,10 @@ class Indexes(Siege):
                     lambda i: i.entries.append([bytes(32), bytes(32), 1, 0]))
 
     def test_a_run_of_zeros_that_goes_past_the_payload_is_refused(self):
-        """4 294 967 295 chunks are 256 TiB; times 65536 they are 0 where 32 bits count."""
+        """2 147 483 647 chunks are 128 TiB; times 65536 they are few where 32 bits count."""
         def longer(index):
             run_of = next(e for e in index.entries if e[3] == 0)
-            run_of[2] = 2 ** 32 - 1
+            run_of[2] = 2 ** 31 - 1
 
         self.refuse("bytes past the payload's end", longer)
 
@@ -80,25 +83,31 @@ class Indexes(Siege):
 
     def test_a_chunk_that_overlaps_the_next_ones_bytes_is_refused(self):
         """Stored bytes stand back to back; one that takes more leaves too few for the last."""
-        self.refuse("stored bytes past the end of the data|two digests|in .* stored ones",
+        self.refuse("stored bytes past the end of the data",
                     lambda i: self.first(i, False).__setitem__(3, CHUNK - 1))
 
+    def test_a_page_of_chunks_past_the_end_of_the_data_is_refused(self):
+        """Sealed and signed, and nothing is there, however large the numbers."""
+        self.refuse("stored bytes past the end of the data", *(
+            lambda i, n=n: i.offsets.update({0: n})
+            for n in (2 ** 64 - 1, 2 ** 63, 2 ** 40, 2 ** 32 + 1, 1)))
+
     def test_a_chunk_larger_than_any_is_refused(self):
-        self.refuse("plain bytes in .* stored ones", *(
+        self.refuse("a chunk of .* bytes", *(
             lambda i, n=n: self.first(i, False).__setitem__(2, n)
-            for n in (CHUNK + 1, 2 ** 31, 2 ** 32 - 1)))
+            for n in (CHUNK + 1, 2 ** 30, 2 ** 31 - 1)))
 
     def test_a_chunk_with_more_stored_than_plain_bytes_is_refused(self):
-        self.refuse("plain bytes in .* stored ones", *(
+        self.refuse("plain bytes in .* stored ones|stored bytes past the end of the data", *(
             lambda i, n=n: self.first(i, True).__setitem__(3, n)
-            for n in (CHUNK + 1, 2 ** 31, 2 ** 32 - 1)))
+            for n in (2 ** 32 - 1, 2 ** 31, CHUNK + 1)))
 
     def test_a_chunk_of_no_bytes_is_refused(self):
         self.refuse("stands for no bytes", lambda i: self.first(i, False).__setitem__(2, 0))
 
     def test_a_short_chunk_in_the_middle_is_refused(self):
         self.refuse("a short chunk in the middle",
-                    lambda i: i.entries[0].__setitem__(slice(2, 4), [CHUNK - 1, CHUNK - 1]))
+                    lambda i: i.entries[0].__setitem__(2, CHUNK - 1))
 
     def test_a_chunk_without_a_digest_is_refused(self):
         self.refuse("a chunk without a digest",
@@ -205,6 +214,39 @@ class Chunks(Siege):
         self.assert_untouched(other_side=False)
         self.assert_recovers()
 
+    def with_page_changed(self):
+        """The first page of what says as what chunks are stored is another."""
+        data = bytearray(self.bytes_of())
+        at = data.index(b"rootfs.stored\0") + BLOCK
+        data[at + 8 + 48] ^= 1
+        return data, at
+
+    def test_a_page_changed_on_the_server_is_refused_before_anything_is_written(self):
+        """Who has only the web server: what is not sealed is believed by nobody."""
+        data, _ = self.with_page_changed()
+        with open(self.workspace.target_file(f"bundles/gateway-{NEW}.ota"), "r+b") as f:
+            f.write(data)
+        self.start_agent()
+        report = self.wait_for_report(lambda r: r["outcome"] == "failed", "a page is refused")
+        self.assertRegex(report["detail"], "a page is not the one that was sealed")
+        self.assertEqual(report["class"], "untrusted")
+        self.assert_untouched()
+        self.assert_recovers()
+
+    def test_a_page_changed_on_the_stick_is_refused_before_anything_is_written(self):
+        data, _ = self.with_page_changed()
+        self.refuse_from_stick(bytes(data), "a page is not the one that was sealed")
+        self.assert_recovers()
+
+    def test_pages_of_another_bundle_are_refused_before_anything_is_written(self):
+        """Sealed and signed as they should be, for other chunks."""
+        data, at = self.with_page_changed()
+        other = self.new_bundle(OLD).parts["rootfs.stored"]
+        self.assertEqual(len(other), len(self.new_bundle().parts["rootfs.stored"]))
+        data[at:at + len(other)] = other
+        self.refuse_from_stick(bytes(data), "a page is not the one that was sealed")
+        self.assert_recovers()
+
     def test_data_changed_on_the_stick_is_refused(self):
         data = bytearray(self.bytes_of())
         data[-2 * CHUNK:-CHUNK] = bytes(CHUNK)
@@ -271,8 +313,8 @@ class Cuts(Siege):
         bundle.put_cuts(cuts)
         return bundle
 
-    def test_cuts_or_seals_that_the_manifest_does_not_vouch_for_are_refused(self):
-        for role in ("cuts", "seals"):
+    def test_members_that_the_manifest_does_not_vouch_for_are_refused(self):
+        for role in ("cuts", "stored", "seals"):
             bundle = self.new_bundle()
             data = bytearray(bundle.parts[f"rootfs.{role}"])
             data[-1] ^= 1
@@ -281,30 +323,31 @@ class Cuts(Siege):
         self.assert_harmless(bundle.tar(), "rootfs.seals is not what the manifest says",
                              "untrusted")
 
-    def test_cuts_without_seals_and_seals_without_cuts_are_refused(self):
-        for role in ("cuts", "seals"):
+    def test_a_payload_without_seals_or_stored_is_refused(self):
+        for role in ("seals", "stored"):
             bundle = self.new_bundle()
             bundle.drop(f"rootfs.{role}")
-            self.verify(bundle, "seals without cuts, or cuts without seals")
-        self.refuse_from_stick(bundle.tar(), "seals without cuts, or cuts without seals")
+            self.verify(bundle, "its stored or its seals are missing")
+        self.refuse_from_stick(bundle.tar(), "its stored or its seals are missing")
 
-    def test_cuts_and_seals_that_are_not_one_for_each_chunk_are_refused(self):
-        for role, size in (("cuts", 288), ("seals", 16)):
+    def test_members_that_are_not_those_of_the_index_are_refused(self):
+        for role, size, why in (
+                ("cuts", 288, "cuts that are not one for each entry of the index"),
+                ("stored", 52, "pages of stored, or seals, that are not those of the index"),
+                ("seals", 16, "pages of stored, or seals, that are not those of the index")):
             for change in (lambda data, n: data[:-n], lambda data, n: data + data[-n:],
                            lambda data, n: data[:-1], lambda data, n: b""):
                 bundle = self.new_bundle()
                 bundle.put(f"rootfs.{role}", change(bundle.parts[f"rootfs.{role}"], size))
-                self.verify(bundle, "cuts that are not one for each entry of the index")
-        self.refuse_from_stick(bundle.tar(), "cuts that are not one for each entry")
+                self.verify(bundle, why)
+        self.refuse_from_stick(bundle.tar(), why)
 
-    def test_swapped_cuts_and_seals_are_refused(self):
+    def test_swapped_cuts_and_pages_are_refused(self):
         bundle = self.new_bundle()
-        cuts, bundle.parts["rootfs.cuts"] = (bundle.parts["rootfs.cuts"],
-                                             bundle.parts["rootfs.seals"])
-        bundle.parts["rootfs.seals"] = cuts
-        for role in ("cuts", "seals"):
-            bundle.put(f"rootfs.{role}", bundle.parts[f"rootfs.{role}"])
-        self.verify(bundle, "cuts that are not one for each entry of the index")
+        cuts, stored = (bundle.parts[f"rootfs.{role}"] for role in ("cuts", "stored"))
+        bundle.put("rootfs.cuts", stored)
+        bundle.put("rootfs.stored", cuts)
+        self.verify(bundle, "pages of stored, or seals, that are not those of the index")
         for swap in ((1, 0), (0, 1)):  # two chunks' records, and two chunks' seals
             bundle = self.new_bundle()
             cuts, number = bundle.cuts(), self.entry_of(bundle, False)
@@ -338,6 +381,9 @@ class Cuts(Siege):
         cuts = bundle.cuts()
         number = next(i for i, e in enumerate(bundle.index().entries) if e[3] == 0)
         cuts[number] = [b"\1" * 288, None]
+        bundle.put_cuts(cuts)
+        self.verify(bundle, "a run of zeros with stored bytes")
+        cuts[number][1] = b""
         bundle.put_cuts(cuts)
         self.verify(bundle, "a run of zeros has cuts")
 

@@ -7,6 +7,7 @@ from fleet import free_port, wait_until
 from fleet.case import NEW
 
 BUNDLE = r"\.ota"
+BLOCK = 512  # of a tar
 
 
 class Mirrors(AttackCase):
@@ -63,6 +64,36 @@ class Mirrors(AttackCase):
         report = self.wait_for_outcome(box, "failed")
         self.assertEqual(report["class"], "untrusted")
         self.assert_condemns_nothing(box)
+
+    def spoil_pages(self, *servers):
+        """What says as what chunks are stored is another: digest, place or size of one."""
+        def spoilt(data):
+            at = data.index(b"rootfs.stored\0") + BLOCK + 8 + 48
+            return data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
+
+        for one in servers:
+            one.on(BUNDLE, server.changed(spoilt))
+
+    def test_a_bad_mirror_that_spoils_a_page_is_left_and_nothing_fails(self):
+        self.spoil_pages(self.server)
+        self.roll_out()
+        box = self.box(site={"mirrors": self.good.url})
+        self.wait_for_outcome(box, "ok", timeout_s=60)
+        self.assertEqual(self.workspace.outcomes(box.name), ["ok"])
+        self.assertEqual(box.log().count("updating: "), 1)
+        self.assertIn(f"asking a mirror, and not {self.workspace.url}: ", box.log())
+        self.assertIn("a page is not the one that was sealed", box.log())
+        self.assert_runs(box, NEW)
+
+    def test_a_page_that_all_servers_spoil_has_failed_with_nothing_written(self):
+        self.spoil_pages(self.server, self.good)
+        self.roll_out()
+        box = self.box(site={"mirrors": self.good.url})
+        report = self.wait_for_outcome(box, "failed")
+        self.assertEqual(report["class"], "untrusted")
+        self.assertIn("a page is not the one that was sealed", report["detail"])
+        self.assert_condemns_nothing(box)
+        self.assert_untouched(box, False)
 
     def test_a_bad_mirror_that_shows_an_older_site_is_passed_over(self):
         """It was the right one, once: what is older than what was seen is refused."""

@@ -31,7 +31,8 @@ from trying import PLAIN, NotMet, Phase, Trier, report  # noqa: E402
 TAKES_S = 30
 WHOLE_S = 7200    # some hundred updates under strace
 CHUNKS = 12
-ENTRY = "<32s32sII"
+ENTRY = "<32sI"
+PAGE = 64  # entries
 GAP_BYTES = 900  # of a chunk that is right and costs less than a range of its own (ranges.h)
 ENOUGH = 3       # faults of one run
 BOOTS_MAX = 8    # that an update takes, counted generously
@@ -169,10 +170,13 @@ def stored_sizes(bundle):
     """The stored bytes of each chunk, and of the head."""
     with tarfile.open(bundle) as tar:
         index = tar.extractfile("rootfs.index").read()
+        stored = tar.extractfile("rootfs.stored").read()
         head = tar.getmember("rootfs.data").offset
     sizes = []
-    for _, _, plain, stored in struct.iter_unpack(ENTRY, index[32:]):
-        sizes += [0] * plain if stored == 0 else [stored]
+    for number, (_, plain) in enumerate(struct.iter_unpack(ENTRY, index[32:])):
+        at = 8 * (number // PAGE + 1) + 52 * number
+        size = struct.unpack_from("<I", stored, at + 48)[0]
+        sizes += [0] * (plain % 2 ** 31) if plain >> 31 else [size]
     return sizes, head
 
 

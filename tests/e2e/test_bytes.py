@@ -14,6 +14,7 @@ from fleet.watch import MIB, watched_install
 
 NAME = "gw-000001"
 SIZE = 8 * MIB
+CHUNK = 65536
 FULL_RATIO_MAX = 1.01
 
 
@@ -58,9 +59,9 @@ class Cost(unittest.TestCase):
         self.folder = tempfile.mkdtemp(prefix="sluice-e2e-")
         self.stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
 
-    def test_two_images_with_nothing_in_common_cost_the_bundle_and_a_hundredth_at_most(self):
+    def update(self, old, new):
+        """What it fetches for that, and the bundle."""
         workspace = Workspace(os.path.join(self.folder, "fleet"), free_port()).init().ceremony()
-        old, new = (make_noise(os.path.join(self.folder, f"{n}.img"), n) for n in (1, 2))
         bundle = workspace.pack("2.0", new)
         workspace.roll_out(bundle, [("all", "100%")])
         with Nginx(workspace, directives(workspace)) as nginx:
@@ -71,8 +72,24 @@ class Cost(unittest.TestCase):
         self.assertTrue(box.holds("B", new))
         self.assertEqual(sum(found.values()), sum(r.sent for r in seen), "nothing counts twice")
         self.assertGreater(found["metadata"], 0)
+        return found, bundle
+
+    def test_a_box_that_has_all_but_one_chunk_fetches_one_page_of_how_chunks_are_stored(self):
+        old, new = (make_noise(os.path.join(self.folder, f"{n}.img"), 1) for n in (1, 2))
+        with open(new, "r+b") as f:
+            f.seek(SIZE - 10 * CHUNK)
+            f.write(b"new")
+        found, bundle = self.update(old, new)
         sizes = {what: end - start for what, start, end in members(bundle)}
-        for what in ("manifest", "index", "data"):
+        self.assertEqual(found["stored"], 8 + 64 * 52)
+        self.assertEqual(sizes["stored"], SIZE // CHUNK // 64 * found["stored"])
+        self.assertEqual(found["data"], 4096)
+
+    def test_two_images_with_nothing_in_common_cost_the_bundle_and_a_hundredth_at_most(self):
+        old, new = (make_noise(os.path.join(self.folder, f"{n}.img"), n) for n in (1, 2))
+        found, bundle = self.update(old, new)
+        sizes = {what: end - start for what, start, end in members(bundle)}
+        for what in ("manifest", "index", "stored", "data"):
             self.assertGreaterEqual(found[what], sizes[what], what)
         self.assertLessEqual(sum(found.values()), FULL_RATIO_MAX * os.path.getsize(bundle), found)
 

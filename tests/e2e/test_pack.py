@@ -145,12 +145,13 @@ class Pack(PackTest):
         with tarfile.open(self.path("x.ota")) as bundle:
             index = bundle.extractfile("rootfs.index").read()
         self.assertEqual(struct.unpack("<8sIIQQ", index[:32]),
-                         (b"SLUICEIX", 1, CHUNK, size, 8))
+                         (b"SLUICEIX", 2, CHUNK, size, 8))
         offset, written = 0, []
-        for at in range(32, len(index), 72):
-            plain, stored = struct.unpack("<II", index[at + 64:at + 72])
-            written += [offset] if stored else []
-            offset += plain if stored else plain * CHUNK
+        for at in range(32, len(index), 36):
+            plain = struct.unpack("<I", index[at + 32:at + 36])[0]
+            run = plain >> 31
+            written += [] if run else [offset]
+            offset += plain % 2 ** 31 * CHUNK if run else plain
         self.assertEqual(written, edges + [size - 5])
 
     def make_tree(self):
@@ -220,8 +221,8 @@ class Pack(PackTest):
         self.assertEqual(listed.stderr, "")
         self.assertEqual([line.split()[-1] for line in listed.stdout.splitlines()],
                          ["manifest.json", "rootfs.index", "app.index", "app.files",
-                          "rootfs.seals", "rootfs.hints", "rootfs.cuts", "rootfs.data",
-                          "app.data"])
+                          "rootfs.seals", "app.seals", "rootfs.stored", "app.stored",
+                          "rootfs.hints", "rootfs.cuts", "rootfs.data", "app.data"])
 
     def test_a_recipe_error_has_its_place(self):
         self.write("r.yaml", b"name: a\nversion: 1\nrollback_index: x\n")

@@ -75,7 +75,8 @@ class Reuse(FolderCase):
         self.assertEqual(intake["plan_stored"], found["data"])
         self.assertEqual(intake["plan_ranges"], len(NEWS) + 1)
         self.assertEqual(intake["running"], intake["plan_running"])
-        self.assertEqual(intake["fetched"], found["data"] + found["hints"] + found["cuts"])
+        self.assertEqual(intake["fetched"], found["data"] + sum(
+            found[what] for what in ("stored", "hints", "cuts")))
         self.assertEqual(intake["written"], SIZE)
         self.assertEqual(self.box.status()["intake"]["running"], intake["running"])
         words = f"{found['data'] / 1024:.1f} KiB to fetch in 4 ranges"

@@ -17,7 +17,8 @@
 enum { BLOCK = 512, FILE_MAX = 1 << 20, HEAD_ROLES = 3 };
 
 static const char mark[] = "%%";
-static const char *const suffixes[] = {".index", ".files", ".seals", ".hints", ".cuts", ".data"};
+static const char *const suffixes[] = {
+	".index", ".files", ".seals", ".stored", ".hints", ".cuts", ".data"};
 
 /* A member as bundle.h describes it. */
 static void

@@ -13,6 +13,7 @@
 #include "common/base/file.h"
 #include "common/base/num.h"
 #include "common/format/index.h"
+#include "common/format/pages.h"
 #include "tests/fuzz/harness.h"
 
 enum { LINES_MAX = 48, FILE_BYTES_MAX = 5000, CONTENT_BYTES_MAX = LINES_MAX * FILE_BYTES_MAX };
@@ -21,7 +22,7 @@ enum { LINES_MAX = 48, FILE_BYTES_MAX = 5000, CONTENT_BYTES_MAX = LINES_MAX * FI
 struct made {
 	json_t *lines[LINES_MAX];
 	size_t count;
-	struct buf files, index;
+	struct buf files, index, stored; /* of one page */
 	uint64_t bytes;
 	struct payload p;
 };
@@ -35,6 +36,7 @@ made_free(struct made *m)
 		json_decref(m->lines[i]);
 	buf_free(&m->files);
 	buf_free(&m->index);
+	buf_free(&m->stored);
 }
 
 static int
@@ -49,7 +51,7 @@ line_compare(const void *a, const void *b)
 static void
 index_put(struct made *m, struct span piece)
 {
-	uint8_t entry[INDEX_ENTRY_BYTES];
+	uint8_t entry[INDEX_ENTRY_BYTES], stored[STORED_ENTRY_BYTES];
 	struct chunk c = {.store = CHUNK_RAW,
 		.plain = digest_of(piece),
 		.size = piece.len,
@@ -58,7 +60,9 @@ index_put(struct made *m, struct span piece)
 
 	c.stored = c.plain;
 	index_put_entry(entry, &c);
+	pages_put_entry(stored, &c);
 	MUST(buf_append(&m->index, entry, sizeof(entry), &e) == 0);
+	MUST(buf_append(&m->stored, stored, sizeof(stored), &e) == 0);
 }
 
 /* The content of a file: a chunk of its own. */
@@ -98,10 +102,11 @@ lines_take(struct made *m, struct span in)
 static void
 make(struct made *m, struct span in)
 {
-	uint8_t header[INDEX_HEADER_BYTES] = {0};
+	uint8_t header[INDEX_HEADER_BYTES] = {0}, offset[STORED_OFFSET_BYTES] = {0};
 	struct err e;
 
 	lines_take(m, in);
+	MUST(buf_append(&m->stored, offset, sizeof(offset), &e) == 0);
 	MUST(buf_append(&m->index, header, sizeof(header), &e) == 0);
 	for (size_t i = 0; i < m->count; i++) {
 		const char *type = json_string_value(json_object_get(m->lines[i], "type"));
@@ -198,6 +203,29 @@ stage_check(const char *beside)
 	MUST(dir_each(fuzz_folder(), 3, count_one, NULL, &e) == 0 && entries <= 2);
 }
 
+/* As what the files' chunks are stored, from a file of its own. */
+static void
+stored_open(
+	const struct made *m, struct file_source *file, struct source *source, struct stored **out)
+{
+	static uint64_t fetched;
+	struct seal seals[2];
+	struct err e;
+
+	seals[0] = seal_of(
+		span_of(m->index.data + INDEX_HEADER_BYTES, m->index.len - INDEX_HEADER_BYTES));
+	seals[1] = seal_of(buf_span(&m->stored));
+	*file = (struct file_source){.fd = fuzz_file(2, buf_span(&m->stored)), .name = "fuzz"};
+	*source = source_file(file);
+	MUST(stored_new(&(struct stored_job){.payload = &m->p,
+				.source = source,
+				.head_fd = fuzz_file(3, span_of(seals, sizeof(seals))),
+				.head_name = "fuzz",
+				.state_dir = "/tmp",
+				.fetched = &fetched},
+		     out, &e) == 0);
+}
+
 static void
 build(const char *path, const char *fresh, const struct made *m)
 {
@@ -205,6 +233,9 @@ build(const char *path, const char *fresh, const struct made *m)
 	struct tree_list list = {fuzz_file(0, buf_span(&m->files)), "fuzz", &m->p, 0};
 	int index_fd = fuzz_file(1, buf_span(&m->index));
 	AUTO_INDEX struct index_reader *index = NULL, *scout = NULL;
+	AUTO_STORED struct stored *stored = NULL;
+	struct file_source pages_file;
+	struct source pages;
 	struct install_stats stats = {0};
 	struct err e = ERR_INIT, why = ERR_INIT;
 	bool same = false;
@@ -212,9 +243,13 @@ build(const char *path, const char *fresh, const struct made *m)
 	if (index_open(index_fd, "fuzz", 0, &m->p, &index, &e) < 0)
 		return;
 	MUST(index_open(index_fd, "fuzz", 0, &m->p, &scout, &e) == 0);
+	stored_open(m, &pages_file, &pages, &stored);
 	if (tree_build(path, NULL, &list,
-		    &(struct engine){
-			    .index = index, .scout = scout, .source = &source, .stats = &stats},
+		    &(struct engine){.index = index,
+			    .scout = scout,
+			    .stored = stored,
+			    .source = &source,
+			    .stats = &stats},
 		    &e) < 0) {
 		fuzz_check_err(&e);
 		return;
@@ -229,7 +264,10 @@ build(const char *path, const char *fresh, const struct made *m)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	CLEANUP(made_free) struct made m = {.files = BUF_INIT(1 << 20), .index = BUF_INIT(1 << 20)};
+	CLEANUP(made_free)
+	struct made m = {.files = BUF_INIT(1 << 20),
+		.index = BUF_INIT(1 << 20),
+		.stored = BUF_INIT(1 << 20)};
 	char beside[128], path[128], fresh[128];
 
 	memset(content, 'x', sizeof(content));

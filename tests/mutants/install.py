@@ -13,6 +13,7 @@ SURVEY = "agent/survey.c"
 ENGINE = "agent/engine.c"
 RANGES = "agent/ranges.c"
 BATCH = "agent/batch.c"
+STORED = "agent/stored.c"
 CREW = "agent/crew.c"
 PROOF = "agent/proof.c"
 SLOT = "agent/slot.c"
@@ -156,12 +157,43 @@ MUTANTS = [
            "while (m->more) {", "for (int once = 1; once; once = 0) {",
            "test_reuse", "windows_smaller_than_the_image_find_the_same"),
     Mutant("cuts are believed unsealed", REUSE_CUTS,
-           "return cuts_take(record, &seal, c, out, e);",
-           "seal = cuts_record_seal(record);\n\treturn cuts_take(record, &seal, c, out, e);",
+           "return cuts_take(record, &c->cuts, c, out, e);",
+           "struct seal is = cuts_record_seal(record);\n\n"
+           "\treturn cuts_take(record, &is, c, out, e);",
            "test_reuse_cuts", "cuts_that_are_not_what_was_sealed_cost_their_chunk"),
     Mutant("a bundle without cuts is taken for one with", REUSE_MATCH,
-           "return m->r->j.cuts && ", "return ",
+           "(!m->r->j.cuts || lacking == blocks)", "lacking == blocks",
            "test_reuse_cuts", "without_cuts_the_whole_chunk_is_fetched"),
+    Mutant("pages are believed unsealed", STORED,
+           "if (pages_check(&s->pages, page, bytes, &why) < 0) {",
+           "if (why = ERR_INIT, false) {",
+           "test_stored", "a_page_that_nobody_has_as_it_was_sealed_is_not_believed"),
+    Mutant("nobody else is asked for a page", STORED,
+           "if (!source->elsewhere ||", "if (true ||",
+           "test_stored", "a_page_that_was_tampered_with_is_asked_for_elsewhere"),
+    Mutant("servers are asked for a page for ever", STORED,
+           "tries = spoilt.first == before ? tries + 1 : 0;", "tries = 0;",
+           "test_stored", "a_page_that_nobody_has_as_it_was_sealed_is_not_believed"),
+    Mutant("a page that was not brought is read as zeros", STORED,
+           "if (!wants_has(s->there, entry / PAGE_ENTRIES))", "if (s->pages.fd < 0)",
+           "test_stored", "only_the_pages_that_are_needed_are_brought_and_once"),
+    Mutant("all pages are brought", STORED,
+           "if (c.store != CHUNK_ZERO_RUN && wants_has(entries, entry) &&\n"
+           "\t\t\t!wants_has(s->there, page))", "if (!wants_has(s->there, page))",
+           "test_stored", "a_slot_that_has_all_but_one_chunk_costs_one_page_and_that_chunk"),
+    Mutant("pages that came are asked for again", STORED,
+           "\t\t\t!wants_has(s->there, page))", "\t\t\ttrue)",
+           "test_stored", "only_the_pages_that_are_needed_are_brought_and_once"),
+    Mutant("a run of zeros costs a page", STORED,
+           "if (c.store != CHUNK_ZERO_RUN && wants_has(entries, entry) &&",
+           "if (wants_has(entries, entry) &&",
+           "test_stored", "runs_of_zeros_and_nothing_need_no_page"),
+    Mutant("the state folder keeps pages to the end", INTAKE,
+           "stored_forget(part->stored);\n\tif (slot_sync", "if (slot_sync",
+           "test_intake", "the_state_folder_has_its_room_back_before_the_end"),
+    Mutant("an empty range is asked for", RANGES,
+           "if (span.at >= span.end)", "if (0)",
+           "test_stored", "an_empty_range_is_asked_of_nobody"),
     Mutant("a slot that changed is asked for ever", REUSE_WRITE,
            "if (g->spoilt == SPOILT_MOST ||", "if (",
            "test_reuse_cuts", "a_slot_that_changed_under_our_hands_is_given_up"),

@@ -38,6 +38,7 @@ struct bench {
 	struct keep_going keep_going;
 	unsigned asked, asks_left;
 	struct index_reader *index, *scout;
+	struct made_stored stored;
 };
 
 static inline void
@@ -117,6 +118,7 @@ bench_free(struct bench *b)
 {
 	index_close(&b->index);
 	index_close(&b->scout);
+	made_stored_free(&b->stored);
 	(void)close(b->index_fd);
 	made_free(&b->made);
 	free(b->memory.bytes);
@@ -140,6 +142,8 @@ bench_make_size(struct bench *b, const uint8_t *before, size_t size)
 	b->keep_going = (struct keep_going){ask, b};
 	assert_int_equal(index_open(b->index_fd, "index", 0, &b->made.p, &b->index, &e), 0);
 	assert_int_equal(index_open(b->index_fd, "index", 0, &b->made.p, &b->scout, &e), 0);
+	made_stored_make(&b->stored, &b->made);
+	made_stored_bring(&b->stored, b->index);
 }
 
 static inline void
@@ -155,6 +159,7 @@ bench_engine(struct bench *b)
 		.index = b->index,
 		.scout = b->scout,
 		.source = &b->as_source,
+		.stored = b->stored.stored,
 		.keep_going = &b->keep_going,
 		.stats = &b->stats};
 }

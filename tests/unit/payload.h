@@ -12,17 +12,19 @@
 #include <cmocka.h>
 
 #include "agent/source.h"
+#include "agent/stored.h"
 #include "common/base/cleanup.h"
 #include "common/base/file.h"
 #include "common/base/num.h"
 #include "common/format/codec.h"
 #include "common/format/index.h"
+#include "common/format/pages.h"
 
 /* A payload with its index and its data, as a packer would make them. */
 struct made {
 	struct payload p;
-	struct buf index, data, cuts, seals;
-	bool cut; /* as an image's chunks are; else there are no cuts and no seals */
+	struct buf index, data, cuts, stored, seals;
+	bool cut; /* as an image's chunks are; else there are no cuts */
 	uint64_t entries, plain;
 	uint64_t run; /* zero chunks waiting to become one entry */
 };
@@ -31,19 +33,37 @@ struct made {
 static inline void
 made_entry(struct made *m, const struct chunk *c, const struct cuts *cuts)
 {
-	uint8_t entry[INDEX_ENTRY_BYTES], record[CUTS_BYTES];
+	uint8_t entry[INDEX_ENTRY_BYTES], record[CUTS_BYTES], offset[STORED_OFFSET_BYTES],
+		stored[STORED_ENTRY_BYTES];
+	struct chunk whole = *c;
 	struct err e = ERR_INIT;
-	struct seal seal;
 
-	index_put_entry(entry, c);
+	if (m->cut) {
+		cuts_put(cuts, record);
+		whole.cuts = cuts_record_seal(record);
+		assert_int_equal(buf_append(&m->cuts, record, sizeof(record), &e), 0);
+	}
+	index_put_entry(entry, &whole);
 	assert_int_equal(buf_append(&m->index, entry, sizeof(entry), &e), 0);
-	m->entries++;
-	if (!m->cut)
-		return;
-	cuts_put(cuts, record);
-	seal = cuts_record_seal(record);
-	assert_int_equal(buf_append(&m->cuts, record, sizeof(record), &e), 0);
-	assert_int_equal(buf_append(&m->seals, seal.b, sizeof(seal.b), &e), 0);
+	pages_put_offset(offset, m->data.len);
+	if (m->entries++ % PAGE_ENTRIES == 0)
+		assert_int_equal(buf_append(&m->stored, offset, sizeof(offset), &e), 0);
+	pages_put_entry(stored, &whole);
+	assert_int_equal(buf_append(&m->stored, stored, sizeof(stored), &e), 0);
+}
+
+/* The seals of a member's pages, which are so long but for the last. */
+static inline void
+made_seal(struct made *m, struct span pages, size_t page)
+{
+	struct err e = ERR_INIT;
+
+	for (size_t at = 0; at < pages.len; at += page) {
+		struct seal seal =
+			seal_of(span_of(pages.data + at, (size_t)num_min(pages.len - at, page)));
+
+		assert_int_equal(buf_append(&m->seals, seal.b, sizeof(seal.b), &e), 0);
+	}
 }
 
 static inline void
@@ -97,6 +117,7 @@ made_begin(struct made *m, const char *name, const char *slot_class, enum payloa
 	*m = (struct made){.index = BUF_INIT(1 << 24),
 		.data = BUF_INIT(1 << 28),
 		.cuts = BUF_INIT(1 << 24),
+		.stored = BUF_INIT(1 << 24),
 		.seals = BUF_INIT(1 << 24)};
 	m->p.kind = kind;
 	(void)snprintf(m->p.name, sizeof(m->p.name), "%s", name);
@@ -105,13 +126,24 @@ made_begin(struct made *m, const char *name, const char *slot_class, enum payloa
 }
 
 static inline void
+made_member(struct made *m, enum member_role role, const struct buf *bytes)
+{
+	m->p.members[role] = (struct member){true, bytes->len, digest_of(buf_span(bytes))};
+}
+
+static inline void
 made_end(struct made *m)
 {
-	struct member *index = &m->p.members[MEMBER_INDEX], *data = &m->p.members[MEMBER_DATA];
-
 	index_put_header(m->index.data, m->plain, m->entries);
-	*index = (struct member){true, m->index.len, digest_of(buf_span(&m->index))};
-	*data = (struct member){true, m->data.len, digest_of(buf_span(&m->data))};
+	made_seal(m, span_of(m->index.data + INDEX_HEADER_BYTES, m->index.len - INDEX_HEADER_BYTES),
+		INDEX_PAGE_BYTES);
+	made_seal(m, buf_span(&m->stored), STORED_PAGE_BYTES);
+	made_member(m, MEMBER_INDEX, &m->index);
+	made_member(m, MEMBER_SEALS, &m->seals);
+	made_member(m, MEMBER_STORED, &m->stored);
+	if (m->cut)
+		made_member(m, MEMBER_CUTS, &m->cuts);
+	made_member(m, MEMBER_DATA, &m->data);
 	m->p.size = m->plain;
 }
 
@@ -131,6 +163,7 @@ made_free(struct made *m)
 	buf_free(&m->index);
 	buf_free(&m->data);
 	buf_free(&m->cuts);
+	buf_free(&m->stored);
 	buf_free(&m->seals);
 }
 
@@ -251,6 +284,56 @@ memory_file(struct span bytes)
 	assert_true(fd >= 0);
 	assert_int_equal(file_pwrite_full(fd, "test", bytes.data, bytes.len, 0, &e), 0);
 	return fd;
+}
+
+/* As what a payload's chunks are stored, with a source of its own, so that nobody counts it. */
+struct made_stored {
+	struct memory_source memory;
+	struct source source;
+	int seals_fd;
+	uint64_t fetched;
+	struct stored *stored;
+};
+
+static inline void
+made_stored_make(struct made_stored *s, const struct made *m)
+{
+	struct err e = ERR_INIT;
+
+	*s = (struct made_stored){.memory.bytes = buf_span(&m->stored)};
+	s->source = memory_source(&s->memory);
+	s->seals_fd = memory_file(buf_span(&m->seals));
+	assert_int_equal(stored_new(&(struct stored_job){.payload = &m->p,
+					    .source = &s->source,
+					    .head_fd = s->seals_fd,
+					    .head_name = "the head",
+					    .state_dir = ".",
+					    .fetched = &s->fetched},
+				 &s->stored, &e),
+		0);
+}
+
+/* All of it is brought. */
+static inline void
+made_stored_bring(struct made_stored *s, struct index_reader *index)
+{
+	AUTO_WANTS struct wants *all = NULL;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(wants_new(index_entries(index), &all, &e), 0);
+	for (uint64_t entry = 0; entry < index_entries(index); entry++)
+		wants_add(all, entry);
+	if (stored_bring(s->stored, index, all, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(index_rewind(index, &e), 0);
+}
+
+static inline void
+made_stored_free(struct made_stored *s)
+{
+	if (s->stored)
+		(void)close(s->seals_fd);
+	stored_free(&s->stored);
 }
 
 #endif

@@ -28,7 +28,7 @@ struct memory_place {
 struct bench {
 	const struct made *made;
 	struct buf bundle; /* hints, then cuts, then data */
-	int index_fd, seals_fd;
+	int index_fd;
 	struct memory_place running, inactive;
 	struct memory_source source;
 	struct place running_place, place;
@@ -37,6 +37,7 @@ struct bench {
 	struct keep_going keep_going;
 	unsigned asked, asks_left;
 	struct index_reader *index, *scout;
+	struct made_stored stored;
 	struct wants *wrong;
 	struct reuse *found;
 	struct engine g;
@@ -102,7 +103,7 @@ bench_free(struct bench *b)
 	index_close(&b->index);
 	index_close(&b->scout);
 	(void)close(b->index_fd);
-	(void)close(b->seals_fd);
+	made_stored_free(&b->stored);
 	buf_free(&b->bundle);
 	free(b->running.bytes);
 	free(b->inactive.bytes);
@@ -153,7 +154,6 @@ bench_make_size(struct bench *b, size_t size)
 	b->g.data_offset = b->bundle.len;
 	assert_int_equal(buf_append(&b->bundle, b->made->data.data, b->made->data.len, &e), 0);
 	b->index_fd = memory_file(buf_span(&b->made->index));
-	b->seals_fd = memory_file(buf_span(&b->made->seals));
 	memory_make(&b->running, size);
 	memory_make(&b->inactive, size);
 	b->running.constant = true;
@@ -165,6 +165,7 @@ bench_make_size(struct bench *b, size_t size)
 	b->keep_going = (struct keep_going){ask, b};
 	assert_int_equal(index_open(b->index_fd, "index", 0, &b->made->p, &b->index, &e), 0);
 	assert_int_equal(index_open(b->index_fd, "index", 0, &b->made->p, &b->scout, &e), 0);
+	made_stored_make(&b->stored, b->made);
 }
 
 static inline void
@@ -185,6 +186,7 @@ bench_take(struct bench *b, struct err *e)
 	b->g.index = b->index;
 	b->g.scout = b->scout;
 	b->g.source = &b->as_source;
+	b->g.stored = b->stored.stored;
 	b->g.keep_going = &b->keep_going;
 	b->g.stats = &b->stats;
 	if (engine_compare(&b->g, &b->wrong, e) < 0)
@@ -196,8 +198,6 @@ bench_take(struct bench *b, struct err *e)
 	b->j.image_bytes = b->made->p.size;
 	b->j.hints = !b->no_hints;
 	b->j.cuts = b->cuts;
-	b->j.head_fd = b->seals_fd;
-	b->j.head_name = "the head";
 	b->j.state_dir = b->state_dir ? b->state_dir : ".";
 	b->stats = (struct install_stats){0};
 	if (reuse_look(&b->j, &b->found, e) < 0)

@@ -197,8 +197,7 @@ struct rig_bundle {
 	size_t count;
 	struct made *made[PAYLOADS_MAX];
 	struct buf *files[PAYLOADS_MAX];
-	/* Of an image that has them. */
-	struct buf *seals[PAYLOADS_MAX], *hints[PAYLOADS_MAX], *cuts[PAYLOADS_MAX];
+	struct buf *hints[PAYLOADS_MAX]; /* of an image that has them */
 };
 
 static inline void
@@ -213,11 +212,11 @@ rig_parts(const struct rig_bundle *b, struct manifest *m,
 		parts[i][MEMBER_DATA].fd = memory_file(buf_span(&b->made[i]->data));
 		parts[i][MEMBER_FILES].fd =
 			memory_file(b->files[i] ? buf_span(b->files[i]) : empty);
-		parts[i][MEMBER_SEALS].fd =
-			memory_file(b->seals[i] ? buf_span(b->seals[i]) : empty);
+		parts[i][MEMBER_SEALS].fd = memory_file(buf_span(&b->made[i]->seals));
+		parts[i][MEMBER_STORED].fd = memory_file(buf_span(&b->made[i]->stored));
 		parts[i][MEMBER_HINTS].fd =
 			memory_file(b->hints[i] ? buf_span(b->hints[i]) : empty);
-		parts[i][MEMBER_CUTS].fd = memory_file(b->cuts[i] ? buf_span(b->cuts[i]) : empty);
+		parts[i][MEMBER_CUTS].fd = memory_file(buf_span(&b->made[i]->cuts));
 	}
 }
 

@@ -65,7 +65,7 @@ block_may_have_more_stored_bytes_than_plain_ones(void **state)
 static void
 chunk_whose_stream_barely_fits_its_room_is_completed(void **state)
 {
-	size_t stored[3] = {0};
+	size_t stored[CHUNK_ZLIB + 1] = {0};
 
 	(void)state;
 	for (size_t len = BLOCK + 1; len < BLOCK + 24; len++) {

@@ -57,6 +57,7 @@ ranges_of(struct bench *b, unsigned set)
 		assert_int_equal(index_next(b->index, &c, &more, &e), 0);
 		if (c.store == CHUNK_ZERO_RUN || !(set >> chunk_of[i] & 1))
 			continue;
+		assert_int_equal(stored_find(b->stored.stored, i, &c, &e), 0);
 		count += count == 0 || c.stored_offset > end + RANGES_GAP_BYTES;
 		end = c.stored_offset + c.stored_size;
 	}

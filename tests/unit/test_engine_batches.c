@@ -213,6 +213,7 @@ many_batches_are_worked_on_in_turn(void **state)
 	b.source.bytes = buf_span(&b.made.data);
 	assert_int_equal(index_open(b.index_fd, "index", 0, &b.made.p, &b.index, &e), 0);
 	assert_int_equal(index_open(b.index_fd, "index", 0, &b.made.p, &b.scout, &e), 0);
+	made_stored_make(&b.stored, &b.made);
 	free(b.memory.bytes);
 	b.memory = (struct memory_place){.bytes = held, .size = BYTES};
 	b.source.step = 50000;

@@ -30,23 +30,9 @@ some_digest(int seed)
 }
 
 static struct chunk
-zlib_chunk(uint32_t size, uint32_t stored, int seed)
+some_chunk(uint32_t size, int seed)
 {
-	return (struct chunk){.store = CHUNK_ZLIB,
-		.plain = some_digest(seed),
-		.stored = some_digest(seed + 1000000),
-		.size = size,
-		.stored_size = stored};
-}
-
-static struct chunk
-raw_chunk(uint32_t size, int seed)
-{
-	struct chunk c = zlib_chunk(size, size, seed);
-
-	c.store = CHUNK_RAW;
-	c.stored = c.plain;
-	return c;
+	return (struct chunk){.plain = some_digest(seed), .size = size};
 }
 
 static struct chunk
@@ -72,7 +58,7 @@ sample_write(struct sample *s)
 static void
 sample_make(struct sample *s, enum payload_kind kind, const struct chunk *chunks, size_t count)
 {
-	uint64_t plain = 0, stored = 0;
+	uint64_t plain = 0;
 
 	memset(s, 0, sizeof(*s));
 	s->fd = memfd_create("index", MFD_CLOEXEC);
@@ -80,22 +66,20 @@ sample_make(struct sample *s, enum payload_kind kind, const struct chunk *chunks
 	for (size_t i = 0; i < count; i++) {
 		index_put_entry(s->bytes + INDEX_HEADER_BYTES + i * INDEX_ENTRY_BYTES, &chunks[i]);
 		plain += chunks[i].size;
-		stored += chunks[i].stored_size;
 	}
 	index_put_header(s->bytes, plain, count);
 	s->len = INDEX_HEADER_BYTES + count * INDEX_ENTRY_BYTES;
 	(void)strcpy(s->p.name, "rootfs");
 	s->p.kind = kind;
 	s->p.size = plain;
-	s->p.members[MEMBER_DATA] = (struct member){.present = true, .size = stored};
 	sample_write(s);
 }
 
 static void
 sample_image(struct sample *s)
 {
-	const struct chunk chunks[SAMPLE_CHUNKS] = {zlib_chunk(CHUNK_BYTES, 1234, 1), run_chunk(3),
-		raw_chunk(CHUNK_BYTES, 2), zlib_chunk(100, 99, 3)};
+	const struct chunk chunks[SAMPLE_CHUNKS] = {some_chunk(CHUNK_BYTES, 1), run_chunk(3),
+		some_chunk(CHUNK_BYTES, 2), some_chunk(100, 3)};
 
 	sample_make(s, PAYLOAD_IMAGE, chunks, SAMPLE_CHUNKS);
 }
@@ -124,8 +108,9 @@ sample_walk(const struct sample *s, size_t *count, struct err *e)
 			return 0;
 		/* Whatever the bytes, nothing ever lies outside the payload and its data. */
 		assert_true(c.size > 0 && c.offset + c.size <= s->p.size);
-		assert_true(c.stored_offset + c.stored_size <= s->p.members[MEMBER_DATA].size);
-		assert_true(c.store == CHUNK_ZERO_RUN || c.size <= CHUNK_BYTES);
+		assert_true(c.store == CHUNK_ZERO_RUN ||
+			    (c.store == CHUNK_UNKNOWN && c.size <= CHUNK_BYTES));
+		assert_true(c.stored_offset == 0 && c.stored_size == 0);
 		++*count;
 	}
 }
@@ -168,17 +153,15 @@ index_gives_back_what_was_put(void **state)
 	assert_int_equal(index_entries(r), SAMPLE_CHUNKS);
 	for (int round = 0; round < 2; round++) {
 		assert_int_equal(index_next(r, &c, &more, &e), 0);
-		assert_true(
-			more && c.store == CHUNK_ZLIB && c.offset == 0 && c.stored_size == 1234);
+		assert_true(more && c.store == CHUNK_UNKNOWN && c.offset == 0);
+		assert_int_equal(c.size, CHUNK_BYTES);
 		assert_int_equal(index_next(r, &c, &more, &e), 0);
 		assert_true(more && c.store == CHUNK_ZERO_RUN && c.offset == CHUNK_BYTES);
 		assert_int_equal(c.size, 3 * CHUNK_BYTES);
 		assert_int_equal(index_next(r, &c, &more, &e), 0);
-		assert_true(more && c.store == CHUNK_RAW && c.offset == 4 * CHUNK_BYTES);
-		assert_int_equal(c.stored_offset, 1234);
+		assert_true(more && c.store == CHUNK_UNKNOWN && c.offset == 4 * CHUNK_BYTES);
 		assert_int_equal(index_next(r, &c, &more, &e), 0);
-		assert_true(more && c.store == CHUNK_ZLIB && c.size == 100 && c.stored_size == 99);
-		assert_int_equal(c.stored_offset, 1234 + CHUNK_BYTES);
+		assert_true(more && c.store == CHUNK_UNKNOWN && c.size == 100);
 		for (int past = 0; past < 2; past++) {
 			assert_int_equal(index_next(r, &c, &more, &e), 0);
 			assert_false(more);
@@ -189,20 +172,19 @@ index_gives_back_what_was_put(void **state)
 }
 
 static void
-index_is_32_bytes_and_72_an_entry(void **state)
+index_is_32_bytes_and_36_an_entry(void **state)
 {
 	static const uint8_t header[INDEX_HEADER_BYTES] = {'S', 'L', 'U', 'I', 'C', 'E', 'I', 'X',
-		1, 0, 0, 0, 0, 0, 1, 0, 0x64, 0, 5, 0, 0, 0, 0, 0, 4};
+		2, 0, 0, 0, 0, 0, 1, 0, 0x64, 0, 5, 0, 0, 0, 0, 0, 4};
 	struct sample s;
 
 	(void)state;
 	sample_image(&s);
 	assert_memory_equal(s.bytes, header, sizeof(header));
-	assert_int_equal(s.len, 32 + 4 * 72);
-	assert_int_equal(num_get_le32(s.bytes + 32 + 64), CHUNK_BYTES);
-	assert_int_equal(num_get_le32(s.bytes + 32 + 68), 1234);
-	assert_int_equal(num_get_le32(s.bytes + 32 + 72 + 64), 3);
-	assert_int_equal(num_get_le32(s.bytes + 32 + 72 + 68), 0);
+	assert_int_equal(s.len, 32 + 4 * 36);
+	assert_int_equal(num_get_le32(s.bytes + 32 + 32), CHUNK_BYTES);
+	assert_int_equal(num_get_le32(s.bytes + 32 + 36 + 32), 0x80000003);
+	assert_int_equal(num_get_le32(s.bytes + 32 + 3 * 36 + 32), 100);
 	sample_free(&s);
 }
 
@@ -216,7 +198,7 @@ index_of_many_windows_is_read_whole(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(chunks); i++)
-		chunks[i] = zlib_chunk(CHUNK_BYTES, 10, (int)i);
+		chunks[i] = some_chunk(CHUNK_BYTES, (int)i);
 	sample_make(&s, PAYLOAD_IMAGE, chunks, ARRAY_LEN(chunks));
 	assert_int_equal(sample_walk(&s, &count, &e), 0);
 	assert_int_equal(count, ARRAY_LEN(chunks));
@@ -293,7 +275,7 @@ index_flipped_anywhere_is_refused_or_names_other_chunks_of_the_same_places(void 
 		struct err e = ERR_INIT;
 		size_t count, at = bit / 8;
 		bool in_digest = at >= INDEX_HEADER_BYTES &&
-				 (at - INDEX_HEADER_BYTES) % INDEX_ENTRY_BYTES < 64;
+				 (at - INDEX_HEADER_BYTES) % INDEX_ENTRY_BYTES < 32;
 
 		s.bytes[at] ^= (uint8_t)(1U << bit % 8);
 		assert_int_equal(file_pwrite_full(s.fd, "x", s.bytes, s.len, BEFORE, &e), 0);
@@ -336,8 +318,8 @@ index_that_changed_since_it_was_checked_is_untrusted(void **state)
 static void
 index_refuses_a_count_that_lies(void **state)
 {
-	static const uint64_t lies[] = {0, 3, 5, UINT32_MAX, UINT64_MAX, UINT64_MAX / 72,
-		UINT64_MAX / 72 + 1, 4 + (1ULL << 61)};
+	static const uint64_t lies[] = {0, 3, 5, UINT32_MAX, UINT64_MAX, UINT64_MAX / 36,
+		UINT64_MAX / 36 + 1, 4 + (1ULL << 62)};
 	struct sample s;
 
 	(void)state;
@@ -367,10 +349,10 @@ index_refuses_another_magic_version_or_chunk_size(void **state)
 	sample_write(&s);
 	assert_refused_as(&s, ERR_MALFORMED, "begin like");
 	s.bytes[0] = 'S';
-	num_put_le32(s.bytes + 8, 2);
-	sample_write(&s);
-	assert_refused_as(&s, ERR_MALFORMED, "version 2");
 	num_put_le32(s.bytes + 8, 1);
+	sample_write(&s);
+	assert_refused_as(&s, ERR_MALFORMED, "version 1");
+	num_put_le32(s.bytes + 8, 2);
 	num_put_le32(s.bytes + 12, 4096);
 	sample_write(&s);
 	assert_refused_as(&s, ERR_MALFORMED, "chunks of 4096");
@@ -390,14 +372,10 @@ index_refuses_sizes_other_than_the_manifests(void **state)
 	s.p.size++;
 	assert_refused_as(&s, ERR_MALFORMED, "plain bytes");
 	s.p.size--;
-	s.p.members[MEMBER_DATA].size++;
-	assert_refused_as(&s, ERR_MALFORMED, "not the whole payload");
-	s.p.members[MEMBER_DATA].size -= 2;
-	assert_refused_as(&s, ERR_MALFORMED, "entry 3: stored bytes past the end");
 	s.p.members[MEMBER_INDEX].size = INDEX_HEADER_BYTES - 1;
 	assert_refused_as(&s, ERR_MALFORMED, "31 bytes are no index");
-	s.p.members[MEMBER_DATA].present = false;
-	assert_refused_as(&s, ERR_MALFORMED, "no data for it");
+	s.p.members[MEMBER_INDEX].present = false;
+	assert_refused_as(&s, ERR_MALFORMED, "there is no index");
 	sample_free(&s);
 }
 
@@ -424,19 +402,23 @@ index_refuses_a_chunk_past_the_end(void **state)
 static void
 index_refuses_runs_past_the_end_however_long(void **state)
 {
-	static const uint32_t counts[] = {4, 5, 65536, UINT32_MAX};
+	static const uint32_t counts[] = {4, 5, 65536, UINT32_MAX - 0x80000000};
 	struct sample s;
 
 	(void)state;
 	sample_image(&s);
 	for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
-		num_put_le32(s.bytes + INDEX_HEADER_BYTES + INDEX_ENTRY_BYTES + 64, counts[i]);
+		num_put_le32(s.bytes + INDEX_HEADER_BYTES + INDEX_ENTRY_BYTES + 32,
+			0x80000000 | counts[i]);
 		sample_write(&s);
 		assert_refused_as(&s, ERR_MALFORMED, "past the payload's end");
 	}
-	num_put_le32(s.bytes + INDEX_HEADER_BYTES + INDEX_ENTRY_BYTES + 64, 0);
-	sample_write(&s);
-	assert_refused_as(&s, ERR_MALFORMED, "entry 1: it stands for no bytes");
+	for (uint32_t none = 0; none < 2; none++) {
+		num_put_le32(
+			s.bytes + INDEX_HEADER_BYTES + INDEX_ENTRY_BYTES + 32, none * 0x80000000);
+		sample_write(&s);
+		assert_refused_as(&s, ERR_MALFORMED, "entry 1: it stands for no bytes");
+	}
 	sample_free(&s);
 }
 
@@ -448,55 +430,33 @@ index_refuses_a_run_with_a_digest(void **state)
 	(void)state;
 	run.plain = some_digest(1);
 	assert_chunks_refused(PAYLOAD_IMAGE, &run, 1, "a run of zeros with a digest");
-	run = run_chunk(1);
-	run.stored = some_digest(1);
-	assert_chunks_refused(PAYLOAD_IMAGE, &run, 1, "a run of zeros with a digest");
 }
 
 static void
 index_refuses_a_chunk_without_a_digest(void **state)
 {
-	struct chunk c = zlib_chunk(100, 50, 1);
+	struct chunk c = some_chunk(100, 1);
 
 	(void)state;
 	memset(&c.plain, 0, sizeof(c.plain));
 	assert_chunks_refused(PAYLOAD_IMAGE, &c, 1, "without a digest");
-	c = zlib_chunk(100, 50, 1);
-	memset(&c.stored, 0, sizeof(c.stored));
-	assert_chunks_refused(PAYLOAD_IMAGE, &c, 1, "without a digest");
-	c = raw_chunk(100, 1);
-	memset(&c.plain, 0, sizeof(c.plain));
-	memset(&c.stored, 0, sizeof(c.stored));
-	assert_chunks_refused(PAYLOAD_IMAGE, &c, 1, "without a digest");
 }
 
 static void
-index_refuses_a_raw_chunk_with_two_digests(void **state)
+index_refuses_chunks_over_the_chunk_size(void **state)
 {
-	struct chunk c = raw_chunk(100, 1);
+	struct chunk c = some_chunk(CHUNK_BYTES + 1, 1);
 
 	(void)state;
-	c.stored = some_digest(2);
-	assert_chunks_refused(PAYLOAD_IMAGE, &c, 1, "two digests");
-}
-
-static void
-index_refuses_chunks_over_the_chunk_size_or_stored_larger(void **state)
-{
-	struct chunk c = zlib_chunk(CHUNK_BYTES + 1, 50, 1);
-
-	(void)state;
-	assert_chunks_refused(PAYLOAD_IMAGE, &c, 1, "65537 plain bytes");
-	c = zlib_chunk(100, 101, 1);
-	assert_chunks_refused(PAYLOAD_IMAGE, &c, 1, "in 101 stored ones");
-	c = zlib_chunk(100, UINT32_MAX, 1);
-	assert_chunks_refused(PAYLOAD_IMAGE, &c, 1, "in 4294967295 stored ones");
+	assert_chunks_refused(PAYLOAD_IMAGE, &c, 1, "a chunk of 65537 bytes");
+	c.size = INT32_MAX;
+	assert_chunks_refused(PAYLOAD_IMAGE, &c, 1, "a chunk of 2147483647 bytes");
 }
 
 static void
 index_refuses_a_short_chunk_inside_an_image_but_not_inside_a_tree(void **state)
 {
-	const struct chunk chunks[] = {zlib_chunk(100, 50, 1), raw_chunk(1, 2), run_chunk(1)};
+	const struct chunk chunks[] = {some_chunk(100, 1), some_chunk(1, 2), run_chunk(1)};
 	struct err e = ERR_INIT;
 	struct sample s;
 	size_t count;
@@ -514,7 +474,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(index_gives_back_what_was_put),
-		cmocka_unit_test(index_is_32_bytes_and_72_an_entry),
+		cmocka_unit_test(index_is_32_bytes_and_36_an_entry),
 		cmocka_unit_test(index_of_many_windows_is_read_whole),
 		cmocka_unit_test(index_of_an_empty_tree_has_no_entries),
 		cmocka_unit_test(index_of_the_largest_payload_is_one_run),
@@ -529,8 +489,7 @@ main(void)
 		cmocka_unit_test(index_refuses_runs_past_the_end_however_long),
 		cmocka_unit_test(index_refuses_a_run_with_a_digest),
 		cmocka_unit_test(index_refuses_a_chunk_without_a_digest),
-		cmocka_unit_test(index_refuses_a_raw_chunk_with_two_digests),
-		cmocka_unit_test(index_refuses_chunks_over_the_chunk_size_or_stored_larger),
+		cmocka_unit_test(index_refuses_chunks_over_the_chunk_size),
 		cmocka_unit_test(index_refuses_a_short_chunk_inside_an_image_but_not_inside_a_tree),
 	};
 

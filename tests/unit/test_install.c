@@ -333,7 +333,8 @@ lie_image(uint8_t image_of[LIE_IMAGE_BYTES], uint64_t seed)
 
 /* Check then re-read of a path (DESIGN section 10). Both bundles have the same layout, and the
  * second agrees with itself; a chunk in place at the end keeps the engine from looking ahead to the
- * index's end, where it would see that it has changed. */
+ * index's end, where it would see that it has changed. What it says first of how chunks are stored
+ * is seen through before the slot is touched. */
 static void
 a_stick_that_lies_the_second_time_gets_nothing_written(void **state)
 {
@@ -349,8 +350,9 @@ a_stick_that_lies_the_second_time_gets_nothing_written(void **state)
 	lie_image(wrong, 2);
 	rig_write_image(&r, span_of(wrong, LIE_IMAGE_BYTES), "2.0", 5, "y.ota");
 	assert_int_equal(file_read("y.ota", &lie, &e), 0);
-	/* The comparison asks before each of four chunks, then so does the fetching. */
-	for (unsigned asks = 0; asks < 5; asks++) {
+	/* The comparison asks before each of four chunks, then once what brings the page that says
+	 * as what they are stored, and then the fetching. */
+	for (unsigned asks = 0; asks < 6; asks++) {
 		struct liar liar = {asks, "x.ota", buf_span(&lie)};
 		struct keep_going keep_going = {lie_after, &liar};
 		AUTO_CLOSE int fd = open("b.img", O_WRONLY | O_CLOEXEC);
@@ -360,7 +362,7 @@ a_stick_that_lies_the_second_time_gets_nothing_written(void **state)
 		assert_int_equal(rig_install(&r, "x.ota", &keep_going, &e), -1);
 		assert_int_equal(e.class, ERR_UNTRUSTED);
 		assert_slot_holds("b.img", before, LIE_IMAGE_BYTES);
-		assert_false(rig_env(&r).vars.side[SIDE_B].bootable);
+		assert_int_equal(rig_env(&r).vars.side[SIDE_B].bootable, asks < 5);
 	}
 }
 

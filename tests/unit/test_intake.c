@@ -71,7 +71,8 @@ bytes_come_from_where_the_plan_said(void **state)
 		assert_int_equal(h.stored, h.network);
 		assert_int_equal(h.ranges, 1);
 		assert_int_equal(r.stats.bytes_running, h.running);
-		assert_int_equal(r.stats.bytes_fetched, h.stored);
+		/* The page that says as what they are stored came before the plan. */
+		assert_int_equal(r.stats.bytes_fetched, h.stored + pages_stored_bytes(CHUNKS));
 		assert_memory_equal(&r.s->intake.stats, &r.stats, sizeof(r.stats));
 	}
 }
@@ -196,11 +197,41 @@ zeros_that_a_device_only_says_it_made_are_written(void **state)
 	assert_int_equal(planned(&r).in_place, IMAGE_BYTES);
 }
 
+/* A bundle's file of which no more may be had than what says as what chunks are stored. */
+struct refusal {
+	struct file_source file;
+	uint64_t foreseen, given;
+};
+
 static int
 refuse(void *arg, uint64_t bytes, struct err *e)
 {
-	*(uint64_t *)arg = bytes;
+	((struct refusal *)arg)->foreseen = bytes;
 	return err_set(e, ERR_REFUSED, "too much");
+}
+
+static int
+refusal_open(void *arg, uint64_t offset, uint64_t len, struct err *e)
+{
+	struct source file = source_file(&((struct refusal *)arg)->file);
+
+	return file.open(file.arg, offset, len, e);
+}
+
+static ssize_t
+refusal_read(void *arg, void *data, size_t len, struct err *e)
+{
+	struct source file = source_file(&((struct refusal *)arg)->file);
+	ssize_t n = file.read(file.arg, data, len, e);
+
+	((struct refusal *)arg)->given += (uint64_t)n;
+	return n;
+}
+
+static void
+refusal_close(void *arg)
+{
+	(void)arg;
 }
 
 static void
@@ -209,8 +240,12 @@ what_is_too_much_is_refused_before_anything_changes(void **state)
 	CLEANUP(rig_free) struct rig r;
 	AUTO_INTAKE struct intake *i = NULL;
 	struct err e = ERR_INIT;
-	uint64_t foreseen = 0;
-	struct source source = {.arg = &foreseen, .foresee = refuse};
+	struct refusal refusal = {0};
+	struct source source = {.arg = &refusal,
+		.open = refusal_open,
+		.read = refusal_read,
+		.close = refusal_close,
+		.foresee = refuse};
 	struct intake_job j = {.source = &source, .stats = &r.stats};
 
 	rig_make(&r, *state, ROOTFS);
@@ -221,9 +256,11 @@ what_is_too_much_is_refused_before_anything_changes(void **state)
 	assert_int_equal(rig_verify(&r, "x.ota", &e), 0);
 	j.c = r.c;
 	j.h = &r.head;
+	refusal.file = r.file;
 	assert_int_equal(install_look(r.c, r.boot, r.s, &j, &i, &e), -1);
 	assert_int_equal(e.class, ERR_REFUSED);
-	assert_int_equal(foreseen, CHUNK_BYTES);
+	assert_int_equal(refusal.foreseen, CHUNK_BYTES);
+	assert_int_equal(refusal.given, pages_stored_bytes(CHUNKS));
 	assert_null(i);
 	assert_int_equal(r.s->pending.phase, PHASE_NONE);
 	assert_true(rig_env(&r).vars.side[SIDE_B].bootable);
@@ -257,7 +294,8 @@ files_of_the_running_tree_are_taken(void **state)
 		fail_msg("%s", e.text);
 	assert_int_equal(planned(&r).running, CHUNK_BYTES + strlen("the same"));
 	assert_int_equal(r.stats.bytes_running, planned(&r).running);
-	assert_int_equal(r.stats.bytes_fetched, planned(&r).stored);
+	/* A chunk of each file, but for one of two. */
+	assert_int_equal(r.stats.bytes_fetched, planned(&r).stored + pages_stored_bytes(5));
 	assert_int_equal(access("b.app/strange", F_OK), 0);
 }
 

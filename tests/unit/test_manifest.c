@@ -13,6 +13,7 @@
 #include "common/format/cuts.h"
 #include "common/format/index.h"
 #include "common/format/manifest.h"
+#include "common/format/pages.h"
 
 #define HEX_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define HEX_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
@@ -23,13 +24,17 @@ static const char sample[] =
 	"\"zlib\":{\"version\":\"1.2.13\",\"level\":9},\"payloads\":["
 	"{\"name\":\"rootfs\",\"slot\":\"root\",\"kind\":\"image\",\"size\":9000,\"sha256\":"
 	"\"" HEX_A "\",\"members\":["
-	"{\"name\":\"rootfs.index\",\"size\":104,\"sha256\":\"" HEX_B "\"},"
+	"{\"name\":\"rootfs.index\",\"size\":68,\"sha256\":\"" HEX_B "\"},"
+	"{\"name\":\"rootfs.seals\",\"size\":32,\"sha256\":\"" HEX_B "\"},"
+	"{\"name\":\"rootfs.stored\",\"size\":60,\"sha256\":\"" HEX_B "\"},"
 	"{\"name\":\"rootfs.hints\",\"size\":24,\"sha256\":\"" HEX_B "\"},"
 	"{\"name\":\"rootfs.data\",\"size\":5000,\"sha256\":\"" HEX_B "\"}]},"
 	"{\"name\":\"app\",\"slot\":\"app\",\"kind\":\"tree\",\"size\":10,\"sha256\":\"" HEX_A
 	"\",\"members\":["
-	"{\"name\":\"app.index\",\"size\":104,\"sha256\":\"" HEX_B "\"},"
+	"{\"name\":\"app.index\",\"size\":68,\"sha256\":\"" HEX_B "\"},"
 	"{\"name\":\"app.files\",\"size\":300,\"sha256\":\"" HEX_A "\"},"
+	"{\"name\":\"app.seals\",\"size\":32,\"sha256\":\"" HEX_B "\"},"
+	"{\"name\":\"app.stored\",\"size\":60,\"sha256\":\"" HEX_B "\"},"
 	"{\"name\":\"app.data\",\"size\":10,\"sha256\":\"" HEX_B "\"}]}]}";
 
 static int
@@ -239,7 +244,7 @@ manifest_with_an_unknown_word_anywhere_is_refused(void **state)
 	assert_refused("{\"format\"", "{\"x\":1,\"format\"", ERR_MALFORMED, "'x' is not a word");
 	assert_refused("{\"version\"", "{\"x\":1,\"version\"", ERR_MALFORMED, "'x' is not a word");
 	assert_refused("\"slot\"", "\"x\":1,\"slot\"", ERR_MALFORMED, "'x' is not a word");
-	assert_refused("\"size\":104", "\"size\":104,\"x\":1", ERR_MALFORMED, "'x' is not a word");
+	assert_refused("\"size\":68", "\"size\":68,\"x\":1", ERR_MALFORMED, "'x' is not a word");
 }
 
 static void
@@ -345,7 +350,9 @@ manifest_that_names_anything_twice_is_refused(void **state)
 	assert_refused(strstr(sample, "{\"name\":\"app\""),
 		"{\"name\":\"rootfs\",\"slot\":\"app\",\"kind\":\"image\",\"size\":10,\"sha256\":"
 		"\"" HEX_A
-		"\",\"members\":[{\"name\":\"rootfs.index\",\"size\":104,\"sha256\":\"" HEX_B
+		"\",\"members\":[{\"name\":\"rootfs.index\",\"size\":68,\"sha256\":\"" HEX_B
+		"\"},{\"name\":\"rootfs.seals\",\"size\":32,\"sha256\":\"" HEX_B
+		"\"},{\"name\":\"rootfs.stored\",\"size\":60,\"sha256\":\"" HEX_B
 		"\"},{\"name\":\"rootfs.data\",\"size\":10,\"sha256\":\"" HEX_B "\"}]}]}",
 		ERR_MALFORMED, "two payloads are called rootfs");
 }
@@ -372,12 +379,15 @@ static void
 manifest_members_are_what_the_kind_needs(void **state)
 {
 	(void)state;
-	assert_refused("rootfs.hints", "rootfs.files", ERR_MALFORMED, "an image with a list");
+	assert_refused("{\"name\":\"rootfs.seals\"",
+		"{\"name\":\"rootfs.files\",\"size\":8,\"sha256\":\"" HEX_B
+		"\"},{\"name\":\"rootfs.seals\"",
+		ERR_MALFORMED, "an image with a list");
 	assert_refused("\"image\"", "\"tree\"", ERR_MALFORMED, "without a list");
 	assert_refused("\"tree\"", "\"image\"", ERR_MALFORMED, "an image with a list");
 	assert_refused("\"tree\"", "\"Tree\"", ERR_MALFORMED, "neither image nor tree");
 	assert_refused("\"tree\"", "\"\"", ERR_MALFORMED, "neither image nor tree");
-	assert_refused("{\"name\":\"app.index\",\"size\":104,\"sha256\":\"" HEX_B "\"},", "",
+	assert_refused("{\"name\":\"app.index\",\"size\":68,\"sha256\":\"" HEX_B "\"},", "",
 		ERR_MALFORMED, "its index or its data is missing");
 	assert_refused(",{\"name\":\"app.data\",\"size\":10,\"sha256\":\"" HEX_B "\"}", "",
 		ERR_MALFORMED, "its index or its data is missing");
@@ -390,38 +400,60 @@ manifest_members_are_what_the_kind_needs(void **state)
 	assert_accepted("{\"name\":\"rootfs.hints\",\"size\":24,\"sha256\":\"" HEX_B "\"},", "");
 }
 
-#define HINTS "{\"name\":\"rootfs.hints\",\"size\":24,\"sha256\":\"" HEX_B "\"},"
-#define SEALS(size) "{\"name\":\"rootfs.seals\",\"size\":" size ",\"sha256\":\"" HEX_B "\"},"
-#define CUTS(size) "{\"name\":\"rootfs.cuts\",\"size\":" size ",\"sha256\":\"" HEX_B "\"},"
+#define MEMBER(what, size)                                                                         \
+	"{\"name\":\"rootfs." what "\",\"size\":" size ",\"sha256\":\"" HEX_B "\"},"
+#define HINTS MEMBER("hints", "24")
+#define SEALS MEMBER("seals", "32")
+#define STORED MEMBER("stored", "60")
+#define CUTS MEMBER("cuts", "288")
 
 /* Of one entry. */
 static void
-manifest_cuts_come_with_seals_and_are_one_for_each_entry(void **state)
+manifest_pages_and_seals_are_those_of_the_index(void **state)
 {
-	static const char *const sizes[][2] = {{"0", "0"}, {"16", "0"}, {"0", "288"}, {"15", "288"},
-		{"17", "288"}, {"16", "287"}, {"16", "289"}, {"32", "576"}, {"288", "16"}};
+	static const char *const wrong[] = {MEMBER("seals", "0") STORED,
+		MEMBER("seals", "16") STORED, MEMBER("seals", "31") STORED,
+		MEMBER("seals", "33") STORED, MEMBER("seals", "64") STORED,
+		SEALS MEMBER("stored", "0"), SEALS MEMBER("stored", "52"),
+		SEALS MEMBER("stored", "61"), SEALS MEMBER("stored", "112"),
+		SEALS MEMBER("stored", "120")};
 
 	(void)state;
-	assert_accepted(HINTS, SEALS("16") HINTS CUTS("288"));
-	assert_accepted(HINTS, SEALS("16") CUTS("288"));
-	assert_refused(HINTS, SEALS("16") HINTS, ERR_MALFORMED, "seals without cuts");
-	assert_refused(HINTS, HINTS CUTS("288"), ERR_MALFORMED, "cuts without seals");
-	assert_refused(HINTS, HINTS SEALS("16") CUTS("288"), ERR_MALFORMED, "not in order");
-	assert_refused(HINTS, SEALS("16") CUTS("288") HINTS, ERR_MALFORMED, "not in order");
-	assert_refused(HINTS, CUTS("288") SEALS("16"), ERR_MALFORMED, "not in order");
-	assert_refused(HINTS, SEALS("16") SEALS("16") CUTS("288"), ERR_MALFORMED, "stands twice");
-	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
-		char members[512];
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+		assert_refused(SEALS STORED, wrong[i], ERR_MALFORMED, "not those of the index");
+	assert_refused(SEALS STORED, STORED, ERR_MALFORMED, "its stored or its seals are missing");
+	assert_refused(SEALS STORED, SEALS, ERR_MALFORMED, "its stored or its seals are missing");
+	assert_refused(SEALS STORED, STORED SEALS, ERR_MALFORMED, "not in order");
+	assert_refused(SEALS STORED, SEALS SEALS STORED, ERR_MALFORMED, "stands twice");
+	assert_refused(SEALS, MEMBER("seals", "9223372036854775807"), ERR_LIMIT, "rootfs.seals");
+	assert_refused(STORED, MEMBER("stored", "9223372036854775807"), ERR_LIMIT, "rootfs.stored");
+	/* Of 64 entries there is one page, of 65 there are two. */
+	assert_refused("\"size\":68", "\"size\":2336", ERR_MALFORMED, "not those of the index");
+	assert_accepted(MEMBER("index", "68") SEALS STORED,
+		MEMBER("index", "2336") SEALS MEMBER("stored", "3336"));
+	assert_accepted(MEMBER("index", "68") SEALS STORED,
+		MEMBER("index", "2372") MEMBER("seals", "64") MEMBER("stored", "3396"));
+	assert_refused(MEMBER("index", "68") SEALS STORED,
+		MEMBER("index", "2372") SEALS MEMBER("stored", "3396"), ERR_MALFORMED,
+		"not those of the index");
+}
 
-		(void)snprintf(
-			members, sizeof(members), SEALS("%s") CUTS("%s"), sizes[i][0], sizes[i][1]);
-		assert_refused(HINTS, members, ERR_MALFORMED, "one for each entry");
-	}
-	assert_refused(HINTS, SEALS("9223372036854775807") CUTS("288"), ERR_LIMIT, "rootfs.seals");
-	assert_refused(HINTS, SEALS("16") CUTS("9223372036854775807"), ERR_LIMIT, "rootfs.cuts");
+static void
+manifest_cuts_are_one_for_each_entry(void **state)
+{
+	static const char *const wrong[] = {MEMBER("cuts", "0"), MEMBER("cuts", "287"),
+		MEMBER("cuts", "289"), MEMBER("cuts", "576")};
+
+	(void)state;
+	assert_accepted(HINTS, HINTS CUTS);
+	assert_accepted(HINTS, CUTS);
+	assert_refused(HINTS, CUTS HINTS, ERR_MALFORMED, "not in order");
+	assert_refused(HINTS, CUTS CUTS, ERR_MALFORMED, "stands twice");
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+		assert_refused(HINTS, wrong[i], ERR_MALFORMED, "one for each entry");
+	assert_refused(HINTS, MEMBER("cuts", "9223372036854775807"), ERR_LIMIT, "rootfs.cuts");
 	assert_refused("{\"name\":\"app.data\"",
-		"{\"name\":\"app.seals\",\"size\":16,\"sha256\":\"" HEX_B
-		"\"},{\"name\":\"app.cuts\",\"size\":288,\"sha256\":\"" HEX_B
+		"{\"name\":\"app.cuts\",\"size\":288,\"sha256\":\"" HEX_B
 		"\"},{\"name\":\"app.data\"",
 		ERR_MALFORMED, "a tree with cuts");
 }
@@ -451,8 +483,8 @@ assert_largest_is_accepted(void)
 	m->payloads[0].members[MEMBER_HINTS].size = HINTS_BYTES_MAX;
 	m->payloads[0].members[MEMBER_INDEX].size =
 		INDEX_HEADER_BYTES + INDEX_ENTRIES_MAX * INDEX_ENTRY_BYTES;
-	m->payloads[0].members[MEMBER_SEALS] =
-		(struct member){.present = true, .size = INDEX_ENTRIES_MAX * SEAL_BYTES};
+	m->payloads[0].members[MEMBER_SEALS].size = pages_seals_bytes(INDEX_ENTRIES_MAX);
+	m->payloads[0].members[MEMBER_STORED].size = pages_stored_bytes(INDEX_ENTRIES_MAX);
 	m->payloads[0].members[MEMBER_CUTS] =
 		(struct member){.present = true, .size = INDEX_ENTRIES_MAX * CUTS_BYTES};
 	assert_int_equal(manifest_build(m, &j, &e), 0);
@@ -470,7 +502,7 @@ manifest_sizes_are_within_limits(void **state)
 	assert_refused("\"size\":9000", "\"size\":1099511627777", ERR_LIMIT, "'size'");
 	assert_refused("\"size\":9000", "\"size\":4999", ERR_MALFORMED, "more data than");
 	assert_refused("\"size\":5000", "\"size\":9001", ERR_MALFORMED, "more data than");
-	assert_refused("\"size\":104", "\"size\":9223372036854775807", ERR_LIMIT, "rootfs.index");
+	assert_refused("\"size\":68", "\"size\":9223372036854775807", ERR_LIMIT, "rootfs.index");
 	assert_refused("\"size\":24", "\"size\":16", ERR_MALFORMED, "one for each block");
 	assert_refused("\"size\":24", "\"size\":32", ERR_MALFORMED, "one for each block");
 	assert_accepted("\"size\":9000", "\"size\":8193");
@@ -555,7 +587,8 @@ main(void)
 		cmocka_unit_test(manifest_that_names_anything_twice_is_refused),
 		cmocka_unit_test(manifest_members_are_known_ordered_and_of_their_payload),
 		cmocka_unit_test(manifest_members_are_what_the_kind_needs),
-		cmocka_unit_test(manifest_cuts_come_with_seals_and_are_one_for_each_entry),
+		cmocka_unit_test(manifest_pages_and_seals_are_those_of_the_index),
+		cmocka_unit_test(manifest_cuts_are_one_for_each_entry),
 		cmocka_unit_test(manifest_digests_are_whole),
 		cmocka_unit_test(manifest_sizes_are_within_limits),
 		cmocka_unit_test(manifest_has_at_most_16_payloads),

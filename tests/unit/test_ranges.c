@@ -13,6 +13,7 @@ struct scene {
 	struct made made;
 	int index_fd;
 	struct index_reader *index, *scout;
+	struct made_stored stored;
 	struct memory_source memory;
 	struct source source;
 	struct wants *wants;
@@ -69,6 +70,7 @@ scene_free(struct scene *s)
 {
 	index_close(&s->index);
 	index_close(&s->scout);
+	made_stored_free(&s->stored);
 	(void)close(s->index_fd);
 	wants_free(&s->wants);
 	made_free(&s->made);
@@ -101,16 +103,20 @@ scene_make(struct scene *s, const char *chunks, unsigned room)
 	s->index_fd = memory_file(buf_span(&s->made.index));
 	assert_int_equal(index_open(s->index_fd, "index", 0, &s->made.p, &s->index, &e), 0);
 	assert_int_equal(index_open(s->index_fd, "index", 0, &s->made.p, &s->scout, &e), 0);
+	made_stored_make(&s->stored, &s->made);
+	made_stored_bring(&s->stored, s->index);
 	for (size_t i = 0; i < count; i++) {
 		bool more;
 
 		assert_int_equal(index_next(s->index, &s->chunks[i], &more, &e), 0);
+		assert_int_equal(stored_find(s->stored.stored, i, &s->chunks[i], &e), 0);
 	}
 	s->memory.bytes = buf_span(&s->made.data);
 	s->source = memory_source(&s->memory);
 	s->source.open = open_and_hear;
 	s->source.expect = expect_and_hear;
-	s->feed = (struct range_feed){.scout = s->scout, .wanted = s->wants};
+	s->feed = (struct range_feed){
+		.scout = s->scout, .stored = s->stored.stored, .wanted = s->wants};
 	s->ranges = (struct ranges){.source = &s->source,
 		.next = range_feed_next,
 		.arg = &s->feed,

@@ -46,7 +46,7 @@ stored_of_lacking(const struct bench *b)
 
 /* Where the block that lacks of a chunk is stored in the source. */
 static uint64_t
-lacking_at(const struct bench *b, unsigned chunk)
+lacking_at(struct bench *b, unsigned chunk)
 {
 	const uint8_t *record = b->made->cuts.data + chunk * CUTS_BYTES;
 	uint64_t at = b->g.data_offset;
@@ -57,6 +57,8 @@ lacking_at(const struct bench *b, unsigned chunk)
 	assert_int_equal(index_rewind(b->index, &e), 0);
 	for (unsigned i = 0; i <= chunk; i++)
 		assert_int_equal(index_next(b->index, &c, &more, &e), 0);
+	made_stored_bring(&b->stored, b->index);
+	assert_int_equal(stored_find(b->stored.stored, chunk, &c, &e), 0);
 	at += c.stored_offset;
 	for (unsigned i = 0; i < chunk % CHUNK_BLOCKS; i++)
 		at += num_get_le16(record + i * CUT_BYTES);
@@ -101,7 +103,7 @@ the_haul_counts_what_is_fetched(void **state)
 	assert_int_equal(wants_count(b.wrong), 0);
 	for (uint64_t entry = 0; entry < CHUNKS; entry++)
 		wants_add(b.wrong, entry);
-	assert_int_equal(haul_add(&haul, b.index, b.wrong, b.found, &e), 0);
+	assert_int_equal(haul_add(&haul, b.index, b.g.stored, b.wrong, b.found, &e), 0);
 	assert_int_equal(haul.in_place + haul.zeros + haul.inactive, 0);
 	assert_int_equal(haul.running, b.stats.bytes_running);
 	assert_int_equal(haul.running + haul.network, IMAGE_BYTES);

@@ -29,6 +29,7 @@ struct bench {
 	struct source as_source;
 	struct install_stats stats;
 	struct index_reader *index, *scout;
+	struct made_stored stored;
 	struct engine g;
 	unsigned asks_left;
 	struct keep_going keep_going;
@@ -60,7 +61,9 @@ bench_make(struct bench *b, const struct rig_entry *entries, size_t count)
 	b->keep_going = (struct keep_going){ask, b};
 	assert_int_equal(index_open(b->index_fd, "index", 0, &b->made.p, &b->index, &e), 0);
 	assert_int_equal(index_open(b->index_fd, "index", 0, &b->made.p, &b->scout, &e), 0);
+	made_stored_make(&b->stored, &b->made);
 	b->g = (struct engine){.index = b->index,
+		.stored = b->stored.stored,
 		.scout = b->scout,
 		.source = &b->as_source,
 		.keep_going = &b->keep_going,
@@ -72,6 +75,7 @@ bench_free(struct bench *b)
 {
 	index_close(&b->index);
 	index_close(&b->scout);
+	made_stored_free(&b->stored);
 	(void)close(b->files_fd);
 	(void)close(b->index_fd);
 	made_free(&b->made);

@@ -184,6 +184,8 @@ a_byte_that_is_not_what_was_signed_is_refused(void **state)
 	open_bundle(&b);
 	for (size_t payload = 0; payload < 2; payload++) {
 		refuses_flips(&b, payload, MEMBER_INDEX);
+		refuses_flips(&b, payload, MEMBER_SEALS);
+		refuses_flips(&b, payload, MEMBER_STORED);
 		refuses_flips(&b, payload, MEMBER_DATA);
 	}
 	an_image_unpacks_to_its_bytes_with_any_number_of_threads(state);
