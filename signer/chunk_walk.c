@@ -12,10 +12,12 @@ chunk_walk_end(struct chunk_walk *w)
 int
 chunk_walk_begin(const struct bundle_file *b, size_t payload, struct chunk_walk *out, struct err *e)
 {
-	struct chunk_walk w = {.b = b, .payload = payload};
+	struct chunk_walk w = {.b = b, .payload = payload, .pages = bundle_file_pages(b, payload)};
 
 	if (bundle_check_member(b->fd, b->path, &b->layout, b->manifest, payload, MEMBER_INDEX, e) <
 			0 ||
+		bundle_check_member(
+			b->fd, b->path, &b->layout, b->manifest, payload, MEMBER_SEALS, e) < 0 ||
 		index_open(b->fd, b->path, b->layout.offset[payload][MEMBER_INDEX],
 			&b->manifest->payloads[payload], &w.index, e) < 0)
 		return -1;
@@ -28,6 +30,8 @@ chunk_walk_next(struct chunk_walk *w, struct chunk *out, bool *more, struct err 
 {
 	if (index_next(w->index, out, more, e) < 0)
 		return -1;
+	if (*more && pages_find(&w->pages, w->next, out, e) < 0)
+		return err_context(e, "%s", w->b->path);
 	w->next += *more;
 	return 0;
 }
@@ -45,15 +49,12 @@ chunk_walk_cuts(const struct chunk_walk *w, const struct chunk *c, struct cuts *
 	const uint64_t *offset = w->b->layout.offset[w->payload];
 	uint64_t entry = w->next - 1;
 	uint8_t record[CUTS_BYTES];
-	struct seal seal;
 
 	out->count = 0;
 	if (!w->b->manifest->payloads[w->payload].members[MEMBER_CUTS].present)
 		return 0;
 	if (file_pread_full(w->b->fd, w->b->path, record, sizeof(record),
-		    offset[MEMBER_CUTS] + entry * CUTS_BYTES, e) < 0 ||
-		file_pread_full(w->b->fd, w->b->path, seal.b, sizeof(seal.b),
-			offset[MEMBER_SEALS] + entry * SEAL_BYTES, e) < 0)
+		    offset[MEMBER_CUTS] + entry * CUTS_BYTES, e) < 0)
 		return -1;
-	return cuts_take(record, &seal, c, out, e) < 0 ? err_context(e, "%s", w->b->path) : 0;
+	return cuts_take(record, &c->cuts, c, out, e) < 0 ? err_context(e, "%s", w->b->path) : 0;
 }

@@ -17,13 +17,15 @@ struct chunk_walk {
 	const struct bundle_file *b;
 	size_t payload;
 	struct index_reader *index;
+	struct pages pages;
 	uint64_t next; /* the entry that comes next */
 };
 
 void chunk_walk_end(struct chunk_walk *w);
 #define AUTO_CHUNK_WALK CLEANUP(chunk_walk_end)
 
-/* Before the first. b is borrowed. ERR_UNTRUSTED where the index is not the manifest's. */
+/* Before the first. b is borrowed. ERR_UNTRUSTED where the index or the seals are not the
+ * manifest's. */
 int chunk_walk_begin(
 	const struct bundle_file *b, size_t payload, struct chunk_walk *out, struct err *e);
 

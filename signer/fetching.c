@@ -36,7 +36,7 @@ struct look {
 	bool takes;  /* the box takes what it has, */
 	bool slides; /* at any byte, too */
 	struct fetching f;
-	struct spans partly, whole, hints, cuts;
+	struct spans partly, whole, hints, cuts, pages;
 };
 
 static void
@@ -310,6 +310,17 @@ blocks_charge(const struct look *l, const struct chunk *c, const struct blocks *
 	}
 }
 
+/* As what the chunk is stored: once for all of its page. */
+static void
+page_fetch(struct look *l)
+{
+	size_t len;
+	uint64_t at = pages_at(&l->walk.pages, (l->walk.next - 1) / PAGE_ENTRIES, &len);
+
+	if (!l->pages.begun || at >= l->pages.end)
+		span_add(&l->pages, at, len);
+}
+
 /* Of a chunk of which there are some blocks, the others. */
 static void
 chunk_fetch_partly(struct look *l, const struct chunk *c, const struct blocks *b)
@@ -351,6 +362,8 @@ chunk_cost(struct look *l, const struct chunk *c, struct err *e)
 	}
 	if (blocks_of(l, c, &b, e) < 0)
 		return -1;
+	if (b.lacking > 0)
+		page_fetch(l);
 	if (b.lacking > 0 &&
 		(b.cuts.count == 0 ||
 			c->stored_size / b.count * (b.count - b.lacking) < SAVED_BYTES_LEAST)) {
@@ -394,7 +407,7 @@ fetching_of(const struct fetching_job *j, struct fetching *out, struct err *e)
 	l.f.stored = l.partly.bytes + l.whole.bytes;
 	l.f.gaps = l.partly.gaps + l.whole.gaps;
 	l.f.hints = l.hints.bytes + l.hints.gaps;
-	l.f.cuts = l.cuts.bytes + l.cuts.gaps;
+	l.f.cuts = l.cuts.bytes + l.cuts.gaps + l.pages.bytes + l.pages.gaps;
 	*out = l.f;
 	return 0;
 }

@@ -34,10 +34,10 @@ struct fetching {
 		moved,	   /* found elsewhere in it */
 		zeros, lacking;
 	/* Fetched. */
-	uint64_t stored, /* of what lacks */
-		gaps,	 /* between ranges, where that is cheaper than another range */
-		hints, cuts;
-	uint64_t unaligned; /* of moved: found at no multiple of 4 KiB */
+	uint64_t stored,     /* of what lacks */
+		gaps,	     /* between ranges, where that is cheaper than another range */
+		hints, cuts; /* and pages of stored, where what lacks is looked up */
+	uint64_t unaligned;  /* of moved: found at no multiple of 4 KiB */
 };
 
 int fetching_of(const struct fetching_job *j, struct fetching *out, struct err *e);
