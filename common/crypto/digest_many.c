@@ -9,6 +9,15 @@
 
 #ifdef __x86_64__
 #include <cpuid.h>
+#if __has_include(<sys/platform/x86.h>)
+/* glibc has asked already; the compiler's own way to ask is 4.5 KB of program. */
+#include <sys/platform/x86.h>
+#define HAS_AVX512F CPU_FEATURE_ACTIVE(AVX512F)
+#define HAS_AVX2 CPU_FEATURE_ACTIVE(AVX2)
+#else
+#define HAS_AVX512F __builtin_cpu_supports("avx512f")
+#define HAS_AVX2 __builtin_cpu_supports("avx2")
+#endif
 #endif
 
 /* Fewer messages than this leave so many lanes empty that nothing is won. */
@@ -192,9 +201,9 @@ choose(void)
 {
 	lanes_run *run = NULL;
 
-	if (__builtin_cpu_supports("avx512f"))
+	if (HAS_AVX512F)
 		run = lanes_run_avx512;
-	else if (__builtin_cpu_supports("avx2"))
+	else if (HAS_AVX2)
 		run = lanes_run_avx2;
 	if (run && !has_sha() && is_right(run))
 		run_here = run;
