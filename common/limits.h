@@ -104,15 +104,16 @@
  * an image that is in more pieces than this on average was not written by mke2fs. */
 #define CONTENTS_OWNERS_MAX ((size_t)1 << 22)
 #define CONTENTS_EXTENTS_MAX ((size_t)1 << 23)
-#define CONTENTS_PATHS_MAX ((size_t)256 << 20) /* a million paths of 256 bytes */
-#define EXT4_INODES_MAX (1 << 26)	       /* what mke2fs makes for 1 TiB */
-#define EXT4_NAMES_MAX (1 << 24)	       /* in folders; hard links and deleted ones, too */
-#define TREE_XATTR_NAME_MAX 255		       /* as Linux has it, like the two sizes below */
-#define TREE_MTIME_MAX_S 253402300799ULL       /* the end of the year 9999 */
-#define XATTR_NAMES_MAX (64 * 1024)	       /* XATTR_LIST_MAX of Linux */
-#define XATTR_VALUE_MAX (64 * 1024)	       /* XATTR_SIZE_MAX of Linux */
-#define LINK_CHAIN_MAX 8		       /* hard links that name hard links; tar makes none */
-#define PIPELINE_THREADS_MAX 256	       /* more cores than this wait for the disk */
+#define CONTENTS_PATHS_MAX ((size_t)256 << 20)	   /* a million paths of 256 bytes */
+#define UNCOMPRESSED_BYTES_MAX ((size_t)256 << 20) /* of one file; a kernel has 50 MiB */
+#define EXT4_INODES_MAX (1 << 26)		   /* what mke2fs makes for 1 TiB */
+#define EXT4_NAMES_MAX (1 << 24)	 /* in folders; hard links and deleted ones, too */
+#define TREE_XATTR_NAME_MAX 255		 /* as Linux has it, like the two sizes below */
+#define TREE_MTIME_MAX_S 253402300799ULL /* the end of the year 9999 */
+#define XATTR_NAMES_MAX (64 * 1024)	 /* XATTR_LIST_MAX of Linux */
+#define XATTR_VALUE_MAX (64 * 1024)	 /* XATTR_SIZE_MAX of Linux */
+#define LINK_CHAIN_MAX 8		 /* hard links that name hard links; tar makes none */
+#define PIPELINE_THREADS_MAX 256	 /* more cores than this wait for the disk */
 #define HINTS_BYTES_MAX (PAYLOAD_BYTES_MAX / 4096 * 8) /* 8 bytes a block of 4 KiB */
 #define PATCH_BYTES_MAX (4U << 20)		       /* that one patch makes: 64 chunks */
 #define PATCH_STORED_MAX (256U * 1024) /* and what it may take, which a box has in memory */

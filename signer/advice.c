@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "common/base/num.h"
+#include "common/limits.h"
+#include "signer/uncompressed.h"
 
 /* What of an ext4 superblock is other in each image that is made, if nobody sees to it. */
 enum { SUPER_AT = 1024, SUPER_BYTES = 1024 };
@@ -40,6 +42,80 @@ advice_add(struct advice *a, const struct advice_job *j, uint32_t owner)
 		a->examples[a->files] = owner;
 	a->files++;
 	a->bytes += j->bill->bytes[owner];
+}
+
+/* So many compressed files are looked into, the dearest; and what saves less than a quarter is not
+ * worth the trouble. */
+enum { FILES_WEIGHED = 64, SAVED_QUARTERS = 3 };
+
+/* Versions are in names: of kernels, and of folders of modules. */
+static bool
+is_alike_but_for_digits(const char *a, const char *b)
+{
+	for (;;) {
+		bool digits = *a >= '0' && *a <= '9';
+
+		if (digits != (*b >= '0' && *b <= '9') || (!digits && *a != *b))
+			return false;
+		if (*a == '\0')
+			return true;
+		for (a += 1; digits && *a >= '0' && *a <= '9';)
+			a++;
+		for (b += 1; digits && *b >= '0' && *b <= '9';)
+			b++;
+	}
+}
+
+/* What a file was before; UINT32_MAX: it was not there. */
+static uint32_t
+old_file(const struct advice_job *j, uint32_t owner)
+{
+	const struct contents *old = j->old_contents;
+	const char *path = contents_path(j->contents, owner);
+	const struct owner *same = contents_find(old, path);
+
+	if (same)
+		return (uint32_t)(same - old->owners);
+	for (size_t i = 0; i < old->path_count; i++) {
+		if (is_alike_but_for_digits(path, contents_path(old, old->by_path[i])))
+			return old->by_path[i];
+	}
+	return UINT32_MAX;
+}
+
+/* A file's bytes as they would be uncompressed; as they are, where they are not compressed. */
+static bool
+file_uncompressed(const struct contents *c, const struct unpacked *u, uint32_t owner,
+	bool compressed, struct buf *out)
+{
+	AUTO_BUF struct buf raw = BUF_INIT(UNCOMPRESSED_BYTES_MAX);
+
+	if (contents_read(c, u, owner, &raw, NULL) < 0)
+		return false;
+	if (compressed || image_kind_is_compressed(image_kind_of(buf_span(&raw))))
+		return uncompressed_read(buf_span(&raw), out);
+	return buf_append(out, raw.data, raw.len, NULL) == 0;
+}
+
+/* Adds a compressed file, if it would cost less uncompressed. */
+static int
+file_weigh(const struct advice_job *j, uint32_t owner, struct advice *a, struct err *e)
+{
+	AUTO_BUF struct buf new = BUF_INIT(UNCOMPRESSED_BYTES_MAX);
+	AUTO_BUF struct buf old = BUF_INIT(UNCOMPRESSED_BYTES_MAX);
+	uint64_t bytes = j->bill->bytes[owner], would;
+	uint32_t before = old_file(j, owner);
+
+	if (before == UINT32_MAX || !file_uncompressed(j->contents, j->new, owner, true, &new) ||
+		!file_uncompressed(j->old_contents, j->old, before, false, &old))
+		return 0;
+	if (uncompressed_cost(buf_span(&new), buf_span(&old), j->level, j->threads, &would, e) < 0)
+		return -1;
+	if (would / SAVED_QUARTERS >= bytes / 4)
+		return 0;
+	advice_add(a, j, owner);
+	a->would += would;
+	return 0;
 }
 
 /* A list of the old files by their sizes, for those that were renamed. */
@@ -108,10 +184,12 @@ is_renamed(const struct advice_job *j, const struct by_size *old, uint32_t owner
 }
 
 /* Of the owners that cost something, the dearest first: whose cost has a reason. */
-static void
+static int
 owners_look(const struct advice_job *j, const struct by_size *old, const uint32_t *owners,
-	size_t count, struct advice out[ADVICES])
+	size_t count, struct advice out[ADVICES], struct err *e)
 {
+	size_t weighed = 0;
+
 	for (size_t i = 0; i < count; i++) {
 		enum owner_kind kind = j->contents->owners[owners[i]].kind;
 
@@ -121,9 +199,12 @@ owners_look(const struct advice_job *j, const struct by_size *old, const uint32_
 			advice_add(&out[ADVICE_FREE], j, owners[i]);
 		else if (old->owners && is_renamed(j, old, owners[i]))
 			advice_add(&out[ADVICE_RENAMED], j, owners[i]);
-		else if (image_kind_is_compressed(file_kind(j, owners[i])))
-			advice_add(&out[ADVICE_FILES], j, owners[i]);
+		else if (image_kind_is_compressed(file_kind(j, owners[i])) &&
+			 weighed++ < FILES_WEIGHED &&
+			 file_weigh(j, owners[i], &out[ADVICE_FILES], e) < 0)
+			return -1;
 	}
+	return 0;
 }
 
 static void
@@ -191,7 +272,9 @@ payload_look(const struct advice_job *j, struct advice out[ADVICES])
 		bytes += j->bill->bytes[i];
 	if (p->kind != PAYLOAD_IMAGE)
 		return;
-	if (image_kind_is_compressed(j->contents->kind))
+	/* One of which most is found again is fine as it is. */
+	if (image_kind_is_compressed(j->contents->kind) &&
+		bytes >= p->members[MEMBER_DATA].size / 2)
 		out[ADVICE_IMAGE].bytes = bytes;
 	if (j->old && (!p->members[MEMBER_HINTS].present || !p->members[MEMBER_CUTS].present))
 		out[ADVICE_HINTS].bytes = bytes;
@@ -210,8 +293,8 @@ advice_of(const struct advice_job *j, struct advice out[ADVICES], struct err *e)
 	if (bill_sort(j->bill, &owners, &count, e) < 0)
 		return -1;
 	memset(out, 0, ADVICES * sizeof(*out));
-	if (j->old_contents)
-		owners_look(j, &old, owners, count, out);
+	if (j->old_contents && owners_look(j, &old, owners, count, out, e) < 0)
+		return -1;
 	metadata_look(j, &out[ADVICE_METADATA]);
 	payload_look(j, out);
 	return 0;
@@ -234,9 +317,10 @@ const char *
 advice_text(enum advice_kind kind)
 {
 	static const char *const texts[ADVICES] = {
-		[ADVICE_FILES] = "is in files that are compressed, of which a small change changes "
-				 "nearly all. Where whoever reads them takes them as they were "
-				 "before, put them in like that: the bundle compresses, too.",
+		[ADVICE_FILES] =
+			"is in files that are compressed, of which a small change changes "
+			"nearly all. Where whoever reads them takes them uncompressed, put "
+			"them in like that: the bundle compresses, too, and they would cost",
 		[ADVICE_IMAGE] = "is of an image that is compressed as a whole, in which little is "
 				 "found again. Make it ext4, or without compression: the bundle "
 				 "compresses, too.",

@@ -10,7 +10,7 @@
 #include "signer/unpacked.h"
 
 enum advice_kind {
-	ADVICE_FILES,	 /* files changed that are compressed */
+	ADVICE_FILES,	 /* compressed files that would cost less if they were not */
 	ADVICE_IMAGE,	 /* the image as a whole is */
 	ADVICE_METADATA, /* metadata differs by what could be the same */
 	ADVICE_FREE,	 /* old bytes in blocks that are free */
@@ -23,6 +23,7 @@ enum { ADVICE_EXAMPLES = 3, ADVICE_DETAIL_SIZE = 128 };
 
 struct advice {
 	uint64_t bytes; /* that are fetched on its account; 0: it is not given */
+	uint64_t would; /* of ADVICE_FILES: be fetched instead */
 	size_t files;	/* how many, */
 	uint32_t examples[ADVICE_EXAMPLES]; /* and the dearest of these: owners */
 	char detail[ADVICE_DETAIL_SIZE];    /* of ADVICE_METADATA: what differs */
@@ -34,6 +35,8 @@ struct advice_job {
 	const struct unpacked *new, *old; /* old and old_contents may be NULL */
 	const struct contents *contents, *old_contents;
 	const struct bill *bill;
+	int level; /* of zlib, that the new bundle is packed with */
+	unsigned threads;
 };
 
 /* Looks at what was charged to whom. */

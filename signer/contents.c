@@ -230,6 +230,34 @@ contents_find(const struct contents *c, const char *path)
 	return NULL;
 }
 
+/* The extents of a file are anywhere among the others, and in any order. */
+int
+contents_read(const struct contents *c, const struct unpacked *u, uint32_t owner, struct buf *out,
+	struct err *e)
+{
+	uint64_t length = c->owners[owner].length, end = 0;
+	size_t before = out->len;
+
+	for (size_t i = 0; i < c->extent_count; i++) {
+		const struct extent *x = &c->extents[i];
+
+		if (x->owner == owner && x->within < length)
+			end = num_max(end, num_min(x->within + x->size, length));
+	}
+	if (buf_reserve(out, (size_t)num_min(end, SIZE_MAX), e) < 0)
+		return err_context(e, "%s", contents_path(c, owner));
+	memset(out->data + before, 0, (size_t)end);
+	for (size_t i = 0; i < c->extent_count; i++) {
+		const struct extent *x = &c->extents[i];
+
+		if (x->owner == owner && x->within < end)
+			memcpy(out->data + before + x->within, u->data + x->at,
+				(size_t)num_min(x->size, end - x->within));
+	}
+	out->len = before + (size_t)end;
+	return 0;
+}
+
 static int
 fill_image(void *arg, struct contents *c, uint64_t at, uint64_t size, struct err *e)
 {
@@ -264,6 +292,7 @@ tree_file(struct contents *c, const struct tree_entry *t, uint64_t at, struct er
 	if (contents_add_owner(c, OWNER_FILE, &owner, e) < 0 ||
 		contents_name(c, owner, t->path, e) < 0)
 		return -1;
+	c->owners[owner].length = t->size;
 	return contents_add(c, &(struct extent){at, t->size, 0, owner}, e);
 }
 

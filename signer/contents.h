@@ -30,10 +30,11 @@ enum { OWNERS_FIXED = 3 };
 
 struct owner {
 	enum owner_kind kind;
-	uint32_t path;	/* where its path begins in paths */
-	uint64_t size;	/* bytes of its extents */
-	uint64_t first; /* where its own first byte is in the payload; UINT64_MAX: nowhere */
-	uint64_t times; /* of a file system's inode: a number that other times change; or 0 */
+	uint32_t path;	 /* where its path begins in paths */
+	uint64_t size;	 /* bytes of its extents */
+	uint64_t length; /* of a file: its own bytes, whatever its blocks are */
+	uint64_t first;	 /* where its own first byte is in the payload; UINT64_MAX: nowhere */
+	uint64_t times;	 /* of a file system's inode: a number that other times change; or 0 */
 };
 
 struct extent {
@@ -77,6 +78,11 @@ const struct extent *contents_at(const struct contents *c, uint64_t at);
 
 /* The file or folder with this path, or NULL. */
 const struct owner *contents_find(const struct contents *c, const char *path);
+
+/* Appends a file's own bytes, as far as extents have them; what they leave out before their end are
+ * zeros. ERR_LIMIT where out has no room for them. */
+int contents_read(const struct contents *c, const struct unpacked *u, uint32_t owner,
+	struct buf *out, struct err *e);
 
 /* For those who know a kind of contents: adds an owner without a path, gives it one, and adds
  * extents in any order. ERR_LIMIT. */

@@ -141,6 +141,7 @@ node_add(struct ext4 *x, ext2_ino_t ino, const struct ext2_inode *inode, struct 
 		x->node_room = room;
 	}
 	x->c->owners[x->owner].times = times_of(inode);
+	x->c->owners[x->owner].length = EXT2_I_SIZE(inode);
 	x->nodes[x->node_count++] = (struct node){.ino = ino, .is_folder = is_folder};
 	return 0;
 }

@@ -45,8 +45,14 @@ payload_compare(const struct diff *d, size_t number, struct payload_diff *p,
 		.old_contents = old ? &p->old_contents : NULL,
 		.threads = threads,
 		.bill = &p->bill};
-	const struct advice_job advice = {
-		p->new, new, old, &p->contents, old ? &p->old_contents : NULL, &p->bill};
+	const struct advice_job advice = {.payload = p->new,
+		.new = new,
+		.old = old,
+		.contents = &p->contents,
+		.old_contents = old ? &p->old_contents : NULL,
+		.bill = &p->bill,
+		.level = (int)d->new.manifest->zlib_level,
+		.threads = threads};
 
 	if (bill_begin(&p->contents, &p->bill, e) < 0 ||
 		fetching_of(&fetching, &p->fetching, e) < 0)

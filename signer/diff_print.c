@@ -125,8 +125,8 @@ print_advice(const struct payload_diff *p, enum advice_kind kind, bool several)
 		print_wrapped(p->new->name, &column);
 	}
 	print_wrapped(advice_text(kind), &column);
-	print_wrapped(a->detail, &column);
-	(void)printf("%s\n", a->detail[0] ? "." : "");
+	print_wrapped(kind == ADVICE_FILES ? num_human_size(a->would, size) : a->detail, &column);
+	(void)printf("%s\n", kind == ADVICE_FILES || kind == ADVICE_METADATA ? "." : "");
 	for (size_t i = 0; (kind == ADVICE_FILES || kind == ADVICE_RENAMED) && i < a->files &&
 			   i < ADVICE_EXAMPLES;
 		i++)
@@ -171,6 +171,13 @@ diff_print(const struct diff *d, size_t top, struct err *e)
 	return 0;
 }
 
+/* How long a file is, and how much there is of all else. */
+static uint64_t
+owner_bytes(const struct owner *o)
+{
+	return o->kind == OWNER_FILE ? o->length : o->size;
+}
+
 static json_t *
 files_json(const struct payload_diff *p, const uint32_t *owners, size_t count)
 {
@@ -183,8 +190,8 @@ files_json(const struct payload_diff *p, const uint32_t *owners, size_t count)
 			list, json_pack("{s:s, s:I, s:I, s:s*}", "path",
 				      contents_path(&p->contents, owners[i]), "fetched",
 				      (json_int_t)p->bill.bytes[owners[i]], "size",
-				      (json_int_t)p->contents.owners[owners[i]].size, "change",
-				      *change ? change : NULL));
+				      (json_int_t)owner_bytes(&p->contents.owners[owners[i]]),
+				      "change", *change ? change : NULL));
 	}
 	return list;
 }
@@ -197,12 +204,13 @@ advice_json(const struct diff *d, const struct payload_diff *p)
 	for (enum advice_kind kind = 0; kind < ADVICES; kind++) {
 		const struct advice *a = &p->advice[kind];
 
-		if (advice_counts(d, a))
-			(void)json_array_append_new(
-				list, json_pack("{s:s, s:I, s:I, s:s*}", "what", advice_word(kind),
-					      "fetched", (json_int_t)a->bytes, "files",
-					      (json_int_t)a->files, "detail",
-					      a->detail[0] ? a->detail : NULL));
+		if (!advice_counts(d, a))
+			continue;
+		(void)json_array_append_new(list,
+			json_pack("{s:s, s:I, s:I, s:s*, s:o*}", "what", advice_word(kind),
+				"fetched", (json_int_t)a->bytes, "files", (json_int_t)a->files,
+				"detail", a->detail[0] ? a->detail : NULL, "would_be",
+				kind == ADVICE_FILES ? json_integer((json_int_t)a->would) : NULL));
 	}
 	return list;
 }

@@ -110,6 +110,7 @@ contents_are_whole(const struct contents *c)
 
 		assert_int_equal(x->at, end);
 		assert_true(x->size > 0 && x->owner < c->owner_count);
+		assert_true(x->within < PAYLOAD_BYTES_MAX << 10);
 		assert_ptr_equal(contents_at(c, x->at), x);
 		assert_ptr_equal(contents_at(c, x->at + x->size - 1), x);
 		end += x->size;
@@ -151,26 +152,24 @@ owner_of(const struct contents *c, const char *path)
 	return o;
 }
 
-/* The extents of a file, put together, begin with its bytes. */
+/* The extents of a file, put together, are its bytes. */
 static void
 has_file(const struct contents *c, const struct unpacked *u, const char *path, const char *from)
 {
 	const struct owner *o = owner_of(c, path);
-	AUTO_BUF struct buf want = BUF_INIT(1 << 20);
-	AUTO_FREE uint8_t *got = calloc(1, 1 << 20);
+	AUTO_BUF struct buf want = BUF_INIT(1 << 20), got = BUF_INIT(1 << 20);
+	struct err e = ERR_INIT;
 
 	assert_int_equal(file_read(from, &want, NULL), 0);
-	for (size_t i = 0; i < c->extent_count; i++) {
-		const struct extent *x = &c->extents[i];
-
-		if (&c->owners[x->owner] != o)
-			continue;
-		assert_in_range(x->within + x->size, 1, 1 << 20);
-		memcpy(got + x->within, u->data + x->at, x->size);
-	}
-	assert_memory_equal(got, want.data, want.len);
+	if (contents_read(c, u, (uint32_t)(o - c->owners), &got, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_true(span_equal(buf_span(&got), buf_span(&want)));
+	assert_int_equal(o->length, want.len);
 	assert_memory_equal(u->data + o->first, want.data, num_min(want.len, 1024));
 	assert_in_range(o->size, want.len, want.len + 4096);
+	got.max = 2 * want.len - 1;
+	assert_int_equal(contents_read(c, u, (uint32_t)(o - c->owners), &got, &e), -1);
+	assert_int_equal(e.class, ERR_LIMIT);
 }
 
 static void
