@@ -61,16 +61,43 @@ a_head_is_kept_where_the_next_update_has_room_beside_it(void **state)
 	assert_answers(&s, AUTHENTIC_UNKNOWN, AUTHENTIC_YES);
 }
 
+static int
+fill_the_disk(void *arg, struct err *e)
+{
+	(void)arg;
+	(void)e;
+	disk_has(SHELF_SPARE_BYTES);
+	return 0;
+}
+
 static void
 what_is_kept_goes_before_an_update_has_no_room(void **state)
 {
 	CLEANUP(scene_free) struct scene s;
+	struct err e = ERR_INIT;
 
 	disk_has(1 << 30);
 	scene_image(&s, *state, ROOTFS);
 	disk_has(SHELF_SPARE_BYTES);
-	install(&s, "2.1", "boot-2");
-	assert_false(file_exists("state/head.A"));
+	rig_write_image(&s.rig, span_of(image, IMAGE_BYTES), "2.1", 0, "y.ota");
+	assert_int_equal(rig_verify(&s.rig, "y.ota", &e), 0);
+	assert_false(file_exists("state/head.B"));
+}
+
+/* The head had room, and pages of what is to be fetched have none. */
+static void
+what_is_kept_goes_before_pages_have_no_room(void **state)
+{
+	CLEANUP(scene_free) struct scene s;
+	struct err e = ERR_INIT;
+	struct keep_going keep_going = {fill_the_disk, NULL};
+
+	disk_has(1 << 30);
+	scene_image(&s, *state, ROOTFS);
+	assert_true(file_exists("state/head.B"));
+	rig_write_image(&s.rig, span_of(image, IMAGE_BYTES), "2.1", 0, "y.ota");
+	if (rig_install(&s.rig, "y.ota", &keep_going, &e) < 0)
+		fail_msg("%s", e.text);
 	assert_false(file_exists("state/head.B"));
 }
 
@@ -111,6 +138,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		test_in_folder(a_head_is_kept_where_the_next_update_has_room_beside_it),
 		test_in_folder(what_is_kept_goes_before_an_update_has_no_room),
+		test_in_folder(what_is_kept_goes_before_pages_have_no_room),
 		test_in_folder(what_is_kept_goes_before_metadata_has_no_room),
 		test_in_folder(a_disk_that_does_not_say_how_full_it_is_has_room),
 	};
