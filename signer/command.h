@@ -50,6 +50,7 @@ extern const struct command cmd_sign;
 extern const struct command cmd_verify;
 extern const struct command cmd_show;
 extern const struct command cmd_diff;
+extern const struct command cmd_delta;
 extern const struct command cmd_rollout;
 extern const struct command cmd_plan;
 extern const struct command cmd_simulate;

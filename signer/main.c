@@ -22,6 +22,7 @@ static const struct command *const commands[] = {
 	&cmd_verify,
 	&cmd_show,
 	&cmd_diff,
+	&cmd_delta,
 	&cmd_release,
 	&cmd_rollout,
 	&cmd_plan,
