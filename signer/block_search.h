@@ -2,7 +2,7 @@
  *
  * It finds what a box finds by their hints (common/format/hints.h), and tells those at multiples of
  * 4 KiB from others, for a box looks for the latter only where that promises something. Each find
- * is compared byte by byte. Some 30 bytes of memory a block, and 1 MiB. */
+ * is compared byte by byte. Memory: 26 to 52 bytes a block, and 1 MiB. */
 #ifndef SLUICE_SIGNER_BLOCK_SEARCH_H
 #define SLUICE_SIGNER_BLOCK_SEARCH_H
 

@@ -4,7 +4,9 @@
  * The side that runs holds the old payload, and the one that is written nothing of use, so that a
  * box may fetch less than this. Chunks that stand in place are taken from there; blocks of the
  * others are found by their hints, and only those that lack are fetched, where cuts say how they
- * are stored; chunks of a tree are taken from the files with the same paths. */
+ * are stored; chunks of a tree are taken from the files with the same paths. One difference: a box
+ * looks at every byte of its slot for some 6 GiB of blocks at most, and here that is done for all.
+ */
 #ifndef SLUICE_SIGNER_FETCHING_H
 #define SLUICE_SIGNER_FETCHING_H
 

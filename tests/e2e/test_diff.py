@@ -133,15 +133,16 @@ class Diff(unittest.TestCase):
         self.assertEqual(found["payloads"][0]["files"], [])
         self.assertLess(found["fetched"], 40000)
 
-    def fetch(self, bundle, image, tree):
-        """What a box that runs these fetches of a bundle: {part of it: bytes}."""
+    def fetch(self, bundle, image, tree=None):
+        """The box that runs these after an update, and what that took: {part of it: bytes}."""
         self.ws.roll_out(bundle, [("all", "100%")])
         with Nginx(self.ws, directives(self.ws)) as nginx:
             box = Box(self.ws, NAME, image)
-            sides = {side: box.path("app-" + side) for side in "ab"}
-            shutil.copytree(tree, sides["a"])
-            os.makedirs(sides["b"])
-            box.set({"slot app": {"type": "dir", **sides}})
+            if tree:
+                sides = {side: box.path("app-" + side) for side in "ab"}
+                shutil.copytree(tree, sides["a"])
+                os.makedirs(sides["b"])
+                box.set({"slot app": {"type": "dir", **sides}})
             watched_install(box, os.path.getsize(image))
             took = tally(nginx, NAME, bundle)
         return box, {what: n for what, n in took.items() if what not in ("metadata", "headers")}
@@ -170,6 +171,20 @@ class Diff(unittest.TestCase):
                                took["data"], delta=NEAR * took["data"])
         self.assertEqual([f["path"] for f in app["files"]], ["a"])
         self.assertGreater(rootfs["moved"], 0)
+
+    def test_where_little_changed_a_box_looks_no_further_and_so_does_it(self):
+        """Looking at every byte of its slot has to promise a 256th of that."""
+        self.ws.ceremony()
+        self.files["lib/short"] = text(2000, 24)
+        old = self.image("old", self.files)
+        new = self.image("new", {**self.files, "lib/short": b"first\n" + self.files["lib/short"]})
+        bundles = [self.ws.pack(version, image) for version, image in (("1.0", old), ("2.0", new))]
+        said = self.diff(*bundles)
+        _, took = self.fetch(bundles[1], old)
+        self.assertAlmostEqual(said["fetched"], sum(took.values()),
+                               delta=NEAR * sum(took.values()), msg=f"{said}\n{took}")
+        self.assertEqual(said["payloads"][0]["files"][0]["path"], "/lib/short")
+        self.assertGreater(said["payloads"][0]["files"][0]["fetched"], 8000)
 
     def test_a_tree_is_told_by_file_and_files_of_other_names_are_seen(self):
         self.files["lib/module"] = noise(70000, 5)
