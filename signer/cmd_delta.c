@@ -24,8 +24,8 @@ static const char help[] =
 	"      --threads N     as many threads as there are processors if left out;\n"
 	"                      the delta is the same whatever N is\n"
 	"\n"
-	"It needs as much memory as OLD's payloads take on a disk, and half of that again;\n"
-	"and for a while room for both bundles' payloads beside FILE.\n"
+	"It needs as much memory as OLD has plain bytes, and half of that again; and for\n"
+	"a while room for the plain bytes of both beside FILE.\n"
 	"\n"
 	"example: sluice delta gateway-2.3.9.ota gateway-2.4.0.ota -o gateway.delta\n";
 
@@ -106,7 +106,7 @@ delta_run(int argc, char **argv, struct err *e)
 
 const struct command cmd_delta = {
 	.name = "delta",
-	.summary = "tell a bundle by an older one",
+	.summary = "only what differs, for boxes",
 	.help = help,
 	.run = delta_run,
 };
