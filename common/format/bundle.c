@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/file.h"
 #include "common/base/num.h"
@@ -266,6 +267,39 @@ bundle_check_layout(int fd, const char *name, const struct manifest *m,
 	if (!head_only && check_end(fd, name, l, e) < 0)
 		return -1;
 	return check_size(fd, name, l, head_only, e);
+}
+
+static int
+put_header(
+	int fd, const char *name, const char *member, uint64_t offset, uint64_t size, struct err *e)
+{
+	uint8_t h[BLOCK_BYTES];
+
+	header_make(h, member, size);
+	return file_pwrite_full(fd, name, h, sizeof(h), offset - BLOCK_BYTES, e);
+}
+
+int
+bundle_put_headers(int fd, const char *name, const struct manifest *m,
+	const struct bundle_layout *l, struct err *e)
+{
+	char member[BUNDLE_MEMBER_NAME_SIZE];
+	enum member_role role;
+	size_t p;
+
+	if (ftruncate(fd, (off_t)l->head_size) < 0)
+		return err_sys(e, errno, "writing %s", name);
+	if (put_header(fd, name, BUNDLE_MANIFEST_NAME, l->manifest_offset, l->manifest_size, e) < 0)
+		return -1;
+	for (size_t i = 0; i < bundle_places(m); i++) {
+		if (!bundle_member_at(m, i, &p, &role) || !in_head(role))
+			continue;
+		bundle_member_name(&m->payloads[p], role, member);
+		if (put_header(fd, name, member, l->offset[p][role],
+			    m->payloads[p].members[role].size, e) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 int

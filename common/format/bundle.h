@@ -49,6 +49,11 @@ int bundle_read_manifest(int fd, const char *name, struct buf *out, struct err *
 int bundle_check_layout(int fd, const char *name, const struct manifest *m,
 	const struct bundle_layout *l, bool head_only, struct err *e);
 
+/* Writes what stands between the members of a head: their headers, and zeros for all else, up to
+ * the head's end. fd is empty; the members' content is the caller's. */
+int bundle_put_headers(int fd, const char *name, const struct manifest *m,
+	const struct bundle_layout *l, struct err *e);
+
 /* Checks a payload's member against its size and digest in the manifest: ERR_UNTRUSTED. */
 int bundle_check_member(int fd, const char *name, const struct bundle_layout *l,
 	const struct manifest *m, size_t payload, enum member_role role, struct err *e);

@@ -156,9 +156,8 @@ digest_is_zero(const struct digest *d)
 	return digest_equal(d, &zero);
 }
 
-/* Sets what the entry says. */
-static int
-parse_entry(const uint8_t *b, struct chunk *c, struct err *e)
+int
+index_take_entry(const uint8_t b[INDEX_ENTRY_BYTES], struct chunk *c, struct err *e)
 {
 	uint32_t size = num_get_le32(b + DIGEST_BYTES);
 	bool run = size & RUN_BIT;
@@ -227,7 +226,7 @@ index_next(struct index_reader *r, struct chunk *out, bool *more, struct err *e)
 	}
 	if (next_bytes(r, &bytes, e) < 0)
 		return -1;
-	if (parse_entry(bytes, &c, e) < 0 || check_place(r, &c, e) < 0)
+	if (index_take_entry(bytes, &c, e) < 0 || check_place(r, &c, e) < 0)
 		return err_context(e, "%s: %s.index: entry %" PRIu64, r->name, r->p->name, r->next);
 	r->window_pos += INDEX_ENTRY_BYTES;
 	r->next++;

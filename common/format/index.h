@@ -76,4 +76,8 @@ uint64_t index_entries_in(uint64_t index_bytes);
 void index_put_header(uint8_t out[INDEX_HEADER_BYTES], uint64_t plain_bytes, uint64_t entries);
 void index_put_entry(uint8_t out[INDEX_ENTRY_BYTES], const struct chunk *c);
 
+/* The entry again, for whoever looks here and there into an index that was gone through. *c stays
+ * as it was but for store, plain and size. */
+int index_take_entry(const uint8_t in[INDEX_ENTRY_BYTES], struct chunk *c, struct err *e);
+
 #endif
