@@ -25,10 +25,11 @@
 struct install_stats {
 	uint64_t bytes_in_place, /* plain bytes that were right already */
 		bytes_running,	 /* plain bytes taken from the running side, */
-		bytes_inactive,	 /* and from elsewhere in the inactive one */
-		bytes_fetched,	 /* bytes taken from the source: stored chunks, hints, pages */
-		bytes_written,	 /* plain bytes written; holes count as nothing */
-		chunks;		 /* entries of the index looked at */
+		bytes_inactive,	 /* and from elsewhere in the inactive one, */
+		bytes_delta,	 /* and those that records of a delta told */
+		bytes_fetched, /* bytes taken from sources: stored chunks, hints, pages, records */
+		bytes_written, /* plain bytes written; holes count as nothing */
+		chunks;	       /* entries of the index looked at */
 };
 
 struct proof;
