@@ -9,6 +9,7 @@
 #include "agent/courier.h"
 #include "agent/decide.h"
 #include "agent/delivery.h"
+#include "agent/delta_find.h"
 #include "agent/doubt.h"
 #include "agent/hooks.h"
 #include "agent/install.h"
@@ -110,12 +111,6 @@ renew_certificate(struct cycle *cy)
 		reporter_repeat(&cy->reporter);
 }
 
-static void
-tell_end(struct cycle *cy)
-{
-	reporter_tell_end(&cy->reporter, now_s(cy));
-}
-
 static int
 poll_and_decide(struct cycle *cy, const struct world **w, struct decision *d, struct err *e)
 {
@@ -176,8 +171,8 @@ static int
 write_slots(struct cycle *cy, const struct order *o, struct budget *budget, const struct head *h,
 	bool *held, struct err *e)
 {
-	struct delivery d = {
-		&cy->box, cy->net, o, budget, lookout_keep_going(&cy->lookout), foretell, cy};
+	struct delivery d = {&cy->box, cy->net, o, &cy->kept.delta, budget,
+		lookout_keep_going(&cy->lookout), foretell, cy};
 
 	return delivery_run(&d, h, held, e);
 }
@@ -249,12 +244,14 @@ carry_out(struct cycle *cy, const struct order *o, bool *held, struct err *e)
 static int
 update(struct cycle *cy, const struct world *w, const struct decision *d, struct err *e)
 {
+	struct keep_going until_term = lookout_until_term(&cy->lookout);
 	AUTO_ORDER struct order o = {0};
 	struct pending p;
 	bool held;
 
 	if (order_take(w, d, &cy->box.conf, &o, e) < 0)
 		return -1;
+	delta_find(cy->poller, &cy->box, &o.listing, &until_term, &o.delta);
 	p = order_announce(&o);
 	auditor_stop(&cy->auditor);
 	log_notice("updating: %s", d->reason);
@@ -264,7 +261,7 @@ update(struct cycle *cy, const struct world *w, const struct decision *d, struct
 	if (carry_out(cy, &o, &held, e) < 0) {
 		if (!signals_ending)
 			account_failure(&cy->reporter, &o, held, e, now_s(cy));
-		tell_end(cy);
+		reporter_tell_end(&cy->reporter, now_s(cy));
 		return -1;
 	}
 	kept_head_drop(&cy->kept);
@@ -488,7 +485,7 @@ cycle_once(struct cycle *cy)
 			return reboot(cy);
 		return pace_retry_ms(&cy->pace, &b->conf, -1);
 	}
-	tell_end(cy);
+	reporter_tell_end(&cy->reporter, now_s(cy));
 	if (s.what != SETTLED_UNCONFIRMED)
 		cy->trial.rounds = 0;
 	switch (s.what) {
@@ -560,7 +557,7 @@ cycle_run(const char *conf_path, struct err *e)
 			wait_ms = cycle_once(&cy);
 			trial_note_write(&cy.trial.note, &cy.box);
 			watchdog_guard(&cy.watchdog, trial_is_on(&cy.box));
-			tell_end(&cy);
+			reporter_tell_end(&cy.reporter, now_s(&cy));
 			renew_certificate(&cy);
 			if (!signals_ending && send_reports(&cy))
 				wait_ms = 0;

@@ -22,10 +22,30 @@ deliver(const struct delivery *d, const struct intake_job *j, struct err *e)
 	return 0;
 }
 
+/* The delta's bytes are counted by a budget of its own, which spends what the other does. */
+static int
+deliver_all(const struct delivery *d, struct intake_job *j, struct budget *of_delta, struct err *e)
+{
+	CLEANUP(net_source_free) struct net_source *remote = NULL;
+	const struct delta_offer *offer = &d->order->delta;
+	struct source source, counted;
+
+	if (d->delta->fd < 0)
+		return deliver(d, j, e);
+	if (net_source_new(d->net, offer->url, offer->length, &d->keep_going, &remote, e) < 0)
+		return -1;
+	source = net_source_of(remote);
+	counted = budget_source(of_delta, &source);
+	j->delta = d->delta;
+	j->delta_source = &counted;
+	return deliver(d, j, e);
+}
+
 int
 delivery_run(const struct delivery *d, const struct head *h, bool *held, struct err *e)
 {
 	CLEANUP(net_source_free) struct net_source *remote = NULL;
+	struct budget of_delta = *d->budget;
 	struct install_stats stats = {0};
 	struct source source, counted;
 	struct intake_job j = {.c = &d->box->conf,
@@ -39,8 +59,8 @@ delivery_run(const struct delivery *d, const struct head *h, bool *held, struct 
 		return -1;
 	source = net_source_of(remote);
 	counted = budget_source(d->budget, &source);
-	if (deliver(d, &j, e) == 0)
+	if (deliver_all(d, &j, &of_delta, e) == 0)
 		return 0;
-	*held = budget_is_over(d->budget);
+	*held = budget_is_over(d->budget) || budget_is_over(&of_delta);
 	return -1;
 }

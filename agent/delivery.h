@@ -16,6 +16,7 @@ struct delivery {
 	struct box *box;
 	struct net *net;
 	const struct order *order;
+	const struct delta *delta; /* that the head came out of, if its fd is not -1 */
 	struct budget *budget;
 	struct keep_going keep_going;
 	/* Called once it is known what it will take, before anything is written, with that in

@@ -402,14 +402,18 @@ const char *
 install_text(const struct install_stats *stats, char out[INSTALL_TEXT_SIZE])
 {
 	char fetched[NUM_HUMAN_SIZE], kept[NUM_HUMAN_SIZE], written[NUM_HUMAN_SIZE],
-		running[NUM_HUMAN_SIZE], inactive[NUM_HUMAN_SIZE];
+		running[NUM_HUMAN_SIZE], inactive[NUM_HUMAN_SIZE], told[NUM_HUMAN_SIZE],
+		delta[64] = "";
 
+	if (stats->bytes_delta > 0)
+		(void)snprintf(delta, sizeof(delta), "%s told by a delta, ",
+			num_human_size(stats->bytes_delta, told));
 	(void)snprintf(out, INSTALL_TEXT_SIZE,
-		"%s fetched, %s in place already, %s from the running side, %s from elsewhere in "
+		"%s fetched, %s in place already, %s from the running side, %s%s from elsewhere in "
 		"the inactive one, %s written",
 		num_human_size(stats->bytes_fetched, fetched),
 		num_human_size(stats->bytes_in_place, kept),
-		num_human_size(stats->bytes_running, running),
+		num_human_size(stats->bytes_running, running), delta,
 		num_human_size(stats->bytes_inactive, inactive),
 		num_human_size(stats->bytes_written, written));
 	return out;

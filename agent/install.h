@@ -37,7 +37,7 @@ int install_write(const struct conf *c, const struct boot_backend *boot, struct 
 	struct intake *i, const struct pending *p, struct err *e);
 
 /* What it took, in words. out holds INSTALL_TEXT_SIZE. Returns out. */
-enum { INSTALL_TEXT_SIZE = 256 };
+enum { INSTALL_TEXT_SIZE = 320 };
 const char *install_text(const struct install_stats *stats, char out[INSTALL_TEXT_SIZE]);
 
 /* Whether the bundle goes into slots that the link switches. install_check() saw that it is so for

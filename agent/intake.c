@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#include "agent/delta_use.h"
 #include "agent/proof.h"
 #include "agent/reuse.h"
 #include "agent/slot.h"
@@ -23,7 +24,8 @@ struct part {
 	struct engine engine;
 	struct wants *wrong;
 	struct reuse *found;
-	bool same; /* a tree that is there as it should be */
+	struct delta_use *use; /* of a delta: then nothing is looked for */
+	bool same;	       /* a tree that is there as it should be */
 };
 
 struct intake {
@@ -37,6 +39,7 @@ static void
 part_free(struct part *p)
 {
 	reuse_free(&p->found);
+	delta_use_free(&p->use);
 	wants_free(&p->wrong);
 	stored_free(&p->stored);
 	index_close(&p->index);
@@ -120,11 +123,36 @@ running_open(const struct intake *i, struct part *part)
 {
 	struct err e;
 
+	if (part->running.fd >= 0)
+		return;
 	if (slot_open(part->class, side_other(i->j.target), false, &part->running, &e) < 0) {
 		log_warning("%s", e.text);
 		return;
 	}
 	part->running_place = slot_place(&part->running);
+}
+
+/* What a delta is good for, once its head was: where it is not, the box does without. */
+static void
+image_delta(const struct intake *i, struct part *part)
+{
+	const struct delta *d = i->j.delta;
+	struct delta_use_job j = {.g = &part->engine,
+		.wrong = part->wrong,
+		.payload = part->p,
+		.delta = d,
+		.part = part->number,
+		.running = &part->running_place,
+		.source = i->j.delta_source};
+	struct err why;
+
+	if (!d || d->head.parts[part->number].old_bytes == 0 || wants_count(part->wrong) == 0)
+		return;
+	running_open(i, part);
+	if (part->running.fd < 0 || part->running.size < d->head.parts[part->number].old_bytes)
+		return;
+	if (delta_use_look(&j, &part->use, &why) < 0)
+		log_warning("payload %s does without the delta: %s", part->p->name, why.text);
 }
 
 /* An old image is seldom twice as large as the new one, and a slot may be many times. */
@@ -150,6 +178,27 @@ image_reuse(const struct intake *i, struct part *part, struct err *e)
 	return reuse_look(&j, &part->found, e);
 }
 
+/* As what that is stored which has to be fetched. */
+static int
+image_stored(struct part *part, struct err *e)
+{
+	AUTO_WANTS struct wants *lacking = NULL;
+
+	if (!part->use)
+		return reuse_stored(&part->engine, part->wrong, part->found, e);
+	return delta_use_lacking(part->use, &lacking, e) < 0
+		       ? -1
+		       : reuse_stored(&part->engine, lacking, NULL, e);
+}
+
+static int
+image_haul(struct part *part, struct haul *haul, struct err *e)
+{
+	struct haul_part p = {part->index, part->stored, part->wrong, part->found, part->use};
+
+	return haul_add(haul, &p, e);
+}
+
 /* The sync is what makes the comparison honest: what an interrupted install has left in the
  * kernel's cache only is not in place yet. */
 static int
@@ -162,10 +211,10 @@ image_look(struct intake *i, struct part *part, struct err *e)
 	part->engine.place = &part->place;
 	if (engine_compare(&part->engine, &part->wrong, e) < 0)
 		return err_context(e, "slot %s", part->slot.name);
-	if ((!i->j.near && image_reuse(i, part, e) < 0) ||
-		reuse_stored(&part->engine, part->wrong, part->found, e) < 0)
+	image_delta(i, part);
+	if ((!i->j.near && !part->use && image_reuse(i, part, e) < 0) || image_stored(part, e) < 0)
 		return -1;
-	return haul_add(&i->haul, part->index, part->stored, part->wrong, part->found, e);
+	return image_haul(part, &i->haul, e);
 }
 
 /* A device may say that it made zeros, and have made none: then they are written. */
@@ -200,6 +249,46 @@ part_sync(void *arg, struct err *e)
 	return slot_sync(&((const struct part *)arg)->slot, e);
 }
 
+/* Writes what was found on this box. */
+static int
+image_take(struct part *part, struct err *e)
+{
+	int rc = part->found ? reuse_write(part->found, part->wrong, e) : 0;
+
+	/* The state folder may need the room: for a stop, for reports, for the head. */
+	reuse_free(&part->found);
+	return rc;
+}
+
+/* The old image is not what the delta was made from, or its records cannot be had: the rest is
+ * planned as where there is none. */
+static int
+image_plan_again(const struct intake *i, struct part *part, struct err *e)
+{
+	struct haul haul = {0};
+	char text[HAUL_TEXT_SIZE];
+
+	if (wants_count(part->wrong) == 0)
+		return 0;
+	if (image_reuse(i, part, e) < 0 || image_stored(part, e) < 0 ||
+		image_haul(part, &haul, e) < 0)
+		return -1;
+	log_notice("payload %s: planned again: %s", part->p->name, haul_text(&haul, text));
+	return image_take(part, e);
+}
+
+static int
+image_apply(const struct intake *i, struct part *part, struct err *e)
+{
+	bool hopeless = false;
+	int rc = part->use ? delta_use_write(part->use, part->wrong, &hopeless, e) : 0;
+
+	delta_use_free(&part->use);
+	if (rc < 0)
+		return -1;
+	return hopeless ? image_plan_again(i, part, e) : 0;
+}
+
 /* changed loses what is read back meanwhile. */
 static int
 image_mend(const struct intake *i, struct part *part, struct wants *changed, struct err *e)
@@ -214,7 +303,9 @@ image_mend(const struct intake *i, struct part *part, struct wants *changed, str
 	plan.index = index;
 	if (wants_count(changed) > PROOF_STRETCH && proof_start(&plan, &part->engine.proof, e) < 0)
 		return -1;
-	rc = engine_mend(&part->engine, part->wrong, e);
+	rc = image_apply(i, part, e);
+	if (rc == 0)
+		rc = engine_mend(&part->engine, part->wrong, e);
 	return proof_end(&part->engine.proof, rc < 0 ? &later : e) < 0 ? -1 : rc;
 }
 
@@ -227,11 +318,7 @@ image_write(const struct intake *i, struct part *part, struct err *e)
 		return 0;
 	if (wants_copy(part->wrong, &changed, e) < 0)
 		return -1;
-	if (part->found && reuse_write(part->found, part->wrong, e) < 0)
-		return err_context(e, "slot %s", part->slot.name);
-	/* The state folder may need the room: for a stop, for reports, for the head. */
-	reuse_free(&part->found);
-	if (image_mend(i, part, changed, e) < 0)
+	if (image_take(part, e) < 0 || image_mend(i, part, changed, e) < 0)
 		return err_context(e, "slot %s", part->slot.name);
 	stored_forget(part->stored);
 	if (slot_sync(&part->slot, e) < 0)

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "agent/conf.h"
+#include "agent/delta.h"
 #include "agent/engine.h"
 #include "agent/haul.h"
 #include "agent/head.h"
@@ -22,6 +23,8 @@ struct intake_job {
 	const struct source *source;
 	const struct keep_going *keep_going;
 	enum side target;
+	const struct delta *delta; /* NULL: there is none */
+	const struct source *delta_source;
 	bool near; /* the source is on this box: nothing is gained by looking elsewhere */
 	struct install_stats *stats; /* added to as it goes */
 };

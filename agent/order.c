@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/delta_bring.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/num.h"
@@ -13,6 +14,7 @@ void
 order_free(struct order *o)
 {
 	free(o->bundle_url);
+	delta_offer_free(&o->delta);
 	*o = (struct order){0};
 }
 
@@ -79,6 +81,7 @@ void
 kept_head_drop(struct kept_head *k)
 {
 	cleanup_fd(&k->fd);
+	delta_drop(&k->delta);
 	*k = KEPT_HEAD_INIT;
 }
 
@@ -143,22 +146,76 @@ head_bring(const struct order *o, const struct conf *c, struct net *n, struct bu
 	return 0;
 }
 
+/* Out of the delta. *whole: the bundle is asked for all of it. */
+static int
+head_derive(const struct order *o, const struct conf *c, struct net *n, struct budget *b,
+	const struct keep_going *keep_going, struct delta *d, struct head *out, bool *whole,
+	struct err *e)
+{
+	struct delta_bring_job j = {.c = c,
+		.net = n,
+		.budget = b,
+		.offer = &o->delta,
+		.bundle = &o->listing,
+		.bundle_url = o->bundle_url,
+		.bundle_length = o->bundle_length,
+		.keep_going = keep_going};
+
+	*whole = !o->delta.url;
+	if (*whole || delta_bring(&j, d, out, e) == 0)
+		return 0;
+	if (e->class == ERR_STOPPED || budget_is_over(b))
+		return -1;
+	log_warning("no delta is used: %s", e->text);
+	*whole = true;
+	return 0;
+}
+
+/* The one that is kept, if it is as it was. */
+static bool
+kept_take(const struct order *o, const char *name, struct kept_head *kept, struct delta *d,
+	struct head *out)
+{
+	bool same = digest_equal(&kept->sha256, &o->listing.head_sha256) && kept->fd >= 0;
+	AUTO_CLOSE int fd = same ? take_fd(&kept->fd) : -1;
+
+	if (o->delta.url && digest_equal(&kept->delta.from, &o->delta.listing.from)) {
+		*d = kept->delta;
+		kept->delta = DELTA_INIT;
+	}
+	kept_head_drop(kept);
+	/* What the disk has spoilt is fetched again. */
+	if (same && head_take(o, name, &fd, out, NULL) == 0)
+		return true;
+	delta_drop(d);
+	return false;
+}
+
+static int
+head_have(const struct order *o, const struct conf *c, struct net *n, struct budget *b,
+	struct kept_head *kept, const struct keep_going *keep_going, struct delta *d,
+	struct head *out, struct err *e)
+{
+	char name[64];
+	bool whole;
+
+	(void)snprintf(name, sizeof(name), "%.40s head", o->listing.name);
+	if (kept_take(o, name, kept, d, out))
+		return 0;
+	if (head_derive(o, c, n, b, keep_going, d, out, &whole, e) < 0)
+		return -1;
+	return whole ? head_bring(o, c, n, b, keep_going, name, out, e) : 0;
+}
+
 int
 order_bring_head(const struct order *o, const struct conf *c, struct net *n, struct budget *b,
 	struct kept_head *kept, const struct keep_going *keep_going, struct head *out,
 	struct err *e)
 {
 	AUTO_HEAD struct head head = HEAD_INIT;
-	AUTO_CLOSE int fd = -1;
-	char name[64];
+	AUTO_DELTA struct delta delta = DELTA_INIT;
 
-	(void)snprintf(name, sizeof(name), "%.40s head", o->listing.name);
-	if (digest_equal(&kept->sha256, &o->listing.head_sha256))
-		fd = take_fd(&kept->fd);
-	kept_head_drop(kept);
-	/* What the disk has spoilt is fetched again. */
-	if ((fd < 0 || head_take(o, name, &fd, &head, NULL) < 0) &&
-		head_bring(o, c, n, b, keep_going, name, &head, e) < 0)
+	if (head_have(o, c, n, b, kept, keep_going, &delta, &head, e) < 0)
 		return -1;
 	/* What its manifest does not account for has no place in a bundle, fetched or not. */
 	if (head.layout.total_size != o->bundle_length)
@@ -172,7 +229,9 @@ order_bring_head(const struct order *o, const struct conf *c, struct net *n, str
 			"%s %s: its manifest is not the one that signed metadata lists",
 			o->listing.name, o->listing.version);
 	/* Where it cannot be kept it is fetched again. */
-	*kept = (struct kept_head){fcntl(head.fd, F_DUPFD_CLOEXEC, 0), o->listing.head_sha256};
+	*kept = (struct kept_head){
+		fcntl(head.fd, F_DUPFD_CLOEXEC, 0), o->listing.head_sha256, delta};
+	delta = DELTA_INIT;
 	*out = head;
 	head = HEAD_INIT;
 	return 0;

@@ -465,6 +465,16 @@ poller_take(struct poller *p, const char *path, const struct keep_going *keep_go
 	return 0;
 }
 
+int
+poller_find(struct poller *p, const char *path, const struct keep_going *keep_going,
+	struct tuf_target *t, struct buf *url, bool *found, struct err *e)
+{
+	p->keep_going = keep_going;
+	if (find(p, path, poller_now_s(p), found, t, e) < 0)
+		return -1;
+	return *found ? tuf_target_url_path(p->tuf, t, url, e) : 0;
+}
+
 static int
 ask_start(struct poller *p, struct err *e)
 {

@@ -10,6 +10,7 @@
 #include "agent/state.h"
 #include "agent/world.h"
 #include "common/base/err.h"
+#include "common/tuf/tuf.h"
 
 struct poller;
 
@@ -43,6 +44,12 @@ int64_t poller_snapshot(const struct poller *p);
  * of poller_poll. *found false: signed metadata lists none. */
 int poller_take(struct poller *p, const char *path, const struct keep_going *keep_going,
 	struct buf *out, bool *found, struct err *e);
+
+/* Where signed metadata lists another target, after a poll that succeeded; appends its path below
+ * the target URL to url. Of a role that was read then, nothing is fetched. The caller frees *t.
+ */
+int poller_find(struct poller *p, const char *path, const struct keep_going *keep_going,
+	struct tuf_target *t, struct buf *url, bool *found, struct err *e);
 
 /* The gate of the plan that this box follows; "" without one. */
 const char *poller_gate_path(const struct poller *p);

@@ -71,7 +71,9 @@ fill_haul(const struct box *b, const struct event *event, struct report *r)
 		.inactive = h->inactive,
 		.network = h->network,
 		.fetch = h->stored,
-		.ranges = h->ranges};
+		.ranges = h->ranges,
+		.delta = h->delta,
+		.records = h->records};
 }
 
 /* What the audit found first is told with whatever else there is. */

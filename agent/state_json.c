@@ -233,7 +233,8 @@ read_spent(const json_t *j, struct spending *out, struct err *e)
 	return 0;
 }
 
-enum { INTAKE_COUNTS = 12 };
+/* Older agents kept the first of them only. */
+enum { INTAKE_COUNTS = 15, INTAKE_COUNTS_OLD = 12 };
 
 /* Its numbers, and what each is called. */
 static void
@@ -242,14 +243,15 @@ intake_fields(struct intake_record *r, uint64_t *fields[INTAKE_COUNTS])
 	uint64_t *all[INTAKE_COUNTS] = {&r->haul.in_place, &r->haul.zeros, &r->haul.inactive,
 		&r->haul.running, &r->haul.network, &r->haul.stored, &r->haul.ranges,
 		&r->stats.bytes_in_place, &r->stats.bytes_running, &r->stats.bytes_inactive,
-		&r->stats.bytes_fetched, &r->stats.bytes_written};
+		&r->stats.bytes_fetched, &r->stats.bytes_written, &r->haul.delta, &r->haul.records,
+		&r->stats.bytes_delta};
 
 	memcpy(fields, all, sizeof(all));
 }
 
 static const char *const intake_keys[INTAKE_COUNTS] = {"plan_in_place", "plan_zeros",
 	"plan_inactive", "plan_running", "plan_network", "plan_stored", "plan_ranges", "in_place",
-	"running", "inactive", "fetched", "written"};
+	"running", "inactive", "fetched", "written", "plan_delta", "plan_records", "delta"};
 
 /* Older agents kept none. */
 static int
@@ -263,6 +265,8 @@ read_intake(const json_t *j, struct intake_record *out, struct err *e)
 		return err_set(e, ERR_MALFORMED, "intake is not an object");
 	intake_fields(out, fields);
 	for (size_t i = 0; i < INTAKE_COUNTS; i++) {
+		if (i >= INTAKE_COUNTS_OLD && !json_object_get(j, intake_keys[i]))
+			continue;
 		if (read_count(j, intake_keys[i], fields[i], e) < 0)
 			return err_context(e, "intake");
 	}

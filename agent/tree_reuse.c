@@ -76,5 +76,5 @@ tree_haul(const char *path, const char *running, const struct tree_list *list,
 		return -1;
 	if (reuse_stored(&own, wrong, found, e) < 0)
 		return -1;
-	return haul_add(h, own.index, own.stored, wrong, found, e);
+	return haul_add(h, &(struct haul_part){own.index, own.stored, wrong, found, NULL}, e);
 }

@@ -56,6 +56,9 @@ haul_print(const struct report_haul *h)
 		h->ranges == 1 ? "" : "s", (unsigned long long)h->in_place,
 		(unsigned long long)h->running, (unsigned long long)h->inactive,
 		(unsigned long long)h->zeros, (unsigned long long)h->network);
+	if (h->delta > 0)
+		(void)printf("%28s %llu are told by a delta, in %llu of the bytes to fetch\n", "",
+			(unsigned long long)h->delta, (unsigned long long)h->records);
 }
 
 static int

@@ -45,7 +45,12 @@ static const struct {
 	{"network", offsetof(struct report_haul, network)},
 	{"fetch", offsetof(struct report_haul, fetch)},
 	{"ranges", offsetof(struct report_haul, ranges)},
+	{"delta", offsetof(struct report_haul, delta)},
+	{"records", offsetof(struct report_haul, records)},
 };
+
+/* Without a delta nothing is said of it. */
+enum { HAUL_PLAIN = 7 };
 
 _Static_assert(sizeof(struct report_haul) == ARRAY_LEN(haul_members) * sizeof(uint64_t),
 	"a number of the haul has no name");
@@ -139,9 +144,10 @@ newer_add(json_t *j, const char *key, const char *text)
 json_t *
 report_haul_json(const struct report_haul *h)
 {
+	size_t members = h->delta > 0 ? ARRAY_LEN(haul_members) : HAUL_PLAIN;
 	json_t *j = json_object();
 
-	for (size_t i = 0; i < ARRAY_LEN(haul_members); i++) {
+	for (size_t i = 0; i < members; i++) {
 		const void *at = (const char *)h + haul_members[i].at;
 
 		(void)json_object_set_new(
@@ -400,10 +406,10 @@ report_haul_parse(const json_t *j, struct report_haul *out, struct err *e)
 {
 	struct report_haul h = {0};
 
-	if (json_object_size(j) != ARRAY_LEN(haul_members))
-		return err_set(e, ERR_MALFORMED, "'haul' is an object of %zu numbers",
-			ARRAY_LEN(haul_members));
-	for (size_t i = 0; i < ARRAY_LEN(haul_members); i++) {
+	if (json_object_size(j) != HAUL_PLAIN && json_object_size(j) != ARRAY_LEN(haul_members))
+		return err_set(e, ERR_MALFORMED, "'haul' is an object of %d or %zu numbers",
+			HAUL_PLAIN, ARRAY_LEN(haul_members));
+	for (size_t i = 0; i < json_object_size(j); i++) {
 		void *at = (char *)&h + haul_members[i].at;
 
 		if (json_get_uint(j, haul_members[i].name, 0, FIELD_INT_MAX, at, e) < 0)

@@ -9,9 +9,10 @@
  *    "certificate_serial":"...", "certificate_request":"...", "authorities_sha256":"...",
  *    "authentic":"yes",
  *    "haul":{"in_place":0, "zeros":0, "running":0, "inactive":0, "network":0, "fetch":0,
- *    "ranges":0}}
+ *    "ranges":0, "delta":0, "records":0}}
  *
- * The last eight are left out where there is nothing to say, as older agents do. */
+ * The last eight are left out where there is nothing to say, as older agents do, and so are delta
+ * and records where no delta is used. */
 #ifndef SLUICE_FORMAT_REPORT_H
 #define SLUICE_FORMAT_REPORT_H
 
@@ -58,11 +59,12 @@ enum authentic {
 };
 
 /* Where an update's bytes come from, as it is planned before the first is fetched: those of its
- * payloads, but for the last two. */
+ * payloads, but for fetch, ranges and records. */
 struct report_haul {
 	uint64_t in_place, zeros, running, inactive, network;
-	uint64_t fetch, ranges; /* as many are fetched for those of the network, in so many ranges
-				 */
+	/* As many are fetched for those of the network, and of a delta, in so many ranges. */
+	uint64_t fetch, ranges;
+	uint64_t delta, records; /* told by a delta, for which as many of fetch; 0: there is none */
 };
 
 struct report {

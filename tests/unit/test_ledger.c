@@ -224,7 +224,7 @@ what_an_update_was_to_take_is_kept(void **state)
 {
 	struct ledger_scene *x = *state;
 	struct report r = ledger_scene_report("gw-1", 1, BOX_STARTING, OUTCOME_NONE), back;
-	struct report_haul haul = {1, 2, 3, 4, 5, 1ULL << 53, 7};
+	struct report_haul haul = {1, 2, 3, 4, 5, 1ULL << 53, 7, 8, 9};
 	struct err e = ERR_INIT;
 	bool found;
 

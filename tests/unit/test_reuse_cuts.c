@@ -103,7 +103,10 @@ the_haul_counts_what_is_fetched(void **state)
 	assert_int_equal(wants_count(b.wrong), 0);
 	for (uint64_t entry = 0; entry < CHUNKS; entry++)
 		wants_add(b.wrong, entry);
-	assert_int_equal(haul_add(&haul, b.index, b.g.stored, b.wrong, b.found, &e), 0);
+	assert_int_equal(
+		haul_add(&haul, &(struct haul_part){b.index, b.g.stored, b.wrong, b.found, NULL},
+			&e),
+		0);
 	assert_int_equal(haul.in_place + haul.zeros + haul.inactive, 0);
 	assert_int_equal(haul.running, b.stats.bytes_running);
 	assert_int_equal(haul.running + haul.network, IMAGE_BYTES);
