@@ -53,11 +53,12 @@ lanes_load(const uint8_t *const *at, lanes_vec words[16])
 	memcpy(words, word, sizeof(word));
 }
 
-/* The next 16 words of the schedule. */
+/* The next 16 words of the schedule. Written out 16 times it was 3% faster, and the agent 3 KB
+ * larger. */
 LANES_INLINE void
 lanes_schedule(lanes_vec words[16])
 {
-#pragma GCC unroll 16
+#pragma GCC unroll 1
 	for (size_t i = 0; i < 16; i++) {
 		lanes_vec one = words[(i + 1) % 16], two = words[(i + 14) % 16];
 
