@@ -117,6 +117,7 @@
 #define HINTS_BYTES_MAX (PAYLOAD_BYTES_MAX / 4096 * 8) /* 8 bytes a block of 4 KiB */
 #define PATCH_BYTES_MAX (4U << 20)		       /* that one patch makes: 64 chunks */
 #define PATCH_STORED_MAX (256U * 1024) /* and what it may take, which a box has in memory */
+#define RELEASE_DELTAS_MAX 16 /* of one release: so many old versions are not in use at once */
 #define DELTA_RECORD_CHUNKS_MAX (PATCH_BYTES_MAX / CHUNK_BYTES)
 #define DELTA_RUNS_MAX 17	       /* of a chunk: its 16 blocks, and one that is cut in two */
 #define HEAD_BYTES_MAX (2ULL << 30)    /* index, seals and file list of the largest payload */

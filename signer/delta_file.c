@@ -69,8 +69,8 @@ making_new(struct making **out, struct err *e)
 	return 0;
 }
 
-static int
-bundles_check(const struct bundle_file *from, const struct bundle_file *to, struct err *e)
+int
+delta_file_pair(const struct bundle_file *from, const struct bundle_file *to, struct err *e)
 {
 	const struct manifest *a = from->manifest, *b = to->manifest;
 
@@ -330,7 +330,7 @@ delta_file_make(const struct bundle_file *from, const struct bundle_file *to, un
 	CLEANUP(making_free) struct making *m = NULL;
 	struct delta_made made = {.bundle_size = to->layout.total_size};
 
-	if (bundles_check(from, to, e) < 0 || making_new(&m, e) < 0)
+	if (delta_file_pair(from, to, e) < 0 || making_new(&m, e) < 0)
 		return -1;
 	m->from = from;
 	m->to = to;

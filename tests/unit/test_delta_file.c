@@ -102,7 +102,7 @@ static int
 made_well(const char *from, const char *to, unsigned threads, struct delta_made *out)
 {
 	struct err e = ERR_INIT;
-	int fd;
+	int fd = -1;
 
 	assert_int_equal(scratch_open(".", &fd, &e), 0);
 	if (make(from, to, threads, fd, out, &e) < 0)
@@ -156,7 +156,7 @@ static void
 each_chunk_is_told_in_the_cheapest_way(void **state)
 {
 	uint64_t kinds[KINDS], records;
-	struct delta_made made;
+	struct delta_made made = {0};
 	AUTO_CLOSE int fd = made_well("old.ota", "new.ota", 2, &made);
 
 	(void)state;
@@ -180,7 +180,7 @@ static void
 a_delta_is_the_same_with_any_number_of_threads(void **state)
 {
 	static const unsigned threads[] = {1, 5};
-	struct delta_made first, made;
+	struct delta_made first = {0}, made = {0};
 	AUTO_CLOSE int fd = made_well("old.ota", "new.ota", 2, &first);
 	struct err e = ERR_INIT;
 	struct digest is, other;
@@ -200,7 +200,7 @@ a_delta_is_the_same_with_any_number_of_threads(void **state)
 static void
 a_delta_that_leaves_most_to_the_bundle_does_not_pay(void **state)
 {
-	struct delta_made made;
+	struct delta_made made = {0};
 	uint64_t kinds[KINDS];
 	int fd;
 
@@ -219,7 +219,7 @@ a_delta_that_leaves_most_to_the_bundle_does_not_pay(void **state)
 static void
 a_payload_that_is_new_comes_from_the_bundle(void **state)
 {
-	struct delta_made made;
+	struct delta_made made = {0};
 	uint64_t kinds[KINDS];
 	int fd;
 
