@@ -35,15 +35,22 @@ struct look {
 	/* The record that is being gone through, its first entry, and what is wrong of it. */
 	struct delta_record record;
 	uint64_t first, wrong_bytes;
+	uint32_t wrong_chunks;
 	uint64_t end; /* of the range before */
 };
 
-/* Both numbers are small enough: a record's chunks are 4 MiB at most, a payload 1 TiB. */
+/* Whoever made it compared what it takes with what its chunks do. Where some are right already that
+ * says nothing any more, and they are taken for as large as chunks are on an average: a look at how
+ * large they are would cost more. No sum is too large: a record's chunks are 4 MiB at most, a
+ * payload 1 TiB. */
 static bool
 record_pays(const struct look *k)
 {
-	return k->wrong_bytes > 0 && k->plain_bytes > 0 &&
-	       k->record.stored <= k->wrong_bytes * k->data_bytes / k->plain_bytes;
+	uint64_t cost = k->wrong_bytes;
+
+	if (k->wrong_chunks < k->record.chunks && k->plain_bytes > 0)
+		cost = num_min(cost, k->wrong_bytes * k->data_bytes / k->plain_bytes);
+	return k->wrong_bytes > 0 && k->record.stored <= cost;
 }
 
 /* The record's chunks are all looked at. Those that were marked are wanted no more where it costs
@@ -63,7 +70,7 @@ record_settle(struct look *k, uint64_t end)
 		for (uint64_t entry = k->first; k->wrong_bytes > 0 && entry < end; entry++)
 			wants_drop(u->told, entry);
 	}
-	k->wrong_bytes = 0;
+	k->wrong_bytes = k->wrong_chunks = 0;
 }
 
 static int
@@ -95,6 +102,7 @@ entry_look(struct look *k, uint64_t entry, const struct chunk *c, const struct d
 	if (from->kind == DELTA_RECORD) {
 		wants_add(u->told, entry);
 		k->wrong_bytes += from->size;
+		k->wrong_chunks++;
 	}
 	return 0;
 }

@@ -1,9 +1,10 @@
 /* The use of a delta for one image: which of its wrong chunks come out of the running slot as it
  * says, and which out of its records.
  *
- * Looking comes before the first record is fetched: a record is used where it takes no more bytes
- * than what is wrong of its chunks would take out of the bundle (by how far the whole payload
- * shrank). What is not used, and what does not come out right, stays wrong: the bundle has it.
+ * Looking comes before the first record is fetched. A record all of whose chunks are wrong is used,
+ * for who made it saw to it that it takes less than they do; where some are right, if it takes no
+ * more than the others would on an average. What is not used, and what does not come out right,
+ * stays wrong: the bundle has it.
  *
  * Memory while it writes: 1 MiB of chunks (delta_pile.h), a record of up to 256 KiB, and 0.5 MiB
  * for patches (patch.h) and walks. Besides, three bits for each entry of the index. */
