@@ -33,7 +33,7 @@ section_more(void *arg, struct span *out, struct err *e)
 	size_t n = (size_t)num_min(s->left, sizeof(s->bytes));
 
 	if (n > 0 && file_pread_full(s->fd, s->name, s->bytes, n, s->at, e) < 0)
-		return -1;
+		return err_own(e);
 	s->at += n;
 	s->left -= n;
 	*out = span_of(s->bytes, n);
@@ -96,8 +96,9 @@ delta_head_read(int fd, const char *name, uint64_t size, struct delta_head *h, s
 	if (size > HEAD_BYTES_MAX)
 		return err_set(e, ERR_LIMIT, "%s: a head of %llu bytes is too large", name,
 			(unsigned long long)size);
-	if (size < sizeof(header) || file_pread_full(fd, name, header, sizeof(header), 0, e) < 0 ||
-		memcmp(header, magic, sizeof(magic)) != 0 ||
+	if (size >= sizeof(header) && file_pread_full(fd, name, header, sizeof(header), 0, e) < 0)
+		return err_own(e);
+	if (size < sizeof(header) || memcmp(header, magic, sizeof(magic)) != 0 ||
 		num_get_le32(header + AT_VERSION) != DELTA_VERSION)
 		return err_set(e, ERR_MALFORMED, "%s is no delta of a version known here", name);
 	made.payload_count = num_get_le32(header + AT_PAYLOADS);

@@ -1,5 +1,7 @@
 #include "tests/unit/delta_scene.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 
 #include "common/base/json.h"
@@ -431,6 +433,31 @@ head_with_any_byte_changed_is_refused_or_read_to_its_end(void **state)
 	assert_int_equal(e.class, ERR_LIMIT);
 }
 
+/* The head was there in full when its digest was checked. */
+static void
+head_that_cannot_be_read_blames_no_signer(void **state)
+{
+	CLEANUP(told_end) struct payload_told p;
+	struct delta_head put = {0};
+	struct err e = ERR_INIT;
+
+	(void)state;
+	tell(&p);
+	AUTO_CLOSE int fd = delta_file(&put, &p.told, 1, manifest_json);
+	AUTO_CLOSE int folder = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(walk_all(folder, put.size, &p, &e), -1);
+	assert_int_equal(e.class, ERR_SYSTEM);
+	assert_int_equal(e.errnum, EISDIR);
+	for (uint64_t len = put.size; len-- > 0;) {
+		e = ERR_INIT;
+		assert_int_equal(ftruncate(fd, (off_t)len), 0);
+		if (walk_all(fd, put.size, &p, &e) < 0)
+			assert_int_equal(e.class, ERR_SYSTEM);
+		else
+			assert_true(len >= put.size - p.told.seals.len - p.told.list.len);
+	}
+}
+
 static int
 list_read(void *arg, void *data, size_t len, uint64_t offset, struct err *e)
 {
@@ -562,6 +589,7 @@ main(void)
 		cmocka_unit_test(record_of_an_impossible_size_is_refused),
 		cmocka_unit_test(record_that_tells_nothing_is_refused),
 		cmocka_unit_test(head_with_any_byte_changed_is_refused_or_read_to_its_end),
+		cmocka_unit_test(head_that_cannot_be_read_blames_no_signer),
 		cmocka_unit_test(list_is_patched_from_the_old_one),
 		cmocka_unit_test(list_comes_from_nothing_where_there_was_none),
 		cmocka_unit_test(listing_is_read_as_it_was_built),
