@@ -8,6 +8,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/file.h"
 #include "common/base/num.h"
+#include "common/format/member.h"
 #include "common/format/path_set.h"
 #include "common/limits.h"
 
@@ -24,6 +25,7 @@ struct files_reader {
 	int fd;
 	const char *name;
 	const struct payload *p;
+	uint64_t start;		     /* of the list, in fd */
 	uint64_t at, left;	     /* what was not read yet, in fd */
 	uint64_t line;		     /* the one that is being read, from 1 */
 	uint64_t bytes;		     /* of all files so far */
@@ -203,7 +205,7 @@ files_open(int fd, const char *name, uint64_t offset, const struct payload *p,
 	r->fd = fd;
 	r->name = name;
 	r->p = p;
-	r->at = offset;
+	r->start = r->at = offset;
 	r->left = p->members[MEMBER_FILES].size;
 	r->entry = &r->entries[0];
 	r->spare = &r->entries[1];
@@ -399,17 +401,16 @@ check_end(struct files_reader *r, struct err *e)
 {
 	struct digest got;
 
-	if (r->bytes != r->p->size)
-		return err_set(e, ERR_MALFORMED,
-			"%s: %s.files: its files have %" PRIu64 " bytes, the payload %" PRIu64,
-			r->name, r->p->name, r->bytes, r->p->size);
 	if (r->sum) {
 		got = digest_end(&r->sum);
 		r->good = digest_equal(&got, &r->p->members[MEMBER_FILES].digest);
 	}
 	if (!r->good)
-		return err_set(e, ERR_UNTRUSTED, "%s: %s.files: it changed since it was checked",
-			r->name, r->p->name);
+		return member_changed(r->name, r->p, MEMBER_FILES, e);
+	if (r->bytes != r->p->size)
+		return err_set(e, ERR_MALFORMED,
+			"%s: %s.files: its files have %" PRIu64 " bytes, the payload %" PRIu64,
+			r->name, r->p->name, r->bytes, r->p->size);
 	return 0;
 }
 
@@ -427,8 +428,10 @@ files_next(struct files_reader *r, const struct tree_entry **out, bool *more, st
 	}
 	r->line++;
 	if (next_line(r, &line, e) < 0 || parse_line(line, next, e) < 0 ||
-		check_in_list(r, next, e) < 0)
-		return err_context(e, "%s: %s.files: line %" PRIu64, r->name, r->p->name, r->line);
+		check_in_list(r, next, e) < 0) {
+		(void)err_context(e, "%s: %s.files: line %" PRIu64, r->name, r->p->name, r->line);
+		return member_refuse(r->fd, r->name, r->start, r->p, MEMBER_FILES, e);
+	}
 	r->spare = r->entry;
 	r->entry = next;
 	*out = next;

@@ -52,10 +52,10 @@ int files_open(int fd, const char *name, uint64_t offset, const struct payload *
  * lines that files_put would not write, absolute paths, empty, "." or ".." components, paths out of
  * order or twice, control characters, a parent that is not a folder of this list, a hard link to
  * what is not a file before it; sums that do not match the payload at the end. ERR_MALFORMED and
- * ERR_LIMIT name the line. At the end the digest of all that was read is compared once more:
- * ERR_UNTRUSTED when the file is no longer what was checked. So a walk counts only once it has come
- * to its end. Memory is bounded by the longest line, not by their number, but for files that hard
- * links may name, of which some 16 bytes are kept. */
+ * ERR_LIMIT name the line. At the end, and before a line is refused, the digest is compared once
+ * more: ERR_UNTRUSTED when the file is no longer what was checked. So a walk counts only once it
+ * has come to its end. Memory is bounded by the longest line, not by their number, but for files
+ * that hard links may name, of which some 16 bytes are kept. */
 int files_next(struct files_reader *r, const struct tree_entry **out, bool *more, struct err *e);
 
 /* Appends the line (with its newline) for an entry. The same rules for the entry by itself:

@@ -8,6 +8,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/file.h"
 #include "common/base/num.h"
+#include "common/format/member.h"
 
 enum { INDEX_VERSION = 2, WINDOW_ENTRIES = 512 };
 
@@ -62,24 +63,38 @@ check_header(const struct index_reader *r, struct err *e)
 		return err_set(e, ERR_MALFORMED,
 			"%" PRIu64 " entries do not fill its %" PRIu64 " bytes", r->entries,
 			p->members[MEMBER_INDEX].size);
-	if (r->entries > INDEX_ENTRIES_MAX)
-		return err_set(e, ERR_LIMIT, "%" PRIu64 " entries are too many", r->entries);
+	return 0;
+}
+
+/* What the manifest says of it, before anything is read. */
+static int
+check_size(const struct member *index, struct err *e)
+{
+	uint64_t entries = index_entries_in(index->size);
+
+	if (!index->present)
+		return err_set(e, ERR_MALFORMED, "there is no index");
+	if (index->size < INDEX_HEADER_BYTES)
+		return err_set(e, ERR_MALFORMED, "%" PRIu64 " bytes are no index", index->size);
+	if (entries > INDEX_ENTRIES_MAX)
+		return err_set(e, ERR_LIMIT, "%" PRIu64 " entries are too many", entries);
 	return 0;
 }
 
 static int
 read_header(struct index_reader *r, struct err *e)
 {
-	const struct member *index = &r->p->members[MEMBER_INDEX];
-
-	if (!index->present)
-		return err_set(e, ERR_MALFORMED, "there is no index");
-	if (index->size < INDEX_HEADER_BYTES)
-		return err_set(e, ERR_MALFORMED, "%" PRIu64 " bytes are no index", index->size);
 	if (file_pread_full(r->fd, r->name, r->header, sizeof(r->header), r->start, e) < 0)
 		return -1;
 	r->entries = num_get_le64(r->header + 24);
 	return check_header(r, e);
+}
+
+/* What was signed makes sense or does not; what this box's disk made of it says nothing of that. */
+static int
+refuse(const struct index_reader *r, struct err *e)
+{
+	return member_refuse(r->fd, r->name, r->start, r->p, MEMBER_INDEX, e);
 }
 
 int
@@ -94,8 +109,12 @@ index_open(int fd, const char *name, uint64_t offset, const struct payload *p,
 	r->name = name;
 	r->start = offset;
 	r->p = p;
-	if (read_header(r, e) < 0)
+	if (check_size(&p->members[MEMBER_INDEX], e) < 0)
 		return err_context(e, "%s: %s.index", name, p->name);
+	if (read_header(r, e) < 0) {
+		(void)err_context(e, "%s: %s.index", name, p->name);
+		return refuse(r, e);
+	}
 	if (index_rewind(r, e) < 0)
 		return -1;
 	*out = TAKE_PTR(r);
@@ -199,16 +218,15 @@ check_end(struct index_reader *r, struct err *e)
 {
 	struct digest got;
 
-	if (r->offset != r->p->size)
-		return err_set(e, ERR_MALFORMED,
-			"%s: %s.index: its chunks are not the whole payload", r->name, r->p->name);
 	if (r->sum) {
 		got = digest_end(&r->sum);
 		r->good = digest_equal(&got, &r->p->members[MEMBER_INDEX].digest);
 	}
 	if (!r->good)
-		return err_set(e, ERR_UNTRUSTED, "%s: %s.index: it changed since it was checked",
-			r->name, r->p->name);
+		return member_changed(r->name, r->p, MEMBER_INDEX, e);
+	if (r->offset != r->p->size)
+		return err_set(e, ERR_MALFORMED,
+			"%s: %s.index: its chunks are not the whole payload", r->name, r->p->name);
 	return 0;
 }
 
@@ -225,9 +243,11 @@ index_next(struct index_reader *r, struct chunk *out, bool *more, struct err *e)
 		return 0;
 	}
 	if (next_bytes(r, &bytes, e) < 0)
-		return -1;
-	if (index_take_entry(bytes, &c, e) < 0 || check_place(r, &c, e) < 0)
-		return err_context(e, "%s: %s.index: entry %" PRIu64, r->name, r->p->name, r->next);
+		return refuse(r, e);
+	if (index_take_entry(bytes, &c, e) < 0 || check_place(r, &c, e) < 0) {
+		(void)err_context(e, "%s: %s.index: entry %" PRIu64, r->name, r->p->name, r->next);
+		return refuse(r, e);
+	}
 	r->window_pos += INDEX_ENTRY_BYTES;
 	r->next++;
 	r->offset += c.size;

@@ -59,9 +59,10 @@ int index_open(int fd, const char *name, uint64_t offset, const struct payload *
 	struct index_reader **out, struct err *e);
 
 /* The next entry, a run or CHUNK_UNKNOWN: *more false after the last. All rules above are checked
- * as it goes, the sum at the end (it must come out exactly): ERR_MALFORMED names the entry. Then
- * the digest of all that was read once more: ERR_UNTRUSTED when the file is no longer what was
- * checked. So a walk counts only once it has come to its end. */
+ * as it goes, the sum at the end (it must come out exactly): ERR_MALFORMED names the entry. And
+ * the digest once more, of all that was read, and before anything is called malformed:
+ * ERR_UNTRUSTED when the file is no longer what was checked. So a walk counts only once it has come
+ * to its end. */
 int index_next(struct index_reader *r, struct chunk *out, bool *more, struct err *e);
 
 /* Back to the first entry. */
