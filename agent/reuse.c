@@ -221,6 +221,19 @@ old_look(struct reuse *r, enum reuse_old old, struct hint_table *sample, struct 
 	return survey_run(&s, e);
 }
 
+/* What was compared is needed no more, and the state folder may need the room: for cuts, and for
+ * pages without which nothing can be fetched. */
+static void
+hints_forget(struct reuse *r)
+{
+	for (size_t i = 0; i < ARRAY_LEN(r->old_fd); i++) {
+		cleanup_fd(&r->old_fd[i]);
+		r->old_fd[i] = -1;
+	}
+	cleanup_fd(&r->hints_fd);
+	r->hints_fd = -1;
+}
+
 static int
 look_with_hints(struct reuse *r, struct err *e)
 {
@@ -235,10 +248,13 @@ look_with_hints(struct reuse *r, struct err *e)
 	if (sample.used > 0 && old_look(r, REUSE_OLD_INACTIVE, &sample, e) < 0)
 		return -1;
 	hint_table_free(&sample);
-	if (r->old_fd[REUSE_OLD_RUNNING] < 0 && r->old_fd[REUSE_OLD_INACTIVE] < 0)
+	if (r->old_fd[REUSE_OLD_RUNNING] < 0 && r->old_fd[REUSE_OLD_INACTIVE] < 0) {
+		hints_forget(r);
 		return 0;
+	}
 	if (hints_bring(r, false, e) < 0 || reuse_match(r, e) < 0)
 		return -1;
+	hints_forget(r);
 	return reuse_cuts_bring(r, e);
 }
 

@@ -35,7 +35,8 @@ reuse_places(const struct reuse *r, uint64_t entry, uint64_t where[CHUNK_BLOCKS]
 	return 0;
 }
 
-/* The record that was brought, by its seal. */
+/* The record that was brought, by its seal. It was looked at when it came (partly_walk()): if it is
+ * another by now, this box's disk spoilt it. */
 static int
 cuts_read(const struct reuse *r, uint64_t entry, const struct chunk *c, struct cuts *out,
 	struct err *e)
@@ -45,7 +46,7 @@ cuts_read(const struct reuse *r, uint64_t entry, const struct chunk *c, struct c
 	if (file_pread_full(
 		    r->cuts_fd, "the cuts", record, sizeof(record), entry * sizeof(record), e) < 0)
 		return err_own(e);
-	return cuts_take(record, &c->cuts, c, out, e);
+	return cuts_take(record, &c->cuts, c, out, e) < 0 ? err_own(e) : 0;
 }
 
 /* Blocks that lack side by side are one span. */

@@ -157,7 +157,7 @@ MUTANTS = [
            "while (m->more) {", "for (int once = 1; once; once = 0) {",
            "test_reuse", "windows_smaller_than_the_image_find_the_same"),
     Mutant("cuts are believed unsealed", REUSE_CUTS,
-           "return cuts_take(record, &c->cuts, c, out, e);",
+           "return cuts_take(record, &c->cuts, c, out, e) < 0 ? err_own(e) : 0;",
            "struct seal is = cuts_record_seal(record);\n\n"
            "\treturn cuts_take(record, &is, c, out, e);",
            "test_reuse_cuts", "cuts_that_are_not_what_was_sealed_cost_their_chunk"),

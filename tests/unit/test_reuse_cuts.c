@@ -2,6 +2,7 @@
 #include "tests/unit/reuse_scene.h"
 
 #include "agent/haul.h"
+#include "agent/reuse_parts.h"
 
 enum { BLOCKS = CHUNKS * CHUNK_BLOCKS };
 
@@ -176,6 +177,55 @@ cuts_that_are_not_what_was_sealed_cost_their_chunk(void **state)
 	assert_true(reuse_of(b.found, 9) == REUSE_NOWHERE && !reuse_is_partly(b.found, 9));
 }
 
+/* They were right when they came: so the signer is not to blame, nor whoever sent them. */
+static void
+cuts_that_the_disk_spoilt_are_its_own_fault(void **state)
+{
+	CLEANUP(bench_free) struct bench b;
+	struct haul haul = {0};
+	uint8_t byte;
+	struct err e;
+
+	(void)state;
+	bench_make(&b);
+	b.cuts = true;
+	running_lacks_blocks(&b);
+	assert_int_equal(bench_take(&b, &e), 0);
+	for (uint64_t entry = 0; entry < CHUNKS; entry++)
+		wants_add(b.wrong, entry);
+	assert_int_equal(pread(b.found->cuts_fd, &byte, 1, 9 * CUTS_BYTES), 1);
+	byte ^= 1;
+	assert_int_equal(pwrite(b.found->cuts_fd, &byte, 1, 9 * CUTS_BYTES), 1);
+	assert_int_equal(
+		haul_add(&haul, &(struct haul_part){b.index, b.g.stored, b.wrong, b.found, NULL},
+			&e),
+		-1);
+	assert_int_equal(e.class, ERR_SYSTEM);
+	assert_int_equal(reuse_write(b.found, b.wrong, &e), -1);
+	assert_int_equal(e.class, ERR_SYSTEM);
+}
+
+/* The state folder is small, and pages have to go into it once it is known which. */
+static void
+lists_that_were_looked_through_are_let_go(void **state)
+{
+	(void)state;
+	for (int with = 0; with < 2; with++) {
+		CLEANUP(bench_free) struct bench b;
+		struct err e;
+
+		bench_make(&b);
+		b.cuts = true;
+		if (with)
+			running_lacks_blocks(&b);
+		assert_int_equal(bench_take(&b, &e), 0);
+		assert_int_equal(wants_count(b.wrong), with ? 0 : CHUNKS);
+		assert_int_equal(b.found->hints_fd, -1);
+		for (size_t i = 0; i < REUSE_OLDS; i++)
+			assert_int_equal(b.found->old_fd[i], -1);
+	}
+}
+
 /* What is wasted is bounded: after sixteen chunks that come to nothing no more are tried. */
 static void
 a_slot_that_changed_under_our_hands_is_given_up(void **state)
@@ -338,6 +388,8 @@ main(void)
 		cmocka_unit_test(chunks_are_completed_whatever_they_lack),
 		cmocka_unit_test(a_block_that_comes_other_than_it_was_sealed_costs_its_chunk),
 		cmocka_unit_test(cuts_that_are_not_what_was_sealed_cost_their_chunk),
+		cmocka_unit_test(cuts_that_the_disk_spoilt_are_its_own_fault),
+		cmocka_unit_test(lists_that_were_looked_through_are_let_go),
 		cmocka_unit_test(a_slot_that_changed_under_our_hands_is_given_up),
 		cmocka_unit_test(a_range_of_blocks_that_breaks_for_good_is_an_error_of_the_network),
 		cmocka_unit_test(of_a_source_without_ranges_no_hints_and_no_blocks_are_asked),
