@@ -35,7 +35,8 @@ range_feed_next(void *feed, struct range *out, bool *more, struct err *e)
 	}
 }
 
-/* Finds the next range from a byte on. *found false: there is none. */
+/* Finds the next range from a byte on. *found false: there is none. What goes back, as pages that
+ * contradict each other may have it, is no part of it. */
 static int
 plan_one(struct ranges *r, uint64_t from, struct range *out, bool *found, struct err *e)
 {
@@ -45,7 +46,8 @@ plan_one(struct ranges *r, uint64_t from, struct range *out, bool *found, struct
 		return -1;
 	r->scouting = true;
 	*found = false;
-	while (r->ahead_more && (!*found || r->ahead.at <= next.end + RANGES_GAP_BYTES)) {
+	while (r->ahead_more && (!*found || (r->ahead.at >= next.end &&
+						    r->ahead.at <= next.end + RANGES_GAP_BYTES))) {
 		if (r->ahead.at >= from) {
 			next.at = *found ? next.at : r->ahead.at;
 			next.end = r->ahead.end;

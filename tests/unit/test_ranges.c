@@ -247,6 +247,54 @@ what_broke_off_goes_on_from_there_and_forgets_nothing(void **state)
 	assert_int_equal(s.fetched, 3 * CHUNK_BYTES);
 }
 
+/* Signed pages may say so, though nobody packs such a bundle. */
+static int
+back_and_forth_next(void *arg, struct range *out, bool *more, struct err *e)
+{
+	static const struct range spans[] = {{0, 100}, {9000, 9500}, {5000, 5600}, {9100, 9200}};
+	size_t *next = arg;
+
+	(void)e;
+	*more = *next < ARRAY_LEN(spans);
+	if (*more)
+		*out = spans[(*next)++];
+	return 0;
+}
+
+static bool
+expect_a_range(void *arg, uint64_t offset, uint64_t len)
+{
+	(void)arg;
+	scene->count++;
+	assert_in_range(len, 1, 600);
+	assert_in_range(offset, 5000, 9100);
+	return true;
+}
+
+static void
+ranges_that_go_back_are_never_longer_than_what_is_asked_for(void **state)
+{
+	CLEANUP(scene_free) struct scene s;
+	uint8_t stored[600];
+	size_t next = 0;
+	struct err e;
+
+	(void)state;
+	scene_make(&s, "+AB", 0);
+	s.source.expect = expect_a_range;
+	s.ranges.next = back_and_forth_next;
+	s.ranges.arg = &next;
+	s.count = 0;
+	assert_int_equal(ranges_read(&s.ranges, (struct range){0, 100}, stored, &e), 0);
+	assert_int_equal(s.count, 3);
+	assert_int_equal(ranges_read(&s.ranges, (struct range){9000, 9500}, stored, &e), 0);
+	assert_memory_equal(stored, s.made.data.data + 9000, 500);
+	assert_int_equal(ranges_read(&s.ranges, (struct range){5000, 5600}, stored, &e), 0);
+	assert_memory_equal(stored, s.made.data.data + 5000, 600);
+	assert_int_equal(ranges_read(&s.ranges, (struct range){9100, 9200}, stored, &e), 0);
+	assert_memory_equal(stored, s.made.data.data + 9100, 100);
+}
+
 int
 main(void)
 {
@@ -258,6 +306,7 @@ main(void)
 		cmocka_unit_test(a_chunk_that_is_not_wanted_after_all_is_passed_over),
 		cmocka_unit_test(a_chunk_that_came_to_be_wanted_is_fetched_by_itself),
 		cmocka_unit_test(what_broke_off_goes_on_from_there_and_forgets_nothing),
+		cmocka_unit_test(ranges_that_go_back_are_never_longer_than_what_is_asked_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
