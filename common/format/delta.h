@@ -107,7 +107,7 @@ struct delta_entry {
 	enum delta_kind kind;
 	uint64_t offset, size;	    /* plain bytes in the new payload; of a run: all of it */
 	struct digest plain;	    /* of DELTA_RECORD and DELTA_FULL; else zeros */
-	struct delta_record record; /* of DELTA_RECORD */
+	struct delta_record record; /* of DELTA_RECORD; else zeros */
 	uint32_t in_record;	    /* chunks of it before this one */
 	size_t runs;		    /* of DELTA_COPY */
 	struct delta_run {

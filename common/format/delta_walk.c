@@ -251,6 +251,8 @@ delta_walk_next(struct delta_walk *w, struct delta_entry *out, bool *more, struc
 	out->kind = w->kind;
 	out->offset = w->offset;
 	out->plain = (struct digest){{0}};
+	out->record = (struct delta_record){0};
+	out->in_record = 0;
 	out->runs = 0;
 	if (entry_take(w, out, e) < 0)
 		return -1;

@@ -1,6 +1,5 @@
 #include "tests/unit/delta_scene.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 
@@ -177,9 +176,11 @@ head_is_read_as_it_was_written(void **state)
 		struct delta_entry entry;
 
 		for (size_t i = 0; i < p.count; i++) {
+			memset(&entry, 0xee, sizeof(entry));
 			assert_int_equal(delta_walk_next(w, &entry, &more, &e), 0);
 			assert_true(more);
 			same_entry(&entry, &p.entries[i]);
+			assert_true(entry.kind == DELTA_RECORD || entry.record.stored == 0);
 		}
 		assert_int_equal(delta_walk_next(w, &entry, &more, &e), 0);
 		assert_false(more);
@@ -447,9 +448,7 @@ head_that_cannot_be_read_blames_no_signer(void **state)
 	AUTO_CLOSE int folder = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_equal(walk_all(folder, put.size, &p, &e), -1);
 	assert_int_equal(e.class, ERR_SYSTEM);
-	assert_int_equal(e.errnum, EISDIR);
 	for (uint64_t len = put.size; len-- > 0;) {
-		e = ERR_INIT;
 		assert_int_equal(ftruncate(fd, (off_t)len), 0);
 		if (walk_all(fd, put.size, &p, &e) < 0)
 			assert_int_equal(e.class, ERR_SYSTEM);
