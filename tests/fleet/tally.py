@@ -67,8 +67,9 @@ def sent_spans(request, size):
 
 
 def tally(nginx, box, bundle):
-    """Counter of bytes: "metadata", "manifest", "index", "hints", "data", ..., and "headers" of
-    responses. Its sum is what the server sent; what the box sent is not in it."""
+    """Counter of bytes: "metadata", "manifest", "index", "hints", "data", ..., "delta" of all
+    deltas, and "headers" of responses. Its sum is what the server sent; what the box sent is not in
+    it."""
     parts, size = members(bundle), os.path.getsize(bundle)
     found = collections.Counter()
     for request in requests(nginx, box):
@@ -77,6 +78,9 @@ def tally(nginx, box, bundle):
             continue
         if "/targets/bundles/" not in request.path:
             found["metadata"] += request.body
+            continue
+        if request.path.endswith(".delta"):
+            found["delta"] += request.body
             continue
         spans, rest = sent_spans(request, size) if request.status in (200, 206) else \
             ([], request.body)
