@@ -126,7 +126,8 @@ not_made(const char *from, const char *to, enum err_class class, const char *say
 
 /* How many entries of a payload are of each kind, and how many records there are. */
 static uint64_t
-kinds_count(int fd, const struct delta_made *made, size_t payload, uint64_t kinds[KINDS])
+kinds_count_of(const char *to, int fd, const struct delta_made *made, size_t payload,
+	uint64_t kinds[KINDS])
 {
 	AUTO_BUNDLE_FILE struct bundle_file b = BUNDLE_FILE_INIT;
 	AUTO_BUF struct buf json = BUF_INIT(MANIFEST_BYTES_MAX);
@@ -136,7 +137,7 @@ kinds_count(int fd, const struct delta_made *made, size_t payload, uint64_t kind
 	struct delta_head h;
 	bool more = true;
 
-	assert_int_equal(bundle_file_open("new.ota", &b, &e), 0);
+	assert_int_equal(bundle_file_open(to, &b, &e), 0);
 	assert_int_equal(delta_head_read(fd, "x", made->listing.head_length, &h, &json, &e), 0);
 	assert_int_equal(delta_head_place("x", &h, b.manifest, &e), 0);
 	assert_int_equal(h.total_size, made->size);
@@ -150,6 +151,12 @@ kinds_count(int fd, const struct delta_made *made, size_t payload, uint64_t kind
 				entry.kind == DELTA_ZEROS ? entry.size / CHUNK_BYTES : 1;
 	}
 	return h.parts[payload].records;
+}
+
+static uint64_t
+kinds_count(int fd, const struct delta_made *made, size_t payload, uint64_t kinds[KINDS])
+{
+	return kinds_count_of("new.ota", fd, made, payload, kinds);
 }
 
 static void
@@ -216,6 +223,35 @@ a_delta_that_leaves_most_to_the_bundle_does_not_pay(void **state)
 	cleanup_fd(&fd);
 }
 
+/* Bytes that come again and again in a chunk, and differ here and there from old ones: zlib makes
+ * more of the first than a patch of the second. */
+static void
+a_chunk_that_takes_less_in_the_bundle_is_left_to_it(void **state)
+{
+	enum { CHUNK = 10 * CHUNK_BYTES, SIZE = 20 * CHUNK_BYTES, PERIOD = 200 };
+	struct delta_made made = {0};
+	uint64_t kinds[KINDS];
+	int fd;
+
+	(void)state;
+	noise(image, SIZE, 1000);
+	for (size_t at = CHUNK + PERIOD; at < CHUNK + CHUNK_BYTES; at++)
+		image[at] = image[at - PERIOD];
+	assert_int_equal(folder_put("text", image, SIZE), 0);
+	pack("again.ota", "2", "text", NULL);
+	for (size_t at = CHUNK; at < CHUNK + CHUNK_BYTES; at++)
+		image[at] ^= at % 6 == 0 ? image[at - CHUNK] : 0;
+	image[99] ^= 1;
+	assert_int_equal(folder_put("text", image, SIZE), 0);
+	pack("once.ota", "1", "text", NULL);
+	fd = made_well("once.ota", "again.ota", 2, &made);
+	(void)kinds_count_of("again.ota", fd, &made, 0, kinds);
+	assert_int_equal(kinds[DELTA_FULL], 1);
+	assert_int_equal(kinds[DELTA_RECORD], 1);
+	assert_in_range(made.full, PERIOD, 16 * PERIOD);
+	cleanup_fd(&fd);
+}
+
 static void
 a_payload_that_is_new_comes_from_the_bundle(void **state)
 {
@@ -278,6 +314,7 @@ main(void)
 		cmocka_unit_test(each_chunk_is_told_in_the_cheapest_way),
 		cmocka_unit_test(a_delta_is_the_same_with_any_number_of_threads),
 		cmocka_unit_test(a_delta_that_leaves_most_to_the_bundle_does_not_pay),
+		cmocka_unit_test(a_chunk_that_takes_less_in_the_bundle_is_left_to_it),
 		cmocka_unit_test(a_payload_that_is_new_comes_from_the_bundle),
 		cmocka_unit_test(bundles_that_are_no_pair_are_refused),
 		cmocka_unit_test(bytes_that_are_not_as_they_were_signed_are_refused),

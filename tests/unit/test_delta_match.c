@@ -176,6 +176,31 @@ seeds_are_found_at_any_place_and_not_where_they_are_everywhere(void **state)
 	assert_int_equal(p.count, 0);
 }
 
+/* Of some bytes each place in a long run would be kept. */
+static void
+runs_of_one_byte_keep_nothing_else_from_being_found(void **state)
+{
+	enum { SLICE = 4 * CHUNK_BYTES, NOISE = 8192 };
+	const size_t size = 256 * (size_t)SLICE;
+	struct scene *s = *state;
+	uint8_t *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	assert_true(map != MAP_FAILED);
+	for (size_t i = 0; i < 256; i++) {
+		memset(map + i * SLICE, (int)i, SLICE - NOISE);
+		noise(map + (i + 1) * SLICE - NOISE, NOISE, i + 1);
+	}
+	learn(s, span_of(map, size), 2);
+	for (size_t i = 0; i < 256; i++) {
+		struct places p = {0};
+
+		delta_seeds_each(
+			s->seeds, span_of(map + (i + 1) * SLICE - NOISE, NOISE), place_found, &p);
+		assert_true(p.count > NOISE / 32 / 2);
+	}
+	(void)munmap(map, size);
+}
+
 static void
 bytes_that_moved_by_any_number_are_taken_from_there(void **state)
 {
@@ -216,6 +241,32 @@ code_whose_addresses_differ_is_taken_with_its_differences(void **state)
 	assert_true(tell(s, CHUNK_BYTES, DELTA_NOWHERE) < 600);
 	assert_int_equal(s->match.count, 2);
 	assert_in_range(s->match.stretches[1].at, CHUNK_BYTES / 2 - 30, CHUNK_BYTES / 2 + 30);
+}
+
+static void
+differences_that_come_again_are_cheap(void **state)
+{
+	struct scene *s = *state;
+
+	memcpy(s->fresh, s->old + CODE, CHUNK_BYTES);
+	for (size_t at = 0; at < CHUNK_BYTES; at += 2)
+		s->fresh[at] = (uint8_t)(s->fresh[at] + 0x30);
+	assert_true(tell(s, CHUNK_BYTES, CODE) < 1000);
+}
+
+/* What leads to a place may be found behind its beginning. */
+static void
+a_step_begins_where_its_bytes_do(void **state)
+{
+	struct scene *s = *state;
+
+	memcpy(s->fresh, s->old + CODE + 8, 20000);
+	memcpy(s->fresh + 20000, s->old + CODE + 9 + 30000, 20000);
+	for (size_t at = 20005; at < 20030; at += 6)
+		s->fresh[at] ^= 0x77;
+	(void)tell(s, 40000, DELTA_NOWHERE);
+	assert_int_equal(s->match.count, 2);
+	assert_in_range(s->match.stretches[1].at, 19997, 20003);
 }
 
 static void
@@ -325,6 +376,11 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			seeds_are_found_at_any_place_and_not_where_they_are_everywhere, setup,
 			teardown),
+		cmocka_unit_test_setup_teardown(
+			runs_of_one_byte_keep_nothing_else_from_being_found, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			differences_that_come_again_are_cheap, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_step_begins_where_its_bytes_do, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			bytes_that_moved_by_any_number_are_taken_from_there, setup, teardown),
 		cmocka_unit_test_setup_teardown(
