@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "agent/delta_index.h"
@@ -87,23 +86,6 @@ copy_in(struct making *m, uint64_t from, uint64_t size, uint64_t to, struct err 
 	return 0;
 }
 
-/* The payload of this name and kind that runs. */
-static void
-old_find(struct payload_making *pm)
-{
-	const struct head *old = pm->m->j->old;
-
-	for (size_t i = 0; old && i < old->manifest->payload_count; i++) {
-		const struct payload *p = &old->manifest->payloads[i];
-
-		if (strcmp(p->name, pm->p->name) != 0 || p->kind != pm->p->kind ||
-			p->size != pm->part->old_bytes)
-			continue;
-		pm->old_number = i;
-		pm->old = p;
-	}
-}
-
 /* What cannot be opened is not there: pages will tell. */
 static void
 old_open(struct payload_making *pm)
@@ -112,7 +94,8 @@ old_open(struct payload_making *pm)
 	const struct slot_class *class = conf_class(j->c, pm->p->slot_class);
 	struct err why;
 
-	old_find(pm);
+	if (j->old && delta_old_payload(j->old, pm->p, pm->part->old_bytes, &pm->old_number))
+		pm->old = &j->old->manifest->payloads[pm->old_number];
 	if (pm->old && delta_old_open(j->old, pm->old_number, &pm->old_index, &why) < 0)
 		log_warning("%s", why.text);
 	if (!class || class->type == SLOT_DIR || pm->part->old_bytes == 0)

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/file.h"
 #include "common/base/num.h"
@@ -26,6 +27,20 @@ delta_old_close(struct delta_old **o)
 		free((*o)->starts);
 	free(*o);
 	*o = NULL;
+}
+
+bool
+delta_old_payload(const struct head *h, const struct payload *p, uint64_t bytes, size_t *payload)
+{
+	for (size_t i = 0; i < h->manifest->payload_count; i++) {
+		const struct payload *old = &h->manifest->payloads[i];
+
+		if (strcmp(old->name, p->name) != 0 || old->kind != p->kind || old->size != bytes)
+			continue;
+		*payload = i;
+		return true;
+	}
+	return false;
 }
 
 static int

@@ -14,6 +14,11 @@
 #include "common/base/err.h"
 #include "common/crypto/digest.h"
 
+/* The payload of a head that a delta's part is of: one of the same name and kind, of so many bytes.
+ * False: there is none. */
+bool delta_old_payload(
+	const struct head *h, const struct payload *p, uint64_t bytes, size_t *payload);
+
 /* Goes through the index of a payload of a head, which is borrowed. Errors of index.h. */
 struct delta_old;
 int delta_old_open(const struct head *h, size_t payload, struct delta_old **out, struct err *e);

@@ -4,9 +4,11 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#include "agent/delta_old.h"
 #include "agent/delta_use.h"
 #include "agent/proof.h"
 #include "agent/reuse.h"
+#include "agent/shelf.h"
 #include "agent/slot.h"
 #include "agent/tree.h"
 #include "common/base/log.h"
@@ -31,6 +33,8 @@ struct part {
 struct intake {
 	struct intake_job j;
 	struct haul haul;
+	struct head old; /* of what runs, as it was kept; its fd is -1: nobody needs it, or it is
+			    lost */
 	size_t count;
 	struct part parts[PAYLOADS_MAX];
 };
@@ -55,6 +59,7 @@ intake_free(struct intake **i)
 		return;
 	for (size_t n = 0; n < (*i)->count; n++)
 		part_free(&(*i)->parts[n]);
+	head_free(&(*i)->old);
 	free(*i);
 	*i = NULL;
 }
@@ -327,26 +332,52 @@ image_write(const struct intake *i, struct part *part, struct err *e)
 }
 
 static struct tree_list
-list_of(const struct intake *i, const struct part *part)
+list_of(const struct head *h, size_t payload)
 {
-	const struct head *h = i->j.h;
-
-	return (struct tree_list){
-		h->fd, h->name, part->p, h->layout.offset[part->number][MEMBER_FILES]};
+	return (struct tree_list){h->fd, h->name, &h->manifest->payloads[payload],
+		h->layout.offset[payload][MEMBER_FILES]};
 }
 
-/* The folder that runs, for a tree to take files from; NULL: none. */
-static const char *
-tree_running(const struct intake *i, const struct part *part)
+/* Without the list of what runs nobody knows what its bytes are, and a delta tells nothing. */
+static bool
+old_have(struct intake *i, const struct part *part)
 {
-	return i->j.near ? NULL : part->class->path[side_other(i->j.target)];
+	enum side running = side_other(i->j.target);
+	struct err why;
+
+	if (i->old.fd >= 0 || shelf_take(i->j.c, part->class->current, running, &i->j.delta->from,
+				      &i->old, &why) == 0)
+		return true;
+	log_warning("payload %s does without the delta: %s", part->p->name, why.text);
+	return false;
+}
+
+/* What a tree may take from the side that runs. NULL: nothing. */
+static const struct tree_running *
+tree_running(struct intake *i, const struct part *part, struct tree_running *out)
+{
+	const struct delta *d = i->j.delta;
+	size_t old;
+
+	*out = (struct tree_running){.path = part->class->path[side_other(i->j.target)]};
+	if (i->j.near)
+		return NULL;
+	if (d && d->head.parts[part->number].old_bytes > 0 && old_have(i, part) &&
+		delta_old_payload(&i->old, part->p, d->head.parts[part->number].old_bytes, &old)) {
+		out->delta = d;
+		out->part = part->number;
+		out->source = i->j.delta_source;
+		out->list = list_of(&i->old, old);
+	}
+	return out;
 }
 
 static int
 tree_look(struct intake *i, struct part *part, struct err *e)
 {
-	struct tree_list list = list_of(i, part);
+	struct tree_list list = list_of(i->j.h, part->number);
 	const char *path = part->class->path[i->j.target];
+	struct tree_running running;
 	struct err why = ERR_INIT;
 
 	if (tree_check(path, &list, i->j.keep_going, &part->same, &why, e) < 0)
@@ -357,7 +388,7 @@ tree_look(struct intake *i, struct part *part, struct err *e)
 		return 0;
 	}
 	log_detail("slot %s %s: %s", part->class->name, side_name(i->j.target), why.text);
-	return tree_haul(path, tree_running(i, part), &list, &part->engine, &i->haul, e);
+	return tree_haul(path, tree_running(i, part, &running), &list, &part->engine, &i->haul, e);
 }
 
 /* A tree that was written and is not what its list says: the storage's fault, and tried again, but
@@ -376,10 +407,11 @@ tree_blame(const char *path, const struct tree_list *list, const struct engine *
 }
 
 static int
-tree_write(const struct intake *i, struct part *part, struct err *e)
+tree_write(struct intake *i, struct part *part, struct err *e)
 {
-	struct tree_list list = list_of(i, part);
+	struct tree_list list = list_of(i->j.h, part->number);
 	const char *path = part->class->path[i->j.target];
+	struct tree_running running;
 	char new_path[PATH_MAX];
 	struct err why = ERR_INIT;
 	bool same;
@@ -387,7 +419,7 @@ tree_write(const struct intake *i, struct part *part, struct err *e)
 	if (part->same)
 		return 0;
 	if (tree_new_path(path, new_path, e) < 0 ||
-		tree_build(path, tree_running(i, part), &list, &part->engine, e) < 0)
+		tree_build(path, tree_running(i, part, &running), &list, &part->engine, e) < 0)
 		return -1;
 	stored_forget(part->stored);
 	if (tree_check(new_path, &list, i->j.keep_going, &same, &why, e) < 0)
@@ -415,6 +447,7 @@ intake_look(const struct intake_job *j, struct intake **out, struct err *e)
 	if (!i)
 		return err_sys(e, ENOMEM, "installing");
 	i->j = *j;
+	i->old = HEAD_INIT;
 	while (i->count < j->h->manifest->payload_count) {
 		struct part *part = &i->parts[i->count];
 

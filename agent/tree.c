@@ -281,8 +281,8 @@ prepare(const char *path, const struct tree_list *list, const struct engine *g, 
 }
 
 static int
-fill(const char *path, const char *running, const struct tree_list *list, const struct engine *g,
-	int root, struct err *e)
+fill(const char *path, const struct tree_running *running, const struct tree_list *list,
+	const struct engine *g, int root, struct err *e)
 {
 	CLEANUP(tree_place_close) struct tree_place *tree = NULL;
 	AUTO_WANTS struct wants *wrong = NULL;
@@ -349,7 +349,7 @@ prepare_clean(const char *path, const struct tree_list *list, const struct engin
 }
 
 int
-tree_build(const char *path, const char *running, const struct tree_list *list,
+tree_build(const char *path, const struct tree_running *running, const struct tree_list *list,
 	const struct engine *g, struct err *e)
 {
 	AUTO_CLOSE int root = -1;

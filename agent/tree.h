@@ -11,8 +11,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/delta.h"
 #include "agent/engine.h"
 #include "agent/haul.h"
+#include "agent/source.h"
 #include "common/base/err.h"
 #include "common/format/files.h"
 #include "common/format/manifest.h"
@@ -58,21 +60,31 @@ int tree_each_extra(const char *path, const struct tree_list *list,
 	const struct keep_going *keep_going, bool (*each)(void *arg, const char *path), void *arg,
 	struct err *e);
 
-/* Makes PATH.new hold the list, by g (whose place is filled in here), synced. Not yet checked.
- * running is a folder whose files of the same paths are taken as far as they are the same; or NULL.
+/* What a tree may be made of, besides its bundle. All borrowed. */
+struct tree_running {
+	const char *path; /* of the folder that runs; files of the same paths are looked at first */
+	/* A delta that leads from there; NULL: there is none. Its part for this payload, where its
+	 * records come from, and the list of what runs. */
+	const struct delta *delta;
+	size_t part;
+	const struct source *source;
+	struct tree_list list;
+};
+
+/* Makes PATH.new hold the list, by g (whose place is filled in here), synced. Not yet checked. Of
+ * running (or NULL) chunks are taken as far as they are right; a delta's records are fetched.
  */
-int tree_build(const char *path, const char *running, const struct tree_list *list,
+int tree_build(const char *path, const struct tree_running *running, const struct tree_list *list,
 	const struct engine *g, struct err *e);
 
 /* Adds to h what that will come to. Writes nothing, and counts only what is fetched for it: how
  * chunks are stored. */
-int tree_haul(const char *path, const char *running, const struct tree_list *list,
+int tree_haul(const char *path, const struct tree_running *running, const struct tree_list *list,
 	const struct engine *g, struct haul *h, struct err *e);
 
-/* Takes chunks that are wrong in g's place from the folder running. Only that is for tree_build().
- */
-int tree_take(const char *running, const struct tree_list *list, const struct engine *g,
-	struct wants *wrong, struct err *e);
+/* Makes chunks that are wrong in g's place out of what runs. Only that is for tree_build(). */
+int tree_take(const struct tree_running *running, const struct tree_list *list,
+	const struct engine *g, struct wants *wrong, struct err *e);
 
 /* Reads PATH.new's chunks back by g's index: where they are right and the list says otherwise, the
  * bundle contradicts itself. ERR_SYSTEM where they are not. */
@@ -97,11 +109,6 @@ bool tree_counts_xattr(const char *name);
  * list are borrowed. */
 struct tree_place;
 int tree_place_open(int root, const struct tree_list *list, struct tree_place **out, struct err *e);
-
-/* Of a folder that is only read, and may hold anything: what is missing there reads as zeros. root
- * -1: nothing is there. */
-int tree_place_open_old(
-	int root, const struct tree_list *list, struct tree_place **out, struct err *e);
 void tree_place_close(struct tree_place **p);
 struct place tree_place_of(struct tree_place *p);
 

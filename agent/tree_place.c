@@ -19,9 +19,8 @@ struct tree_place {
 	struct files_reader *files;
 	const struct tree_entry *entry; /* the file that fd is; NULL before the first */
 	uint64_t start, end;		/* where it is in the address space */
-	int fd;				/* -1: there is none, and that is how it reads */
-	bool lenient;			/* what is missing reads as zeros */
-	size_t dirty;			/* bytes written since the last sync */
+	int fd;
+	size_t dirty; /* bytes written since the last sync */
 };
 
 void
@@ -44,15 +43,6 @@ tree_place_open(int root, const struct tree_list *list, struct tree_place **out,
 		return err_sys(e, ENOMEM, "installing a tree");
 	*p = (struct tree_place){.root = root, .list = list, .fd = -1};
 	*out = p;
-	return 0;
-}
-
-int
-tree_place_open_old(int root, const struct tree_list *list, struct tree_place **out, struct err *e)
-{
-	if (tree_place_open(root, list, out, e) < 0)
-		return -1;
-	(*out)->lenient = true;
 	return 0;
 }
 
@@ -83,20 +73,6 @@ place_next_file(struct tree_place *p, uint64_t offset, struct err *e)
 	return num_add(p->start, p->entry->size, &p->end, "the files of a tree", e);
 }
 
-/* Whatever may be there instead: nothing is waited for, and no device is read. */
-static int
-old_open(int root, const char *path)
-{
-	AUTO_CLOSE int fd = -1;
-	struct stat st;
-
-	if (root < 0 ||
-		beneath_open(root, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, &fd, NULL) < 0 ||
-		fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return -1;
-	return take_fd(&fd);
-}
-
 /* Makes fd the file that holds byte offset. */
 static int
 place_seek(struct tree_place *p, uint64_t offset, struct err *e)
@@ -112,45 +88,11 @@ place_seek(struct tree_place *p, uint64_t offset, struct err *e)
 			return -1;
 		moved = true;
 	}
-	if (!moved && (p->fd >= 0 || p->lenient))
+	if (!moved && p->fd >= 0)
 		return 0;
 	cleanup_fd(&p->fd);
 	p->fd = -1;
-	if (p->lenient) {
-		p->fd = old_open(p->root, p->entry->path);
-		return 0;
-	}
 	return beneath_open(p->root, p->entry->path, O_RDWR | O_NOFOLLOW, 0, &p->fd, e);
-}
-
-/* What of it is there, and zeros behind that. */
-static int
-old_read(const struct tree_place *p, char *data, size_t len, uint64_t offset, struct err *e)
-{
-	for (size_t done = 0; done < len;) {
-		ssize_t n = p->fd < 0
-				    ? 0
-				    : pread(p->fd, data + done, len - done, (off_t)(offset + done));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(e, errno, "reading %s", p->entry->path);
-		if (n == 0) {
-			memset(data + done, 0, len - done);
-			return 0;
-		}
-		done += (size_t)n;
-	}
-	return 0;
-}
-
-static int
-file_read_at(const struct tree_place *p, char *data, size_t len, uint64_t offset, struct err *e)
-{
-	if (p->lenient)
-		return old_read(p, data, len, offset, e);
-	return file_pread_full(p->fd, p->entry->path, data, len, offset, e) < 0 ? err_own(e) : 0;
 }
 
 static int
@@ -164,8 +106,9 @@ place_read(void *arg, void *data, size_t len, uint64_t offset, struct err *e)
 		if (place_seek(p, offset + done, e) < 0)
 			return -1;
 		step = (size_t)num_min(len - done, p->end - (offset + done));
-		if (file_read_at(p, (char *)data + done, step, offset + done - p->start, e) < 0)
-			return -1;
+		if (file_pread_full(p->fd, p->entry->path, (char *)data + done, step,
+			    offset + done - p->start, e) < 0)
+			return err_own(e);
 		done += step;
 	}
 	return 0;

@@ -332,8 +332,8 @@ parse_entry(const json_t *j, struct tree_entry *t, struct err *e)
 
 /* A line is what files_put would have written, to the byte: so there is one way to say a thing, and
  * no way to say more. */
-static int
-parse_line(struct span line, struct tree_entry *t, struct err *e)
+int
+files_take(struct span line, struct tree_entry *t, struct err *e)
 {
 	AUTO_BUF struct buf again = BUF_INIT(TREE_LINE_MAX);
 	AUTO_JSON json_t *j = NULL;
@@ -347,6 +347,22 @@ parse_line(struct span line, struct tree_entry *t, struct err *e)
 		return err_set(e, ERR_MALFORMED,
 			"%s: not canonical JSON, or a word that its type does not have", t->path);
 	return 0;
+}
+
+/* Only files have a size, and a quote within a name has a backslash before it. What an attribute of
+ * that name has behind it is no number. */
+uint64_t
+files_line_bytes(struct span line)
+{
+	static const char key[] = "\"size\":";
+	const uint8_t *c = memmem(line.data, line.len, key, sizeof(key) - 1);
+	uint64_t bytes = 0;
+
+	if (!c)
+		return 0;
+	for (c += sizeof(key) - 1; *c >= '0' && *c <= '9'; c++)
+		bytes = bytes * 10 + (uint64_t)(*c - '0');
+	return bytes;
 }
 
 static bool
@@ -427,7 +443,7 @@ files_next(struct files_reader *r, const struct tree_entry **out, bool *more, st
 		return 0;
 	}
 	r->line++;
-	if (next_line(r, &line, e) < 0 || parse_line(line, next, e) < 0 ||
+	if (next_line(r, &line, e) < 0 || files_take(line, next, e) < 0 ||
 		check_in_list(r, next, e) < 0) {
 		(void)err_context(e, "%s: %s.files: line %" PRIu64, r->name, r->p->name, r->line);
 		return member_refuse(r->fd, r->name, r->start, r->p, MEMBER_FILES, e);

@@ -58,6 +58,12 @@ int files_open(int fd, const char *name, uint64_t offset, const struct payload *
  * that hard links may name, of which some 16 bytes are kept. */
 int files_next(struct files_reader *r, const struct tree_entry **out, bool *more, struct err *e);
 
+/* For whoever looks here and there into a list that was gone through, a line of it (with its
+ * newline): how many bytes of the payload it stands for; and the entry, whose xattrs, NULL or the
+ * caller's, are replaced. ERR_MALFORMED, ERR_LIMIT. */
+uint64_t files_line_bytes(struct span line);
+int files_take(struct span line, struct tree_entry *t, struct err *e);
+
 /* Appends the line (with its newline) for an entry. The same rules for the entry by itself:
  * ERR_MALFORMED, ERR_LIMIT. */
 int files_put(const struct tree_entry *t, struct buf *out, struct err *e);
