@@ -2,6 +2,7 @@
 from mutant import Mutant
 
 BRING = "agent/delta_bring.c"
+FIND = "agent/delta_find.c"
 HEAD = "agent/delta_head.c"
 INDEX = "agent/delta_index.c"
 OLD = "agent/delta_old.c"
@@ -12,6 +13,20 @@ ORDER = "agent/order.c"
 INTAKE = "agent/intake.c"
 
 MUTANTS = [
+    Mutant("a delta is taken whatever it leads to", FIND,
+           "if (digest_equal(&o->listing.from, &from->manifest) &&\n"
+           "		digest_equal(&o->listing.to, &bundle->manifest_sha256))",
+           "if (from->known)",
+           "attack/test_deltas",
+           "test_a_delta_that_speaks_for_another_bundle_is_not_fetched"),
+    Mutant("what a signed record makes is written", WRITE,
+           "digest_equal(&p->item[i].digest, &p->item[i].wanted);",
+           "!digest_equal(&p->item[i].digest, &(struct digest){{0}});",
+           "attack/test_deltas",
+           "test_a_delta_from_another_build_of_the_version_writes_no_wrong_byte"),
+    Mutant("what is kept of a release that came by a delta is lost", "agent/install.c",
+           "if (shelf_keep(c, p->tree_only, p->target, h, &lost) < 0)", "if (false)",
+           "e2e/test_delta_update", "test_a_box_goes_on_from_one_to_the_next"),
     Mutant("the head of a delta may be anything", BRING,
            "if (digest_equal(&now, &l->head_sha256))", "if (true)",
            "test_delta_bring", "a_head_that_is_not_what_was_signed_is_not_looked_into"),
