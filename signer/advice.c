@@ -1,7 +1,6 @@
 #include "signer/advice.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,6 +96,14 @@ file_uncompressed(const struct contents *c, const struct unpacked *u, uint32_t o
 	return buf_append(out, raw.data, raw.len, NULL) == 0;
 }
 
+static int
+would_cost(
+	const struct advice_job *j, struct span new, struct span old, uint64_t *out, struct err *e)
+{
+	return j->delta ? uncompressed_cost_by_delta(new, old, j->threads, j->scratch, out, e)
+			: uncompressed_cost(new, old, j->level, j->threads, out, e);
+}
+
 /* Adds a compressed file, if it would cost less uncompressed. */
 static int
 file_weigh(const struct advice_job *j, uint32_t owner, struct advice *a, struct err *e)
@@ -109,7 +116,7 @@ file_weigh(const struct advice_job *j, uint32_t owner, struct advice *a, struct 
 	if (before == UINT32_MAX || !file_uncompressed(j->contents, j->new, owner, true, &new) ||
 		!file_uncompressed(j->old_contents, j->old, before, false, &old))
 		return 0;
-	if (uncompressed_cost(buf_span(&new), buf_span(&old), j->level, j->threads, &would, e) < 0)
+	if (would_cost(j, buf_span(&new), buf_span(&old), &would, e) < 0)
 		return -1;
 	if (would / SAVED_QUARTERS >= bytes / 4)
 		return 0;
@@ -276,7 +283,8 @@ payload_look(const struct advice_job *j, struct advice out[ADVICES])
 	if (image_kind_is_compressed(j->contents->kind) &&
 		bytes >= p->members[MEMBER_DATA].size / 2)
 		out[ADVICE_IMAGE].bytes = bytes;
-	if (j->old && (!p->members[MEMBER_HINTS].present || !p->members[MEMBER_CUTS].present))
+	if (j->old && !j->delta &&
+		(!p->members[MEMBER_HINTS].present || !p->members[MEMBER_CUTS].present))
 		out[ADVICE_HINTS].bytes = bytes;
 }
 
@@ -290,7 +298,7 @@ advice_of(const struct advice_job *j, struct advice out[ADVICES], struct err *e)
 	if (j->payload->kind == PAYLOAD_TREE && j->old_contents &&
 		by_size_make(j->old_contents, &old, e) < 0)
 		return -1;
-	if (bill_sort(j->bill, &owners, &count, e) < 0)
+	if (bill_sort(j->bill, NULL, &owners, &count, e) < 0)
 		return -1;
 	memset(out, 0, ADVICES * sizeof(*out));
 	if (j->old_contents && owners_look(j, &old, owners, count, out, e) < 0)

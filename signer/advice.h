@@ -2,6 +2,7 @@
 #ifndef SLUICE_SIGNER_ADVICE_H
 #define SLUICE_SIGNER_ADVICE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,8 +36,10 @@ struct advice_job {
 	const struct unpacked *new, *old; /* old and old_contents may be NULL */
 	const struct contents *contents, *old_contents;
 	const struct bill *bill;
-	int level; /* of zlib, that the new bundle is packed with */
+	bool delta; /* it is what a box pays that goes by a delta */
+	int level;  /* of zlib, that the new bundle is packed with */
 	unsigned threads;
+	const char *scratch; /* a folder */
 };
 
 /* Looks at what was charged to whom. */

@@ -41,30 +41,38 @@ bill_charge(struct bill *b, uint64_t at, uint64_t len, uint64_t bytes)
 	}
 }
 
+struct order {
+	const struct bill *first, *second;
+};
+
 static int
 owners_compare(const void *a, const void *b, void *arg)
 {
-	const struct bill *bill = arg;
+	const struct order *o = arg;
 	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
 
-	if (bill->bytes[x] != bill->bytes[y])
-		return bill->bytes[x] > bill->bytes[y] ? -1 : 1;
-	return strcmp(contents_path(bill->contents, x), contents_path(bill->contents, y));
+	if (o->first->bytes[x] != o->first->bytes[y])
+		return o->first->bytes[x] > o->first->bytes[y] ? -1 : 1;
+	if (o->second->bytes[x] != o->second->bytes[y])
+		return o->second->bytes[x] > o->second->bytes[y] ? -1 : 1;
+	return strcmp(contents_path(o->first->contents, x), contents_path(o->first->contents, y));
 }
 
 int
-bill_sort(const struct bill *b, uint32_t **out, size_t *count, struct err *e)
+bill_sort(const struct bill *b, const struct bill *other, uint32_t **out, size_t *count,
+	struct err *e)
 {
+	struct order o = {b, other ? other : b};
 	size_t owners = b->contents->owner_count, used = 0;
 	uint32_t *list = calloc(owners + 1, sizeof(*list));
 
 	if (!list)
 		return err_sys(e, ENOMEM, "sorting");
 	for (size_t i = 0; i < owners; i++) {
-		if (b->bytes[i] > 0)
+		if (o.first->bytes[i] > 0 || o.second->bytes[i] > 0)
 			list[used++] = (uint32_t)i;
 	}
-	qsort_r(list, used, sizeof(*list), owners_compare, (void *)(uintptr_t)b);
+	qsort_r(list, used, sizeof(*list), owners_compare, &o);
 	*out = list;
 	*count = used;
 	return 0;

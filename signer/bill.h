@@ -24,8 +24,10 @@ void bill_free(struct bill *b);
  * share. */
 void bill_charge(struct bill *b, uint64_t at, uint64_t len, uint64_t bytes);
 
-/* The owners that cost something, the dearest first, those that cost as much by their paths. The
- * caller frees *out. */
-int bill_sort(const struct bill *b, uint32_t **out, size_t *count, struct err *e);
+/* The owners that cost something, the dearest first, those that cost as much by their paths. other,
+ * unless it is NULL, is another bill of the same contents: it decides about those that cost as
+ * much, and who costs something in it is there, too. The caller frees *out. */
+int bill_sort(const struct bill *b, const struct bill *other, uint32_t **out, size_t *count,
+	struct err *e);
 
 #endif

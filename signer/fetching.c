@@ -9,18 +9,12 @@
 #include "common/format/hints.h"
 #include "signer/block_search.h"
 #include "signer/chunk_walk.h"
+#include "signer/spans.h"
 
-/* The agent's figures: of its ranges, of its sample of hints, and of what is worth looking at. */
-enum { GAP_BYTES = 900, SAMPLE_CHUNKS = 256, SAMPLE_RUN = 16, WORTH_PERCENT = 1 };
+/* The agent's figures: of its sample of hints, and of what is worth looking at. */
+enum { SAMPLE_CHUNKS = 256, SAMPLE_RUN = 16, WORTH_PERCENT = 1 };
 enum { SLOT_PER_BYTE_FETCHED = 2048, SLOT_PER_BYTE_SLID = 256, SAVED_BYTES_LEAST = 1024 };
 enum { OLD_PER_NEW = 2 }; /* so much of a slot is looked at */
-
-/* Ranges of a member, upwards. A gap is fetched along where that costs less. */
-struct spans {
-	uint64_t end;
-	bool begun;
-	uint64_t bytes, gaps;
-};
 
 struct look {
 	const struct fetching_job *j;
@@ -60,32 +54,20 @@ bit_get(const uint8_t *bits, uint64_t number)
 	return bits[number / 8] >> number % 8 & 1;
 }
 
-static void
-span_add(struct spans *s, uint64_t at, uint64_t size)
+bool
+fetching_in_tree(const struct fetching_job *j, uint64_t at, uint64_t size)
 {
-	if (s->begun && at > s->end && at - s->end <= GAP_BYTES)
-		s->gaps += at - s->end;
-	s->begun = true;
-	s->bytes += size;
-	s->end = at + size;
-}
-
-/* A chunk of a tree: what the file with its path has there, and zeros behind that. */
-static bool
-stands_in_tree(const struct look *l, const struct chunk *c)
-{
-	const struct contents *contents = l->j->contents;
-	const struct extent *x = contents_at(contents, c->offset);
+	const struct extent *x = contents_at(j->contents, at);
 	const struct owner *old =
-		contents_find(l->j->old_contents, contents_path(contents, x->owner));
-	uint64_t within = x->within + (c->offset - x->at), there = 0;
-	const uint8_t *new = l->j->new->data + c->offset;
+		contents_find(j->old_contents, contents_path(j->contents, x->owner));
+	uint64_t within = x->within + (at - x->at), there = 0;
+	const uint8_t *new = j->new->data + at;
 
 	if (old && old->size > within)
-		there = num_min(old->size - within, c->size);
-	if (there > 0 && memcmp(l->j->old->data + old->first + within, new, (size_t)there) != 0)
+		there = num_min(old->size - within, size);
+	if (there > 0 && memcmp(j->old->data + old->first + within, new, (size_t)there) != 0)
 		return false;
-	return span_is_zero(span_of(new + there, (size_t)(c->size - there)));
+	return span_is_zero(span_of(new + there, (size_t)(size - there)));
 }
 
 static bool
@@ -94,7 +76,7 @@ stands_in_place(const struct look *l, const struct chunk *c)
 	if (!l->j->old)
 		return false;
 	if (l->p->kind == PAYLOAD_TREE)
-		return l->j->old_contents && stands_in_tree(l, c);
+		return l->j->old_contents && fetching_in_tree(l->j, c->offset, c->size);
 	return c->offset + c->size <= l->old_bytes &&
 	       memcmp(l->j->old->data + c->offset, l->j->new->data + c->offset, (size_t)c->size) ==
 		       0;
@@ -210,7 +192,7 @@ hints_ask(struct look *l, bool sample, struct err *e)
 		if (c.store == CHUNK_ZERO_RUN || (number++ % every < SAMPLE_RUN) != sample)
 			continue;
 		if (sample || !bit_get(l->in_place, l->walk.next - 1))
-			span_add(&l->hints, c.offset / HINT_BLOCK_BYTES * HINT_BYTES,
+			spans_add(&l->hints, c.offset / HINT_BLOCK_BYTES * HINT_BYTES,
 				hints_size(c.size));
 	}
 }
@@ -317,8 +299,7 @@ page_fetch(struct look *l)
 	size_t len;
 	uint64_t at = pages_at(&l->walk.pages, (l->walk.next - 1) / PAGE_ENTRIES, &len);
 
-	if (!l->pages.begun || at >= l->pages.end)
-		span_add(&l->pages, at, len);
+	spans_add_once(&l->pages, at, len);
 }
 
 /* Of a chunk of which there are some blocks, the others. */
@@ -327,10 +308,10 @@ chunk_fetch_partly(struct look *l, const struct chunk *c, const struct blocks *b
 {
 	uint64_t at = c->stored_offset, bytes = 0;
 
-	span_add(&l->cuts, (l->walk.next - 1) * CUTS_BYTES, CUTS_BYTES);
+	spans_add(&l->cuts, (l->walk.next - 1) * CUTS_BYTES, CUTS_BYTES);
 	for (size_t i = 0; i < b->count; i++) {
 		if (b->lacks[i])
-			span_add(&l->partly, at, b->cuts.cut[i].size);
+			spans_add(&l->partly, at, b->cuts.cut[i].size);
 		bytes += b->lacks[i] ? b->cuts.cut[i].size : 0;
 		at += b->cuts.cut[i].size;
 	}
@@ -341,7 +322,7 @@ chunk_fetch_partly(struct look *l, const struct chunk *c, const struct blocks *b
 static void
 chunk_fetch(struct look *l, const struct chunk *c, const struct blocks *b)
 {
-	span_add(&l->whole, c->stored_offset, c->stored_size);
+	spans_add(&l->whole, c->stored_offset, c->stored_size);
 	blocks_charge(l, c, b, c->stored_size);
 	l->f.lacking += c->size;
 }

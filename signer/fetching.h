@@ -10,6 +10,7 @@
 #ifndef SLUICE_SIGNER_FETCHING_H
 #define SLUICE_SIGNER_FETCHING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,6 +44,10 @@ struct fetching {
 };
 
 int fetching_of(const struct fetching_job *j, struct fetching *out, struct err *e);
+
+/* Whether a chunk of a tree, of which there is an old one, is what the old file with its path has
+ * there, and zeros behind that. */
+bool fetching_in_tree(const struct fetching_job *j, uint64_t at, uint64_t size);
 
 /* All that is fetched of it, but for the bundle's head. */
 uint64_t fetching_total(const struct fetching *f);

@@ -17,4 +17,9 @@ bool uncompressed_read(struct span file, struct buf *out);
 int uncompressed_cost(struct span new, struct span old, int level, unsigned threads,
 	uint64_t *bytes, struct err *e);
 
+/* The same of a box that goes by a delta, which is made in the folder scratch: its records, and
+ * what its head needs for them. */
+int uncompressed_cost_by_delta(struct span new, struct span old, unsigned threads,
+	const char *scratch, uint64_t *bytes, struct err *e);
+
 #endif

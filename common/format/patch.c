@@ -23,12 +23,14 @@ struct page {
 struct stored_stream {
 	struct span left;
 	struct inflow *flow;
+	uint64_t plain, packed; /* bytes */
 };
 
 struct patch {
 	struct stored_stream streams[PATCH_STREAMS];
 	struct patch_old old;
 	uint64_t out_left;
+	size_t front; /* bytes before the streams */
 	/* The step that is being done. */
 	uint64_t old_at, taken, inserted;
 	/* Of the taken bytes: so many that are the same, and so many behind them that differ. */
@@ -101,12 +103,14 @@ static int
 streams_begin(struct patch *p, struct span stored, struct err *e)
 {
 	uint64_t plain[PATCH_STREAMS], packed[PATCH_STREAMS];
+	size_t whole = stored.len;
 
 	for (size_t i = 0; i < PATCH_STREAMS; i++) {
 		if (front_number(&stored, &plain[i], e) < 0 ||
 			front_number(&stored, &packed[i], e) < 0)
 			return -1;
 	}
+	p->front = whole - stored.len;
 	for (size_t i = 0; i < PATCH_STREAMS; i++) {
 		struct stored_stream *s = &p->streams[i];
 		struct inflow_feed feed = {stored_give, s};
@@ -114,6 +118,8 @@ streams_begin(struct patch *p, struct span stored, struct err *e)
 		if (packed[i] > stored.len || packed[i] > plain[i])
 			return malformed(e, "has a stream that is longer than it may be");
 		s->left = span_of(stored.data, (size_t)packed[i]);
+		s->plain = plain[i];
+		s->packed = packed[i];
 		stored.data += packed[i];
 		stored.len -= (size_t)packed[i];
 		if (inflow_begin(s->flow, &feed, packed[i] < plain[i], plain[i], e) < 0)
@@ -275,6 +281,20 @@ patch_take(struct patch *p, uint8_t *out, size_t len, struct err *e)
 		len -= n;
 	}
 	return 0;
+}
+
+uint64_t
+patch_spent(const struct patch *p)
+{
+	uint64_t spent = p->front;
+
+	for (size_t i = 0; i < PATCH_STREAMS; i++) {
+		const struct stored_stream *s = &p->streams[i];
+
+		if (s->plain > 0)
+			spent += (s->plain - inflow_left(s->flow)) * s->packed / s->plain;
+	}
+	return spent;
 }
 
 int

@@ -52,6 +52,10 @@ int patch_begin(struct patch *p, struct span stored, const struct patch_old *old
  * old->read as they are. What is in out after a failure is nobody's, and the patch is over. */
 int patch_take(struct patch *p, uint8_t *out, size_t len, struct err *e);
 
+/* Stored bytes that went into what was made so far: of each stream the share that its plain bytes
+ * have, which were taken. All of them, once all bytes were made. */
+uint64_t patch_spent(const struct patch *p);
+
 /* All bytes were made: ERR_MALFORMED where something is left in a stream. */
 int patch_end(struct patch *p, struct err *e);
 

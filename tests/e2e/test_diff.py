@@ -12,7 +12,7 @@ import tempfile
 import unittest
 
 from fleet import Box, Nginx, Workspace, free_port
-from fleet.tally import directives, tally
+from fleet.tally import directives, requests, tally
 from fleet.watch import MIB, watched_install
 
 NAME = "gw-000001"
@@ -122,9 +122,15 @@ class Diff(unittest.TestCase):
         self.assertEqual(found["fetched"], found["head"] + rootfs["fetched"])
         said = self.ws.sluice("diff", self.ws.path("gateway-1.0.ota"),
                               self.ws.path("gateway-2.0.ota")).stdout
+        self.assertRegex(said, r"gateway 1\.0 to gateway 2\.0: a box fetches [\d.]+ KiB by a "
+                         r"delta, [\d.]+ KiB without, of ")
+        self.assertRegex(said, r"(?m)^ +29\d\.\d KiB +\d+\.\d% +29\d\.\d KiB  /bin/app, changed$")
+        self.assertNotIn("smaller", said)
+        said = self.ws.sluice("diff", "--no-delta", self.ws.path("gateway-1.0.ota"),
+                              self.ws.path("gateway-2.0.ota")).stdout
         self.assertRegex(said, r"gateway 1\.0 to gateway 2\.0: a box fetches [\d.]+ KiB of ")
         self.assertRegex(said, r"(?m)^ +29\d\.\d KiB +\d+\.\d%  /bin/app, changed$")
-        self.assertNotIn("smaller", said)
+        self.assertIn("  delta     not looked at (--no-delta)\n", said)
 
     def test_releases_that_are_the_same_cost_the_head(self):
         image = self.image("old", self.files)
@@ -172,6 +178,60 @@ class Diff(unittest.TestCase):
         self.assertEqual([f["path"] for f in app["files"]], ["a"])
         self.assertGreater(rootfs["moved"], 0)
 
+    def fetch_by_delta(self, bundles, images, trees):
+        """What a box fetches that the first bundle runs on, and nothing of use beside it, for the
+        second one, released with its delta: {"delta" or "bundle": bytes}."""
+        with open(self.path("factory"), "wb") as f:
+            f.write(noise(os.path.getsize(images[0]), 60))
+        self.ws.roll_out(bundles[0], [("all", "100%")])
+        self.ws.sluice("release", bundles[1], "--delta-from", bundles[0], "--key",
+                       self.ws.key("releases"))
+        with Nginx(self.ws, directives(self.ws)) as nginx:
+            box = Box(self.ws, NAME, self.path("factory"))
+            sides = {side: box.path("app-" + side) for side in "ab"}
+            for folder in sides.values():
+                os.makedirs(folder)
+            box.set({"slot app": {"type": "dir", **sides}})
+            box.factory_install(bundles[0])
+            self.assertTrue(box.runs(images[0]))
+            self.ws.publish_plan(self.ws.plan(bundles[1], [("all", "100%")]))
+            self.ws.open_gate("all")
+            watched_install(box, os.path.getsize(images[1]))
+            self.assertTrue(box.holds("A", images[1]))
+            took = dict.fromkeys(("delta", "bundle"), 0)
+            for request in requests(nginx, NAME):
+                if request.method == "GET" and "/targets/bundles/" in request.path:
+                    took["delta" if request.path.endswith(".delta") else "bundle"] += request.body
+        return took
+
+    def test_what_is_said_of_a_delta_is_what_a_box_fetches_by_it(self):
+        self.ws.ceremony()
+        self.files["big"] = noise(20 * MIB, 20)
+        changed = {**self.files, "bin/app": noise(150000, 1) + noise(150000, 9),
+                   "lib/text": b"a line before all others\n" + text(30000, 3).replace(b"7", b"77"),
+                   "new": noise(900000, 10) + text(9000, 11), "bin/tool": noise(200000, 13)}
+        images = [self.image(n, files, size_mib=32)
+                  for n, files in (("old", self.files), ("new", changed))]
+        trees = [self.tree(n, {"a": noise(400000, 21) + noise(70000, s), "b/b": noise(200000, 22),
+                               "c": b"c"})
+                 for n, s in (("app-old", 24), ("app-new", 23))]
+        bundles = [self.ws.pack(version, None, payloads=[("rootfs", "rootfs", "image", image),
+                                                         ("app", "app", "tree", tree)])
+                   for version, image, tree in zip(("1.0", "2.0"), images, trees)]
+        said = self.diff(*bundles)
+        took = self.fetch_by_delta(bundles, images, trees)
+        payloads = [p["by_delta"] for p in said["payloads"]]
+        self.assertEqual([p["used"] for p in payloads], [True, True])
+        self.assertGreater(payloads[0]["content"], MIB // 2)
+        self.assertGreater(payloads[0]["records"], 10000)
+        self.assertAlmostEqual(said["delta"]["fetched"], sum(took.values()),
+                               delta=NEAR * sum(took.values()), msg=f"{said}\n{took}")
+        self.assertEqual(said["delta"]["fetched"],
+                         said["delta"]["head"] + sum(p["fetched"] for p in payloads))
+        records = sum(p["records"] for p in payloads)
+        self.assertAlmostEqual(said["delta"]["head"] + records, took["delta"],
+                               delta=NEAR * took["delta"], msg=f"{said}\n{took}")
+
     def test_where_little_changed_a_box_looks_no_further_and_so_does_it(self):
         """Looking at every byte of its slot has to promise a 256th of that."""
         self.ws.ceremony()
@@ -179,7 +239,7 @@ class Diff(unittest.TestCase):
         old = self.image("old", self.files)
         new = self.image("new", {**self.files, "lib/short": b"first\n" + self.files["lib/short"]})
         bundles = [self.ws.pack(version, image) for version, image in (("1.0", old), ("2.0", new))]
-        said = self.diff(*bundles)
+        said = self.diff(*bundles, "--no-delta")
         _, took = self.fetch(bundles[1], old)
         self.assertAlmostEqual(said["fetched"], sum(took.values()),
                                delta=NEAR * sum(took.values()), msg=f"{said}\n{took}")
@@ -192,8 +252,9 @@ class Diff(unittest.TestCase):
         files = {**self.files, "bin/app": self.files["bin/app"][:200000] + noise(100000, 9)}
         files["lib/renamed"] = files.pop("lib/module")
         new = self.tree("new", files)
-        found = self.diff(self.pack("1.0", ("app", "tree", old)),
-                          self.pack("2.0", ("app", "tree", new)))
+        bundles = [self.pack(version, ("app", "tree", tree))
+                   for version, tree in (("1.0", old), ("2.0", new))]
+        found = self.diff(*bundles, "--no-delta")
         app = found["payloads"][0]
         costs = {f["path"]: (f["fetched"], f["change"]) for f in app["files"]}
         # Chunks of 64 KiB: three of the five are as they were.
@@ -226,7 +287,7 @@ class Diff(unittest.TestCase):
                                  "same.gz": gzip.compress(text(60000, 8), mtime=0),
                                  "boot/vmlinuz-6.1.0-56": kernel(b"b\n" + text(60000, 31))})
         found = self.diff_images(old, new)
-        costs = {f["path"]: f["fetched"] for f in found["payloads"][0]["files"]}
+        costs = {f["path"]: f["fetched_by_delta"] for f in found["payloads"][0]["files"]}
         advice = self.advice(found)["compressed-files"]
         self.assertEqual((advice["files"], advice["fetched"]),
                          (2, costs["/lib/log.gz"] + costs["/boot/vmlinuz-6.1.0-56"]))
@@ -235,6 +296,60 @@ class Diff(unittest.TestCase):
                               self.ws.path("gateway-2.0.ota")).stdout
         self.assertRegex(said, r"what would make it smaller:\n  - [\d.]+ KiB is in files that are")
         self.assertIn("\n      /lib/log.gz\n", said)
+
+    def test_compressed_files_are_weighed_by_what_a_delta_would_take_of_them(self):
+        """Something differs in each of their blocks, of which a delta tells just that."""
+        lines = text(60000, 6).splitlines(keepends=True)
+        changed = [b"setting is changed\n" if i % 100 == 0 else line
+                   for i, line in enumerate(lines)]
+        packed = [gzip.compress(b"".join(plain), mtime=0) for plain in (lines, changed)]
+        images = [self.image(name, {**self.files, "log.gz": data})
+                  for name, data in zip(("old", "new"), packed)]
+        found = self.diff_images(*images)
+        advice = self.advice(found)["compressed-files"]
+        self.assertGreater(advice["fetched"], 100000)
+        self.assertLess(advice["would_be"], 20000)
+        self.assertEqual(self.advice(self.diff_images(*images, "--no-delta")), {})
+
+    def test_a_release_with_a_delta_is_advised_where_that_saves_a_quarter(self):
+        lines = self.files["lib/text"].splitlines(keepends=True)
+        lines[::100] = [b"setting is changed\n"] * len(lines[::100])
+        old = self.image("old", self.files)
+        found = self.diff_images(old, self.image("new", {**self.files,
+                                                         "lib/text": b"".join(lines)}))
+        self.assertTrue(found["delta"]["advised"])
+        self.assertLess(found["delta"]["fetched"], found["fetched"] / 4)
+        bundles = [self.ws.path(f"gateway-{version}.ota") for version in ("1.0", "2.0")]
+        said = self.ws.sluice("diff", *bundles).stdout
+        self.assertRegex(" ".join(said.split()), r"what would make it smaller: - [\d.]+ KiB less "
+                         f"by a delta: release it with --delta-from {bundles[0]}")
+        self.assertNotIn("--delta-from", self.ws.sluice("diff", *bundles, "--no-delta").stdout)
+
+    def test_where_there_can_be_no_delta_it_says_why(self):
+        for name, seed in (("old", 1), ("new", 2)):
+            with open(self.path(name), "wb") as f:
+                f.write(noise(3 * MIB, seed))
+        found = self.diff_images(self.path("old"), self.path("new"))
+        self.assertIn("it does not pay", found["delta"]["none"])
+        self.assertNotIn("by_delta", found["payloads"][0])
+        bundle = self.ws.path("gateway-1.0.ota")
+        said = self.ws.sluice("diff", bundle, bundle).stdout
+        self.assertIn("  delta     none: ", said)
+        self.assertIn("are both version 1.0", " ".join(said.split()))
+        self.assertNotIn("delta", self.diff(bundle, bundle, "--no-delta"))
+
+    def test_what_a_record_takes_is_charged_to_what_is_new_in_it(self):
+        tool = bytearray(self.files["bin/tool"])
+        tool[::20000] = bytes(b ^ 1 for b in tool[::20000])
+        files = {"bin/a": noise(40000, 70), "bin/tool": self.files["bin/tool"]}
+        old = self.image("old", files)
+        new = self.image("new", {"bin/a": noise(40000, 71), "bin/tool": bytes(tool)})
+        found = self.diff_images(old, new)["payloads"][0]
+        costs = {f["path"]: f["fetched_by_delta"] for f in found["files"]}
+        self.assertEqual(found["by_delta"]["content"], 0)
+        self.assertEqual(sum(costs.values()), found["by_delta"]["records"])
+        self.assertTrue(40000 <= costs["/bin/a"] <= 40200, costs)
+        self.assertLess(costs["/bin/tool"], 300)
 
     def test_advice_names_what_differs_in_metadata_that_could_be_the_same(self):
         old = self.image("old", self.files)
@@ -261,7 +376,7 @@ class Diff(unittest.TestCase):
         new = self.image("new", {**self.files, "gone": noise(400000, 12)})
         self.debugfs(new, "rm /gone")
         found = self.diff_images(old, new)
-        self.assertGreaterEqual(self.advice(found)["free-blocks"]["fetched"], 400000)
+        self.assertGreaterEqual(self.advice(found)["free-blocks"]["fetched"], 399000)
         self.assertEqual(found["payloads"][0]["files"][0]["path"], "(free blocks)")
 
     def test_advice_tells_of_images_that_are_compressed_as_a_whole(self):

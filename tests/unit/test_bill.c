@@ -56,16 +56,36 @@ the_dearest_come_first_and_those_alike_by_their_paths(void **state)
 
 	(void)state;
 	assert_int_equal(bill_begin(&contents, &bill, NULL), 0);
-	assert_int_equal(bill_sort(&bill, &list, &count, NULL), 0);
+	assert_int_equal(bill_sort(&bill, NULL, &list, &count, NULL), 0);
 	assert_int_equal(count, 0);
 	bill_charge(&bill, 0, 10, 10);
 	bill_charge(&bill, 5000, 10, 10);
 	bill_charge(&bill, 1000, 10, 5);
-	assert_int_equal(bill_sort(&bill, &again, &count, NULL), 0);
+	assert_int_equal(bill_sort(&bill, NULL, &again, &count, NULL), 0);
 	assert_int_equal(count, 3);
 	assert_int_equal(again[0], 2);
 	assert_int_equal(again[1], 0);
 	assert_int_equal(again[2], 1);
+}
+
+static void
+those_alike_come_by_the_other_bill(void **state)
+{
+	AUTO_BILL struct bill bill = BILL_INIT, other = BILL_INIT;
+	AUTO_FREE uint32_t *list = NULL;
+	size_t count;
+
+	(void)state;
+	assert_int_equal(bill_begin(&contents, &bill, NULL), 0);
+	assert_int_equal(bill_begin(&contents, &other, NULL), 0);
+	bill_charge(&bill, 1000, 10, 5);
+	bill_charge(&other, 0, 10, 10);
+	bill_charge(&other, 5000, 10, 20);
+	assert_int_equal(bill_sort(&bill, &other, &list, &count, NULL), 0);
+	assert_int_equal(count, 3);
+	assert_int_equal(list[0], 1);
+	assert_int_equal(list[1], 2);
+	assert_int_equal(list[2], 0);
 }
 
 int
@@ -74,6 +94,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_owner_pays_its_share_and_nothing_is_lost),
 		cmocka_unit_test(the_dearest_come_first_and_those_alike_by_their_paths),
+		cmocka_unit_test(those_alike_come_by_the_other_bill),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

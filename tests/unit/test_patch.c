@@ -133,6 +133,35 @@ patch_makes_what_it_was_made_of_in_pieces_of_any_size(void **state)
 }
 
 static void
+what_is_spent_goes_to_the_bytes_that_need_it_and_adds_up(void **state)
+{
+	AUTO_PATCH_WRITER struct patch_writer *w = NULL;
+	AUTO_BUF struct buf stored = BUF_INIT(1 << 22);
+	AUTO_PATCH struct patch *p = NULL;
+	struct err e = ERR_INIT;
+	uint64_t before;
+
+	(void)state;
+	fill();
+	assert_int_equal(patch_writer_new(&w, &e), 0);
+	memcpy(fresh, old_bytes, 60000);
+	for (size_t i = 60000; i < 70000; i++)
+		fresh[i] = (uint8_t)next_random();
+	step(w, 0, 0, 60000, 10000);
+	finish(w, &stored);
+	assert_int_equal(patch_new(&p, &e), 0);
+	assert_int_equal(patch_begin(p, buf_span(&stored), &old, 70000, &e), 0);
+	assert_in_range(patch_spent(p), 1, 40);
+	assert_int_equal(patch_take(p, made, 60000, &e), 0);
+	before = patch_spent(p);
+	assert_in_range(before, 1, 40);
+	assert_int_equal(patch_take(p, made, 5000, &e), 0);
+	assert_in_range(patch_spent(p) - before, 4990, 5010);
+	assert_int_equal(patch_take(p, made, 5000, &e), 0);
+	assert_int_equal(patch_spent(p), stored.len);
+}
+
+static void
 same_steps_give_the_same_patch_in_a_used_writer(void **state)
 {
 	AUTO_PATCH_WRITER struct patch_writer *w = NULL;
@@ -474,6 +503,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(patch_makes_what_it_was_made_of_in_pieces_of_any_size),
+		cmocka_unit_test(what_is_spent_goes_to_the_bytes_that_need_it_and_adds_up),
 		cmocka_unit_test(same_steps_give_the_same_patch_in_a_used_writer),
 		cmocka_unit_test(what_moved_and_is_the_same_costs_nearly_nothing),
 		cmocka_unit_test(writer_refuses_more_than_a_patch_may_make),
