@@ -29,7 +29,7 @@ struct writer {
 	struct ranges ranges;
 	struct delta_record record; /* the one that is open, or was, unless chunks is 0 */
 	bool broken;		    /* nothing comes out of it any more */
-	uint32_t told;		    /* chunks that it has given */
+	uint64_t passed;	    /* bytes of it before the next that is taken */
 	uint64_t next, reached;	    /* entry; all before `reached` are written */
 	uint64_t good, failed;
 	bool hopeless;
@@ -59,7 +59,7 @@ record_next(void *arg, struct range *out, bool *more, struct err *e)
 		struct delta_entry from;
 
 		if (delta_walk_next(w->scout, &from, more, e) < 0)
-			return -1;
+			return err_own(e);
 		if (!*more)
 			return 0;
 		if (from.kind != DELTA_RECORD || from.in_record > 0 ||
@@ -181,7 +181,6 @@ record_open(struct writer *w, const struct delta_record *r, struct err *e)
 
 	w->record = *r;
 	w->broken = false;
-	w->told = 0;
 	if (record_bring(w, e) < 0)
 		return -1;
 	if (!w->broken && patch_begin(w->patch, span_of(w->stored, r->stored), &w->u->old,
@@ -190,13 +189,12 @@ record_open(struct writer *w, const struct delta_record *r, struct err *e)
 	return 0;
 }
 
-/* The next chunk of the record that is open. */
+/* The next bytes of the record that is open. */
 static bool
 record_take(struct writer *w, uint8_t *bytes, size_t size)
 {
 	struct err why;
 
-	w->told++;
 	if (w->broken)
 		return false;
 	if (patch_take(w->patch, bytes, size, &why) == 0)
@@ -306,15 +304,19 @@ zeros_make(struct writer *w, const struct chunk *c, struct err *e)
 	return 0;
 }
 
-/* Those of its chunks that are right already, or were passed over, lie before this one. */
+/* Chunks of it that are right already lie before this one. */
 static int
 chunk_tell(struct writer *w, struct delta_item *item, const struct delta_entry *from, struct err *e)
 {
 	if ((w->record.chunks == 0 || w->record.number != from->record.number) &&
 		record_open(w, &from->record, e) < 0)
 		return -1;
-	while (!w->broken && w->told < from->in_record)
-		(void)record_take(w, item->bytes, CHUNK_BYTES);
+	while (w->passed > 0) {
+		size_t n = (size_t)num_min(w->passed, CHUNK_BYTES);
+
+		(void)record_take(w, item->bytes, n);
+		w->passed -= n;
+	}
 	item->lost = !record_take(w, item->bytes, item->size);
 	return 0;
 }
@@ -335,16 +337,48 @@ chunk_add(struct writer *w, const struct chunk *c, const struct delta_entry *fro
 	return -1;
 }
 
+static void
+chunk_pass(struct writer *w, const struct delta_entry *from)
+{
+	if (from->kind == DELTA_RECORD)
+		w->passed += from->size;
+}
+
 static int
 entry_write(struct writer *w, const struct chunk *c, const struct delta_entry *from, struct err *e)
 {
-	if (!wants_has(w->wrong, w->next))
+	if (from->kind == DELTA_RECORD && from->in_record == 0)
+		w->passed = 0;
+	if (!wants_has(w->wrong, w->next)) {
+		chunk_pass(w, from);
 		return 0;
+	}
 	if (keep_going_ask(w->u->j.g->keep_going, e) < 0)
 		return -1;
 	if (c->store == CHUNK_ZERO_RUN)
 		return zeros_make(w, c, e);
-	return delta_use_of(w->u, w->next) == DELTA_USE_NOT ? 0 : chunk_add(w, c, from, e);
+	if (delta_use_of(w->u, w->next) != DELTA_USE_NOT)
+		return chunk_add(w, c, from, e);
+	chunk_pass(w, from);
+	return 0;
+}
+
+/* The head was gone through when it was looked at, and was right: one that is not is this box's own
+ * disk's doing. */
+static int
+entry_check(const struct writer *w, const struct chunk *c, const struct delta_entry *from,
+	struct err *e)
+{
+	enum delta_use_from use = delta_use_of(w->u, w->next);
+
+	if (from && c->offset == from->offset && c->size == from->size &&
+		(c->store == CHUNK_ZERO_RUN) == (from->kind == DELTA_ZEROS) &&
+		(use != DELTA_USE_RUNNING || from->kind == DELTA_COPY) &&
+		(use != DELTA_USE_RECORD || from->kind == DELTA_RECORD))
+		return 0;
+	return err_set(e, ERR_SYSTEM,
+		"%s has changed since it was looked at; the storage is failing",
+		w->u->j.delta->name);
 }
 
 static int
@@ -359,7 +393,9 @@ entries_write(struct writer *w, struct err *e)
 			return -1;
 		if (!more)
 			return 0;
-		if (delta_walk_next(w->walk, &from, &more, e) < 0 ||
+		if (delta_walk_next(w->walk, &from, &more, e) < 0)
+			return err_own(e);
+		if (entry_check(w, &c, more ? &from : NULL, e) < 0 ||
 			entry_write(w, &c, &from, e) < 0)
 			return -1;
 	}

@@ -18,7 +18,8 @@ struct sum {
 	struct walk partly, whole;
 };
 
-/* A gap is fetched along where that costs less. */
+/* A gap is fetched along where that costs less. Signed pages may name places that go back: what was
+ * counted is not counted again. */
 static void
 span_fetch(struct haul *h, struct walk *w, struct range span)
 {
@@ -27,8 +28,8 @@ span_fetch(struct haul *h, struct walk *w, struct range span)
 		h->ranges++;
 	}
 	w->begun = true;
-	h->stored += span.end - w->end;
-	w->end = span.end;
+	h->stored += num_max(span.end, w->end) - w->end;
+	w->end = num_max(span.end, w->end);
 }
 
 static bool
