@@ -11,7 +11,7 @@
 #   make lint             clang-tidy, cppcheck, format, and the house's own rules
 #   make bench            figures beside peers'; BENCH="crowd halt" for some of them, BOXES=200;
 #                         BENCH=ledger BOXES=1000000 is the size that its bars are for;
-#                         BENCH=bytes makes its images of packages, under BENCH_CACHE=DIR
+#                         BENCH="bytes delta" make their images of packages, under BENCH_CACHE=DIR
 #   make conformance SUITE=DIR
 #                         the official TUF conformance suite, from where you have it
 #   make mutants          breaks each check in turn, and looks whether its test fails
