@@ -7,7 +7,7 @@
 #include "common/base/num.h"
 
 /* SLACK bytes behind the last are read, whatever they are. */
-enum { FIRST_BITS = 17, SLACK = 8 };
+enum { FIRST_BITS = 18, SLACK = 8 };
 
 void
 near_free(struct near **slot)

@@ -256,42 +256,72 @@ track_add(struct delta_path *p, struct track t)
 		p->tracks[dearest] = t;
 }
 
-/* Takes up those tracks whose bytes are right for longest from here on, and the nearest one. */
+/* How many bytes are the same as at a place of near_first(), where less than a seed counts for
+ * nothing. */
+static uint32_t
+same_at_place(const struct delta_path *p, uint64_t word, int32_t place, uint32_t at)
+{
+	uint64_t other = word_at(p->near->bytes + place) ^ word;
+
+	if (other << 8 * (WORD - NEAR_SEED_BYTES) != 0)
+		return 0;
+	if (other != 0)
+		return (uint32_t)__builtin_ctzll(other) / 8;
+	return WORD + same_ahead(p, place - (int32_t)at, at + WORD);
+}
+
+/* Tracks that may be worth a step: those whose bytes are right for longest, and the nearest one. */
+struct choice {
+	int32_t longest, other, nearest;
+	uint32_t longest_len, other_len, distance;
+};
+
+static void
+choice_consider(struct choice *c, int32_t shift, uint32_t len, int32_t last)
+{
+	uint32_t distance = last == OWN ? UINT32_MAX : (uint32_t)abs(shift - last);
+
+	if (len > c->longest_len) {
+		c->other = c->longest;
+		c->other_len = c->longest_len;
+		c->longest = shift;
+		c->longest_len = len;
+	} else if (len > c->other_len) {
+		c->other = shift;
+		c->other_len = len;
+	}
+	if (distance < c->distance) {
+		c->nearest = shift;
+		c->distance = distance;
+	}
+}
+
+static void
+choice_take(struct delta_path *p, int32_t shift, uint32_t at)
+{
+	if (shift != OWN && !track_find(p, shift))
+		track_add(p, track_enter(p, shift, at));
+}
+
 static void
 tracks_look(struct delta_path *p, uint32_t at)
 {
-	enum { LONGEST, LONG, NEAREST, CHOICES };
-	int32_t choice[CHOICES] = {OWN, OWN, OWN}, last = p->cells[at].last;
-	uint32_t len[CHOICES] = {0}, nearest = UINT32_MAX;
-	int32_t place = p->to - at < WORD ? -1 : near_first(p->near, p->fresh + at);
+	struct choice c = {.longest = OWN, .other = OWN, .nearest = OWN, .distance = UINT32_MAX};
+	int32_t place = p->to - at < WORD ? -1 : near_first(p->near, p->fresh + at),
+		last = p->cells[at].last;
+	uint64_t word = place < 0 ? 0 : word_at(p->fresh + at);
 
 	for (int i = 0; i < PLACES_TRIED && place >= 0; i++, place = p->near->next[place]) {
-		int32_t shift = place - (int32_t)at;
-		uint32_t same = same_ahead(p, shift, at), distance;
+		uint32_t same = same_at_place(p, word, place, at);
 
-		if (same < NEAR_SEED_BYTES)
-			continue;
-		if (same > len[LONGEST]) {
-			choice[LONG] = choice[LONGEST];
-			len[LONG] = len[LONGEST];
-			choice[LONGEST] = shift;
-			len[LONGEST] = same;
-		} else if (same > len[LONG]) {
-			choice[LONG] = shift;
-			len[LONG] = same;
-		}
-		distance = last == OWN ? UINT32_MAX : (uint32_t)abs(shift - last);
-		if (distance < nearest) {
-			choice[NEAREST] = shift;
-			nearest = distance;
-		}
+		if (same > 0)
+			choice_consider(&c, place - (int32_t)at, same, last);
 	}
-	for (int i = 0; i < CHOICES; i++) {
-		if (choice[i] != OWN && !track_find(p, choice[i]))
-			track_add(p, track_enter(p, choice[i], at));
-	}
-	if (len[LONGEST] >= SAME_SURE)
-		p->sure = at + len[LONGEST] - WORD;
+	choice_take(p, c.longest, at);
+	choice_take(p, c.other, at);
+	choice_take(p, c.nearest, at);
+	if (c.longest_len >= SAME_SURE)
+		p->sure = at + c.longest_len - WORD;
 }
 
 /* What costs more than a step to it from the cheapest may be taken up again. */
