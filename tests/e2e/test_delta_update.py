@@ -3,6 +3,7 @@ the web server, and what becomes of boxes for which it is not right."""
 import json
 import os
 import random
+import time
 import unittest
 
 from fleet import Box, Nginx, Workspace, free_port
@@ -194,6 +195,29 @@ class DeltaUpdate(DeltaCase):
         self.assertGreater(self.intake()["delta"], 0)
         self.assertLess(found["data"], 6 * CHUNK)
         self.assertLess(self.intake()["fetched"], os.path.getsize(self.delta_file()) * 3 / 4)
+
+
+    def test_killed_again_and_again_it_comes_to_its_end(self):
+        """Wherever it is: at the head, at records, at the chunks behind them."""
+        data = bytearray(content(1))
+        for i in range(0, CHUNKS, 8):
+            data[i * CHUNK:i * CHUNK + 10 * BLOCK] = noise(f"much {i}", 10 * BLOCK)
+        self.pack(2, data)
+        self.roll_out(2, 1)
+        self.nginx.set(directives(self.workspace) + " limit_rate 400k;")
+        self.nginx.reload()
+        for turn in range(10):
+            self.box.start()
+            time.sleep(0.4 + 0.17 * turn)
+            if self.box.env()["primary"] != self.box.first_side:
+                break  # a boot that is cut off counts as a try
+            self.box.kill()
+        else:
+            self.box.start()
+        self.assertGreater(turn, 2)
+        wait_until(lambda: self.box.runs(self.images[2]), 60, self.box.log)
+        outcomes = [r["outcome"] for r in self.workspace.reports(NAME)]
+        self.assertNotIn("failed", outcomes)
 
 
 class DamagedSlot(DeltaCase):
