@@ -147,6 +147,23 @@ haul_running(const struct tree_running *running, const struct tree_list *list,
 	return haul_add(h, &(struct haul_part){g->index, g->stored, wrong, found, told.use}, e);
 }
 
+/* All that it says is checked before anybody reads here and there. */
+static int
+list_walk(const struct tree_list *list, const struct keep_going *keep_going, struct err *e)
+{
+	AUTO_FILES struct files_reader *files = NULL;
+	const struct tree_entry *t;
+	bool more = true;
+
+	if (files_open(list->fd, list->name, list->offset, list->payload, &files, e) < 0)
+		return -1;
+	while (more) {
+		if (keep_going_ask(keep_going, e) < 0 || files_next(files, &t, &more, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int
 tree_haul(const char *path, const struct tree_running *running, const struct tree_list *list,
 	const struct engine *g, struct haul *h, struct err *e)
@@ -159,7 +176,8 @@ tree_haul(const char *path, const struct tree_running *running, const struct tre
 	struct place place;
 
 	own.stats = &uncounted;
-	if (tree_new_path(path, new_path, e) < 0 || tree_old_open(new_path, list, &here, e) < 0)
+	if (tree_new_path(path, new_path, e) < 0 || list_walk(list, g->keep_going, e) < 0 ||
+		tree_old_open(new_path, list, &here, e) < 0)
 		return -1;
 	place = tree_old_place(here);
 	own.place = &place;
