@@ -133,8 +133,12 @@ class Child:
     def flips_heads(self, r):
         self.flip(r, r.is_range and r.offset == 0)
 
+    def flips_pages(self, r):
+        """What stands between a bundle's head and its chunks: as what these are stored."""
+        self.flip(r, r.is_range and 0 < r.offset < int(os.environ["CHUNKS_AT"]))
+
     def flips_chunks(self, r):
-        self.flip(r, r.is_range and r.offset > 0)
+        self.flip(r, r.is_range and r.offset >= int(os.environ["CHUNKS_AT"]))
 
     def flip(self, r, when):
         status, body, etag = self.fetch(r)

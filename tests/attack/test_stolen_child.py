@@ -10,8 +10,9 @@ import time
 import unittest
 
 from fleet import wait_until
+from fleet.tally import members
 from fleet.workspace import clock_preload
-from siege import OLD, Siege
+from siege import NEW, OLD, Siege
 from spool import is_signed_by, spooled
 
 HOSTILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hostile_child.py")
@@ -93,8 +94,16 @@ class NetworkChild(Siege):
     def test_it_forges_no_head_of_a_bundle(self):
         self.refuse_bytes("flips_heads", "head's SHA-256 is not what signed metadata says", True)
 
+    def chunks_at(self):
+        return str(next(start for what, start, _ in members(self.bundles[NEW]) if what == "data"))
+
+    def test_it_forges_no_page(self):
+        self.refuse_bytes("flips_pages", "a page is not the one that was sealed", True,
+                          CHUNKS_AT=self.chunks_at())
+
     def test_it_forges_no_chunk(self):
-        self.refuse_bytes("flips_chunks", "stored bytes are not those of the index", False)
+        self.refuse_bytes("flips_chunks", "stored bytes are not those of the index", False,
+                          CHUNKS_AT=self.chunks_at())
 
     def test_it_installs_no_bundle_of_its_own(self):
         """Not even one with a valid release signature."""
