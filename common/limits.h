@@ -87,7 +87,6 @@
 /* Bundles. */
 #define MANIFEST_BYTES_MAX (256 * 1024) /* 16 payloads need 20 KiB, 64 signatures 16 KiB more */
 #define PAYLOADS_MAX 16			/* more components than any box we heard of has */
-#define MEMBERS_MAX (4 * PAYLOADS_MAX + 1)
 #define COMPATIBLE_MAX 64
 #define REQUIRES_MAX 16
 #define NAME_BYTES_MAX 64 /* names of bundles, payloads, slots, waves, boxes */

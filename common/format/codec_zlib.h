@@ -1,4 +1,4 @@
-/* The only include of zlib; for the files of codec.h only. */
+/* The only include of zlib; for the files of codec.h, inflow.h and patch.h only. */
 #ifndef SLUICE_FORMAT_CODEC_ZLIB_H
 #define SLUICE_FORMAT_CODEC_ZLIB_H
 

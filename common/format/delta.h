@@ -33,7 +33,7 @@
  *
  * Digests are the SHA-256 of plain chunks, in order. A record has 24 bytes in the head: u32 its
  * stored bytes, u32 how many chunks it tells (the next ones of kind 1), and the first 16 bytes of
- * the SHA-256 of its stored bytes (why that is enough, cuts.h says). It is a patch (patch.h) of the
+ * the SHA-256 of its stored bytes (why that is enough, seal.h says). It is a patch (patch.h) of the
  * old payload. Seals are the new bundle's member as it is. A list, which trees have, is the new
  * PAYLOAD.files in pieces of DELTA_LIST_PIECE bytes, each a u32 and so many bytes: a patch of the
  * old one. */

@@ -1,17 +1,7 @@
 /* Lists of trees, in a delta's head. */
-#include <string.h>
-
 #include "common/base/file.h"
 #include "common/base/num.h"
 #include "common/format/delta_parts.h"
-
-bool
-delta_record_is(const struct delta_record *r, struct span stored)
-{
-	struct digest d = digest_of(stored);
-
-	return stored.len == r->stored && memcmp(d.b, r->seal.b, sizeof(r->seal.b)) == 0;
-}
 
 /* The next piece's patch, of which no byte lies behind the list. */
 static int

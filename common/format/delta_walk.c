@@ -173,6 +173,14 @@ digest_take(struct delta_walk *w, struct delta_entry *out, struct err *e)
 	return 0;
 }
 
+bool
+delta_record_is(const struct delta_record *r, struct span stored)
+{
+	struct seal got = seal_of(stored);
+
+	return stored.len == r->stored && seal_equal(&got, &r->seal);
+}
+
 static int
 record_begin(struct delta_walk *w, struct err *e)
 {

@@ -45,14 +45,6 @@ delta_writer_free(struct delta_writer **w)
 }
 
 static int
-number_put(struct buf *out, uint64_t v, struct err *e)
-{
-	uint8_t bytes[VARINT_SIZE];
-
-	return buf_append(out, bytes, varint_put(bytes, v), e);
-}
-
-static int
 run_flush(struct delta_writer *w, struct err *e)
 {
 	uint64_t size = w->run_size;
@@ -60,11 +52,11 @@ run_flush(struct delta_writer *w, struct err *e)
 	w->run_size = 0;
 	if (size == 0)
 		return 0;
-	if (number_put(&w->runs, size << 1 | w->run_zeros, e) < 0)
+	if (varint_append(&w->runs, size << 1 | w->run_zeros, e) < 0)
 		return -1;
 	if (w->run_zeros)
 		return 0;
-	if (number_put(&w->runs, zigzag_fold((int64_t)(w->run_shift - w->shift)), e) < 0)
+	if (varint_append(&w->runs, zigzag_fold((int64_t)(w->run_shift - w->shift)), e) < 0)
 		return -1;
 	w->shift = w->run_shift;
 	return 0;
@@ -93,7 +85,7 @@ item_flush(struct delta_writer *w, struct err *e)
 	w->count = 0;
 	if (count == 0)
 		return 0;
-	if (number_put(&w->walk, (uint64_t)w->kind | (count - 1) << ITEM_BITS, e) < 0 ||
+	if (varint_append(&w->walk, (uint64_t)w->kind | (count - 1) << ITEM_BITS, e) < 0 ||
 		run_flush(w, e) < 0 || buf_append(&w->walk, w->runs.data, w->runs.len, e) < 0)
 		return -1;
 	buf_clear(&w->runs);
@@ -117,8 +109,8 @@ short_put(struct delta_writer *w, const struct delta_entry *entry, struct err *e
 {
 	uint64_t item = (uint64_t)entry->kind | ITEM_SHORT | entry->size << ITEM_BITS;
 
-	if (number_put(&w->walk, item, e) < 0 || runs_put(w, entry, e) < 0 || run_flush(w, e) < 0 ||
-		buf_append(&w->walk, w->runs.data, w->runs.len, e) < 0)
+	if (varint_append(&w->walk, item, e) < 0 || runs_put(w, entry, e) < 0 ||
+		run_flush(w, e) < 0 || buf_append(&w->walk, w->runs.data, w->runs.len, e) < 0)
 		return -1;
 	buf_clear(&w->runs);
 	return 0;
@@ -155,7 +147,7 @@ int
 delta_put_record(struct delta_writer *w, struct span stored, uint32_t chunks, struct err *e)
 {
 	uint8_t bytes[8];
-	struct digest d = digest_of(stored);
+	struct seal seal = seal_of(stored);
 
 	if (stored.len == 0 || stored.len > PATCH_STORED_MAX || chunks == 0 ||
 		chunks > DELTA_RECORD_CHUNKS_MAX)
@@ -164,7 +156,7 @@ delta_put_record(struct delta_writer *w, struct span stored, uint32_t chunks, st
 	num_put_le32(bytes, (uint32_t)stored.len);
 	num_put_le32(bytes + 4, chunks);
 	if (buf_append(&w->records, bytes, sizeof(bytes), e) < 0 ||
-		buf_append(&w->records, d.b, SEAL_BYTES, e) < 0)
+		buf_append(&w->records, seal.b, SEAL_BYTES, e) < 0)
 		return -1;
 	w->data_size += stored.len;
 	w->record_count++;

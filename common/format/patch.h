@@ -34,7 +34,7 @@ struct patch_old {
 	uint64_t size;
 };
 
-/* Applying, some bytes at a time. It has 0.5 MB whatever the patch: four inflaters, and what was
+/* Applying, some bytes at a time. It has 0.3 MB whatever the patch: four inflaters, and what was
  * read of the old bytes last. May be used for one patch after the other. */
 struct patch;
 int patch_new(struct patch **out, struct err *e);

@@ -53,14 +53,6 @@ patch_writer_free(struct patch_writer **w)
 	*w = NULL;
 }
 
-static int
-number_put(struct buf *out, uint64_t v, struct err *e)
-{
-	uint8_t bytes[VARINT_SIZE];
-
-	return buf_append(out, bytes, varint_put(bytes, v), e);
-}
-
 /* What is the same is counted on, from step to step; what differs ends where it does or the step
  * does. */
 static int
@@ -83,7 +75,7 @@ taken_put(
 		}
 		if (i == from)
 			continue;
-		if (number_put(gaps, w->same, e) < 0 || number_put(gaps, i - from, e) < 0)
+		if (varint_append(gaps, w->same, e) < 0 || varint_append(gaps, i - from, e) < 0)
 			return -1;
 		w->same = 0;
 	}
@@ -99,8 +91,9 @@ patch_step(struct patch_writer *w, const uint8_t *old, uint64_t old_at, struct s
 	if (fresh.len > PATCH_BYTES_MAX - w->made)
 		return err_set(
 			e, ERR_LIMIT, "a patch would make more than %u bytes", PATCH_BYTES_MAX);
-	if (number_put(steps, zigzag_fold((int64_t)(old_at - w->old_end)), e) < 0 ||
-		number_put(steps, taken, e) < 0 || number_put(steps, fresh.len - taken, e) < 0 ||
+	if (varint_append(steps, zigzag_fold((int64_t)(old_at - w->old_end)), e) < 0 ||
+		varint_append(steps, taken, e) < 0 ||
+		varint_append(steps, fresh.len - taken, e) < 0 ||
 		taken_put(w, old, fresh.data, taken, e) < 0)
 		return -1;
 	w->old_end = old_at + taken;
@@ -166,9 +159,9 @@ patch_finish(struct patch_writer *w, struct buf *out, struct err *e)
 	for (size_t i = 0; rc == 0 && i < PATCH_STREAMS; i++) {
 		rc = stream_pack(w, &w->streams[i], &w->packed[i], e);
 		if (rc == 0)
-			rc = number_put(out, w->streams[i].len, e);
+			rc = varint_append(out, w->streams[i].len, e);
 		if (rc == 0)
-			rc = number_put(out, stream_stored(w, i)->len, e);
+			rc = varint_append(out, stream_stored(w, i)->len, e);
 	}
 	for (size_t i = 0; rc == 0 && i < PATCH_STREAMS; i++) {
 		const struct buf *s = stream_stored(w, i);

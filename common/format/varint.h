@@ -8,6 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/base/buf.h"
+#include "common/base/err.h"
+
 enum { VARINT_SIZE = 10, VARINT_BITS = 7, VARINT_MORE = 0x80 };
 
 /* Writes v, and returns how many bytes that took. */
@@ -20,6 +23,15 @@ varint_put(uint8_t out[VARINT_SIZE], uint64_t v)
 		out[n++] = (uint8_t)(v | VARINT_MORE);
 	out[n++] = (uint8_t)v;
 	return n;
+}
+
+/* Appends v. Errors of buf_append(). */
+static inline int
+varint_append(struct buf *out, uint64_t v, struct err *e)
+{
+	uint8_t bytes[VARINT_SIZE];
+
+	return buf_append(out, bytes, varint_put(bytes, v), e);
 }
 
 /* One that is read byte by byte. */
